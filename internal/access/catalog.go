@@ -1,0 +1,125 @@
+package access
+
+// Name is a schema-qualified name, folded as the server folds it.
+type Name struct{ Schema, Name string }
+
+func (n Name) String() string { return n.Schema + "." + n.Name }
+
+// Catalog is a snapshot of what a database defines. It is immutable once made and shared.
+type Catalog struct {
+	Version       string // hex digest over the content; part of the plan key and of each record
+	Connection    string // name of the connection in the configuration
+	Database      string
+	ServerVersion int // server_version_num, e.g. 150018
+	Schemas       map[string]bool
+	Relations     map[Name]*Relation
+	// Functions has every function outside pg_catalog, by name. Built-ins are in the registry.
+	Functions map[Name][]*Function
+	// Operators has every operator outside pg_catalog, by operator name ("+"), any schema.
+	Operators map[string][]*Operator
+	Types     map[Name]*Type // outside pg_catalog
+	TypeByOID map[uint32]*Type
+	// Casts lists casts whose function is outside pg_catalog.
+	Casts []Cast
+}
+
+// RelationKind is pg_class.relkind.
+type RelationKind byte
+
+const (
+	Table        RelationKind = 'r'
+	Partitioned  RelationKind = 'p'
+	View         RelationKind = 'v'
+	MatView      RelationKind = 'm'
+	ForeignTable RelationKind = 'f'
+	Sequence     RelationKind = 'S'
+	CompositeRel RelationKind = 'c'
+)
+
+// Relation is a row of pg_class with what the guard and the masks need of it.
+type Relation struct {
+	OID         uint32
+	Name        Name
+	Kind        RelationKind
+	Columns     []Column // by attribute number; dropped ones are absent
+	Definition  string   // views: pg_get_viewdef under an empty search_path
+	Parents     []Name   // inheritance and partitioning (pg_inherits)
+	Comment     string
+	Triggers    []Name // functions of enabled user triggers
+	Rules       bool   // has rewrite rules beyond a view's own
+	RowSecurity bool
+	// Constraints that can betray a value by failing: unique, exclusion, check, foreign keys and
+	// expression indexes. Each lists the columns it looks at; empty means unknown, so all.
+	Constraints []Constraint
+}
+
+// Constraint is a constraint or unique index of a relation.
+type Constraint struct {
+	Name    string
+	Type    byte // pg_constraint.contype, or 'i' for an index with expressions or a predicate
+	Columns []string
+}
+
+// Column is a row of pg_attribute.
+type Column struct {
+	Num       int16
+	Name      string
+	Type      string // format_type(atttypid, atttypmod), schema-qualified outside pg_catalog
+	TypeOID   uint32
+	NotNull   bool
+	Comment   string
+	Default   string // pg_get_expr of the default or generation expression
+	Generated bool
+	Identity  bool
+}
+
+// Column finds a column by its folded name, or gives nil.
+func (r *Relation) Column(name string) *Column {
+	for i := range r.Columns {
+		if r.Columns[i].Name == name {
+			return &r.Columns[i]
+		}
+	}
+	return nil
+}
+
+// Function is a row of pg_proc outside pg_catalog.
+type Function struct {
+	Name       Name
+	Args       string // pg_get_function_identity_arguments
+	Language   string
+	Kind       byte // pg_proc.prokind: f, p, a, w
+	Volatility byte // i, s, v
+	Security   bool // SECURITY DEFINER
+	ReturnsSet bool
+	ReturnType uint32   // pg_proc.prorettype
+	OutNames   []string // names of OUT, INOUT and TABLE arguments
+	BodyHash   string   // hex digest of pg_get_functiondef
+	Extension  string   // owning extension, or ""
+}
+
+// Operator is a row of pg_operator outside pg_catalog.
+type Operator struct {
+	Name     Name
+	Function Name
+}
+
+// Cast is a row of pg_cast whose function is outside pg_catalog.
+type Cast struct {
+	Source, Target uint32
+	Function       Name
+}
+
+// Type is a row of pg_type.
+type Type struct {
+	OID      uint32
+	Name     Name
+	Kind     byte // typtype: b base, c composite, d domain, e enum, p pseudo, r range, m multirange
+	Category byte // typcategory
+	Elem     uint32
+	Base     uint32 // domain: typbasetype
+	BaseType string // domain: format_type(typbasetype, typtypmod)
+	NotNull  bool   // domain
+	Checks   bool   // domain: has check constraints
+	Relation Name   // composite: the relation it belongs to
+}

@@ -1,0 +1,74 @@
+package access
+
+import "time"
+
+// Effect is the outcome of a decision. The zero Effect denies.
+type Effect uint8
+
+const (
+	Deny Effect = iota
+	Allow
+	Review // allowed once a reviewer has approved
+)
+
+func (e Effect) String() string {
+	switch e {
+	case Allow:
+		return "allow"
+	case Review:
+		return "review"
+	default:
+		return "deny"
+	}
+}
+
+// Decision is the answer to "may this principal run this statement, and how".
+type Decision struct {
+	Effect      Effect
+	Message     string // for a denial: what was refused, for the client
+	Hint        string // for a denial: what would be allowed, or whom to ask
+	Code        string // SQLSTATE of a denial; "42501" unless something fits better
+	Policies    []string
+	Obligations Obligations
+	// Masked lists the labelled columns, among those of the relations that the statement touches,
+	// that the principal may not see raw. They are masked wherever the statement reads them.
+	Masked []ColumnID
+	// Lookup lists those of Masked on which whole-value equality may compare the raw value.
+	Lookup []ColumnID
+}
+
+// Obligations are what must be done to an allowed statement. The strictest of each wins.
+type Obligations struct {
+	Rows    int64         // most rows released; 0 is no limit
+	Timeout time.Duration // most time upstream; 0 is no limit
+	Reason  bool          // a reason of at least 20 characters must have been given
+	Review  []string      // groups whose members must approve
+}
+
+// Label names what a column holds, e.g. "pii.email".
+type Label string
+
+// LabelRule gives a label to columns by pattern. Patterns match "schema.table.column" with * and ?
+// wildcards in each part; an empty Connections means every connection.
+type LabelRule struct {
+	Label       Label
+	Columns     []string
+	Connections []string
+	Source      string // file:line of the rule, for reports
+}
+
+// Mask says how a labelled column is transformed for those who may not see it raw.
+type Mask struct {
+	Label     Label
+	Transform string // redact, partial, token, generalise, null
+	Style     string // partial: email, phone, card, generic; generalise: year, month, decade
+	Bucket    string // generalise numbers: bucket width, e.g. "10"
+	Source    string // file:line
+}
+
+// Connection is an upstream that the configuration names.
+type Connection struct {
+	Name   string
+	Driver string // "postgres"
+	DSN    string // never logged, never recorded
+}

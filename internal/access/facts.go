@@ -1,0 +1,118 @@
+package access
+
+// Class is a statement class in pgAudit's vocabulary.
+type Class string
+
+const (
+	ClassRead        Class = "READ"
+	ClassWrite       Class = "WRITE"
+	ClassFunction    Class = "FUNCTION" // DO, CALL
+	ClassRole        Class = "ROLE"
+	ClassDDL         Class = "DDL"
+	ClassMisc        Class = "MISC"     // transaction control, FETCH, CHECKPOINT, VACUUM, LISTEN ...
+	ClassMiscSet     Class = "MISC_SET" // SET, RESET, SHOW
+	ClassTransaction Class = "TRANSACTION"
+)
+
+// Use says what a statement does with a column.
+type Use uint8
+
+const (
+	UseOutput    Use = 1 << iota // its value can reach the result
+	UsePredicate                 // it decides which rows are there (WHERE, ON, HAVING, LIMIT)
+	UseOrder                     // ORDER BY, window order
+	UseGroup                     // GROUP BY, DISTINCT, set operations, PARTITION BY
+	UseWrite                     // it is assigned to
+	UseStore                     // its value is stored somewhere by this statement
+)
+
+// Action names a Cedar action (DESIGN section 6).
+type Action string
+
+const (
+	ActRead         Action = "read"
+	ActWrite        Action = "write"
+	ActDDL          Action = "ddl"
+	ActCall         Action = "call"
+	ActSession      Action = "session" // change a setting of the session
+	ActConnect      Action = "connect"
+	ActReveal       Action = "reveal"
+	ActLookup       Action = "lookup"
+	ActNotify       Action = "notify"       // LISTEN, NOTIFY, UNLISTEN
+	ActUnrestricted Action = "unrestricted" // any statement that parses, unresolved and unmasked
+)
+
+// Facts is what the guard found out about one statement. The zero value is not a pure read.
+type Facts struct {
+	Class       Class
+	Tag         string // command tag's verb: SELECT, INSERT, COPY, CREATE TABLE ...
+	Fingerprint string // libpg_query fingerprint, hex
+	Relations   []RelationUse
+	Functions   []FunctionUse // functions, and those behind operators and casts, outside pg_catalog too
+	Settings    []string      // settings assigned to, lower-case
+	Channels    []string      // LISTEN, NOTIFY, UNLISTEN
+	Objects     []Object      // targets of DDL
+	Outputs     []Output      // result columns in order, where they are known
+	Params      int           // highest $n
+	// Pure is true only when running the statement can change nothing, block nobody and call
+	// nothing but pure built-ins: it may be sent upstream before its record is durable.
+	Pure bool
+	// Locks is true for FOR UPDATE and its kin, and LOCK.
+	Locks bool
+	// Stores is true when rows read are stored by the statement itself: INSERT ... SELECT, CTAS.
+	Stores bool
+	// Explain is true for EXPLAIN; Facts then speak of the explained statement.
+	Explain bool
+	// PathChange is true when the statement may change search_path or the role.
+	PathChange bool
+	// Prepares, Executes, Cursor name SQL-level PREPARE, EXECUTE and DECLARE/FETCH/CLOSE targets.
+	Prepares, Executes, Declares, Fetches string
+	// Transaction is "begin", "commit", "rollback", "savepoint", "release", "rollback to",
+	// "prepare" ... for transaction control, or "".
+	Transaction string
+	// CopyIn and CopyOut are true for COPY FROM STDIN and COPY TO STDOUT.
+	CopyIn, CopyOut bool
+}
+
+// RelationUse is one relation of the catalog that a statement touches.
+type RelationUse struct {
+	Name    Name
+	Action  Action // ActRead, ActWrite or ActDDL; a relation both read and written appears twice
+	Verb    string // select, insert, update, delete, merge, truncate, lock, copy ...
+	Columns []ColumnUse
+	// Whole is true when a whole row is used (r.*, r, count of rows excluded) or when the guard could
+	// not tell which columns are: all columns then count as used.
+	Whole bool
+}
+
+// ColumnUse is one column with everything that is done with it.
+type ColumnUse struct {
+	Name string
+	Use  Use
+}
+
+// FunctionUse is a function that a statement calls, directly or through an operator or a cast.
+type FunctionUse struct {
+	Name    Name
+	Builtin bool
+	Class   string // the registry's class of a built-in
+}
+
+// Object is a target of DDL or of a privilege change.
+type Object struct {
+	Kind string // table, view, function, schema, role ...
+	Name Name
+}
+
+// ColumnID names a column of a relation.
+type ColumnID struct {
+	Relation Name
+	Column   string
+}
+
+// Output is a column of a result with the catalog columns that its value can depend on.
+type Output struct {
+	Name    string
+	Sources []ColumnID
+	Plain   bool // exactly one source, passed through unchanged
+}

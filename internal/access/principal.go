@@ -1,0 +1,59 @@
+package access
+
+// PrincipalKind says whether a principal is a person or a program.
+type PrincipalKind string
+
+const (
+	Human PrincipalKind = "human"
+	Agent PrincipalKind = "agent"
+)
+
+// Principal is who is accountable for a session. Only the core makes one, from Credentials.
+type Principal struct {
+	Name   string
+	Kind   PrincipalKind
+	Groups []string // sorted, without duplicates
+	Actor  string   // the agent acting for Name (RFC 8693 "act"); empty when Name acts itself
+}
+
+// Credentials are what a door hands to the core. The core alone turns them into a Principal.
+type Credentials interface{ credentials() }
+
+// Bearer is a token presented at an HTTP door, without its "Bearer " prefix.
+type Bearer string
+
+func (Bearer) credentials() {}
+
+// Password is a user name with a secret in the clear, as stdio doors and tests present them.
+type Password struct{ User, Secret string }
+
+func (Password) credentials() {}
+
+// Conversation marks a finished challenge-response (SCRAM) held by the core. Embed it.
+type Conversation struct{}
+
+func (Conversation) credentials() {}
+
+// LocalPrincipal is a principal that the configuration file declares.
+type LocalPrincipal struct {
+	Name   string
+	Kind   PrincipalKind
+	Groups []string
+	Secret string       // SCRAM-SHA-256 verifier as PostgreSQL stores it (RFC 5803 layout), or ""
+	Tokens []LocalToken // bearer tokens, hashed
+}
+
+// LocalToken is a static bearer token. Only its hash is kept.
+type LocalToken struct {
+	SHA256  string // hex of sha256(token)
+	Expires string // RFC 3339; empty never expires
+	Note    string
+}
+
+// Door names an entrance.
+type Door string
+
+const (
+	DoorPGWire Door = "pgwire"
+	DoorMCP    Door = "mcp"
+)

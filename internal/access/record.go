@@ -1,0 +1,81 @@
+package access
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// RecordKind says which step of a session a record holds.
+type RecordKind string
+
+const (
+	RecordOpen      RecordKind = "open"      // a session began
+	RecordRefused   RecordKind = "refused"   // a login or a statement was refused; nothing ran
+	RecordIntent    RecordKind = "intent"    // about to run; durable before a byte goes upstream
+	RecordStatement RecordKind = "statement" // a pure read: intent and outcome in one
+	RecordRelease   RecordKind = "release"   // a window of a large result, about to leave
+	RecordOutcome   RecordKind = "outcome"   // how an intent ended
+	RecordTask      RecordKind = "task"      // an agent declared a task
+	RecordClose     RecordKind = "close"     // a session ended; Rows holds the number of its records
+)
+
+// Record is one audit entry. Fields that do not apply are absent. SQL, Reason and Params have passed
+// the detectors; Rows are as the client saw them.
+type Record struct {
+	Position   uint64          `json:"pos"`     // position in the node's log, from 1; set by the log
+	Session    string          `json:"session"` // opaque id
+	Seq        uint64          `json:"seq"`     // position in the session, from 1 without gaps
+	Time       time.Time       `json:"time"`
+	Kind       RecordKind      `json:"kind"`
+	Door       Door            `json:"door,omitempty"`
+	Connection string          `json:"connection,omitempty"`
+	Principal  string          `json:"principal,omitempty"`
+	Actor      string          `json:"actor,omitempty"`
+	Groups     []string        `json:"groups,omitempty"`
+	Client     string          `json:"client,omitempty"` // address and application name
+	Task       string          `json:"task,omitempty"`
+	Goal       string          `json:"goal,omitempty"`
+	Ticket     string          `json:"ticket,omitempty"`
+	Reason     string          `json:"reason,omitempty"` // claimed, never verified
+	SQL        string          `json:"sql,omitempty"`    // as asked, identifiers found in literals masked
+	Params     []string        `json:"params,omitempty"`
+	Plan       json.RawMessage `json:"plan,omitempty"` // a marshalled PlanRecord, made once a plan
+	Intent     uint64          `json:"intent,omitempty"`
+	Rows       int64           `json:"rows,omitempty"`
+	Bytes      int64           `json:"bytes,omitempty"`
+	Columns    []string        `json:"columns,omitempty"`
+	// Result has the first released rows as backend DataRow frames (PostgreSQL protocol 3), up to a
+	// cap; Digest is the SHA-256 over all of them.
+	Result    []byte  `json:"result,omitempty"`
+	Formats   []int16 `json:"formats,omitempty"`   // format codes of Result's columns
+	Truncated bool    `json:"truncated,omitempty"` // more was available than was released
+	Digest    string  `json:"digest,omitempty"`
+	Detected  int     `json:"detected,omitempty"` // values hidden by the detectors in this result
+	Command   string  `json:"command,omitempty"`  // command tag
+	Code      string  `json:"code,omitempty"`     // SQLSTATE of an error
+	Error     string  `json:"error,omitempty"`
+	Micros    int64   `json:"micros,omitempty"` // time upstream
+}
+
+// PlanRecord is the part of a record that is the same each time a plan runs.
+type PlanRecord struct {
+	Class          Class         `json:"class,omitempty"`
+	Tag            string        `json:"tag,omitempty"`
+	Fingerprint    string        `json:"fingerprint,omitempty"`
+	Relations      []string      `json:"relations,omitempty"`
+	Labels         []Label       `json:"labels,omitempty"`
+	Masks          []MaskApplied `json:"masks,omitempty"`
+	Effect         string        `json:"effect"`
+	Policies       []string      `json:"policies,omitempty"`
+	PolicyVersion  string        `json:"policy_version,omitempty"`
+	CatalogVersion string        `json:"catalog_version,omitempty"`
+	Obligations    *Obligations  `json:"obligations,omitempty"`
+	Compiled       bool          `json:"compiled,omitempty"` // the masked form ran, not the original
+}
+
+// MaskApplied is one masked column of a statement with the rule that masks it.
+type MaskApplied struct {
+	Column    string `json:"column"` // schema.table.column
+	Label     Label  `json:"label"`
+	Transform string `json:"transform"`
+}

@@ -1,0 +1,171 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"sallyport/internal/access"
+)
+
+// Config is what the core needs to know; internal/config reads it from a file.
+type Config struct {
+	DataDir     string
+	Connections []access.Connection
+	Principals  []access.LocalPrincipal
+	Labels      []access.LabelRule
+	Masks       []access.Mask
+	Policies    []PolicyFile
+	// CatalogRefresh is the longest age of a catalog snapshot; 0 means 60 s.
+	CatalogRefresh time.Duration
+	Log            *slog.Logger // nil discards
+}
+
+// PolicyFile is the text of one Cedar policy file.
+type PolicyFile struct{ Name, Text string }
+
+// Login is what a door knows about who wants in.
+type Login struct {
+	Door        access.Door
+	Connection  string
+	Credentials access.Credentials
+	Client      string // remote address, and the application name where given
+	Reason      string // from the startup options, where given
+	// Settings are the startup packet's run-time parameters and its parsed "options"; each passes
+	// the guard as a SET would.
+	Settings map[string]string
+}
+
+// OpKind is a PostgreSQL frontend operation.
+type OpKind byte
+
+const (
+	OpQuery    OpKind = 'Q' // SQL
+	OpParse    OpKind = 'P' // Name (statement), SQL, ParamOIDs
+	OpBind     OpKind = 'B' // Portal, Name (statement), Raw
+	OpDescribe OpKind = 'D' // Target 'S' or 'P', Name or Portal
+	OpExecute  OpKind = 'E' // Portal, MaxRows
+	OpClose    OpKind = 'C' // Target 'S' or 'P', Name or Portal
+	OpFlush    OpKind = 'H'
+	OpSync     OpKind = 'S'
+	OpCopyData OpKind = 'd' // Raw
+	OpCopyDone OpKind = 'c'
+	OpCopyFail OpKind = 'f' // Raw
+)
+
+// Op is one operation of a client, in PostgreSQL's extended protocol vocabulary. Doors that do not
+// speak that protocol use Session.Query.
+type Op struct {
+	Kind      OpKind
+	SQL       string
+	Name      string // prepared statement
+	Portal    string
+	Target    byte // Describe, Close: 'S' statement, 'P' portal
+	ParamOIDs []uint32
+	MaxRows   int32
+	// Raw is the whole frame as received (type, length, body). The core may send it upstream as it
+	// stands; it must stay valid until Do returns.
+	Raw []byte
+}
+
+// Sink takes what may be released: whole PostgreSQL backend messages, one after the other. The bytes
+// are only valid until Release returns. An error ends the session.
+type Sink interface {
+	Release(frames []byte) error
+}
+
+// ErrEnded says that a session cannot go on (the upstream closed, an operator ended it); the final
+// ErrorResponse has been released where there was one.
+var ErrEnded = errors.New("session ended")
+
+// SessionParams is what a wire door tells its client after log-in.
+type SessionParams struct {
+	Status   map[string]string // ParameterStatus
+	TxStatus byte
+	ID       string // session id, as in the record
+}
+
+// Query is one statement of a door that does not speak PostgreSQL's protocol.
+type Query struct {
+	SQL      string
+	Args     []string // text form; nil entries are not possible, use NULL in SQL
+	MaxRows  int      // most rows wanted; the policy's @rows may lower it. 0 means no wish
+	MaxBytes int
+	Task     Task
+	Reason   string
+}
+
+// Task is what an agent says that it works on.
+type Task struct{ ID, Goal, Ticket string }
+
+// Result is a decoded answer. Values are text form; a nil value is NULL.
+type Result struct {
+	Columns   []ResultColumn
+	Rows      [][]*string
+	Command   string
+	Truncated bool   // more rows were there than were fetched
+	Record    uint64 // position of the record in the log
+	Notices   []string
+	Decision  access.Decision
+	Detected  int
+}
+
+// ResultColumn describes one column of a Result.
+type ResultColumn struct {
+	Name    string
+	Type    string // PostgreSQL type name, e.g. "integer"
+	TypeOID uint32
+	Masks   []access.MaskApplied // the masks that its value went through, or none
+}
+
+// Core is what doors may do. *Gateway implements it.
+type Core interface {
+	// SCRAM begins a SCRAM-SHA-256 exchange for user; an unknown user gets a mock exchange that
+	// fails at the end (RFC 5802 section 9, PostgreSQL's mock authentication).
+	SCRAM(user string) Exchange
+	// Verify checks credentials without opening a session.
+	Verify(ctx context.Context, c access.Credentials) (access.Principal, error)
+	// Connect opens a session; it fails with an *access.Error.
+	Connect(ctx context.Context, l Login) (*Session, error)
+	// Visible lists the connections that the principal behind c may connect to.
+	Visible(ctx context.Context, c access.Credentials) ([]ConnectionInfo, error)
+	// StartTask records a task for the principal behind c and gives its id.
+	StartTask(ctx context.Context, door access.Door, c access.Credentials, goal, ticket string) (Task, error)
+	// LookupTask gives a task that the same principal started.
+	LookupTask(ctx context.Context, c access.Credentials, id string) (Task, error)
+	// SearchSchema finds relations and columns whose name or comment matches, as the principal may
+	// see them; an empty pattern lists all relations.
+	SearchSchema(ctx context.Context, c access.Credentials, connection, pattern string, limit int) ([]RelationInfo, error)
+	// Cancel cancels what the session with that backend key is running; unknown keys do nothing.
+	Cancel(pid uint32, key uint32)
+}
+
+// Exchange is one SCRAM exchange. Once Step reports done, pass the Exchange as Credentials.
+type Exchange interface {
+	access.Credentials
+	Step(client string) (server string, done bool, err error)
+}
+
+// ConnectionInfo describes a connection to somebody who may use it.
+type ConnectionInfo struct {
+	Name, Driver, Database, ServerVersion string
+	Relations, Masked                     int // relations visible, columns that are masked for the asker
+	Available                             bool
+}
+
+// RelationInfo describes a relation as a principal may see it.
+type RelationInfo struct {
+	Name    access.Name
+	Kind    string // table, view, materialized view, foreign table, partitioned table
+	Comment string
+	Columns []ColumnInfo
+}
+
+// ColumnInfo describes a column as a principal may see it.
+type ColumnInfo struct {
+	Name, Type, Comment string
+	NotNull             bool
+	Labels              []access.Label
+	Masked              *access.MaskApplied // nil: seen raw
+}
