@@ -1,0 +1,41 @@
+// Package audit is the record of everything that was asked, decided and released: an append-only log
+// of access.Record in one directory, durable before anything it speaks of leaves the gateway.
+//
+// # Layout
+//
+// A directory holds LOCK (held by the one process that writes) and segments named after the position
+// of their first record. A segment is a header (segment.go: log id, first position, SHA-256 of the
+// segment before, the sessions open at that point) followed by frames:
+//
+//	[length u32][back u32][crc32c u32][payload]     little endian; crc over length, back and payload
+//
+// The payload is the record as JSON (encode.go). back is the distance in bytes to the start of the
+// batch that the frame was written with. A batch is only begun when the batch before it is on disk,
+// so a bad frame followed by a good one of the same batch is a write cut short by a crash, and a bad
+// frame followed by a good one of a later batch is damage. JSON holds no NUL byte and a length always
+// does: no payload can contain something that looks like a frame.
+//
+// Segments are filled with zeros before they are used, so that a commit overwrites blocks that exist
+// and fdatasync has no metadata to write.
+//
+// # A commit
+//
+// Enqueue encodes a record, gives it its position and adds it to the open batch. The first caller that
+// waits when nobody is writing becomes the leader: in its own goroutine it takes the batch, writes it
+// and syncs it. Whoever comes meanwhile joins the next batch, whose first waiter is told to lead when
+// the running sync ends. There are no timers: a batch is what came in during the sync before it.
+//
+// # What it trusts, what it refuses
+//
+// It trusts the file system to keep what fdatasync acknowledged, and its caller for what the records
+// say. A failed or short write, a full disk or a failed sync ends the log: the state of the file is
+// unknown from then on, so every later Append fails and nothing more is acknowledged. Open refuses a
+// directory that is in use, that cannot be written, or whose log is damaged; it only ever cuts off the
+// unfinished end.
+//
+// Tamper evidence (Merkle tree, signed checkpoints) is built over this log, not in it: the digests in
+// the segment headers find accidents, not forgers.
+//
+// Where to start: Log.Enqueue and Log.wait in log.go; Open in open.go; Read in read.go; Check in
+// check.go for what a sound log means; Render in render.go for what a person sees.
+package audit

@@ -1,0 +1,193 @@
+package audit
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+	"unsafe"
+
+	"sallyport/internal/access"
+)
+
+var (
+	errTime = errors.New("the time of a record is outside years 1 to 9999")
+	errPlan = errors.New("the plan of a record is not JSON")
+)
+
+// appendBody appends rec as JSON without its opening `{"pos":N`, which the log puts in front once it
+// knows the position. It writes what encoding/json would decode to the same record, in the order of
+// the struct; record_test.go holds the two together. Times are written in UTC.
+func appendBody(dst []byte, rec *access.Record) ([]byte, error) {
+	dst = append(dst, `,"session":`...)
+	dst = appendString(dst, rec.Session)
+	dst = append(dst, `,"seq":`...)
+	dst = strconv.AppendUint(dst, rec.Seq, 10)
+	t := rec.Time.UTC()
+	if y := t.Year(); y < 1 || y > 9999 {
+		return dst, errTime
+	}
+	dst = append(dst, `,"time":"`...)
+	dst = t.AppendFormat(dst, time.RFC3339Nano)
+	dst = append(dst, `","kind":`...)
+	dst = appendString(dst, string(rec.Kind))
+	dst = optString(dst, `,"door":`, string(rec.Door))
+	dst = optString(dst, `,"connection":`, rec.Connection)
+	dst = optString(dst, `,"principal":`, rec.Principal)
+	dst = optString(dst, `,"actor":`, rec.Actor)
+	dst = optStrings(dst, `,"groups":`, rec.Groups)
+	dst = optString(dst, `,"client":`, rec.Client)
+	dst = optString(dst, `,"task":`, rec.Task)
+	dst = optString(dst, `,"goal":`, rec.Goal)
+	dst = optString(dst, `,"ticket":`, rec.Ticket)
+	dst = optString(dst, `,"reason":`, rec.Reason)
+	dst = optString(dst, `,"sql":`, rec.SQL)
+	dst = optStrings(dst, `,"params":`, rec.Params)
+	if len(rec.Plan) > 0 {
+		if !validPlan(rec.Plan) {
+			return dst, errPlan
+		}
+		dst = append(dst, `,"plan":`...)
+		dst = append(dst, rec.Plan...)
+	}
+	if rec.Intent != 0 {
+		dst = append(dst, `,"intent":`...)
+		dst = strconv.AppendUint(dst, rec.Intent, 10)
+	}
+	dst = optInt(dst, `,"rows":`, rec.Rows)
+	dst = optInt(dst, `,"bytes":`, rec.Bytes)
+	dst = optStrings(dst, `,"columns":`, rec.Columns)
+	if len(rec.Result) > 0 {
+		dst = append(dst, `,"result":"`...)
+		dst = base64.StdEncoding.AppendEncode(dst, rec.Result)
+		dst = append(dst, '"')
+	}
+	if len(rec.Formats) > 0 {
+		dst = append(dst, `,"formats":`...)
+		for i, f := range rec.Formats {
+			dst = append(dst, listMark(i))
+			dst = strconv.AppendInt(dst, int64(f), 10)
+		}
+		dst = append(dst, ']')
+	}
+	if rec.Truncated {
+		dst = append(dst, `,"truncated":true`...)
+	}
+	dst = optString(dst, `,"digest":`, rec.Digest)
+	dst = optInt(dst, `,"detected":`, int64(rec.Detected))
+	dst = optString(dst, `,"command":`, rec.Command)
+	dst = optString(dst, `,"code":`, rec.Code)
+	dst = optString(dst, `,"error":`, rec.Error)
+	dst = optInt(dst, `,"micros":`, rec.Micros)
+	return append(dst, '}'), nil
+}
+
+func listMark(i int) byte {
+	if i == 0 {
+		return '['
+	}
+	return ','
+}
+
+func optString(dst []byte, key, s string) []byte {
+	if s == "" {
+		return dst
+	}
+	return appendString(append(dst, key...), s)
+}
+
+func optStrings(dst []byte, key string, list []string) []byte {
+	if len(list) == 0 {
+		return dst
+	}
+	dst = append(dst, key...)
+	for i, s := range list {
+		dst = appendString(append(dst, listMark(i)), s)
+	}
+	return append(dst, ']')
+}
+
+func optInt(dst []byte, key string, n int64) []byte {
+	if n == 0 {
+		return dst
+	}
+	return strconv.AppendInt(append(dst, key...), n, 10)
+}
+
+const hexDigits = "0123456789abcdef"
+
+// plain marks the ASCII bytes that stand for themselves in a JSON string.
+var plain = func() (t [utf8.RuneSelf]bool) {
+	for c := range t {
+		t[c] = c >= ' ' && c != '"' && c != '\\' && c != 0x7f
+	}
+	return t
+}()
+
+// appendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD, as encoding/json
+// has it.
+func appendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			if plain[c] {
+				i++
+				continue
+			}
+			dst = append(dst, s[start:i]...)
+			switch c {
+			case '"', '\\':
+				dst = append(dst, '\\', c)
+			case '\n':
+				dst = append(dst, '\\', 'n')
+			case '\r':
+				dst = append(dst, '\\', 'r')
+			case '\t':
+				dst = append(dst, '\\', 't')
+			default:
+				dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+			}
+			i++
+			start = i
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 {
+			dst = append(dst, s[start:i]...)
+			dst = append(dst, `\ufffd`...)
+			start = i + n
+		}
+		i += n
+	}
+	dst = append(dst, s[start:]...)
+	return append(dst, '"')
+}
+
+// plansSeen remembers plans that were found to be JSON, by address. A plan is made once and recorded
+// each time it runs; callers do not change it afterwards. Keeping the address keeps the memory from
+// being used for another plan.
+var plansSeen [256]atomic.Pointer[planSeen]
+
+type planSeen struct {
+	at  *byte
+	len int
+}
+
+func validPlan(p json.RawMessage) bool {
+	at := unsafe.SliceData(p)
+	h := uint64(uintptr(unsafe.Pointer(at))) * 0x9e3779b97f4a7c15 >> 56
+	slot := &plansSeen[h]
+	if s := slot.Load(); s != nil && s.at == at && s.len == len(p) {
+		return true
+	}
+	if !json.Valid(p) {
+		return false
+	}
+	slot.Store(&planSeen{at, len(p)})
+	return true
+}

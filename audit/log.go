@@ -1,0 +1,241 @@
+package audit
+
+import (
+	"fmt"
+	"hash"
+	"log/slog"
+	"os"
+	"sync"
+
+	"sallyport/internal/access"
+)
+
+// Options for Open. The zero value is right for production.
+type Options struct {
+	// SegmentSize is the room in a segment, in bytes; 0 means 64 MiB. The first segments of a new log
+	// are smaller. A segment may hold more when one batch needs it.
+	SegmentSize int64
+	Log         *slog.Logger // nil discards
+}
+
+// Log is an open audit log. Its methods may be called from any goroutine.
+type Log struct {
+	dir  string
+	disk disk
+	size int64 // room in a full-grown segment
+	log  *slog.Logger
+	lock *os.File
+
+	recovery   Recovery
+	unfinished []Unfinished
+
+	mu     sync.Mutex
+	err    error  // the log has failed, or is closed
+	next   uint64 // position of the next record
+	batch  *batch // being filled
+	busy   bool   // a leader is at work, or has been told to be
+	closed bool
+	idle   sync.Cond // on mu: busy became false
+	spareB []byte    // buffer of a finished batch, to be used again
+	spareM []mark
+
+	// The rest belongs to the leader, the goroutine that set busy.
+	seg     file
+	first   uint64 // of seg
+	used    int64  // bytes of seg in use
+	room    int64  // bytes reserved for seg
+	digest  hash.Hash
+	logID   [16]byte
+	state   state
+	filling chan filled // the next segment is being filled; nil when not begun
+}
+
+// batch is what one write and one sync make durable. Its fields belong to Log.mu until a leader has
+// taken it, then to the leader; err and marks are final once done is closed.
+type batch struct {
+	buf     []byte
+	marks   []mark
+	waiters int
+	over    bool          // done is closed, err is final
+	err     error         //
+	done    chan struct{} // closed when the batch is durable, or has failed
+	lead    chan struct{} // one of the waiters is to lead
+}
+
+// Ticket stands for a record that has its place in the log and may not be durable yet. The zero Ticket
+// never is.
+type Ticket struct {
+	log *Log
+	b   *batch
+}
+
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+const pooledMost = 1 << 18 // larger buffers are left to the garbage collector
+
+// Append adds rec to the log and returns once it is durable. See Enqueue.
+func (l *Log) Append(rec *access.Record) (pos uint64, err error) {
+	t, err := l.Enqueue(rec)
+	if err == nil {
+		err = t.Wait()
+	}
+	if err != nil {
+		return 0, err
+	}
+	return rec.Position, nil
+}
+
+// Enqueue gives rec its position, sets rec.Position, and adds it to the log in the order of the calls.
+// It does not wait: the record is durable once Wait has returned nil. rec may be changed afterwards,
+// its Plan must not be.
+//
+// A record that cannot be stored as it is (too large, a plan that is no JSON) is refused with an
+// *access.Error of kind Invalid or Internal and leaves no gap. Once the log has failed every call
+// gets the same *access.Error of kind Unavailable.
+func (l *Log) Enqueue(rec *access.Record) (Ticket, error) {
+	pooled := bodies.Get().(*[]byte)
+	body, err := appendBody((*pooled)[:0], rec)
+	defer func() {
+		if cap(body) <= pooledMost {
+			*pooled = body
+			bodies.Put(pooled)
+		}
+	}()
+	if err != nil {
+		return Ticket{}, &access.Error{Kind: access.Internal, Code: codeInternal, Err: err,
+			Message: "the audit record could not be made, so nothing was run or released", Hint: "the operator's log has the cause"}
+	}
+	if len(body) > maxPayload-64 {
+		return Ticket{}, &access.Error{Kind: access.Invalid, Code: codeTooBig,
+			Message: fmt.Sprintf("the statement with its parameters is too large to be recorded (%d bytes, %d is the most)", len(body), maxPayload-64),
+			Hint:    "send large values in several statements"}
+	}
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return Ticket{}, l.err
+	}
+	if l.closed {
+		return Ticket{}, errClosed
+	}
+	b := l.batch
+	rec.Position = l.next
+	l.next++
+	b.buf = appendFrame(b.buf, len(b.buf), rec.Position, body)
+	b.marks = append(b.marks, mark{rec.Position, rec.Session, rec.Seq, rec.Kind, rec.Intent})
+	return Ticket{l, b}, nil
+}
+
+// Wait returns nil once the record is durable, and all before it.
+func (t Ticket) Wait() error {
+	if t.b == nil {
+		return errNoTicket
+	}
+	return t.log.wait(t.b)
+}
+
+var errNoTicket = &access.Error{Kind: access.Internal, Code: codeInternal,
+	Message: "a record was waited for that was never made", Hint: "the operator's log has the cause"}
+
+// wait is the group commit. When nobody is busy, a batch that is not over is the one being filled, so
+// the caller may take it; when somebody is, the caller waits for the end of its batch or to be told to
+// lead. Exactly one waiter is told, and it keeps busy set, so there is one leader at a time and none
+// is lost.
+func (l *Log) wait(b *batch) error {
+	l.mu.Lock()
+	if b.over {
+		l.mu.Unlock()
+		return b.err
+	}
+	if l.busy {
+		b.waiters++
+		l.mu.Unlock()
+		select {
+		case <-b.done:
+			return b.err
+		case <-b.lead:
+		}
+		l.mu.Lock()
+	}
+	l.busy = true
+	err := l.err
+	l.batch = newBatch(l.spareB, l.spareM)
+	l.spareB, l.spareM = nil, nil
+	l.mu.Unlock()
+
+	if err == nil {
+		err = l.commit(b)
+	}
+
+	l.mu.Lock()
+	if err != nil && l.err == nil {
+		l.err = err
+	}
+	b.err, b.over = err, true
+	l.spareB, l.spareM = b.buf[:0], b.marks[:0]
+	b.buf, b.marks = nil, nil
+	if cap(l.spareB) > 4<<20 {
+		l.spareB = nil
+	}
+	if l.batch.waiters > 0 {
+		l.batch.lead <- struct{}{}
+	} else {
+		l.busy = false
+		l.idle.Broadcast()
+	}
+	l.mu.Unlock()
+	close(b.done)
+	return err
+}
+
+func newBatch(buf []byte, marks []mark) *batch {
+	return &batch{buf: buf, marks: marks, done: make(chan struct{}), lead: make(chan struct{}, 1)}
+}
+
+// Err gives the error that ended the log, or nil.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// Last is the position that was given out last; 0 when the log is empty.
+func (l *Log) Last() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next - 1
+}
+
+// Close makes durable what was enqueued, closes the log and gives up its directory. Its error is the
+// one that ended the log before, if any.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true // Enqueue refuses from here on, so what is in l.batch now is the last
+	last, pending := Ticket{l, l.batch}, len(l.batch.marks) > 0
+	l.mu.Unlock()
+	var err error
+	if pending {
+		err = last.Wait()
+	}
+
+	l.mu.Lock()
+	for l.busy {
+		l.idle.Wait()
+	}
+	if err == nil {
+		err = l.err
+	}
+	if l.err == nil {
+		l.err = errClosed
+	}
+	l.mu.Unlock()
+	l.dropSpare()
+	l.seg.Close()
+	l.lock.Close()
+	return err
+}

@@ -1,0 +1,77 @@
+package audit
+
+import (
+	"cmp"
+	"slices"
+
+	"sallyport/internal/access"
+)
+
+// openSession is a session that has not ended, as far as the log knows. Segment headers carry the
+// list, so that Open needs to read no more than the last segment.
+type openSession struct {
+	Session string   `json:"session"`
+	Seq     uint64   `json:"seq"`               // of its last record
+	Opened  bool     `json:"opened,omitempty"`  // an open record was seen
+	Intents []uint64 `json:"intents,omitempty"` // positions of intents without outcome
+}
+
+// mark is what the state needs to know of a record.
+type mark struct {
+	Position uint64            `json:"pos"`
+	Session  string            `json:"session"`
+	Seq      uint64            `json:"seq"`
+	Kind     access.RecordKind `json:"kind"`
+	Intent   uint64            `json:"intent"`
+}
+
+// state follows the sessions in the records that are durable.
+type state map[string]*openSession
+
+func newState(list []openSession) state {
+	s := make(state, len(list))
+	for _, o := range list {
+		s[o.Session] = &o
+	}
+	return s
+}
+
+// apply takes in the next record.
+func (s state) apply(m *mark) {
+	o := s[m.Session]
+	if o == nil {
+		if m.Kind != access.RecordOpen && m.Kind != access.RecordIntent {
+			return
+		}
+		o = &openSession{Session: m.Session}
+		s[m.Session] = o
+	}
+	o.Seq = m.Seq
+	switch m.Kind {
+	case access.RecordOpen:
+		o.Opened = true
+	case access.RecordIntent:
+		o.Intents = append(o.Intents, m.Position)
+	case access.RecordOutcome:
+		if i := slices.Index(o.Intents, m.Intent); i >= 0 {
+			o.Intents = slices.Delete(o.Intents, i, i+1)
+		}
+	case access.RecordClose:
+		o.Opened = false
+	}
+	if !o.Opened && len(o.Intents) == 0 {
+		delete(s, m.Session)
+	}
+}
+
+// list gives the open sessions, by session id.
+func (s state) list() []openSession {
+	out := make([]openSession, 0, len(s))
+	for _, o := range s {
+		c := *o
+		c.Intents = slices.Clone(o.Intents)
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b openSession) int { return cmp.Compare(a.Session, b.Session) })
+	return out
+}
