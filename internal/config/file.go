@@ -1,0 +1,158 @@
+// Package config reads Sallyport's one configuration file and turns it into the nouns of
+// internal/access. Start with Load.
+//
+// The file is strict YAML: an unknown or repeated key, a wrong type, a dangling reference or a
+// missing secret is a Problem with file, line and a hint, and all problems are reported at once.
+// Nothing is filled in silently where the choice matters: no door opens that the file does not
+// name, and a door on a public address without TLS is refused.
+//
+// Secrets stay out of the file: upstream DSNs and password verifiers can be given by environment
+// variable or by file, tokens and passwords are kept as hashes only.
+//
+// It trusts the file and whoever may write it. It does not look at policies (sqlguard/policy does)
+// and connects to nothing (`sallyport check` does, through the gateway).
+package config
+
+import "time"
+
+// File is the configuration file, key by key. Relative paths are relative to the file's folder.
+type File struct {
+	// DataDir is where the record is kept. Only one gateway may use it at a time.
+	DataDir string `yaml:"data_dir"`
+
+	// Listen names the doors to open. A door that is not named stays shut.
+	Listen Listen `yaml:"listen"`
+
+	// Connections are the upstream databases, by the name that clients use as database name.
+	Connections map[string]Connection `yaml:"connections"`
+
+	// Principals are who may come in, by name.
+	Principals map[string]Principal `yaml:"principals"`
+
+	// Labels say what columns hold.
+	Labels []LabelRule `yaml:"labels"`
+
+	// Masks say how a labelled column looks to those who may not see it raw, by label. A label
+	// without a mask is redacted.
+	Masks map[string]Mask `yaml:"masks"`
+
+	// Policies are Cedar files or patterns (policies/*.cedar). Nothing is allowed without a permit.
+	Policies []string `yaml:"policies"`
+
+	// CatalogRefresh is the longest age of what we know about a database's tables and views.
+	// Default 60s.
+	CatalogRefresh Duration `yaml:"catalog_refresh"`
+
+	// Limits guard the gateway's own memory and patience.
+	Limits Limits `yaml:"limits"`
+}
+
+// Listen names the doors.
+type Listen struct {
+	PGWire *PGWire `yaml:"pgwire"`
+	MCP    *MCP    `yaml:"mcp"`
+}
+
+// PGWire is the door for PostgreSQL clients.
+type PGWire struct {
+	// Address is host:port, e.g. 127.0.0.1:6543.
+	Address string `yaml:"address"`
+	// TLS offers TLS to clients.
+	TLS *TLS `yaml:"tls"`
+	// RequireTLS refuses clients that do not use it.
+	RequireTLS bool `yaml:"require_tls"`
+	// Insecure allows a public address without TLS: behind a proxy that terminates it, or on a
+	// network that you trust with everything the masks let through.
+	Insecure bool `yaml:"insecure"`
+}
+
+// MCP is the door for agents: MCP over streamable HTTP at /mcp.
+type MCP struct {
+	// Address is host:port, e.g. 127.0.0.1:6544.
+	Address string `yaml:"address"`
+	// PublicURL is how agents reach the door, where a proxy or a name stands before it.
+	PublicURL string `yaml:"public_url"`
+	// Origins are the web origins (https://app.example.com) whose pages may call the door. Programs
+	// send no Origin and need no entry.
+	Origins []string `yaml:"origins"`
+	// TLS serves HTTPS.
+	TLS *TLS `yaml:"tls"`
+	// Insecure allows a public address without TLS; see pgwire.
+	Insecure bool `yaml:"insecure"`
+}
+
+// TLS is a certificate chain with its key, both PEM files.
+type TLS struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Connection is one upstream database. Exactly one of DSN, DSNEnv and DSNFile is given.
+type Connection struct {
+	// Driver is postgres.
+	Driver string `yaml:"driver"`
+	// DSN is a connection string. Prefer one of the next two where it holds a password.
+	DSN string `yaml:"dsn"`
+	// DSNEnv names an environment variable that holds it.
+	DSNEnv string `yaml:"dsn_env"`
+	// DSNFile names a file that holds it.
+	DSNFile string `yaml:"dsn_file"`
+}
+
+// Principal is somebody who may log in. `sallyport principal add` and `sallyport token new` write
+// these.
+type Principal struct {
+	// Kind is human or agent.
+	Kind string `yaml:"kind"`
+	// Groups are what policies mostly speak of.
+	Groups []string `yaml:"groups"`
+	// Secret is a SCRAM-SHA-256 verifier (`sallyport principal hash`), never a password.
+	Secret string `yaml:"secret"`
+	// SecretEnv and SecretFile say where the verifier is instead.
+	SecretEnv  string `yaml:"secret_env"`
+	SecretFile string `yaml:"secret_file"`
+	// Tokens are bearer tokens for the MCP door.
+	Tokens []Token `yaml:"tokens"`
+}
+
+// Token is a bearer token, by its hash.
+type Token struct {
+	SHA256 string `yaml:"sha256"`
+	// Expires is a time like 2027-01-31T00:00:00Z. Without it the token does not expire.
+	Expires string `yaml:"expires"`
+	Note    string `yaml:"note"`
+}
+
+// LabelRule gives one label to columns.
+type LabelRule struct {
+	Label string `yaml:"label"`
+	// Columns are patterns schema.table.column; * and ? match within a part.
+	Columns []string `yaml:"columns"`
+	// Connections limits the rule; without it, it holds for all.
+	Connections []string `yaml:"connections"`
+}
+
+// Mask is a transform with its parameters.
+type Mask struct {
+	// Transform is redact, partial, token, generalise or null.
+	Transform string `yaml:"transform"`
+	// Style is email, phone, card or generic for partial; year, month or decade for generalise.
+	Style string `yaml:"style"`
+	// Bucket is the width of a generalised number's bucket.
+	Bucket string `yaml:"bucket"`
+}
+
+// Limits guard the gateway itself. Zero values mean the defaults.
+type Limits struct {
+	// Clients is how many clients the pgwire door serves at once. Default 2000.
+	Clients int `yaml:"clients"`
+	// MessageBytes is the largest message taken from a client. Default 16777216 (16 MiB).
+	MessageBytes int `yaml:"message_bytes"`
+	// HandshakeTimeout is how long a client may take to log in. Default 10s.
+	HandshakeTimeout Duration `yaml:"handshake_timeout"`
+	// DrainTimeout is how long a stopping gateway waits for running statements. Default 10s.
+	DrainTimeout Duration `yaml:"drain_timeout"`
+}
+
+// Duration is a time.Duration written like 30s or 5m.
+type Duration time.Duration

@@ -1,0 +1,175 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"sallyport/internal/access"
+)
+
+// Config is a file that has been read and found sound, in the words of the core.
+type Config struct {
+	File File   // as written
+	Path string // the file
+	Dir  string // its folder, absolute
+
+	DataDir     string // absolute
+	Connections []access.Connection
+	Principals  []access.LocalPrincipal
+	Labels      []access.LabelRule
+	Masks       []access.Mask
+	Policies    []Policy
+	// Warnings are what works but should not stay.
+	Warnings Problems
+}
+
+// Policy is the text of a policy file. Name is its path as the configuration gives it.
+type Policy struct{ Name, Text string }
+
+// DefaultName is the file that the commands look for.
+const DefaultName = "sallyport.yaml"
+
+// Load reads and validates a configuration file. Problems in it come back as Problems, all at once;
+// any other error means that the file could not be read.
+func Load(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("no configuration at %s: `sallyport init` writes one, --config names another", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, dir, text)
+}
+
+// Parse is Load on a text; relative paths in it are relative to dir.
+func Parse(path, dir string, text []byte) (*Config, error) {
+	c := &Config{Path: path, Dir: dir}
+	d := &document{path: path}
+	d.parse(text, &c.File)
+	if len(d.problems) == 0 {
+		c.resolve(d)
+	}
+	if len(d.problems) > 0 {
+		return nil, d.problems.sorted()
+	}
+	c.Warnings = c.Warnings.sorted()
+	return c, nil
+}
+
+// resolve validates section by section and fills the fields of Config from those of File.
+func (c *Config) resolve(d *document) {
+	if c.File.DataDir == "" {
+		d.add(d.line("data_dir"), "`data_dir` is missing", "it is where the record is kept, e.g. `data_dir: data`")
+	}
+	c.DataDir = c.abs(c.File.DataDir)
+	c.doors(d)
+	c.connections(d)
+	c.principals(d)
+	c.labels(d)
+	c.masks(d)
+	c.policies(d)
+	if c.File.Limits.Clients < 0 || c.File.Limits.MessageBytes < 0 {
+		d.add(d.line("limits"), "limits cannot be negative", "leave a limit out for its default")
+	}
+}
+
+func (c *Config) policies(d *document) {
+	if len(c.File.Policies) == 0 {
+		d.add(d.line("policies"), "no policy file is named", "without a permit nothing is allowed: `policies: [policy.cedar]`")
+	}
+	for i, pattern := range c.File.Policies {
+		line := d.line("policies", fmt.Sprint(i))
+		files, err := filepath.Glob(c.abs(pattern))
+		if err != nil || len(files) == 0 {
+			d.add(line, fmt.Sprintf("no policy file at `%s`", pattern), "paths are relative to "+c.Dir)
+			continue
+		}
+		for _, file := range files { // Glob sorts
+			text, err := os.ReadFile(file)
+			if err != nil {
+				d.add(line, "policy file: "+reason(err), "")
+				continue
+			}
+			name, err := filepath.Rel(c.Dir, file)
+			if err != nil {
+				name = file
+			}
+			c.Policies = append(c.Policies, Policy{Name: name, Text: string(text)})
+		}
+	}
+}
+
+// secret gives the value of a setting that may stand in the file, in the environment or in a file
+// of its own. ok is false when none of them is given, or something is wrong (then it is reported).
+func (c *Config) secret(d *document, path []string, key, literal, env, file string) (value string, ok bool) {
+	at := func(suffix string) int { return d.line(append(path[:len(path):len(path)], key+suffix)...) }
+	given := 0
+	for _, v := range []string{literal, env, file} {
+		if v != "" {
+			given++
+		}
+	}
+	switch {
+	case given == 0:
+		return "", false
+	case given > 1:
+		d.add(d.line(path...), fmt.Sprintf("`%s` has more than one of `%s`, `%s_env` and `%s_file`", strings.Join(path, "."), key, key, key), "keep one")
+		return "", false
+	case env != "":
+		if value = os.Getenv(env); value == "" {
+			d.add(at("_env"), fmt.Sprintf("the environment variable `%s` is not set", env), "export it before starting, or use `"+key+"_file`")
+			return "", false
+		}
+		return value, true
+	case file != "":
+		b, err := os.ReadFile(c.abs(file))
+		if err != nil {
+			d.add(at("_file"), reason(err), "")
+			return "", false
+		}
+		if value = strings.TrimSpace(string(b)); value == "" {
+			d.add(at("_file"), fmt.Sprintf("`%s` is empty", file), "")
+			return "", false
+		}
+		return value, true
+	}
+	return literal, true
+}
+
+func (c *Config) abs(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(c.Dir, path)
+}
+
+func (c *Config) warn(line int, message, hint string) {
+	c.Warnings = append(c.Warnings, Problem{File: c.Path, Line: line, Message: message, Hint: hint})
+}
+
+// reason is an I/O error as "path: what".
+func reason(err error) string {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return fmt.Sprintf("cannot read `%s`: %v", pe.Path, pe.Err)
+	}
+	return err.Error()
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

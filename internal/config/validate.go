@@ -1,0 +1,265 @@
+package config
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport/internal/access"
+)
+
+// names are safe to show, to type as a database or user name, and to write in a policy.
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,62}$`)
+
+const nameHint = "names are letters, digits, and _ . @ - (at most 63)"
+
+func (c *Config) doors(d *document) {
+	if c.File.Listen.PGWire == nil && c.File.Listen.MCP == nil {
+		d.add(d.line("listen"), "no door is open: `listen` names neither pgwire nor mcp", "for example `listen: {pgwire: {address: 127.0.0.1:6543}}`")
+	}
+	if p := c.File.Listen.PGWire; p != nil {
+		c.door(d, "pgwire", p.Address, p.TLS, p.Insecure)
+		if p.RequireTLS && p.TLS == nil {
+			d.add(d.line("listen", "pgwire", "require_tls"), "`require_tls` without a certificate", "add `tls: {cert: ..., key: ...}`")
+		}
+	}
+	if m := c.File.Listen.MCP; m != nil {
+		c.door(d, "mcp", m.Address, m.TLS, m.Insecure)
+		if m.PublicURL != "" && !httpURL(m.PublicURL) {
+			d.add(d.line("listen", "mcp", "public_url"), fmt.Sprintf("`%s` is not an http(s) URL", m.PublicURL), "for example https://sallyport.example.com")
+		}
+		for i, o := range m.Origins {
+			if u, err := url.Parse(o); !httpURL(o) || err != nil || u.Path != "" {
+				d.add(d.line("listen", "mcp", "origins", fmt.Sprint(i)), fmt.Sprintf("`%s` is not a web origin", o), "scheme and host only: https://app.example.com")
+			}
+		}
+	}
+	if p, m := c.File.Listen.PGWire, c.File.Listen.MCP; p != nil && m != nil && p.Address != "" && p.Address == m.Address {
+		d.add(d.line("listen", "mcp", "address"), "both doors have the same address", "give each a port of its own")
+	}
+}
+
+func (c *Config) door(d *document, door, address string, tls *TLS, insecure bool) {
+	line := d.line("listen", door, "address")
+	host, port, err := net.SplitHostPort(address)
+	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 0 || n > 65535 {
+		d.add(line, fmt.Sprintf("`listen.%s.address` must be host:port, not `%s`", door, address), "for example 127.0.0.1:6543")
+		return
+	}
+	if tls != nil && (tls.Cert == "" || tls.Key == "") {
+		d.add(d.line("listen", door, "tls"), "`tls` needs both `cert` and `key`", "")
+	}
+	if tls != nil {
+		tls.Cert, tls.Key = c.abs(tls.Cert), c.abs(tls.Key)
+	}
+	if tls == nil && !insecure && !loopback(host) {
+		d.add(line, fmt.Sprintf("the %s door would serve other machines (%s) without TLS", door, address),
+			"add `tls`, listen on 127.0.0.1, or say `insecure: true` where a proxy terminates TLS")
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func httpURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+func (c *Config) connections(d *document) {
+	if len(c.File.Connections) == 0 {
+		d.add(d.line("connections"), "no connection is given", "name at least one upstream database")
+	}
+	for _, name := range sortedKeys(c.File.Connections) {
+		conn, path := c.File.Connections[name], []string{"connections", name}
+		if !nameForm.MatchString(name) {
+			d.add(d.line(path...), fmt.Sprintf("`%s` cannot be a connection's name", name), nameHint)
+		}
+		if conn.Driver != "postgres" {
+			d.add(d.line(append(path, "driver")...), fmt.Sprintf("driver `%s` of `%s` is not supported", conn.Driver, name), "`driver: postgres` is")
+		}
+		dsn, ok := c.secret(d, path, "dsn", conn.DSN, conn.DSNEnv, conn.DSNFile)
+		if !ok && conn.DSN == "" && conn.DSNEnv == "" && conn.DSNFile == "" {
+			d.add(d.line(path...), fmt.Sprintf("connection `%s` has no DSN", name), "give `dsn_env`, `dsn_file` or `dsn`")
+		}
+		if conn.DSN != "" && dsnHasPassword(conn.DSN) {
+			c.warn(d.line(append(path, "dsn")...), fmt.Sprintf("the DSN of `%s` has a password in the configuration file", name), "move it to `dsn_env` or `dsn_file`")
+		}
+		c.Connections = append(c.Connections, access.Connection{Name: name, Driver: conn.Driver, DSN: dsn})
+	}
+}
+
+var keywordPassword = regexp.MustCompile(`(?i)\bpassword\s*=\s*\S`)
+
+func dsnHasPassword(dsn string) bool {
+	if u, err := url.Parse(dsn); err == nil && u.Scheme != "" {
+		_, has := u.User.Password()
+		return has || u.Query().Get("password") != ""
+	}
+	return keywordPassword.MatchString(dsn)
+}
+
+func (c *Config) principals(d *document) {
+	if len(c.File.Principals) == 0 {
+		c.warn(d.line("principals"), "no principal is given: nobody can log in", "`sallyport principal add` makes one")
+	}
+	tokenOwner := map[string]string{}
+	for _, name := range sortedKeys(c.File.Principals) {
+		p, path := c.File.Principals[name], []string{"principals", name}
+		if !nameForm.MatchString(name) {
+			d.add(d.line(path...), fmt.Sprintf("`%s` cannot be a principal's name", name), nameHint)
+		}
+		if p.Kind != string(access.Human) && p.Kind != string(access.Agent) {
+			d.add(d.line(append(path, "kind")...), fmt.Sprintf("`%s` needs `kind: human` or `kind: agent`, not `%s`", name, p.Kind), "")
+		}
+		for i, g := range p.Groups {
+			if !nameForm.MatchString(g) {
+				d.add(d.line(append(path, "groups", fmt.Sprint(i))...), fmt.Sprintf("`%s` cannot be a group's name", g), nameHint)
+			}
+		}
+		secret, _ := c.secret(d, path, "secret", p.Secret, p.SecretEnv, p.SecretFile)
+		if secret != "" && !scramForm.MatchString(secret) {
+			d.add(d.line(append(path, "secret")...), fmt.Sprintf("the secret of `%s` is not a SCRAM-SHA-256 verifier", name), "never write the password itself: `sallyport principal hash` makes a verifier of it")
+		}
+		lp := access.LocalPrincipal{Name: name, Kind: access.PrincipalKind(p.Kind), Groups: unique(p.Groups), Secret: secret}
+		for i, tok := range p.Tokens {
+			at := append(path[:2:2], "tokens", fmt.Sprint(i))
+			c.token(d, at, name, tok, tokenOwner)
+			lp.Tokens = append(lp.Tokens, access.LocalToken{SHA256: strings.ToLower(tok.SHA256), Expires: tok.Expires, Note: tok.Note})
+		}
+		if p.Secret == "" && p.SecretEnv == "" && p.SecretFile == "" && len(p.Tokens) == 0 {
+			c.warn(d.line(path...), fmt.Sprintf("`%s` has neither a secret nor a token and cannot log in", name), fmt.Sprintf("`sallyport principal passwd %s` or `sallyport token new %s`", name, name))
+		}
+		c.Principals = append(c.Principals, lp)
+	}
+}
+
+// scramForm is PostgreSQL's layout of a verifier: SCRAM-SHA-256$<iterations>:<salt>$<stored>:<server>.
+var scramForm = regexp.MustCompile(`^SCRAM-SHA-256\$[1-9][0-9]*:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$`)
+
+func (c *Config) token(d *document, path []string, principal string, tok Token, owner map[string]string) {
+	if b, err := hex.DecodeString(tok.SHA256); err != nil || len(b) != 32 {
+		d.add(d.line(append(path, "sha256")...), fmt.Sprintf("a token of `%s` has no valid `sha256` (64 hex digits)", principal), "`sallyport token new "+principal+"` makes one")
+		return
+	}
+	key := strings.ToLower(tok.SHA256)
+	if first, dup := owner[key]; dup {
+		d.add(d.line(append(path, "sha256")...), fmt.Sprintf("`%s` has the same token as `%s`", principal, first), "a token belongs to one principal")
+	}
+	owner[key] = principal
+	if tok.Expires == "" {
+		return
+	}
+	when, err := time.Parse(time.RFC3339, tok.Expires)
+	if err != nil {
+		d.add(d.line(append(path, "expires")...), fmt.Sprintf("`%s` is not a time", tok.Expires), "write it like 2027-01-31T00:00:00Z")
+	} else if time.Now().After(when) {
+		c.warn(d.line(append(path, "expires")...), fmt.Sprintf("a token of `%s` has expired", principal), "delete it, or make a new one")
+	}
+}
+
+var labelForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)*$`)
+
+func (c *Config) labels(d *document) {
+	for i, r := range c.File.Labels {
+		path := []string{"labels", fmt.Sprint(i)}
+		line := d.line(path...)
+		if !labelForm.MatchString(r.Label) {
+			d.add(line, fmt.Sprintf("`%s` cannot be a label", r.Label), "labels are lower-case words joined by dots, e.g. pii.email")
+		}
+		if len(r.Columns) == 0 {
+			d.add(line, fmt.Sprintf("the rule for `%s` names no columns", r.Label), "for example `columns: [public.customers.email]`")
+		}
+		for j, p := range r.Columns {
+			if hint := badPattern(p); hint != "" {
+				d.add(d.line(append(path, "columns", fmt.Sprint(j))...), fmt.Sprintf("`%s` is not a column pattern", p), hint)
+			}
+		}
+		for j, name := range r.Connections {
+			if _, ok := c.File.Connections[name]; !ok {
+				d.add(d.line(append(path, "connections", fmt.Sprint(j))...), fmt.Sprintf("there is no connection `%s`", name), didYouMean(name, sortedKeys(c.File.Connections)))
+			}
+		}
+		c.Labels = append(c.Labels, access.LabelRule{Label: access.Label(r.Label), Columns: r.Columns, Connections: r.Connections, Source: fmt.Sprintf("%s:%d", c.Path, line)})
+	}
+}
+
+// badPattern gives a hint on what is wrong with a pattern, or "".
+func badPattern(p string) string {
+	parts := strings.Split(p, ".")
+	switch {
+	case slices.Contains(parts, ""):
+		return "a part is empty: write schema.table.column, with * for any"
+	case len(parts) == 2:
+		return fmt.Sprintf("name the schema too: public.%s, or *.%s for any", p, p)
+	case len(parts) != 3:
+		return "write schema.table.column, with * and ? as wildcards within a part"
+	case strings.ContainsAny(p, "[]{}()^$|\\+ \t"):
+		return "only * and ? are wildcards; patterns are not regular expressions"
+	}
+	return ""
+}
+
+var styles = map[string][]string{
+	"redact":     nil,
+	"null":       nil,
+	"token":      nil,
+	"partial":    {"email", "phone", "card", "generic"},
+	"generalise": {"year", "month", "decade"},
+}
+
+func (c *Config) masks(d *document) {
+	for _, label := range sortedKeys(c.File.Masks) {
+		m, path := c.File.Masks[label], []string{"masks", label}
+		line := d.line(path...)
+		if !labelForm.MatchString(label) {
+			d.add(line, fmt.Sprintf("`%s` cannot be a label", label), "labels are lower-case words joined by dots, e.g. pii.email")
+		}
+		allowed, known := styles[m.Transform]
+		switch {
+		case !known:
+			d.add(d.line(append(path, "transform")...), fmt.Sprintf("`%s` is not a transform", m.Transform), "one of "+quoteList(sortedKeys(styles)))
+		case m.Style != "" && !slices.Contains(allowed, m.Style):
+			hint := fmt.Sprintf("`%s` takes no style", m.Transform)
+			if len(allowed) > 0 {
+				hint = "one of " + quoteList(allowed)
+			}
+			d.add(d.line(append(path, "style")...), fmt.Sprintf("`%s` is not a style of `%s`", m.Style, m.Transform), hint)
+		case m.Bucket != "" && m.Transform != "generalise":
+			d.add(d.line(append(path, "bucket")...), fmt.Sprintf("`%s` takes no bucket", m.Transform), "only `generalise` does")
+		case m.Bucket != "" && !positive(m.Bucket):
+			d.add(d.line(append(path, "bucket")...), fmt.Sprintf("`%s` is not a bucket width", m.Bucket), "a number above zero, e.g. 10")
+		case m.Bucket != "" && m.Style != "":
+			d.add(line, "`generalise` takes a style (dates) or a bucket (numbers), not both", "")
+		}
+		c.Masks = append(c.Masks, access.Mask{Label: access.Label(label), Transform: m.Transform, Style: m.Style, Bucket: m.Bucket, Source: fmt.Sprintf("%s:%d", c.Path, line)})
+	}
+}
+
+var numberForm = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
+
+func positive(s string) bool {
+	v, err := strconv.ParseFloat(s, 64)
+	return err == nil && v > 0 && numberForm.MatchString(s)
+}
+
+func didYouMean(word string, known []string) string {
+	if near := nearest(word, known); near != "" {
+		return "did you mean `" + near + "`?"
+	}
+	return "known: " + strings.Join(known, ", ")
+}
+
+func unique(s []string) []string {
+	out := slices.Clone(s)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
