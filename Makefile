@@ -1,0 +1,77 @@
+# `make help` lists the targets. The two that matter first: make demo, make test.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO      ?= go
+ARGS    ?=
+# Part of `sallyport version`.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+# Packages without cgo below them: the race detector builds them in seconds.
+RACE    := ./audit/... ./internal/identity/... ./internal/config/... ./internal/pgframe/...
+# How long `make fuzz` spends on each target.
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: deps-test
+deps-test: ## install what demo and tests need: PostgreSQL, a C compiler
+	@scripts/deps.sh test
+
+.PHONY: deps
+deps: ## install what everything needs: pgbouncer and sqlsmith too
+	@scripts/deps.sh all
+
+.PHONY: build
+build: ## build bin/sallyport
+	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sallyport ./cmd/sallyport
+
+.PHONY: demo
+demo: ## a seeded database behind the gateway, ready to try (ARGS=--tour: a guided tour)
+	@scripts/deps.sh build
+	@echo "building sallyport (the first time takes a minute or two: the SQL parser is C)" >&2
+	@$(MAKE) --no-print-directory build
+	@bin/sallyport demo $(ARGS)
+
+.PHONY: test
+test: deps-test ## every test, against a real PostgreSQL
+	$(GO) test -timeout 15m ./...
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 5m $(RACE)
+
+.PHONY: check
+check: ## formatting, vet, staticcheck, import rules, tidy go.mod, short tests
+	@fmt=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); if [ -n "$$fmt" ]; then echo "gofmt wants to change:" $$fmt; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+	$(GO) test ./internal/archtest
+	$(GO) test -short -timeout 10m ./...
+
+.PHONY: bench
+bench: deps build ## speed beside pgbouncer and direct, as ratios
+	$(GO) run ./evals/cmd/bench $(ARGS)
+
+.PHONY: evals
+evals: deps build ## twin databases, sqlsmith, benign workloads
+	$(GO) run ./evals/cmd/evals $(ARGS)
+
+.PHONY: regress
+regress: deps build ## PostgreSQL's own regression suite through the door
+	$(GO) run ./evals/cmd/regress $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME each
+	@$(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
+	  grep -hoE '^func (Fuzz[A-Za-z0-9_]*)' "$$dir"/*_test.go 2>/dev/null | sed 's/^func //' | while read -r f; do \
+	    echo "== $$f in $${dir#$(CURDIR)/}"; \
+	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$dir"; \
+	  done; \
+	done
+
+.PHONY: clean
+clean: ## remove what make made
+	@rm -rf bin evals/out

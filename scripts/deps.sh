@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Installs what the demo, the tests and the benchmarks need beside Go: only what is missing, and
+# without a word when nothing is.
+#
+#   scripts/deps.sh build  a C compiler (the demo fetches its PostgreSQL itself)
+#   scripts/deps.sh test   a PostgreSQL server with psql and contrib too (default)
+#   scripts/deps.sh all    pgbouncer and sqlsmith too (make bench, evals)
+#
+# Debian and Ubuntu get it by apt-get, as root or through sudo. Elsewhere it says what is missing.
+set -euo pipefail
+
+missing=() # packages, by their Debian names
+why=()
+need() { missing+=("$1"); why+=("$2"); }
+
+server_bin() {
+	local d
+	for d in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin; do
+		[ -x "$d/initdb" ] && [ -x "$d/postgres" ] && echo "$d"
+	done | sort -V | tail -n 1
+	return 0
+}
+
+on_path() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
+
+what=${1:-test}
+
+# pg_query is C, so the Go build needs a compiler and the C library's headers.
+on_path "${CC:-gcc}" || on_path cc || need gcc "a C compiler"
+if ! printf '#include <stdlib.h>\n' | "${CC:-cc}" -E - >/dev/null 2>&1; then
+	need libc6-dev "the C library's headers"
+fi
+if [ "$what" != build ]; then
+	bin=$(server_bin)
+	if [ -z "$bin" ] && on_path initdb && on_path postgres; then
+		bin=$(dirname "$(command -v initdb)")
+	fi
+	[ -n "$bin" ] || need postgresql "a PostgreSQL server (initdb, postgres)"
+	[ -x "$bin/psql" ] || on_path psql || need postgresql-client psql
+	if [ -n "$bin" ] && [ -x "$bin/pg_config" ]; then
+		[ -e "$("$bin/pg_config" --sharedir)/extension/hstore.control" ] || need postgresql-contrib "PostgreSQL's contrib modules"
+	else
+		[ -n "$bin" ] || need postgresql-contrib "PostgreSQL's contrib modules"
+	fi
+fi
+if [ "$what" = all ]; then
+	on_path pgbouncer || need pgbouncer "pgbouncer (make bench)"
+	on_path sqlsmith || need sqlsmith "sqlsmith (make evals)"
+fi
+
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+	if ! on_path sudo; then as_root=(none); else as_root=(sudo); fi
+fi
+if ! on_path apt-get || [ "${as_root[0]:-}" = none ]; then
+	{
+		echo "deps: missing on this machine:"
+		printf '  %s\n' "${why[@]}"
+		if on_path apt-get; then
+			echo "deps: neither root nor sudo here; run as root: apt-get install --no-install-recommends ${missing[*]}"
+		else
+			echo "deps: install them with your package manager (Debian calls them: ${missing[*]})"
+		fi
+	} >&2
+	exit 1
+fi
+
+echo "deps: installing ${missing[*]}" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" >>"$log" 2>&1; }
+if ! apt install -y --no-install-recommends "${missing[@]}"; then
+	# Package lists may be absent or stale (fresh containers): fetch them and try once more.
+	if ! { apt update && apt install -y --no-install-recommends "${missing[@]}"; }; then
+		tail -n 30 "$log" >&2
+		echo "deps: apt-get failed (above): install ${missing[*]} by hand, then try again" >&2
+		exit 1
+	fi
+fi
