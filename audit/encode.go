@@ -81,6 +81,7 @@ func appendBody(dst []byte, rec *access.Record) ([]byte, error) {
 	dst = optString(dst, `,"command":`, rec.Command)
 	dst = optString(dst, `,"code":`, rec.Code)
 	dst = optString(dst, `,"error":`, rec.Error)
+	dst = optString(dst, `,"hint":`, rec.Hint)
 	dst = optInt(dst, `,"micros":`, rec.Micros)
 	return append(dst, '}'), nil
 }

@@ -16,7 +16,8 @@ import (
 // and works while a gateway writes: it ends with the last record that is whole. An error of f ends it
 // and is returned. Damage is reported as Open does, after the records in front of it.
 func Read(dir string, f func(*access.Record) error) error {
-	return read(dir, 0, func(pos uint64, payload []byte) error {
+	var r segmentReader
+	return r.readFrom(dir, 0, nil, func(pos uint64, payload []byte) error {
 		rec := new(access.Record)
 		if err := json.Unmarshal(payload, rec); err != nil {
 			return damaged(dir, fmt.Errorf("record %d is no record: %w", pos, err))
@@ -25,9 +26,16 @@ func Read(dir string, f func(*access.Record) error) error {
 	})
 }
 
-// read calls f with the payloads from the segment that holds position from on. Payloads are only valid
-// during the call.
-func read(dir string, from uint64, f func(pos uint64, payload []byte) error) error {
+// segmentReader reads whole segments into a buffer that it keeps.
+type segmentReader struct {
+	data []byte
+	head *header
+	end  int // offset behind the last frame
+}
+
+// readFrom calls f with the payloads from the segment that holds position from on, and then, unless it
+// is nil, done at the end of each segment. Payloads are only valid during the call.
+func (r *segmentReader) readFrom(dir string, from uint64, done func(), f func(pos uint64, payload []byte) error) error {
 	firsts, err := segments(dir)
 	if err == nil && len(firsts) == 0 {
 		if _, err = os.Stat(dir); err == nil {
@@ -44,11 +52,13 @@ func read(dir string, from uint64, f func(pos uint64, payload []byte) error) err
 	} else if i > 0 {
 		firsts = firsts[i-1:]
 	}
-	var r segmentReader
 	for i, first := range firsts {
 		end, err := r.read(dir, first, f)
 		if err != nil {
 			return err
+		}
+		if done != nil {
+			done()
 		}
 		if i+1 < len(firsts) && end != firsts[i+1] {
 			return damaged(filepath.Join(dir, segmentName(first)),
@@ -56,13 +66,6 @@ func read(dir string, from uint64, f func(pos uint64, payload []byte) error) err
 		}
 	}
 	return nil
-}
-
-// segmentReader reads whole segments into a buffer that it keeps.
-type segmentReader struct {
-	data []byte
-	head *header
-	end  int // offset behind the last frame
 }
 
 func (r *segmentReader) load(path string) error {
@@ -139,7 +142,8 @@ func readPositions(dir string, wanted map[uint64]*access.Record) error {
 	}
 	left := len(wanted)
 	done := errors.New("done")
-	err := read(dir, from, func(pos uint64, payload []byte) error {
+	var r segmentReader
+	err := r.readFrom(dir, from, nil, func(pos uint64, payload []byte) error {
 		if _, ok := wanted[pos]; !ok {
 			return nil
 		}

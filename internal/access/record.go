@@ -54,6 +54,7 @@ type Record struct {
 	Command   string  `json:"command,omitempty"`  // command tag
 	Code      string  `json:"code,omitempty"`     // SQLSTATE of an error
 	Error     string  `json:"error,omitempty"`
+	Hint      string  `json:"hint,omitempty"`   // of a refusal: what would be allowed
 	Micros    int64   `json:"micros,omitempty"` // time upstream
 }
 

@@ -1,0 +1,82 @@
+package audit
+
+import (
+	"time"
+
+	"sallyport/internal/access"
+)
+
+// Filter picks records. Empty fields pick all; the others must all match.
+type Filter struct {
+	Session    string
+	Task       string
+	Principal  string
+	Actor      string
+	Connection string
+	Door       access.Door
+	Since      time.Time // at or after
+	Until      time.Time // before
+	Refused    bool      // refusals only
+	Last       int       // the newest so many records; 0 is all
+}
+
+// Match is true when rec is picked. Last is for Collect.
+func (f *Filter) Match(rec *access.Record) bool {
+	return is(f.Session, rec.Session) &&
+		is(f.Task, rec.Task) &&
+		is(f.Principal, rec.Principal) &&
+		is(f.Actor, rec.Actor) &&
+		is(f.Connection, rec.Connection) &&
+		is(f.Door, rec.Door) &&
+		(f.Since.IsZero() || !rec.Time.Before(f.Since)) &&
+		(f.Until.IsZero() || rec.Time.Before(f.Until)) &&
+		(!f.Refused || rec.Kind == access.RecordRefused)
+}
+
+func is[T ~string](want, have T) bool { return want == "" || want == have }
+
+// Collect reads the records of the log in dir that f picks, in order. In front come those that Render
+// needs to speak of them: the open record of each session and the record of each task, picked or not.
+func Collect(dir string, f Filter) ([]*access.Record, error) {
+	var picked []*access.Record
+	opens := map[string]*access.Record{} // by session; the sessions of picked records stay
+	tasks := map[string]*access.Record{} // by task
+	seen := map[string]bool{}
+	err := Read(dir, func(rec *access.Record) error {
+		switch rec.Kind {
+		case access.RecordOpen:
+			opens[rec.Session] = rec
+		case access.RecordTask:
+			tasks[rec.Task] = rec
+		}
+		match := f.Match(rec)
+		if match {
+			picked = append(picked, rec)
+			seen[rec.Session] = true
+		}
+		if rec.Kind == access.RecordClose && !seen[rec.Session] {
+			delete(opens, rec.Session)
+		}
+		if f.Last > 0 && len(picked) >= 2*f.Last+64 {
+			picked = append(picked[:0], picked[len(picked)-f.Last:]...)
+		}
+		return nil
+	})
+	if f.Last > 0 && len(picked) > f.Last {
+		picked = picked[len(picked)-f.Last:]
+	}
+	have := map[uint64]bool{}
+	for _, rec := range picked {
+		have[rec.Position] = true
+	}
+	var context []*access.Record
+	for _, rec := range picked {
+		for _, c := range []*access.Record{opens[rec.Session], tasks[rec.Task]} {
+			if c != nil && !have[c.Position] {
+				have[c.Position] = true
+				context = append(context, c)
+			}
+		}
+	}
+	return append(context, picked...), err
+}
