@@ -1,0 +1,23 @@
+// Package evals is the home of what judges Sallyport from outside: leak checks, false-block checks,
+// benchmarks and other projects' test suites, each run through every door it applies to.
+//
+// Everything here is black box: it builds the binary, writes a configuration file, runs `sallyport
+// serve` against throw-away PostgreSQL servers (internal/testdb) and connects as clients do. It
+// trusts the direct connection to those servers as the oracle, and nothing that the gateway says
+// about itself.
+//
+// Where to start: one program a question under cmd/, each a few lines over a package beside it.
+//
+//	harness   builds and runs the gateway, finds the corpora
+//	results   the one writer of results.json, and RESULTS.md made from it
+//	wire      a client that writes down every message of the server
+//	twin      two databases that differ only in labelled values must answer alike
+//	sqlsmith  the same, for statements that a fuzzer invents
+//	benign    everyday SQL must be answered, and answered the same outside labelled cells
+//	bench     speed beside direct connections and pgbouncer
+//	regress   PostgreSQL's own regression suite through the door
+//	clients   psql, pg_dump, pgbench and drivers work
+//	soak      large results and many clients in flat memory
+//
+// A figure that misses its bound (results.Required) makes its program exit with status 1.
+package evals

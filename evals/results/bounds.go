@@ -1,0 +1,132 @@
+package results
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+	"strings"
+)
+
+// Bound is what a figure must keep.
+type Bound struct {
+	Op    string // ">=", "<=" or "="
+	Value float64
+}
+
+func (b Bound) String() string { return b.Op + " " + number(b.Value) }
+
+// Holds tells whether v keeps the bound. An unknown operator never holds.
+func (b Bound) Holds(v float64) bool {
+	switch b.Op {
+	case ">=":
+		return v >= b.Value
+	case "<=":
+		return v <= b.Value
+	case "=":
+		return v == b.Value
+	}
+	return false
+}
+
+// Required are the figures with a bound.
+var Required = map[string]Bound{
+	"twin.differences":            {"=", 0},
+	"twin.canaries_seen":          {"=", 0},
+	"twin.answered_share":         {">=", 0.80},
+	"sqlsmith.differences":        {"=", 0},
+	"sqlsmith.answered_share":     {">=", 0.30},
+	"benign.defog.answered_share": {">=", 0.97},
+	"bench.simple.vs_pgbouncer":   {">=", 0.70},
+	"bench.extended.vs_pgbouncer": {">=", 0.70},
+	"bench.prepared.vs_pgbouncer": {">=", 0.70},
+	"bench.large_read.vs_direct":  {">=", 0.70},
+	"regress.passed":              {">=", 190},
+	"mcp.tools_list_tokens":       {"<=", 1400},
+	"clients.failed":              {"=", 0},
+}
+
+// Check records figures and gives an error that names those that miss their bound.
+func Check(figures ...Figure) error {
+	if err := Record(figures...); err != nil {
+		return err
+	}
+	var missed []string
+	for _, f := range figures {
+		if b, ok := Required[f.Name]; ok && !b.Holds(f.Value) {
+			missed = append(missed, fmt.Sprintf("%s is %s, required %s", f.Name, number(f.Value), b))
+		}
+	}
+	if missed == nil {
+		return nil
+	}
+	return errors.New("missed: " + strings.Join(missed, "; "))
+}
+
+// Share is hits/n with its 95% Wilson score interval.
+func Share(name string, hits, n int) Figure {
+	f := Figure{Name: name, Unit: "share", N: n, Interval: &[2]float64{0, 1}}
+	if n == 0 {
+		return f
+	}
+	const z = 1.959964
+	p, c := float64(hits)/float64(n), float64(n)
+	mid := (p + z*z/(2*c)) / (1 + z*z/c)
+	half := z / (1 + z*z/c) * math.Sqrt(p*(1-p)/c+z*z/(4*c*c))
+	f.Value, f.Interval = p, &[2]float64{math.Max(0, mid-half), math.Min(1, mid+half)}
+	return f
+}
+
+// Count is a plain number of things among n.
+func Count(name string, hits, n int) Figure {
+	return Figure{Name: name, Value: float64(hits), Unit: "count", N: n}
+}
+
+// Ratio is the Median of per-round ratios.
+func Ratio(name string, rounds []float64) Figure {
+	return Median(name, "ratio", rounds)
+}
+
+// Median is the median of samples with the distribution-free 95% interval of a median (order
+// statistics; with fewer than six samples: the whole range).
+func Median(name, unit string, samples []float64) Figure {
+	s := append([]float64(nil), samples...)
+	sort.Float64s(s)
+	n := len(s)
+	f := Figure{Name: name, Unit: unit, N: n}
+	if n == 0 {
+		return f
+	}
+	f.Value = (s[(n-1)/2] + s[n/2]) / 2
+	// The largest k such that at most 2.5% of coin rows of length n have fewer than k heads.
+	k, p, tail := 0, math.Pow(0.5, float64(n)), 0.0
+	for i := 0; i < n/2; i++ {
+		tail += p
+		if tail > 0.025 {
+			break
+		}
+		k = i + 1
+		p = p * float64(n-i) / float64(i+1)
+	}
+	lo, hi := max(k-1, 0), min(n-max(k, 1), n-1)
+	f.Interval = &[2]float64{s[lo], s[hi]}
+	return f
+}
+
+func number(v float64) string {
+	switch {
+	case v == math.Trunc(v) && math.Abs(v) < 1e12:
+		return fmt.Sprintf("%.0f", v)
+	case math.Abs(v) >= 100:
+		return fmt.Sprintf("%.1f", v)
+	default:
+		return fmt.Sprintf("%.3f", v)
+	}
+}
+
+func verdict(ok bool) string {
+	if ok {
+		return "met"
+	}
+	return "MISSED"
+}
