@@ -1,0 +1,153 @@
+package archtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// module is the prefix of our import paths.
+const module = "sallyport/"
+
+// rule says what the packages under a path may import of ours. A path ends in /... to speak of the
+// packages below it too; the longest matching path decides.
+type rule struct {
+	path string
+	may  []string
+}
+
+// ours is the import graph: cmd -> doors -> gateway -> leaves -> access, never sideways, never up.
+var ours = []rule{
+	{"internal/access", nil},
+	{"internal/pgtree", []string{"internal/access"}},
+	{"internal/pgframe", nil},
+
+	// Leaves: they know the nouns, not each other.
+	{"sqlguard/...", []string{"internal/access", "internal/pgtree", "sqlguard/..."}},
+	{"mask/...", []string{"internal/access", "internal/pgtree", "mask/..."}},
+	{"audit/...", []string{"internal/access", "audit/..."}},
+	{"internal/identity", []string{"internal/access"}},
+	{"internal/approval", []string{"internal/access"}},
+	{"internal/config", []string{"internal/access"}},
+
+	// The core, and behind it the only code that talks to a database.
+	{"internal/gateway/internal/...", []string{"internal/access", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/..."}},
+	{"internal/gateway", []string{"internal/access", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/...",
+		"sqlguard/...", "mask/...", "audit/...", "internal/identity", "internal/approval"}},
+
+	// Doors: the core, the nouns and their codec.
+	{"mcp/...", []string{"internal/access", "internal/gateway", "mcp/..."}},
+	{"proxy/...", []string{"internal/access", "internal/gateway", "internal/pgframe", "proxy/..."}},
+	{"internal/web/...", []string{"internal/access", "internal/gateway", "internal/web/..."}},
+
+	// The program. The demo hands its configuration to the same code as `serve`.
+	{"cmd/...", []string{"internal/...", "mcp/...", "proxy/...", "sqlguard/...", "mask/...", "audit/...", "cmd/..."}},
+	{"internal/demo", []string{"internal/access", "internal/config", "internal/identity", "internal/testdb"}},
+
+	// Beside the program: tests and evals look at it from outside.
+	{"internal/testdb", nil},
+	{"internal/archtest", nil},
+	{"internal/deps", nil},
+	{"evals/...", []string{"internal/access", "internal/testdb", "audit/...", "evals/..."}},
+}
+
+// inTests is what test code may import beyond its package's rule: a real database, and for leaves
+// the other leaves, because a compiler is tested with the parser that feeds it.
+var inTests = []rule{
+	{"sqlguard/...", []string{"internal/testdb", "mask/..."}},
+	{"mask/...", []string{"internal/testdb", "sqlguard/..."}},
+	{"mcp/...", []string{"internal/testdb", "internal/identity"}},
+	{"proxy/...", []string{"internal/testdb", "internal/identity"}},
+	{"...", []string{"internal/testdb"}},
+}
+
+// fences are packages of others that only some of ours may import in non-test code.
+var fences = []struct {
+	prefixes []string // import paths, or prefixes that end in /
+	may      []string
+	why      string
+}{
+	{[]string{"github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgxpool", "github.com/jackc/pgx/v5/stdlib", "database/sql"},
+		[]string{"internal/gateway/internal/upstream", "internal/testdb", "sqlguard/registry/gen", "evals/..."},
+		"only upstream talks to a database (testdb to servers that it started, evals from outside, the registry's generator at build time)"},
+	{[]string{"github.com/mark3labs/mcp-go/"}, []string{"mcp/...", "internal/demo", "evals/..."}, "only the agents' door speaks MCP, and its clients in the demo and the evals"},
+	{[]string{"github.com/pganalyze/pg_query_go/"}, []string{"internal/pgtree", "sqlguard/...", "mask/...", "evals/..."}, "only the guard and the masks read syntax trees"},
+	{[]string{"github.com/spf13/cobra"}, []string{"cmd/..."}, "flags are the program's business"},
+	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/testdb", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "sqlguard/registry/gen"},
+		"leaves are pure: no network, no processes"},
+	{[]string{"testing"}, nil, "helpers for tests take a small interface instead, so that nothing pulls test flags into the program"},
+}
+
+// forbidden package names say nothing about what is in them.
+var forbidden = []string{"util", "utils", "common", "helper", "helpers", "manager", "types", "misc", "base", "shared"}
+
+// maxLines is the most a non-test file may have. Generated files are exempt.
+const maxLines = 500
+
+// Package is what `go list` says about one of our packages.
+type Package struct {
+	ImportPath, Name, Dir              string
+	GoFiles, CgoFiles                  []string
+	Imports, TestImports, XTestImports []string
+}
+
+// violations lists what a package imports and should not.
+func violations(p Package) []string {
+	var out []string
+	self := strings.TrimPrefix(p.ImportPath, module)
+	own, known := lookup(ours, self)
+	if !known {
+		return []string{p.ImportPath + " has no rule: say in rules.go what it may import"}
+	}
+	for _, imp := range p.Imports {
+		if target, is := strings.CutPrefix(imp, module); is && !matchAny(own, target) {
+			out = append(out, fmt.Sprintf("%s imports %s (may import: %s)", p.ImportPath, imp, strings.Join(own, ", ")))
+		}
+		for _, f := range fences {
+			if fenced(f.prefixes, imp) && !matchAny(f.may, self) {
+				out = append(out, fmt.Sprintf("%s imports %s: %s", p.ImportPath, imp, f.why))
+			}
+		}
+	}
+	extra, _ := lookup(inTests, self)
+	for _, imp := range slices.Concat(p.TestImports, p.XTestImports) {
+		target, is := strings.CutPrefix(imp, module)
+		if is && target != self && !matchAny(own, target) && !matchAny(extra, target) {
+			out = append(out, fmt.Sprintf("a test of %s imports %s", p.ImportPath, imp))
+		}
+	}
+	if slices.Contains(forbidden, p.Name) {
+		out = append(out, fmt.Sprintf("package %s: the name says nothing", p.ImportPath))
+	}
+	return out
+}
+
+// lookup finds the rule with the longest path that matches.
+func lookup(rules []rule, self string) (may []string, ok bool) {
+	longest := -1
+	for _, r := range rules {
+		if n := len(strings.TrimSuffix(r.path, "...")); match(r.path, self) && n > longest {
+			longest, may, ok = n, r.may, true
+		}
+	}
+	return may, ok
+}
+
+func matchAny(patterns []string, path string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return match(p, path) })
+}
+
+// match understands a/b (itself), a/b/... (itself and below) and ... (all).
+func match(pattern, path string) bool {
+	if pattern == "..." {
+		return true
+	}
+	prefix, below := strings.CutSuffix(pattern, "/...")
+	return path == prefix || below && strings.HasPrefix(path, prefix+"/")
+}
+
+func fenced(prefixes []string, imp string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool {
+		return imp == p || strings.HasSuffix(p, "/") && strings.HasPrefix(imp, p)
+	})
+}
