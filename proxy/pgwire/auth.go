@@ -1,0 +1,205 @@
+package pgwire
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway"
+	"sallyport/internal/pgframe"
+)
+
+const (
+	mechanism = "SCRAM-SHA-256"
+	// maxSASL is PostgreSQL's PG_MAX_SASL_MESSAGE_LENGTH.
+	maxSASL = 1024
+	// Authentication request codes (protocol chapter, "Authentication...").
+	authOk           = 0
+	authSASL         = 10
+	authSASLContinue = 11
+	authSASLFinal    = 12
+)
+
+// login proves who the client is, opens its session, and tells it what it needs to begin.
+func (c *conn) login() error {
+	out := c.negotiation(nil)
+	proof, out, err := c.authenticate(out)
+	if err != nil {
+		return err
+	}
+	if !c.srv.enroll(c) {
+		c.out.Release(out)
+		return tooManyClients()
+	}
+	if err := c.connect(proof); err != nil {
+		c.out.Release(out)
+		return err
+	}
+	if err := c.out.Release(c.greeting(out)); err != nil {
+		return errGone
+	}
+	c.log.Debug("session opened", "session", c.params.ID, "user", c.startup.user, "connection", c.startup.database)
+	return nil
+}
+
+// negotiation appends NegotiateProtocolVersion where the client asked for more than there is.
+func (c *conn) negotiation(dst []byte) []byte {
+	version, negotiate := c.startup.speaks()
+	if !negotiate {
+		return dst
+	}
+	dst, at := pgframe.Begin(dst, 'v')
+	dst = binary.BigEndian.AppendUint32(dst, version)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(c.startup.unknown)))
+	for _, name := range c.startup.unknown {
+		dst = pgframe.AppendCString(dst, name)
+	}
+	return pgframe.End(dst, at)
+}
+
+// authenticate runs the SCRAM exchange. out begins with what has to be sent before, and comes back with what
+// has to be sent after it.
+func (c *conn) authenticate(out []byte) (proof access.Credentials, rest []byte, err error) {
+	exchange := c.srv.core.SCRAM(c.startup.user)
+	out = appendAuth(out, authSASL, mechanism+"\x00\x00")
+	for first := true; ; first = false {
+		if err := c.out.Release(out); err != nil {
+			return nil, nil, errGone
+		}
+		msg, err := c.saslMessage()
+		if err != nil {
+			return nil, nil, err
+		}
+		if first {
+			if msg, err = initialResponse(msg); err != nil {
+				return nil, nil, err
+			}
+		}
+		answer, done, err := exchange.Step(string(msg))
+		if err != nil {
+			return nil, nil, c.loginFailed(err)
+		}
+		if done {
+			return exchange, appendAuth(appendAuth(nil, authSASLFinal, answer), authOk, ""), nil
+		}
+		out = appendAuth(out[:0], authSASLContinue, answer)
+	}
+}
+
+// saslMessage reads one SASL message ('p') and gives its body, valid until the next read.
+func (c *conn) saslMessage() ([]byte, error) {
+	for {
+		w := c.in.window()
+		need := 0
+		if len(w) >= 5 {
+			if w[0] == 'X' {
+				return nil, errGone
+			}
+			if w[0] != 'p' {
+				return nil, protocolError("expected SASL response, got message type %d", w[0])
+			}
+			n := binary.BigEndian.Uint32(w[1:])
+			if n < 4 || n > 4+maxSASL {
+				return nil, protocolError("invalid length of SASL message")
+			}
+			need = 1 + int(n)
+			if len(w) >= need {
+				c.in.discard(need)
+				return w[5:need], nil
+			}
+		}
+		if err := c.in.fill(need); err != nil {
+			return nil, c.readError(err)
+		}
+	}
+}
+
+// initialResponse takes a SASLInitialResponse apart.
+func initialResponse(body []byte) ([]byte, error) {
+	name, rest, ok := cutCString(body)
+	if !ok || len(rest) < 4 {
+		return nil, protocolError("malformed SASL initial response")
+	}
+	if string(name) != mechanism {
+		return nil, &access.Error{
+			Kind: access.Invalid, Code: "08P01", Message: "client selected an invalid SASL authentication mechanism",
+			Hint: "the gateway offers " + mechanism + " without channel binding",
+		}
+	}
+	n := int32(binary.BigEndian.Uint32(rest))
+	if n < 0 || int(n) != len(rest)-4 {
+		return nil, protocolError("malformed SASL initial response")
+	}
+	return rest[4:], nil
+}
+
+// loginFailed slows down whoever tries passwords: the answer takes a while, in which the connection counts
+// against the limit.
+func (c *conn) loginFailed(err error) error {
+	ae := access.AsError(err)
+	c.log.Warn("log-in failed", "user", printable(c.startup.user, 63), "code", stateOf(ae), "cause", ae.Err)
+	pause := time.NewTimer(c.srv.authDelay)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-c.ctx.Done():
+	}
+	return ae
+}
+
+// connect lets the core verify the proof and open the session.
+func (c *conn) connect(proof access.Credentials) error {
+	ctx, cancel := context.WithTimeout(c.ctx, c.srv.opt.ConnectTimeout)
+	defer cancel()
+	client := c.nc.RemoteAddr().String()
+	if c.startup.application != "" {
+		client += " " + c.startup.application
+	}
+	sess, err := c.srv.core.Connect(ctx, gateway.Login{
+		Door:        access.DoorPGWire,
+		Connection:  c.startup.database,
+		Credentials: proof,
+		Client:      client,
+		Reason:      c.startup.reason,
+		Settings:    c.startup.settings,
+	})
+	if err != nil {
+		ae := access.AsError(err)
+		c.log.Info("session refused", "user", printable(c.startup.user, 63), "code", stateOf(ae), "message", ae.Message, "cause", ae.Err)
+		return ae
+	}
+	c.sess, c.params = sess, sess.Params()
+	c.secret = binary.BigEndian.AppendUint32(nil, c.params.Key)
+	if version, _ := c.startup.speaks(); version >= version32 {
+		// Protocol 3.2 has room for a key that cannot be guessed.
+		c.secret = append(c.secret, make([]byte, 28)...)
+		rand.Read(c.secret[4:])
+	}
+	c.srv.publish(c)
+	return nil
+}
+
+// greeting appends what follows a log-in: ParameterStatus, BackendKeyData, ReadyForQuery.
+func (c *conn) greeting(dst []byte) []byte {
+	at := 0
+	for _, name := range slices.Sorted(maps.Keys(c.params.Status)) {
+		dst, at = pgframe.Begin(dst, 'S')
+		dst = pgframe.AppendCString(pgframe.AppendCString(dst, name), c.params.Status[name])
+		dst = pgframe.End(dst, at)
+	}
+	dst, at = pgframe.Begin(dst, 'K')
+	dst = binary.BigEndian.AppendUint32(dst, c.params.PID)
+	dst = pgframe.End(append(dst, c.secret...), at)
+	dst, at = pgframe.Begin(dst, 'Z')
+	return pgframe.End(append(dst, c.params.TxStatus), at)
+}
+
+func appendAuth(dst []byte, code uint32, data string) []byte {
+	dst, at := pgframe.Begin(dst, 'R')
+	dst = binary.BigEndian.AppendUint32(dst, code)
+	return pgframe.End(append(dst, data...), at)
+}

@@ -1,0 +1,181 @@
+package pgwire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway"
+)
+
+// conn is one client. Its goroutine owns all fields but the atomic ones, the sink, and what the
+// server's lock guards.
+type conn struct {
+	srv *Server
+	log *slog.Logger
+	nc  net.Conn        // as accepted
+	raw syscall.RawConn // of nc, or nil
+	io  net.Conn        // nc, or TLS over it
+	in  *reader
+	out sink
+
+	ctx    context.Context // ends when the client is cut off; handed to the core, to nobody else
+	cancel context.CancelFunc
+
+	startup  *startup
+	sess     session // nil until the log-in is done
+	params   gateway.SessionParams
+	secret   []byte // the cancel key as the client knows it
+	enrolled bool   // counts as a session; guarded by srv.mu
+	mute     bool   // in a TLS handshake: plain words would not be understood
+
+	dec  decoder
+	ops  []gateway.Op
+	busy atomic.Uint64 // tick at which the running Do began, 0: none runs
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{srv: s, nc: nc, io: nc, log: s.log.With("client", nc.RemoteAddr().String())}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	if sc, ok := nc.(syscall.Conn); ok {
+		c.raw, _ = sc.SyscallConn()
+	}
+	c.in = newReader(nc, &s.budget)
+	c.out.dst, c.out.tick = nc, &s.tick
+	return c
+}
+
+// serve runs the client from accept to close. A panic ends this client only.
+func (c *conn) serve() {
+	defer c.srv.forget(c)
+	err := c.guarded()
+	fatal := c.lastWord(err)
+	c.cancel()
+	if c.sess != nil {
+		if err := c.closeSession(); err != nil {
+			c.log.Error("session did not close cleanly", "session", c.params.ID, "error", err)
+		}
+		c.log.Debug("session closed", "session", c.params.ID)
+	}
+	if fatal {
+		c.linger()
+	}
+	c.in.discard(len(c.in.window()))
+	c.in.release()
+	c.nc.Close()
+}
+
+// guarded is run with a panic turned into an error.
+func (c *conn) guarded() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("panic in a session", "panic", p, "stack", string(debug.Stack()))
+			err = access.AsError(errPanic)
+		}
+	}()
+	return c.run()
+}
+
+var errPanic = errors.New("panic in a session")
+
+func (c *conn) closeSession() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errPanic
+		}
+	}()
+	return c.sess.Close()
+}
+
+func (c *conn) run() error {
+	if tcp, ok := c.nc.(*net.TCPConn); ok {
+		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4})
+	}
+	c.nc.SetDeadline(time.Now().Add(c.srv.opt.HandshakeTimeout))
+	if c.srv.draining.Load() { // drain may have come before this deadline
+		return shuttingDown()
+	}
+	st, err := c.negotiate()
+	if st == nil || err != nil {
+		return err
+	}
+	c.startup = st
+	if err := c.login(); err != nil {
+		return err
+	}
+	c.nc.SetDeadline(time.Time{})
+	return c.loop()
+}
+
+// readError says what the end of a read means.
+func (c *conn) readError(err error) error {
+	var ae *access.Error
+	switch {
+	case errors.As(err, &ae):
+		return ae
+	case c.srv.draining.Load():
+		return shuttingDown()
+	case isTimeout(err) && c.sess == nil:
+		return loginTimeout()
+	}
+	return errGone
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// lastWord tells the client why its connection ends, where there is something to tell, and reports
+// whether it did.
+func (c *conn) lastWord(err error) bool {
+	if err == nil || errors.Is(err, errGone) || errors.Is(err, gateway.ErrEnded) || errors.Is(err, io.EOF) {
+		return false
+	}
+	ae := access.AsError(err)
+	level := slog.LevelDebug
+	if ae.Kind == access.Internal {
+		level = slog.LevelError
+	}
+	c.log.Log(context.Background(), level, "client refused", "code", stateOf(ae), "message", ae.Message, "cause", ae.Err)
+	if c.mute {
+		return false
+	}
+	patience := lastWordTime
+	if c.srv.cutting.Load() {
+		patience /= 10
+	}
+	c.nc.SetDeadline(time.Now().Add(patience))
+	return c.out.Release(appendError(nil, "FATAL", ae)) == nil
+}
+
+const lastWordTime = 5 * time.Second
+
+// linger reads on for a moment after a last word. Closing with unread bytes would make the kernel reset
+// the connection, and a client in the middle of a large message might never see why.
+func (c *conn) linger() {
+	if c.srv.draining.Load() {
+		return
+	}
+	if t, ok := c.io.(interface{ CloseWrite() error }); ok {
+		t.CloseWrite()
+	}
+	if t, ok := c.nc.(interface{ CloseWrite() error }); ok && c.io != c.nc {
+		t.CloseWrite()
+	}
+	c.nc.SetDeadline(time.Now().Add(lastWordTime))
+	scratch := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(scratch)
+	for {
+		if _, err := c.nc.Read(scratch[:]); err != nil {
+			return
+		}
+	}
+}
