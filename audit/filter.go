@@ -47,7 +47,9 @@ func Collect(dir string, f Filter) ([]*access.Record, error) {
 		case access.RecordOpen:
 			opens[rec.Session] = rec
 		case access.RecordTask:
-			tasks[rec.Task] = rec
+			if rec.Task != "" {
+				tasks[rec.Task] = rec
+			}
 		}
 		match := f.Match(rec)
 		if match {

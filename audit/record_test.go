@@ -1,0 +1,173 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"sallyport/internal/access"
+)
+
+func encode(t testing.TB, rec *access.Record) []byte {
+	b, err := appendBody(fmt.Appendf(nil, `{"pos":%d`, rec.Position), rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// anyRecord draws a value for every field of a record by reflection, so that a field that is added to
+// access.Record and forgotten in appendBody fails the test below.
+func anyRecord(t *rapid.T) *access.Record {
+	rec := new(access.Record)
+	text := rapid.OneOf(
+		rapid.SampledFrom([]string{"", "SELECT 'a\tb' -- \"x\\y\"\n", hostile, "\u2028\u2029<&>", "\xed\xa0\x80"}),
+		rapid.String(),
+		rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
+	)
+	v := reflect.ValueOf(rec).Elem()
+	for i := range v.NumField() {
+		f, name := v.Field(i), v.Type().Field(i).Name
+		switch f.Interface().(type) {
+		case time.Time:
+			sec := rapid.Int64Range(-62135596800, 253402300799).Draw(t, name)
+			nsec := rapid.Int64Range(0, 999_999_999).Draw(t, name)
+			f.Set(reflect.ValueOf(time.Unix(sec, nsec).In(time.FixedZone("", rapid.IntRange(-14*3600, 14*3600).Draw(t, name)/60*60))))
+			if y := rec.Time.Year(); y < 1 || y > 9999 { // encoding/json refuses what is out of range in its own zone
+				rec.Time = rec.Time.UTC()
+			}
+		case json.RawMessage:
+			if rapid.Bool().Draw(t, name) {
+				b, _ := json.Marshal(map[string]string{text.Draw(t, name): text.Draw(t, name)})
+				f.Set(reflect.ValueOf(json.RawMessage(b)))
+			}
+		case []byte:
+			f.SetBytes(rapid.SliceOf(rapid.Byte()).Draw(t, name))
+		case []string:
+			f.Set(reflect.ValueOf(rapid.SliceOf(text).Draw(t, name)))
+		case []int16:
+			f.Set(reflect.ValueOf(rapid.SliceOf(rapid.Int16()).Draw(t, name)))
+		default:
+			switch f.Kind() {
+			case reflect.String:
+				f.SetString(text.Draw(t, name))
+			case reflect.Uint64:
+				f.SetUint(rapid.Uint64().Draw(t, name))
+			case reflect.Int64, reflect.Int:
+				f.SetInt(rapid.Int64().Draw(t, name))
+			case reflect.Bool:
+				f.SetBool(rapid.Bool().Draw(t, name))
+			default:
+				t.Fatalf("field %s has a type that this test does not know", name)
+			}
+		}
+	}
+	return rec
+}
+
+func TestRecordsDecodeAsFromEncodingJSON(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rec := anyRecord(t)
+		ours, err := appendBody(fmt.Appendf(nil, `{"pos":%d`, rec.Position), rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := json.Marshal(rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !json.Valid(ours) || !utf8.Valid(ours) {
+			t.Fatalf("not JSON: %q", ours)
+		}
+		if strings.ContainsRune(string(ours), 0) {
+			t.Fatalf("a NUL byte, which could make a payload look like a frame: %q", ours)
+		}
+		var got, want access.Record
+		if err := json.Unmarshal(ours, &got); err != nil {
+			t.Fatalf("%v: %q", err, ours)
+		}
+		if err := json.Unmarshal(theirs, &want); err != nil {
+			t.Fatal(err)
+		}
+		// encoding/json writes <, > and & as escapes inside a RawMessage too.
+		same := cmp.Transformer("decoded", func(p json.RawMessage) any {
+			var v any
+			_ = json.Unmarshal(p, &v)
+			return v
+		})
+		if diff := cmp.Diff(want, got, same); diff != "" {
+			t.Fatalf("(-encoding/json +ours):\n%s", diff)
+		}
+	})
+}
+
+func FuzzString(f *testing.F) {
+	f.Add("plain")
+	f.Add(hostile)
+	f.Fuzz(func(t *testing.T, s string) {
+		ours := appendString(nil, s)
+		theirs, _ := json.Marshal(s)
+		var a, b string
+		if err := json.Unmarshal(ours, &a); err != nil {
+			t.Fatalf("%v: %q", err, ours)
+		}
+		_ = json.Unmarshal(theirs, &b)
+		if a != b {
+			t.Fatalf("%q decodes to %q, from encoding/json to %q", s, a, b)
+		}
+	})
+}
+
+func TestRecordsThatCannotBeStoredAreRefusedWithoutAGap(t *testing.T) {
+	dir := t.TempDir()
+	l := openLog(t, dir, Options{SegmentSize: 1 << 16})
+	bad := map[string]func(*access.Record){
+		"plan_that_is_no_json": func(r *access.Record) { r.Plan = json.RawMessage(`{"a":`) },
+		"plan_with_a_nul":      func(r *access.Record) { r.Plan = json.RawMessage("{}\x00") },
+		"year_10000":           func(r *access.Record) { r.Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"year_0":               func(r *access.Record) { r.Time = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"too_large":            func(r *access.Record) { r.SQL = strings.Repeat("x", maxPayload) },
+	}
+	for name, spoil := range bad {
+		rec := sample()
+		spoil(&rec)
+		_, err := l.Append(&rec)
+		wantError(t, err, 0, "")
+		if name == "too_large" {
+			wantError(t, err, access.Invalid, codeTooBig)
+		}
+	}
+	large := sample()
+	large.SQL = strings.Repeat("x", maxPayload-4096) // larger than a segment
+	for want := range 3 {
+		if pos, err := l.Append(&large); err != nil || pos != uint64(want+1) {
+			t.Fatalf("position %d, error %v", pos, err)
+		}
+	}
+	if got := readAll(t, dir); len(got) != 3 || got[2].SQL != large.SQL {
+		t.Errorf("%d records", len(got))
+	}
+}
+
+// wantError checks that err is an *access.Error with everything a client needs. A zero kind and an
+// empty code match all.
+func wantError(t testing.TB, err error, kind access.Kind, code string) {
+	t.Helper()
+	e, ok := err.(*access.Error)
+	if !ok {
+		t.Fatalf("error is %T: %v", err, err)
+	}
+	if kind != 0 && e.Kind != kind || code != "" && e.Code != code {
+		t.Errorf("kind %v, code %s: %v", e.Kind, e.Code, err)
+	}
+	if e.Message == "" || e.Hint == "" || e.Code == "" {
+		t.Errorf("message %q, hint %q, code %q", e.Message, e.Hint, e.Code)
+	}
+}

@@ -1,0 +1,299 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport/internal/access"
+)
+
+// RenderOptions for Render. The zero value is plain text, 100 cells wide, in UTC, 10 rows a result.
+type RenderOptions struct {
+	Color    bool           // ANSI colours; for a terminal
+	Rows     int            // rows shown of each result; 0 is 10, negative is none
+	Width    int            // cells a line; 0 is 100
+	Location *time.Location // nil is UTC
+}
+
+// Render writes records, in the order of the log, as a trace for people: each session with who, what
+// for and through which door, and in it one block a step. What came from a client or a database is
+// stripped of everything that could move a terminal's cursor or hide text.
+func Render(w io.Writer, recs []*access.Record, opt RenderOptions) error {
+	p := &printer{out: bufio.NewWriter(w), RenderOptions: opt}
+	if p.Rows == 0 {
+		p.Rows = 10
+	}
+	if p.Width <= 0 {
+		p.Width = 100
+	}
+	p.Width = max(p.Width, 40)
+	if p.Location == nil {
+		p.Location = time.UTC
+	}
+	sessions := trace(recs)
+	for i, s := range sessions {
+		if i > 0 {
+			p.line("")
+		}
+		p.session(s)
+	}
+	p.summary(sessions)
+	return p.out.Flush()
+}
+
+// JSON writes records one a line, as they are in the log. Characters that could attack a terminal are
+// written as JSON escapes, which decode to the same.
+func JSON(w io.Writer, recs []*access.Record) error {
+	out := bufio.NewWriter(w)
+	var buf []byte
+	for _, rec := range recs {
+		buf = strconv.AppendUint(append(buf[:0], payloadStart...), rec.Position, 10)
+		var err error
+		if buf, err = appendBody(buf, rec); err != nil {
+			return fmt.Errorf("record %d: %w", rec.Position, err)
+		}
+		for _, r := range string(bytes.ReplaceAll(buf, []byte("\n"), []byte(" "))) { // only a plan has line breaks, between its tokens
+			switch {
+			case printable(r):
+				out.WriteRune(r)
+			case r > 0xffff:
+				r -= 0x10000
+				fmt.Fprintf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+			case r < ' ':
+				out.WriteByte(' ')
+			default:
+				fmt.Fprintf(out, `\u%04x`, r)
+			}
+		}
+		out.WriteByte('\n')
+	}
+	return out.Flush()
+}
+
+// style is an ANSI SGR sequence.
+type style string
+
+const (
+	none   style = ""
+	bold   style = "1"
+	dim    style = "2"
+	red    style = "1;31"
+	green  style = "1;32"
+	yellow style = "1;33"
+	violet style = "35"
+	cyan   style = "36"
+)
+
+var verdictStyles = map[verdict]style{
+	allowed: green, refused: red, held: yellow, failed: yellow, uncertain: yellow, declared: cyan,
+}
+
+type printer struct {
+	RenderOptions
+	out *bufio.Writer
+}
+
+func (p *printer) paint(s style, text string) string {
+	if !p.Color || s == none || text == "" {
+		return text
+	}
+	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
+}
+
+func (p *printer) line(text string) {
+	p.out.WriteString(text) // a failure stays in the writer until Flush
+	p.out.WriteByte('\n')
+}
+
+const (
+	labelAt = 4  // column where labels begin
+	textAt  = 14 // column where what they label begins
+)
+
+// field writes text, which may have several lines, beside label. Text is clean already.
+func (p *printer) field(label string, s style, text ...string) {
+	prefix := strings.Repeat(" ", labelAt) + p.paint(dim, pad(label, textAt-labelAt))
+	for _, t := range text {
+		for _, part := range wrap(t, p.Width-textAt) {
+			p.line(strings.TrimRight(prefix+p.paint(s, part), " "))
+			prefix = strings.Repeat(" ", textAt)
+		}
+	}
+}
+
+// raw writes lines that are laid out already.
+func (p *printer) raw(label string, text []string) {
+	prefix := strings.Repeat(" ", labelAt) + p.paint(dim, pad(label, textAt-labelAt))
+	for _, t := range text {
+		p.line(strings.TrimRight(prefix+t, " "))
+		prefix = strings.Repeat(" ", textAt)
+	}
+}
+
+func (p *printer) session(s *traced) {
+	title, id := "session", clean(s.id)
+	if id == "" {
+		title, id = "outside of sessions", ""
+	}
+	rule := max(3, p.Width-width(title)-width(id)-5)
+	p.line(p.paint(dim, "──") + " " + strings.TrimSpace(p.paint(bold, title)+" "+p.paint(bold, id)) + " " + p.paint(dim, strings.Repeat("─", rule)))
+	sameDay := s.from.In(p.Location).Format(time.DateOnly) == s.to.In(p.Location).Format(time.DateOnly)
+	head := s.any
+	if s.open != nil {
+		head = s.open
+	}
+	if s.id == "" {
+		sameDay = false
+	} else {
+		p.who(head)
+		p.field("time", none, p.span(s))
+		p.field("records", none, s.completeness())
+		if s.close != nil && s.close.Error != "" {
+			p.field("ended", yellow, lines(s.close.Error)...)
+		}
+	}
+	task := ""
+	for _, st := range s.steps {
+		p.line("")
+		if st.Task != task && st.Kind != access.RecordTask {
+			p.taskLine(st)
+			task = st.Task
+		}
+		p.step(st, sameDay)
+	}
+}
+
+// who writes what the open record says, or any record where that is not in view.
+func (p *printer) who(rec *access.Record) {
+	who := clean(rec.Principal)
+	if who == "" {
+		who = "nobody"
+	}
+	if len(rec.Groups) > 0 {
+		who += "  (" + cleanList(rec.Groups) + ")"
+	}
+	p.field("who", bold, who)
+	if rec.Actor != "" {
+		p.field("actor", none, clean(rec.Actor))
+	}
+	if through := join(" → ", clean(string(rec.Door)), clean(rec.Connection)); through != "" {
+		p.field("through", none, through)
+	}
+	if rec.Client != "" {
+		p.field("client", none, clean(rec.Client))
+	}
+}
+
+func (p *printer) taskLine(st *step) {
+	if st.Task == "" {
+		p.line("  " + p.paint(dim, "▸ no task"))
+		p.line("")
+		return
+	}
+	goal, ticket := st.Goal, st.Ticket
+	if st.task != nil {
+		goal, ticket = st.task.Goal, st.task.Ticket
+	}
+	p.line("  " + p.paint(cyan, "▸ task "+clean(st.Task)))
+	if goal != "" {
+		p.field("goal", none, lines(goal)...)
+	}
+	if ticket != "" {
+		p.field("ticket", none, clean(ticket))
+	}
+	p.line("")
+}
+
+func (p *printer) span(s *traced) string {
+	from, to := s.from.In(p.Location), s.to.In(p.Location)
+	const day, clock = time.DateOnly, time.TimeOnly
+	if from.Format(day) == to.Format(day) {
+		return fmt.Sprintf("%s %s to %s (%s)", from.Format(day), from.Format(clock), to.Format(clock+" MST"), duration(to.Sub(from)))
+	}
+	return fmt.Sprintf("%s to %s (%s)", from.Format(day+" "+clock), to.Format(day+" "+clock+" MST"), duration(to.Sub(from)))
+}
+
+// completeness says whether all records of the session are in view, by their numbers.
+func (s *traced) completeness() string {
+	if s.close != nil && s.close.Rows == int64(s.close.Seq) {
+		if s.count == s.close.Seq && s.first == 1 {
+			return fmt.Sprintf("%d, closed, complete", s.count)
+		}
+		return fmt.Sprintf("%d of %d in this view, closed", s.count, s.close.Seq)
+	}
+	view := fmt.Sprintf("%d in this view, numbers %d to %d", s.count, s.first, s.last)
+	if s.first == 1 && s.count == s.last {
+		view = fmt.Sprintf("%d, none missing so far", s.count)
+	}
+	if s.close != nil {
+		return fmt.Sprintf("%s; the close record counts %d", view, s.close.Rows)
+	}
+	return view + "; no close record in view"
+}
+
+func (p *printer) summary(sessions []*traced) {
+	if len(sessions) == 0 {
+		p.line("no records match")
+		return
+	}
+	var named, steps, rows int64
+	count := map[verdict]int64{}
+	masked := map[string]bool{}
+	for _, s := range sessions {
+		if s.id != "" {
+			named++
+		}
+		for _, st := range s.steps {
+			v := st.verdict()
+			count[v]++
+			if v != declared {
+				steps++
+			}
+			rows += st.rows()
+			for _, m := range st.plan.Masks {
+				masked[m.Column] = true
+			}
+		}
+	}
+	parts := []string{plural(named, "session"), plural(steps, "step")}
+	for _, v := range []struct {
+		verdict verdict
+		text    string
+	}{{refused, "refused"}, {held, "held for review"}, {failed, "failed"}, {uncertain, "with unknown outcome"}} {
+		if n := count[v.verdict]; n > 0 {
+			parts = append(parts, p.paint(verdictStyles[v.verdict], fmt.Sprintf("%d %s", n, v.text)))
+		}
+	}
+	parts = append(parts, plural(rows, "row")+" released")
+	if len(masked) > 0 {
+		parts = append(parts, plural(int64(len(masked)), "column")+" masked")
+	}
+	p.line("")
+	p.line(p.paint(dim, "── ") + strings.Join(parts, p.paint(dim, " · ")))
+}
+
+func cleanList(list []string) string {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i] = clean(out[i])
+	}
+	return strings.Join(out, ", ")
+}
+
+// join joins the parts that are not empty.
+func join(sep string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
+}
+
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,220 @@
+package audit
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"strings"
+)
+
+const cellMost = 40 // cells of a column at most
+
+var errRows = errors.New("the recorded rows cannot be decoded")
+
+// cell is one value as it is shown.
+type cell struct {
+	text string
+	null bool
+}
+
+// decodeRows reads backend messages (PostgreSQL, "Message Formats"): DataRow gives a row, CopyData one
+// line. At most limit rows are decoded; total counts all. formats are result format codes as in Bind:
+// none, one for all, or one a column. Binary values are shown in hexadecimal.
+func decodeRows(frames []byte, formats []int16, limit int) (rows [][]cell, total int, err error) {
+	for len(frames) > 0 {
+		if len(frames) < 5 {
+			return rows, total, errRows
+		}
+		n := uint64(binary.BigEndian.Uint32(frames[1:])) + 1
+		if n < 5 || n > uint64(len(frames)) {
+			return rows, total, errRows
+		}
+		body := frames[5:n]
+		var row []cell
+		switch frames[0] {
+		case 'D':
+			if row, err = decodeRow(body, formats); err != nil {
+				return rows, total, err
+			}
+		case 'd':
+			row = []cell{{text: clean(strings.TrimRight(string(body), "\n"))}}
+		default:
+			return rows, total, errRows
+		}
+		if total++; len(rows) < limit {
+			rows = append(rows, row)
+		}
+		frames = frames[n:]
+	}
+	return rows, total, nil
+}
+
+func decodeRow(body []byte, formats []int16) ([]cell, error) {
+	if len(body) < 2 {
+		return nil, errRows
+	}
+	n := int(binary.BigEndian.Uint16(body))
+	body = body[2:]
+	row := make([]cell, 0, min(n, len(body)/4))
+	for i := range n {
+		if len(body) < 4 {
+			return nil, errRows
+		}
+		size := int(int32(binary.BigEndian.Uint32(body)))
+		body = body[4:]
+		if size == -1 {
+			row = append(row, cell{"NULL", true})
+			continue
+		}
+		if size < 0 || size > len(body) {
+			return nil, errRows
+		}
+		if binaryFormat(formats, i) {
+			row = append(row, cell{text: `\x` + hex.EncodeToString(body[:size])})
+		} else {
+			row = append(row, cell{text: clean(string(body[:size]))})
+		}
+		body = body[size:]
+	}
+	if len(body) != 0 {
+		return nil, errRows
+	}
+	return row, nil
+}
+
+func binaryFormat(formats []int16, column int) bool {
+	switch {
+	case len(formats) == 1:
+		return formats[0] != 0
+	case column < len(formats):
+		return formats[column] != 0
+	}
+	return false
+}
+
+// table lays rows out under columns, at most most cells wide. Numbers stand right. paint is given each
+// cell, padded, and whether it is a heading or a NULL.
+func table(columns []string, rows [][]cell, most int, paint func(text string, heading, null bool) string) []string {
+	count := len(columns)
+	for _, row := range rows {
+		count = max(count, len(row))
+	}
+	widths, right := make([]int, count), make([]bool, count)
+	head := make([]string, count)
+	for i := range count {
+		head[i] = "column " + strconv.Itoa(i+1)
+		if i < len(columns) {
+			head[i] = clean(columns[i])
+		}
+		head[i] = clip(head[i], cellMost)
+		widths[i] = max(1, width(head[i]))
+		right[i] = numeric(rows, i)
+		for _, row := range rows {
+			if i < len(row) {
+				widths[i] = min(cellMost, max(widths[i], width(row[i].text)))
+			}
+		}
+	}
+	shown := fit(widths, most)
+	dropped := count - shown
+
+	line := func(get func(i int) (string, bool, bool), heading bool) string {
+		var b strings.Builder
+		for i := range shown {
+			text, null, flush := get(i)
+			text = clip(text, widths[i])
+			gap := strings.Repeat(" ", widths[i]-width(text))
+			if i > 0 {
+				b.WriteString(" │ ")
+			}
+			switch {
+			case flush:
+				b.WriteString(gap + paint(text, heading, null))
+			case i == shown-1 && dropped == 0:
+				b.WriteString(paint(text, heading, null))
+			default:
+				b.WriteString(paint(text, heading, null) + gap)
+			}
+		}
+		if dropped > 0 {
+			b.WriteString(" …")
+		}
+		return b.String()
+	}
+	out := []string{line(func(i int) (string, bool, bool) { return head[i], false, right[i] }, true)}
+	rule := make([]string, shown)
+	for i := range rule {
+		rule[i] = strings.Repeat("─", widths[i])
+	}
+	out = append(out, strings.Join(rule, "─┼─"))
+	for _, row := range rows {
+		out = append(out, line(func(i int) (string, bool, bool) {
+			if i >= len(row) {
+				return "", false, false
+			}
+			return row[i].text, row[i].null, right[i]
+		}, false))
+	}
+	if dropped > 0 {
+		out = append(out, "… "+plural(int64(dropped), "more column"))
+	}
+	return out
+}
+
+// fit makes the widest columns narrower until all fit into most cells, and gives how many columns fit
+// when that is not enough.
+func fit(widths []int, most int) (shown int) {
+	const narrow = 12
+	total := -3
+	for _, w := range widths {
+		total += w + 3
+	}
+	for total > most {
+		widest := 0
+		for i, w := range widths {
+			if w > widths[widest] {
+				widest = i
+			}
+		}
+		if widths[widest] <= narrow {
+			break
+		}
+		widths[widest]--
+		total--
+	}
+	if total <= most {
+		return len(widths)
+	}
+	used := -3
+	for shown < len(widths) {
+		if used += widths[shown] + 3; used > most-2 && shown > 0 {
+			break
+		}
+		shown++
+	}
+	return shown
+}
+
+// numeric is true when a column has values and all of them look like numbers.
+func numeric(rows [][]cell, column int) bool {
+	any := false
+	for _, row := range rows {
+		if column >= len(row) || row[column].null {
+			continue
+		}
+		any = true
+		digits := false
+		for _, c := range []byte(row[column].text) {
+			if c >= '0' && c <= '9' {
+				digits = true
+			} else if c != '-' && c != '.' && c != 'e' && c != '+' {
+				return false
+			}
+		}
+		if !digits || strings.Count(row[column].text, "-") > 1 || strings.Count(row[column].text, ".") > 1 {
+			return false
+		}
+	}
+	return any
+}
