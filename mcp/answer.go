@@ -1,0 +1,64 @@
+package mcp
+
+import (
+	"fmt"
+	"strings"
+
+	sdk "github.com/mark3labs/mcp-go/mcp"
+
+	"sallyport/internal/access"
+)
+
+// answer is what a tool gives: structured content, and the same in compact text for clients that show
+// their model only that.
+type answer struct {
+	structured any
+	text       string
+}
+
+func (a *answer) result() *sdk.CallToolResult {
+	return &sdk.CallToolResult{
+		Content:           []sdk.Content{sdk.NewTextContent(a.text)},
+		StructuredContent: a.structured,
+	}
+}
+
+// refusedBody is the structured content of a refusal.
+type refusedBody struct {
+	Refused refused `json:"refused"`
+}
+
+type refused struct {
+	Kind     string `json:"kind"`
+	Code     string `json:"code"` // SQLSTATE
+	Message  string `json:"message"`
+	Hint     string `json:"hint,omitempty"`
+	Position int    `json:"position,omitempty"` // character in the statement, from 1
+}
+
+// refusal turns an error into a tool result. Err, the operator's part, stays here.
+func refusal(e *access.Error) *sdk.CallToolResult {
+	r := refused{
+		Kind:     e.Kind.String(),
+		Code:     e.Code,
+		Message:  harmless(e.Message),
+		Hint:     harmless(e.Hint),
+		Position: e.Position,
+	}
+	if r.Code == "" {
+		r.Code = "XX000"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "refused (%s, %s): %s", r.Kind, r.Code, r.Message)
+	if r.Position > 0 {
+		fmt.Fprintf(&b, " (at character %d)", r.Position)
+	}
+	if r.Hint != "" {
+		fmt.Fprintf(&b, "\nhint: %s", r.Hint)
+	}
+	return &sdk.CallToolResult{
+		Content:           []sdk.Content{sdk.NewTextContent(b.String())},
+		StructuredContent: refusedBody{r},
+		IsError:           true,
+	}
+}
