@@ -1,0 +1,166 @@
+package mask
+
+import (
+	"strconv"
+	"strings"
+)
+
+// colRef stands for the masked column in an expression's text; splice replaces it in the tree.
+const colRef = "sallyport_value"
+
+// elemRef names the element of an array inside an expression.
+const elemRef = "sallyport_element.v"
+
+// The settings that hold the two padded key blocks of HMAC-SHA256 (RFC 2104) as hex. The gateway
+// sets them for each upstream session and keeps clients from reading them.
+const (
+	SettingInner = "sallyport.ipad"
+	SettingOuter = "sallyport.opad"
+)
+
+// expression gives the SQL text of t over colRef for a column of shape s. Three rules hold for all:
+//
+//   - It is error-free on every value of the type. Whatever could fail (a regular expression on a
+//     gigabyte, a truncated date before the calendar's start, an overflowing product) is cut off
+//     by a condition first, for whether an error comes back tells something about the value.
+//   - Redact and Null do not mention the column. Every other transform keeps NULL.
+//   - Names are qualified, operators too, so no search_path can redirect them; nothing volatile, so
+//     that PostgreSQL flattens the subquery.
+func (t Transform) expression(s shape) string {
+	if t.fits(s) != "" {
+		t = Transform{}
+	}
+	switch {
+	case t.Kind == Redact && s.family == textFamily && s.array:
+		return "CAST(ARRAY['***'] AS " + s.cast + ")"
+	case t.Kind == Redact && !s.array && (s.family == textFamily || s.family == charFamily):
+		return "CAST('***' AS " + s.cast + ")"
+	case t.Kind == Redact || t.Kind == Null:
+		return "CAST(NULL AS " + s.cast + ")"
+	}
+	v := colRef
+	if s.array {
+		v = elemRef
+	}
+	one := "CASE WHEN " + v + " IS NULL THEN NULL ELSE " + t.value(s, v) + " END"
+	if !s.array {
+		return "CAST(" + one + " AS " + s.cast + ")"
+	}
+	one = "CAST(" + one + " AS " + s.elem + ")"
+	return "CAST(CASE WHEN " + colRef + " IS NULL THEN NULL ELSE ARRAY(SELECT " + one +
+		" FROM pg_catalog.unnest(" + colRef + ") AS sallyport_element(v)) END AS " + s.cast + ")"
+}
+
+// value masks one value v that is not NULL.
+func (t Transform) value(s shape, v string) string {
+	switch t.Kind {
+	case Partial:
+		return partial(t.Style, "CAST("+v+" AS pg_catalog.text)")
+	case Token:
+		return token(s, v)
+	default:
+		return t.generalise(s, v)
+	}
+}
+
+// partialStyles are the SQL expressions of the partial masks over a text T. Image says the same in
+// Go; the two are tested against each other.
+//
+// COLLATE "C" stands only where the result is no text: a nondeterministic collation would make
+// strpos and regular expressions fail, and a "C" that reached the result would clash with the
+// collation of what it is compared to. The digits pass through integer for the same reason.
+var partialStyles = map[string]string{
+	"email": `CASE WHEN pg_catalog.strpos($T COLLATE pg_catalog."C", '@') OPERATOR(pg_catalog.>) 1
+		AND pg_catalog.right($T, 254) COLLATE pg_catalog."C" OPERATOR(pg_catalog.~) '@[A-Za-z0-9][A-Za-z0-9.-]{0,252}$'
+		THEN pg_catalog.concat(pg_catalog.left($T, 1), '***@', pg_catalog.right($T, pg_catalog.strpos(
+			pg_catalog.reverse(pg_catalog.right($T, 254)) COLLATE pg_catalog."C", '@') OPERATOR(pg_catalog.-) 1))
+		ELSE '***' END`,
+	"phone":   lastDigits(2, 7),
+	"card":    lastDigits(4, 12),
+	"generic": `pg_catalog.concat(pg_catalog.left($T, 1), '***')`,
+}
+
+// lastDigits keeps the last n of at least min ASCII digits among the last 64 characters.
+func lastDigits(n, min int) string {
+	r := strings.NewReplacer("#N", strconv.Itoa(n), "#MIN", strconv.Itoa(min))
+	return r.Replace(`CASE WHEN pg_catalog.length(pg_catalog.regexp_replace(pg_catalog.right($T, 64) COLLATE pg_catalog."C", '[^0-9]', '', 'g')) OPERATOR(pg_catalog.>=) #MIN
+		THEN pg_catalog.concat('********', pg_catalog.lpad(CAST(CAST(pg_catalog.right(pg_catalog.regexp_replace(
+			pg_catalog.right($T, 64) COLLATE pg_catalog."C", '[^0-9]', '', 'g'), #N) AS pg_catalog.int4) AS pg_catalog.text), #N, '0'))
+		ELSE '***' END`)
+}
+
+func partial(style, text string) string {
+	return strings.ReplaceAll(partialStyles[style], "$T", text)
+}
+
+// tokenChars is how much of a text goes into its token: more could fail for want of memory.
+const tokenChars = "1000000"
+
+// token is HMAC-SHA256 over the value's bytes. Without the settings it gives NULL.
+func token(s shape, v string) string {
+	text := "CAST(" + v + " AS pg_catalog.text)"
+	if s.citext {
+		text = "pg_catalog.lower(" + text + ")" // equal values must have equal tokens
+	}
+	// Doubling backslashes makes any text valid input of the escape format: its bytes in the
+	// server's encoding, with no conversion that could fail.
+	msg := `pg_catalog.decode(pg_catalog.replace(pg_catalog.left(` + text + `, ` + tokenChars + `) COLLATE pg_catalog."C", '\', '\\'), 'escape')`
+	pad := func(name string) string {
+		return "pg_catalog.decode(pg_catalog.current_setting('" + name + "', true), 'hex')"
+	}
+	mac := "pg_catalog.sha256(pg_catalog.byteacat(" + pad(SettingOuter) + ", pg_catalog.sha256(pg_catalog.byteacat(" + pad(SettingInner) + ", " + msg + "))))"
+	hex := func(bytes string) string {
+		return "pg_catalog.encode(pg_catalog.substr(" + mac + ", 1, " + bytes + "), 'hex')"
+	}
+	switch {
+	case s.oid == oidInt4:
+		return "CAST(CAST(pg_catalog.concat('x', " + hex("4") + ") AS pg_catalog.bit(32)) AS pg_catalog.int4) OPERATOR(pg_catalog.&) 2147483647"
+	case s.oid == oidInt8:
+		return "CAST(CAST(pg_catalog.concat('x', " + hex("8") + ") AS pg_catalog.bit(64)) AS pg_catalog.int8) OPERATOR(pg_catalog.&) 9223372036854775807"
+	case s.family == uuidFamily:
+		return "CAST(" + hex("16") + " AS pg_catalog.uuid)"
+	default:
+		return "pg_catalog.concat('tok_', " + hex("12") + ")"
+	}
+}
+
+// generalise puts a value into its bucket. Truncation is towards zero, so a result never needs more
+// digits than the value had; the bucket around zero is twice as wide.
+func (t Transform) generalise(s shape, v string) string {
+	bucket := func(num string) string {
+		return "pg_catalog.div(" + num + ", " + t.Bucket + "::pg_catalog.numeric) OPERATOR(pg_catalog.*) " + t.Bucket + "::pg_catalog.numeric"
+	}
+	switch s.family {
+	case intFamily:
+		return bucket("CAST(" + v + " AS pg_catalog.numeric)")
+	case numericFamily:
+		return bucket(v)
+	case floatFamily:
+		// Nearer to the type's limit, rounding to 15 digits could overflow on the way back.
+		limit := "1e300"
+		if s.oid == oidFloat4 {
+			limit = "1e37"
+		}
+		f := "CAST(" + v + " AS pg_catalog.float8)"
+		return "CASE WHEN pg_catalog.abs(" + f + ") OPERATOR(pg_catalog.<) '" + limit + "'::pg_catalog.float8 THEN " + bucket("CAST("+f+" AS pg_catalog.numeric)") + " END"
+	case dateFamily:
+		return inCalendar("date", v, "pg_catalog.date_trunc('"+t.Style+"', CAST("+v+" AS pg_catalog.timestamp))")
+	case timestampFamily:
+		return inCalendar("timestamp", v, "pg_catalog.date_trunc('"+t.Style+"', "+v+")")
+	case timestamptzFamily:
+		// In UTC always: the session's TimeZone would shift the bucket's borders at the asker's wish.
+		return inCalendar("timestamptz", v, "pg_catalog.timezone('UTC', pg_catalog.date_trunc('"+t.Style+"', pg_catalog.timezone('UTC', "+v+")))")
+	default:
+		return "pg_catalog.concat(pg_catalog.left(CAST(" + v + " AS pg_catalog.text), " + t.Bucket + "), '***')"
+	}
+}
+
+// inCalendar gives NULL for values (infinity too) whose truncation could leave the type's range.
+func inCalendar(typ, v, then string) string {
+	zone := ""
+	if typ == "timestamptz" {
+		zone = " 00:00:00+00"
+	}
+	return "CASE WHEN " + v + " OPERATOR(pg_catalog.>) '4700-01-01" + zone + " BC'::pg_catalog." + typ +
+		" AND " + v + " OPERATOR(pg_catalog.<) '290000-01-01" + zone + "'::pg_catalog." + typ + " THEN " + then + " END"
+}

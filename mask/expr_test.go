@@ -1,0 +1,323 @@
+package mask
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"sallyport/internal/access"
+	"sallyport/internal/testdb"
+)
+
+// testKey is the key of the settings that tests give their sessions.
+const testKey = "a key that only tests know"
+
+func connect(t *testing.T, initSQL ...string) *pgx.Conn {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, testdb.Shared(t).NewDatabase(t, initSQL...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(ctx) })
+	var ipad, opad [64]byte
+	copy(ipad[:], testKey)
+	copy(opad[:], testKey)
+	for i := range ipad {
+		ipad[i] ^= 0x36
+		opad[i] ^= 0x5c
+	}
+	_, err = conn.Exec(ctx, "SELECT set_config($1, $2, false), set_config($3, $4, false)",
+		SettingInner, hex.EncodeToString(ipad[:]), SettingOuter, hex.EncodeToString(opad[:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// typeCase is a column type with SQL expressions of values that are likely to break a mask.
+type typeCase struct {
+	typ    string
+	values []string
+	random func(r *rand.Rand) string
+}
+
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+var alphabet = []rune("abcXYZ019@@..-+() '\"\\\t\nßéñ中文😀%_$[]{}")
+
+func randomText(r *rand.Rand) string {
+	n := r.IntN(30)
+	if r.IntN(8) == 0 {
+		n = r.IntN(600)
+	}
+	b := make([]rune, n)
+	for i := range b {
+		b[i] = alphabet[r.IntN(len(alphabet))]
+	}
+	switch r.IntN(4) {
+	case 0:
+		return string(b) + "@example.org"
+	case 1:
+		return fmt.Sprintf("+%d %s %d", r.IntN(99), string(b), r.IntN(1e9))
+	}
+	return string(b)
+}
+
+var textValues = []string{"''", "'@'", "'@x.io'", "'a@'", "'a@x.io'", "'a@b@c.io'", "'é@x.io'", `'\'`, `'\x00'`, "repeat('9', 300)", "repeat('a', 400) || '@x.io'", "'+49 170 1234567'", "'4111 1111 1111 1111'", "'٠١٢٣٤٥٦٧٨٩'", "repeat('x', 1100000)"}
+
+func fitted(n int) []string {
+	var out []string
+	for _, v := range textValues {
+		out = append(out, fmt.Sprintf("left(%s, %d)", v, n))
+	}
+	return out
+}
+
+func textCase(typ string, width int) typeCase {
+	c := typeCase{typ: typ, values: textValues, random: func(r *rand.Rand) string { return quote(randomText(r)) }}
+	if width > 0 {
+		c.values = fitted(width)
+		c.random = func(r *rand.Rand) string { return fmt.Sprintf("left(%s, %d)", quote(randomText(r)), width) }
+	}
+	return c
+}
+
+func intCase(typ string, bits uint) typeCase {
+	return typeCase{typ,
+		[]string{"0", "-1", "9", "10", "-10", fmt.Sprint(int64(1)<<(bits-1) - 1), fmt.Sprintf("'%d'", -(int64(1) << (bits - 2) << 1))},
+		func(r *rand.Rand) string { return fmt.Sprint(int64(r.Uint64()) >> (64 - bits)) }}
+}
+
+func floatCase(typ, big, small string) typeCase {
+	return typeCase{typ, []string{"0", "'-0'", "'NaN'", "'Infinity'", "'-Infinity'", quote(big), quote("-" + big), quote(small), "'9.999e36'", "'-1e37'", "99.95"},
+		func(r *rand.Rand) string { return fmt.Sprintf("%g", r.NormFloat64()*1e6) }}
+}
+
+func dateCase(typ string) typeCase {
+	last := map[string]string{"date": "5874897-12-31"}[typ]
+	if last == "" {
+		last = "294276-12-31 23:59:59"
+	}
+	return typeCase{typ, []string{"'infinity'", "'-infinity'", "'4714-11-24 00:00:00+00 BC'", "'4714-12-15 00:00:00+00 BC'", "'4713-06-15 00:00:00+00 BC'", quote(last + "+00"), "'0001-01-01 BC'", "'0001-01-01'", "'1999-12-31 23:59:59.999999'", "'2000-02-29'"},
+		func(r *rand.Rand) string {
+			return fmt.Sprintf("'epoch'::timestamptz + interval '%d s'", r.Int64N(4e10)-2e10)
+		}}
+}
+
+func numericCase(typ, big string) typeCase {
+	return typeCase{typ, []string{"0", "0.04", "-0.04", big, "-" + big, "'NaN'", "9.95", "-9.95"},
+		func(r *rand.Rand) string { return fmt.Sprintf("%.3f", r.Float64()*150-75) }}
+}
+
+var typeCases = []typeCase{
+	textCase("text", 0), textCase("character varying", 0), textCase("character varying(3)", 3), textCase("character varying(40)", 40),
+	textCase("character(1)", 1), textCase("character(30)", 30), textCase("bpchar", 0), textCase("name", 60), textCase(`"char"`, 0), textCase("citext", 0),
+	textCase("nocase", 0), textCase("plain_domain", 0), textCase("checked_domain", 0), textCase("domain_of_domain", 0), textCase("outer_of_checked", 0),
+	intCase("smallint", 16), intCase("integer", 32), intCase("bigint", 64), intCase("positive", 16),
+	numericCase("numeric", "1e1000"), numericCase("numeric(4,2)", "99.99"), numericCase("numeric(30,1)", "99999999999999999999999999999.9"),
+	floatCase("real", "3.4028234e38", "1e-45"), floatCase("double precision", "1.7976931348623157e308", "5e-324"),
+	dateCase("date"), dateCase("timestamp without time zone"), dateCase("timestamp with time zone"), dateCase("timestamp(0) without time zone"),
+	{"uuid", []string{"'00000000-0000-0000-0000-000000000000'"}, func(r *rand.Rand) string { return fmt.Sprintf("md5('%d')::uuid", r.Int()) }},
+	{"text[]", []string{"'{}'", "array[null]", "array['a@x.io', null, 'b']", "'{{a,b},{c,d}}'"}, func(r *rand.Rand) string { return "array[" + quote(randomText(r)) + "]" }},
+	{"character varying(5)[]", []string{"'{}'", "array['abcde']"}, func(*rand.Rand) string { return "array['x', null]" }},
+	{"integer[]", []string{"'{}'", "array[2147483647, null, -2147483648]"}, func(r *rand.Rand) string { return fmt.Sprintf("array[%d]", r.Int32()) }},
+	{"date[]", []string{"'{infinity,2000-01-02}'"}, func(*rand.Rand) string { return "array[date '2020-05-06']" }},
+	{"list_domain", []string{"'{}'", "array['a@x.io']"}, func(r *rand.Rand) string { return "array[" + quote(randomText(r)) + "]" }},
+	{"jsonb", []string{`'{"a":1}'`}, func(*rand.Rand) string { return "'[1]'" }},
+	{"boolean", []string{"true"}, func(*rand.Rand) string { return "false" }},
+	{"bytea", []string{`'\x00'`}, func(*rand.Rand) string { return `'\xff'` }},
+	{"interval day to second(2)", []string{"'1 day'"}, func(*rand.Rand) string { return "'2 h'" }},
+	{"bit(5)", []string{"B'10101'"}, func(*rand.Rand) string { return "B'00000'" }},
+	{"bit varying(5)", []string{"B'101'"}, func(*rand.Rand) string { return "B'0'" }},
+	{"mood", []string{"'sad'"}, func(*rand.Rand) string { return "'ok'" }},
+	{"int4range", []string{"'[1,2)'"}, func(*rand.Rand) string { return "'empty'" }},
+	{"pair", []string{"row(1,'x')"}, func(*rand.Rand) string { return "row(null,null)" }},
+	{"inet", []string{"'::1'"}, func(*rand.Rand) string { return "'10.0.0.1/8'" }},
+	{"money", []string{"1"}, func(*rand.Rand) string { return "2" }},
+	{"xml", []string{"'<a/>'"}, func(*rand.Rand) string { return "'<b/>'" }},
+	{"time(3) with time zone", []string{"'10:00+02'"}, func(*rand.Rand) string { return "'11:00+00'" }},
+}
+
+const typeSchema = `
+	CREATE EXTENSION citext;
+	CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+	CREATE DOMAIN nocase AS text COLLATE folded;
+	CREATE DOMAIN plain_domain AS text;
+	CREATE DOMAIN checked_domain AS text CHECK (value IS NULL OR value !~ '^\*' AND value !~ '^tok');
+	CREATE DOMAIN domain_of_domain AS plain_domain;
+	CREATE DOMAIN outer_of_checked AS checked_domain;
+	CREATE DOMAIN positive AS smallint CHECK (value <> 0 OR value = 0);
+	CREATE DOMAIN list_domain AS text[];
+	CREATE TYPE mood AS ENUM ('sad', 'ok');
+	CREATE TYPE pair AS (a int, b text);`
+
+var transforms = []Transform{
+	{}, {Kind: Null}, {Kind: Token},
+	{Kind: Partial, Style: "email"}, {Kind: Partial, Style: "phone"}, {Kind: Partial, Style: "card"}, {Kind: Partial, Style: "generic"},
+	{Kind: Generalise, Style: "year"}, {Kind: Generalise, Style: "month"}, {Kind: Generalise, Style: "decade"},
+	{Kind: Generalise, Bucket: "10"}, {Kind: Generalise, Bucket: "0.25"}, {Kind: Generalise, Bucket: "3"}, {Kind: Generalise, Bucket: "100"},
+}
+
+// loadTypes fills a catalog with the types of the database that are not built in.
+func loadTypes(t *testing.T, conn *pgx.Conn) *access.Catalog {
+	t.Helper()
+	cat := &access.Catalog{TypeByOID: map[uint32]*access.Type{}, Types: map[access.Name]*access.Type{}}
+	rows, err := conn.Query(context.Background(), `SELECT t.oid, n.nspname, typname, typtype::text, typcategory::text, typelem, typbasetype,
+		coalesce(format_type(nullif(typbasetype, 0), typtypmod), ''), typnotnull, EXISTS (SELECT 1 FROM pg_constraint WHERE contypid = t.oid), coalesce(rn.nspname, ''), coalesce(c.relname, '')
+		FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid LEFT JOIN pg_namespace rn ON rn.oid = c.relnamespace WHERE t.oid >= 16384`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		var ty access.Type
+		var kind, category string
+		if err := rows.Scan(&ty.OID, &ty.Name.Schema, &ty.Name.Name, &kind, &category, &ty.Elem, &ty.Base, &ty.BaseType, &ty.NotNull, &ty.Checks, &ty.Relation.Schema, &ty.Relation.Name); err != nil {
+			t.Fatal(err)
+		}
+		ty.Kind, ty.Category = kind[0], category[0]
+		cat.TypeByOID[ty.OID], cat.Types[ty.Name] = &ty, &ty
+	}
+	if rows.Err() != nil {
+		t.Fatal(rows.Err())
+	}
+	return cat
+}
+
+func columnOf(t *testing.T, conn *pgx.Conn, table string) *access.Column {
+	t.Helper()
+	var col access.Column
+	err := conn.QueryRow(context.Background(), `SELECT attname, format_type(atttypid, atttypmod), atttypid FROM pg_attribute WHERE attrelid = $1::regclass AND attname = 'c'`, table).
+		Scan(&col.Name, &col.Type, &col.TypeOID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &col
+}
+
+// TestMaskedTypes applies every transform to every type: no value may raise an error, the client must
+// see the column's own type, and redact and null must be the same for all values.
+func TestMaskedTypes(t *testing.T) {
+	ctx := context.Background()
+	conn := connect(t, typeSchema)
+	cat := loadTypes(t, conn)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i, tc := range typeCases {
+		table := fmt.Sprintf("t%d", i)
+		values := tc.values
+		for range 60 {
+			values = append(values[:len(values):len(values)], tc.random(r))
+		}
+		sql := fmt.Sprintf("CREATE TABLE %s (c %s); INSERT INTO %[1]s VALUES (NULL); ", table, tc.typ)
+		for _, v := range values {
+			sql += fmt.Sprintf("INSERT INTO %s SELECT CAST(%s AS %s);\n", table, v, tc.typ)
+		}
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			t.Fatalf("%s: %v", tc.typ, err)
+		}
+		col := columnOf(t, conn, table)
+		s := shapeOf(cat, col)
+		for _, tr := range transforms {
+			t.Run(tc.typ+"/"+tr.String(), func(t *testing.T) { checkTransform(t, conn, table, s, tr) })
+		}
+	}
+}
+
+func checkTransform(t *testing.T, conn *pgx.Conn, table string, s shape, tr Transform) {
+	ctx := context.Background()
+	expr := strings.ReplaceAll(tr.expression(s), colRef, "c")
+	rows, err := conn.Query(ctx, fmt.Sprintf("SELECT c, %s AS c, c::text, (%[1]s)::text, pg_typeof(c)::text, pg_typeof(%[1]s)::text FROM (SELECT c FROM %s OFFSET 0) q", expr, table))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, expr)
+	}
+	defer rows.Close()
+	seen := map[string]bool{}
+	for rows.Next() {
+		fields := rows.FieldDescriptions()
+		if fields[0].DataTypeOID != fields[1].DataTypeOID || fields[0].TypeModifier != fields[1].TypeModifier {
+			t.Fatalf("type %d/%d became %d/%d\n%s", fields[0].DataTypeOID, fields[0].TypeModifier, fields[1].DataTypeOID, fields[1].TypeModifier, expr)
+		}
+		var raw, masked pgtype.Text
+		var rawType, maskedType string
+		if err := rows.Scan(nil, nil, &raw, &masked, &rawType, &maskedType); err != nil {
+			t.Fatal(err)
+		}
+		if rawType != maskedType && !strings.Contains(rawType, "checked") && rawType != "positive" {
+			t.Fatalf("pg_typeof: %s became %s", rawType, maskedType)
+		}
+		seen[fmt.Sprint(masked)] = true
+		if k := tr.Kind; k != Redact && k != Null && tr.fits(s) == "" {
+			if !raw.Valid && masked.Valid {
+				t.Fatalf("NULL became %q", masked.String)
+			}
+			if k == Partial && !s.array && raw.Valid && s.width == 0 && masked.String != Image(tr.Style, raw.String) {
+				t.Fatalf("%.80q became %q, its image is %q", raw.String, masked.String, Image(tr.Style, raw.String))
+			}
+		}
+	}
+	if rows.Err() != nil {
+		t.Fatalf("%v\n%s", rows.Err(), expr)
+	}
+	if (tr.Kind == Redact || tr.Kind == Null || tr.fits(s) != "") && len(seen) != 1 {
+		t.Fatalf("the constant has %d values: %v", len(seen), seen)
+	}
+}
+
+// TestTokenIsHMAC compares the SQL of a token with crypto/hmac.
+func TestTokenIsHMAC(t *testing.T) {
+	conn := connect(t)
+	sum := func(s string) string {
+		h := hmac.New(sha256.New, []byte(testKey))
+		h.Write([]byte(s))
+		return hex.EncodeToString(h.Sum(nil))
+	}
+	for _, v := range []string{"", "alice@example.org", `back\slash \x41 \101`, "ünï 😀", strings.Repeat("x", 1000)} {
+		expr := strings.ReplaceAll(Transform{Kind: Token}.expression(shape{family: textFamily, oid: oidText, cast: "text"}), colRef, "c")
+		var got string
+		if err := conn.QueryRow(context.Background(), "SELECT "+expr+" FROM (SELECT $1::text AS c) q", v).Scan(&got); err != nil {
+			t.Fatal(err)
+		}
+		if want := "tok_" + sum(v)[:24]; got != want {
+			t.Errorf("token of %.20q is %s, want %s", v, got, want)
+		}
+	}
+}
+
+// TestGeneralise pins down the buckets.
+func TestGeneralise(t *testing.T) {
+	conn := connect(t, "SET timezone TO 'Pacific/Kiritimati'")
+	for _, c := range []struct {
+		typ          string
+		tr           Transform
+		value, wants string
+	}{
+		{"integer", Transform{Kind: Generalise, Bucket: "10"}, "'-2147483648'", "-2147483640"},
+		{"integer", Transform{Kind: Generalise, Bucket: "10"}, "47", "40"},
+		{"smallint", Transform{Kind: Generalise, Bucket: "5"}, "-7", "-5"},
+		{"numeric(4,2)", Transform{Kind: Generalise, Bucket: "0.5"}, "12.99", "12.50"},
+		{"double precision", Transform{Kind: Generalise, Bucket: "1000"}, "98765.4", "98000"},
+		{"date", Transform{Kind: Generalise, Style: "decade"}, "'1987-06-05'", "1980-01-01"},
+		{"timestamp without time zone", Transform{Kind: Generalise, Style: "month"}, "'1987-06-05 10:11'", "1987-06-01 00:00:00"},
+		{"timestamp with time zone", Transform{Kind: Generalise, Style: "year"}, "'2024-12-31 23:59:59+00'", "2024-01-01 00:00:00+00"},
+		{"text", Transform{Kind: Generalise, Bucket: "2"}, "'SW1A 1AA'", "SW***"},
+	} {
+		col := access.Column{Type: c.typ}
+		if err := conn.QueryRow(context.Background(), "SELECT $1::regtype::oid", strings.Split(c.typ, "(")[0]).Scan(&col.TypeOID); err != nil {
+			t.Fatal(err)
+		}
+		expr := strings.ReplaceAll(c.tr.expression(shapeOf(nil, &col)), colRef, "c")
+		var same bool
+		err := conn.QueryRow(context.Background(), fmt.Sprintf("SELECT %s = %s::%s FROM (SELECT %s::%s AS c) q", expr, quote(c.wants), c.typ, c.value, c.typ)).Scan(&same)
+		if err != nil || !same {
+			t.Errorf("%s of %s %s: is not %s (%v)", c.tr, c.typ, c.value, c.wants, err)
+		}
+	}
+}
