@@ -70,7 +70,7 @@ func Check(dir string) (*Report, error) {
 
 type checker struct {
 	report   Report
-	previous [sha256.Size]byte
+	digest   [sha256.Size]byte // of the segment before
 	logID    [16]byte
 	sessions map[string]*checked
 	intents  map[uint64]*access.Record // without outcome
@@ -96,11 +96,11 @@ func (c *checker) segment(r *segmentReader) {
 		}
 	case r.head.LogID != c.logID:
 		c.problem(0, "", "%s belongs to another log", name)
-	case r.head.Previous != c.previous:
+	case r.head.Digest != c.digest:
 		c.problem(0, "", "the segment before %s is not the one that it was written after", name)
 	}
 	c.report.Segments++
-	c.previous = sha256.Sum256(r.data[:r.end])
+	c.digest = sha256.Sum256(r.data[:r.end])
 }
 
 func (c *checker) record(pos uint64, payload []byte) {

@@ -45,9 +45,9 @@ func (l *Log) fail(err error) *access.Error {
 // have a record.
 func (l *Log) roll(b *batch) error {
 	h := header{
-		First: b.marks[0].Position, Created: time.Now(), LogID: l.logID, State: l.state.list(),
+		First: b.marks[0].Position, Created: time.Now(), LogID: l.logID, After: l.first, State: l.state.list(),
 	}
-	l.digest.Sum(h.Previous[:0])
+	l.digest.Sum(h.Digest[:0])
 	if l.filling == nil {
 		l.prepare()
 	}

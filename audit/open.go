@@ -1,10 +1,8 @@
 package audit
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -128,93 +126,6 @@ func (l *Log) create() error {
 	l.digest = sha256.New()
 	l.digest.Write(head)
 	l.recovery = Recovery{Segment: segmentName(1)}
-	return nil
-}
-
-// recover continues the last segment after its last good frame.
-func (l *Log) recover(firsts []uint64) error {
-	first := firsts[len(firsts)-1]
-	path := l.path(segmentName(first))
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return openFailed(l.dir, err)
-	}
-	h, err := parseHeader(data)
-	if err == nil && h.First != first {
-		err = fmt.Errorf("its header says that it begins at record %d", h.First)
-	}
-	if err != nil {
-		return damaged(path, err)
-	}
-	l.logID, l.first, l.room = h.LogID, h.First, h.Size
-	l.state = newState(h.State)
-
-	pos, off := first, h.length
-	for ; ; pos++ {
-		payload, _, ok := frameAt(data, off)
-		if !ok {
-			break
-		}
-		var m mark
-		if err := json.Unmarshal(payload, &m); err != nil || m.Position != pos {
-			return damaged(path, fmt.Errorf("record %d is not where it belongs (offset %d)", pos, off))
-		}
-		l.state.apply(&m)
-		off += frameLen + len(payload)
-	}
-	l.recovery = Recovery{Last: pos - 1, Segment: segmentName(first)}
-	switch end, next := endAt(data, off); end {
-	case endDamaged:
-		return damaged(path, fmt.Errorf("record %d (offset %d) cannot be read, but records after it can (offset %d)", pos, off, next))
-	case endTorn:
-		l.recovery.Cut = int64(len(bytes.TrimRight(data, "\x00")) - off)
-		l.log.Warn("audit log ended in an unfinished write, which was cut off; none of it was ever acknowledged",
-			"segment", path, "last", l.recovery.Last, "offset", off, "bytes", l.recovery.Cut)
-	}
-	l.digest = sha256.New()
-	l.digest.Write(data[:off])
-	l.used = int64(off)
-	if err := l.loadUnfinished(); err != nil {
-		return err
-	}
-	if l.seg, err = l.disk.Open(path); err != nil {
-		return openFailed(l.dir, err)
-	}
-	// Write what was read once more, and zeros over the rest: after a failed fsync the page cache may
-	// show frames that are not on disk, and nothing may stand behind the last good frame.
-	clear(data[off:])
-	if err = writeAll(l.seg, data, 0); err == nil {
-		err = l.seg.Sync()
-	}
-	if err != nil {
-		l.seg.Close()
-		return openFailed(l.dir, err)
-	}
-	return nil
-}
-
-// loadUnfinished fetches the intents that l.state knows to be without outcome.
-func (l *Log) loadUnfinished() error {
-	open := l.state.list()
-	wanted := map[uint64]*access.Record{}
-	for _, o := range open {
-		for _, p := range o.Intents {
-			wanted[p] = nil
-		}
-	}
-	if err := readPositions(l.dir, wanted); err != nil {
-		return err
-	}
-	for _, o := range open {
-		u := Unfinished{Session: o.Session, Seq: o.Seq, Opened: o.Opened}
-		for _, p := range o.Intents {
-			if wanted[p] == nil {
-				return damaged(l.dir, fmt.Errorf("record %d, an intent without outcome, is missing", p))
-			}
-			u.Intents = append(u.Intents, wanted[p])
-		}
-		l.unfinished = append(l.unfinished, u)
-	}
 	return nil
 }
 

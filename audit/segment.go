@@ -18,7 +18,7 @@ import (
 const (
 	magic      = "sallylog"
 	version    = 1
-	fixedLen   = 96      // header without its state
+	fixedLen   = 104     // header without its state
 	frameLen   = 12      // length, back, crc
 	maxPayload = 1 << 24 // exclusive, so that the top byte of a length is NUL
 	suffix     = ".seg"
@@ -34,15 +34,17 @@ var payloadStart = []byte(`{"pos":`)
 // header is the start of a segment. On disk, little endian:
 //
 //	0 magic, 8 version u32, 12 length of the state u32, 16 first u64, 24 size u64, 32 created i64 (us),
-//	40 log id [16], 56 previous [32], 88 reserved u32, 92 crc32c of all that and the state u32, 96 state
+//	40 log id [16], 56 digest [32], 88 after u64, 96 reserved u32, 100 crc32c of all that and the state
+//	u32, 104 state
 type header struct {
-	First    uint64            // position of the first record
-	Size     int64             // bytes reserved for the segment
-	Created  time.Time         //
-	LogID    [16]byte          // random, the same in every segment of a log
-	Previous [sha256.Size]byte // SHA-256 of the segment before, from its header to its last frame
-	State    []openSession     // sessions that were open when the segment began
-	length   int               // encoded
+	First   uint64            // position of the first record
+	Size    int64             // bytes reserved for the segment
+	Created time.Time         // to the microsecond
+	LogID   [16]byte          // random, the same in every segment of a log
+	Digest  [sha256.Size]byte // SHA-256 of the segment before, from its header to its last frame
+	After   uint64            // First of the segment before; 0 when there was none
+	State   []openSession     // sessions that were open when the segment began
+	length  int               // encoded
 }
 
 func appendHeader(dst []byte, h *header) ([]byte, error) {
@@ -58,7 +60,8 @@ func appendHeader(dst []byte, h *header) ([]byte, error) {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.Size))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.Created.UnixMicro()))
 	dst = append(dst, h.LogID[:]...)
-	dst = append(dst, h.Previous[:]...)
+	dst = append(dst, h.Digest[:]...)
+	dst = binary.LittleEndian.AppendUint64(dst, h.After)
 	dst = binary.LittleEndian.AppendUint32(dst, 0)
 	crc := crc32.Update(crc32.Checksum(dst[at:], crcTable), crcTable, state)
 	dst = binary.LittleEndian.AppendUint32(dst, crc)
@@ -75,8 +78,8 @@ func parseHeader(data []byte) (*header, error) {
 	if v := binary.LittleEndian.Uint32(data[8:]); v != version {
 		return nil, fmt.Errorf("segment format version %d is not known here (this program writes %d)", v, version)
 	}
-	n := uint64(binary.LittleEndian.Uint32(data[12:]))
-	if uint64(len(data)) < fixedLen+n {
+	n := stateLen(data)
+	if int64(len(data)) < fixedLen+n {
 		return nil, errHeader
 	}
 	state := data[fixedLen : fixedLen+n]
@@ -91,12 +94,16 @@ func parseHeader(data []byte) (*header, error) {
 		length:  int(fixedLen + n),
 	}
 	copy(h.LogID[:], data[40:])
-	copy(h.Previous[:], data[56:])
+	copy(h.Digest[:], data[56:])
+	h.After = binary.LittleEndian.Uint64(data[88:])
 	if err := json.Unmarshal(state, &h.State); err != nil {
 		return nil, errHeader
 	}
 	return h, nil
 }
+
+// stateLen reads the length of the state from the fixed part of a header.
+func stateLen(fixed []byte) int64 { return int64(binary.LittleEndian.Uint32(fixed[12:])) }
 
 func segmentName(first uint64) string { return fmt.Sprintf("%020d%s", first, suffix) }
 

@@ -1,0 +1,154 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"sallyport/internal/access"
+)
+
+// checkHeaders verifies that every segment is there and belongs to the same log, from their headers
+// alone: reading it all is for Check.
+func checkHeaders(dir string, firsts []uint64) error {
+	var before header
+	for i, first := range firsts {
+		path := filepath.Join(dir, segmentName(first))
+		h, err := readHeader(path)
+		switch {
+		case err != nil:
+			return err
+		case h.First != first:
+			err = fmt.Errorf("its header says that it begins with record %d", h.First)
+		case h.After != before.First && h.After == 0:
+			err = fmt.Errorf("it is the first segment of a log, and %s is before it", segmentName(before.First))
+		case h.After != before.First:
+			err = fmt.Errorf("the segment before it, %s, is missing", segmentName(h.After))
+		case i > 0 && h.LogID != before.LogID:
+			err = errors.New("it belongs to another log")
+		}
+		if err != nil {
+			return damaged(path, err)
+		}
+		before = *h
+	}
+	return nil
+}
+
+func readHeader(path string) (*header, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, openFailed(filepath.Dir(path), err)
+	}
+	defer f.Close()
+	fixed := make([]byte, fixedLen)
+	n, err := io.ReadFull(f, fixed)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return nil, openFailed(filepath.Dir(path), err)
+	}
+	data := fixed[:n]
+	if n == fixedLen {
+		state, err := io.ReadAll(io.LimitReader(f, stateLen(fixed)))
+		if err != nil {
+			return nil, openFailed(filepath.Dir(path), err)
+		}
+		data = append(data, state...)
+	}
+	h, err := parseHeader(data)
+	if err != nil {
+		return nil, damaged(path, err)
+	}
+	return h, nil
+}
+
+// recover continues the last segment after its last good frame.
+func (l *Log) recover(firsts []uint64) error {
+	if err := checkHeaders(l.dir, firsts); err != nil {
+		return err
+	}
+	first := firsts[len(firsts)-1]
+	path := l.path(segmentName(first))
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return openFailed(l.dir, err)
+	}
+	h, err := parseHeader(data)
+	if err != nil {
+		return damaged(path, err)
+	}
+	l.logID, l.first, l.room = h.LogID, h.First, h.Size
+	l.state = newState(h.State)
+
+	pos, off := first, h.length
+	for ; ; pos++ {
+		payload, _, ok := frameAt(data, off)
+		if !ok {
+			break
+		}
+		var m mark
+		if err := json.Unmarshal(payload, &m); err != nil || m.Position != pos {
+			return damaged(path, fmt.Errorf("record %d is not where it belongs (offset %d)", pos, off))
+		}
+		l.state.apply(&m)
+		off += frameLen + len(payload)
+	}
+	l.recovery = Recovery{Last: pos - 1, Segment: segmentName(first)}
+	switch end, next := endAt(data, off); end {
+	case endDamaged:
+		return damaged(path, fmt.Errorf("record %d (offset %d) cannot be read, but records after it can (offset %d)", pos, off, next))
+	case endTorn:
+		l.recovery.Cut = int64(len(bytes.TrimRight(data, "\x00")) - off)
+		l.log.Warn("audit log ended in an unfinished write, which was cut off; none of it was ever acknowledged",
+			"segment", path, "last", l.recovery.Last, "offset", off, "bytes", l.recovery.Cut)
+	}
+	l.digest = sha256.New()
+	l.digest.Write(data[:off])
+	l.used = int64(off)
+	if err := l.loadUnfinished(); err != nil {
+		return err
+	}
+	if l.seg, err = l.disk.Open(path); err != nil {
+		return openFailed(l.dir, err)
+	}
+	// Write what was read once more, and zeros over the rest: after a failed fsync the page cache may
+	// show frames that are not on disk, and nothing may stand behind the last good frame.
+	clear(data[off:])
+	if err = writeAll(l.seg, data, 0); err == nil {
+		err = l.seg.Sync()
+	}
+	if err != nil {
+		l.seg.Close()
+		return openFailed(l.dir, err)
+	}
+	return nil
+}
+
+// loadUnfinished fetches the intents that l.state knows to be without outcome.
+func (l *Log) loadUnfinished() error {
+	open := l.state.list()
+	wanted := map[uint64]*access.Record{}
+	for _, o := range open {
+		for _, p := range o.Intents {
+			wanted[p] = nil
+		}
+	}
+	if err := readPositions(l.dir, wanted); err != nil {
+		return err
+	}
+	for _, o := range open {
+		u := Unfinished{Session: o.Session, Seq: o.Seq, Opened: o.Opened}
+		for _, p := range o.Intents {
+			if wanted[p] == nil {
+				return damaged(l.dir, fmt.Errorf("record %d, an intent without outcome, is missing", p))
+			}
+			u.Intents = append(u.Intents, wanted[p])
+		}
+		l.unfinished = append(l.unfinished, u)
+	}
+	return nil
+}
