@@ -50,6 +50,7 @@ type Facts struct {
 	Relations   []RelationUse
 	Functions   []FunctionUse // functions, and those behind operators and casts, outside pg_catalog too
 	Settings    []string      // settings assigned to, lower-case
+	Shows       []string      // settings read by SHOW or current_setting, lower-case; "" is one not known beforehand
 	Channels    []string      // LISTEN, NOTIFY, UNLISTEN
 	Objects     []Object      // targets of DDL
 	Outputs     []Output      // result columns in order, where they are known

@@ -14,6 +14,9 @@ import (
 type Tree struct {
 	SQL  string   // the bytes of this statement, as sent, without its semicolon
 	Stmt *pg.Node // raw parse tree; the compiler may change it in place
+	// Offset is where SQL begins in the batch it came in, in bytes: locations in Stmt count from the
+	// batch's start. Before is the same in characters, for error positions.
+	Offset, Before int
 
 	// Refs has every RangeVar that names a relation of the catalog, in any position.
 	Refs map[*pg.RangeVar]*Ref
