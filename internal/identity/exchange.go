@@ -26,6 +26,7 @@ type Exchange struct {
 	mu    sync.Mutex
 	ended bool
 	valid bool // ended well and not yet taken
+	wrong bool // the proof failed
 }
 
 // SCRAM begins an exchange for the user that the client named at startup; the name inside the SCRAM
@@ -61,6 +62,7 @@ func (x *Exchange) Step(client string) (server string, done bool, err error) {
 		// The library answers a failed proof with e=invalid-proof; everything else is a message that
 		// a correct client would not send. Both are reached alike by real and by mock exchanges.
 		if server == scram.ErrInvalidProof {
+			x.wrong = true
 			return "", false, errPassword(x.name, nil)
 		}
 		return "", false, errMessage(err)
@@ -74,19 +76,20 @@ func (x *Exchange) Step(client string) (server string, done bool, err error) {
 	}
 	x.ended = true
 	if !x.conv.Valid() || x.user == nil {
+		x.wrong = true
 		return "", false, errPassword(x.name, nil)
 	}
 	x.valid = true
 	return server, true, nil
 }
 
-// take reports whether the exchange ended well, once.
-func (x *Exchange) take() bool {
+// take reports whether the exchange ended well, once, and whether its proof failed.
+func (x *Exchange) take() (ok, wrong bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	ok := x.valid && x.user != nil
+	ok = x.valid && x.user != nil
 	x.valid = false
-	return ok
+	return ok, x.wrong
 }
 
 // errMessage hides the library's text from the client: it repeats what the client sent.

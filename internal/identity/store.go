@@ -176,14 +176,20 @@ func (s *Store) verifyPassword(c access.Password) (access.Principal, error) {
 	return clonePrincipal(u.principal), nil
 }
 
+// verifyExchange says of a failed proof what Step said, so that a door may have it put on record.
 func (s *Store) verifyExchange(x *Exchange) (access.Principal, error) {
-	if x == nil || x.store != s || !x.take() {
-		return access.Principal{}, &access.Error{
-			Kind: access.Denied, Code: "28000", Message: "the log-in was not completed",
-			Hint: "connect again",
+	if x != nil && x.store == s {
+		ok, wrong := x.take()
+		if ok {
+			return clonePrincipal(x.user.principal), nil
+		}
+		if wrong {
+			return access.Principal{}, errPassword(x.name, nil)
 		}
 	}
-	return clonePrincipal(x.user.principal), nil
+	return access.Principal{}, &access.Error{
+		Kind: access.Denied, Code: "28000", Message: "the log-in was not completed", Hint: "connect again",
+	}
 }
 
 // lookup gives the keys to check name against; u is nil and the keys are made up when name has none.

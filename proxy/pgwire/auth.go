@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -81,7 +82,7 @@ func (c *conn) authenticate(out []byte) (proof access.Credentials, rest []byte, 
 		}
 		answer, done, err := exchange.Step(string(msg))
 		if err != nil {
-			return nil, nil, c.loginFailed(err)
+			return nil, nil, c.loginFailed(exchange, err)
 		}
 		if done {
 			return exchange, appendAuth(appendAuth(nil, authSASLFinal, answer), authOk, ""), nil
@@ -137,13 +138,19 @@ func initialResponse(body []byte) ([]byte, error) {
 	return rest[4:], nil
 }
 
-// loginFailed slows down whoever tries passwords: the answer takes a while, in which the connection counts
-// against the limit.
-func (c *conn) loginFailed(err error) error {
+// loginFailed has the core hear of the failed proof too, so that it is on record, and slows down whoever tries
+// passwords: the answer takes a while, in which the connection counts against the limit.
+func (c *conn) loginFailed(exchange gateway.Exchange, err error) error {
 	ae := access.AsError(err)
-	c.log.Warn("log-in failed", "user", printable(c.startup.user, 63), "code", stateOf(ae), "cause", ae.Err)
+	c.log.Warn("log-in failed", "user", printable(c.startup.user, maxName), "code", stateOf(ae), "cause", ae.Err)
 	pause := time.NewTimer(c.srv.authDelay)
 	defer pause.Stop()
+	if ae.Kind == access.Denied {
+		if sess, err := c.open(exchange); err == nil {
+			sess.Close()
+			return access.AsError(errors.New("the core opened a session for a failed proof"))
+		}
+	}
 	select {
 	case <-pause.C:
 	case <-c.ctx.Done():
@@ -151,15 +158,15 @@ func (c *conn) loginFailed(err error) error {
 	return ae
 }
 
-// connect lets the core verify the proof and open the session.
-func (c *conn) connect(proof access.Credentials) error {
+// open lets the core verify the proof and open the session.
+func (c *conn) open(proof access.Credentials) (session, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.srv.opt.ConnectTimeout)
 	defer cancel()
 	client := c.nc.RemoteAddr().String()
 	if c.startup.application != "" {
 		client += " " + c.startup.application
 	}
-	sess, err := c.srv.core.Connect(ctx, gateway.Login{
+	return c.srv.core.Connect(ctx, gateway.Login{
 		Door:        access.DoorPGWire,
 		Connection:  c.startup.database,
 		Credentials: proof,
@@ -167,9 +174,14 @@ func (c *conn) connect(proof access.Credentials) error {
 		Reason:      c.startup.reason,
 		Settings:    c.startup.settings,
 	})
+}
+
+// connect opens the session of a client that has proved who it is.
+func (c *conn) connect(proof access.Credentials) error {
+	sess, err := c.open(proof)
 	if err != nil {
 		ae := access.AsError(err)
-		c.log.Info("session refused", "user", printable(c.startup.user, 63), "code", stateOf(ae), "message", ae.Message, "cause", ae.Err)
+		c.log.Info("session refused", "user", printable(c.startup.user, maxName), "code", stateOf(ae), "message", ae.Message, "cause", ae.Err)
 		return ae
 	}
 	c.sess, c.params = sess, sess.Params()

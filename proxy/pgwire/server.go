@@ -13,13 +13,11 @@ import (
 	"syscall"
 	"time"
 
-	"sallyport/internal/access"
 	"sallyport/internal/gateway"
 )
 
 // Options configure a Server. The zero value serves without TLS, with the defaults given here.
 type Options struct {
-	Addr       string      // for ListenAndServe, e.g. "127.0.0.1:6432"
 	TLS        *tls.Config // nil: TLS is not offered
 	RequireTLS bool        // refuse clients without TLS; cancel requests may come without it
 	Log        *slog.Logger
@@ -122,33 +120,6 @@ func newServer(c core, opt Options) *Server {
 	s.tick.Store(1)
 	s.budget.Store(opt.MaxBuffered)
 	return s
-}
-
-// Listen opens a listening socket, with an error that says what to do.
-func Listen(addr string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &access.Error{
-			Kind: access.Unavailable, Code: "58000", Message: fmt.Sprintf("address %s is already in use", addr),
-			Hint: "stop the other process (another sallyport?) or configure another address for pgwire", Err: err,
-		}
-	}
-	if err != nil {
-		return nil, &access.Error{
-			Kind: access.Unavailable, Code: "58000", Message: fmt.Sprintf("cannot listen on %s", addr),
-			Hint: "check the address configured for pgwire", Err: err,
-		}
-	}
-	return ln, nil
-}
-
-// ListenAndServe is Listen on Options.Addr, then Serve.
-func (s *Server) ListenAndServe(ctx context.Context) error {
-	ln, err := Listen(s.opt.Addr)
-	if err != nil {
-		return err
-	}
-	return s.Serve(ctx, ln)
 }
 
 // Serve takes connections from ln until Shutdown, which makes it return nil, or until ctx ends, which cuts
