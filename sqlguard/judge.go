@@ -1,0 +1,99 @@
+package sqlguard
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport/internal/access"
+	"sallyport/sqlguard/policy"
+)
+
+// judge gathers one decision. A step that returns a decision has refused; nil goes on.
+type judge struct {
+	in  Input
+	ask *policy.Asker
+
+	asked       bool // some permission beyond connect was needed
+	policies    []string
+	obligations access.Obligations
+
+	masked   []access.ColumnID
+	lookup   []access.ColumnID
+	isMasked map[access.ColumnID]bool
+	anywhere *bool // some column of the connection is masked; see maskedPrincipal
+}
+
+func newJudge(in Input) *judge {
+	return &judge{
+		in:       in,
+		isMasked: map[access.ColumnID]bool{},
+		ask: in.Policies.For(in.Principal, policy.Context{Door: in.Door, Class: in.Facts.Class, Tag: in.Facts.Tag,
+			HasReason: in.HasReason, Reason: in.Reason}),
+	}
+}
+
+// need asks for one permission; what is the attempt in words ("reading public.orders").
+func (j *judge) need(a access.Action, r policy.Resource, what string) *access.Decision {
+	v := j.ask.Is(a, r)
+	j.asked = true
+	if !v.Allowed {
+		return j.refuse(v, a, r, what)
+	}
+	j.grant(v)
+	return nil
+}
+
+// grant keeps what a permit asks for in return.
+func (j *judge) grant(v policy.Verdict) {
+	for _, p := range v.Policies {
+		if !slices.Contains(j.policies, p) {
+			j.policies = append(j.policies, p)
+		}
+	}
+	j.obligations = policy.Strictest(j.obligations, v.Obligations)
+}
+
+// allow ends a decision that nothing has refused.
+func (j *judge) allow() access.Decision {
+	slices.Sort(j.policies)
+	d := access.Decision{Effect: access.Allow, Policies: j.policies, Obligations: j.obligations, Masked: j.masked, Lookup: j.lookup}
+	if len(d.Obligations.Review) > 0 {
+		d.Effect = access.Review
+	}
+	return WithReason(d, j.in.Door, j.in.HasReason)
+}
+
+// refuse words the denial of a request.
+func (j *judge) refuse(v policy.Verdict, a access.Action, r policy.Resource, what string) *access.Decision {
+	who := j.in.Principal.Name
+	if who == "" {
+		who = "an unknown principal"
+	}
+	d := denied(fmt.Sprintf("%s is not permitted for %s", what, who), "")
+	d.Policies = v.Policies
+	switch {
+	case v.Err != nil:
+		// Which policy, not why: the cause may quote what the policy compares with.
+		d.Hint = "policy " + strings.Join(v.Policies, ", ") + " could not be evaluated, and then everything is denied; tell whoever keeps the policies"
+	case len(v.Policies) > 0:
+		d.Hint = fmt.Sprintf("policy %s forbids it; only a change of that policy allows %q on %s", strings.Join(v.Policies, ", "), a, r)
+	default:
+		d.Hint = fmt.Sprintf("ask for %q on %s", a, r)
+	}
+	return &d
+}
+
+// no refuses something that no policy can grant short of "unrestricted".
+func (j *judge) no(message, hint string) *access.Decision {
+	d := denied(message, hint)
+	return &d
+}
+
+// unsupported refuses something that the gateway does not do for anybody but the unrestricted.
+func (j *judge) unsupported(what string) *access.Decision {
+	d := denied(what+" is not available through the gateway",
+		fmt.Sprintf("only a principal who is permitted %q on %s can do this", access.ActUnrestricted, policy.Connection(j.in.Connection)))
+	d.Code = "0A000"
+	return &d
+}

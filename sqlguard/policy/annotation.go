@@ -1,0 +1,105 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	cedar "github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
+
+	"sallyport/internal/access"
+)
+
+// annotations that a policy may carry. All but @id are obligations and belong on permits: a forbid
+// that matches has no statement left to oblige.
+var annotations = []string{"id", "reason", "review", "rows", "timeout"}
+
+// obligations reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
+// is not understood would be a limit that nobody enforces: it is refused.
+func obligations(p *cedar.Policy, src source) (id string, o access.Obligations, problems []Problem) {
+	found := p.Annotations()
+	keys := make([]string, 0, len(found))
+	for k := range found {
+		keys = append(keys, string(k))
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		v := string(found[types.AnnotationKey(k)])
+		bad := func(message, hint string) {
+			problems = append(problems, src.problem(message, hint, "@"+k))
+		}
+		if !slices.Contains(annotations, k) {
+			hint := "known are @" + strings.Join(annotations, ", @")
+			if n := nearest(k, annotations); n != "" {
+				hint = "did you mean @" + n + "?"
+			}
+			bad("unknown annotation @"+k, hint)
+			continue
+		}
+		if k != "id" && p.Effect() == cedar.Forbid {
+			bad("@"+k+" on a forbid", "obligations belong on permits; a forbid has no statement left to oblige")
+			continue
+		}
+		switch k {
+		case "id":
+			if id = v; v == "" || strings.ContainsAny(v, " \t\n") {
+				bad("@id is empty or holds blanks", `write @id("agents-read")`)
+			}
+		case "rows":
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil || n <= 0 {
+				bad(fmt.Sprintf("@rows(%q) is not a number of rows", v), `write @rows("1000")`)
+				continue
+			}
+			o.Rows = n
+		case "timeout":
+			d, err := time.ParseDuration(v)
+			if err != nil || d <= 0 {
+				bad(fmt.Sprintf("@timeout(%q) is not a duration", v), `write @timeout("10s"), @timeout("500ms") or @timeout("2m")`)
+				continue
+			}
+			o.Timeout = d
+		case "reason":
+			if v != "required" {
+				bad(fmt.Sprintf("@reason(%q) is not known", v), `write @reason("required")`)
+				continue
+			}
+			o.Reason = true
+		case "review":
+			for _, g := range strings.Split(v, ",") {
+				if g = strings.TrimSpace(g); g == "" {
+					bad("@review names no group", `write @review("dba"), or @review("dba,security") when both must approve`)
+					break
+				}
+				o.Review = append(o.Review, g)
+			}
+		}
+	}
+	return id, o, problems
+}
+
+// Strictest merges two sets of obligations: the fewest rows, the shortest time, every reviewer.
+func Strictest(a, b access.Obligations) access.Obligations {
+	a.Rows = least(a.Rows, b.Rows)
+	a.Timeout = least(a.Timeout, b.Timeout)
+	a.Reason = a.Reason || b.Reason
+	for _, g := range b.Review {
+		if !slices.Contains(a.Review, g) {
+			// A fresh slice: a.Review may be shared with the policy that it came from.
+			a.Review = append(slices.Clip(a.Review), g)
+		}
+	}
+	slices.Sort(a.Review)
+	return a
+}
+
+// least is the smaller of two limits where 0 means none.
+func least[T int64 | time.Duration](a, b T) T {
+	if a == 0 || (b != 0 && b < a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,285 @@
+package policy
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+
+	cedar "github.com/cedar-policy/cedar-go"
+	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
+	"github.com/cedar-policy/cedar-go/x/exp/schema"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
+
+	"sallyport/internal/access"
+)
+
+// File is the text of one policy file.
+type File struct{ Name, Text string }
+
+// Set is a set of policies, ready to judge. It never changes once loaded; a nil or zero Set denies.
+type Set struct {
+	version string
+	rules   []*rule
+	// byAction has the rules that can match a request for an action, in the order of the files.
+	byAction map[access.Action][]*rule
+	// usesReason is true when some condition reads context.reason.
+	usesReason bool
+}
+
+// rule is one policy with what its annotations say.
+type rule struct {
+	id          string
+	policy      *cedar.Policy
+	obligations access.Obligations
+	src         source
+}
+
+//go:embed schema.cedarschema
+var schemaText string
+
+var loadSchema = sync.OnceValue(func() *resolved.Schema {
+	var s schema.Schema
+	s.SetFilename("schema.cedarschema")
+	if err := s.UnmarshalCedar([]byte(schemaText)); err != nil {
+		panic("policy: the built-in schema does not parse: " + err.Error())
+	}
+	r, err := s.Resolve()
+	if err != nil {
+		panic("policy: the built-in schema does not resolve: " + err.Error())
+	}
+	return r
+})
+
+// Load reads policies. Every problem of every file is reported at once, as a *LoadError with file,
+// line, column and a hint. No files, or files without policies, load into a Set that denies all.
+func Load(files []File) (*Set, error) {
+	s := &Set{byAction: map[access.Action][]*rule{}}
+	var problems []Problem
+	seen := map[string]*rule{}
+	check := validate.New(loadSchema())
+	for _, f := range files {
+		list, err := cedar.NewPolicyListFromBytes(f.Name, []byte(f.Text))
+		if err != nil {
+			problems = append(problems, syntaxProblem(f.Name, f.Text, err))
+			continue
+		}
+		for i, p := range list {
+			r := &rule{policy: p, src: source{file: f.Name, text: f.Text, start: p.Position().Offset, end: len(f.Text)}}
+			if i+1 < len(list) {
+				r.src.end = list[i+1].Position().Offset
+			}
+			var bad []Problem
+			r.id, r.obligations, bad = obligations(p, r.src)
+			problems = append(problems, bad...)
+			if r.id == "" {
+				r.id = fmt.Sprintf("%s:%d", f.Name, p.Position().Line)
+			}
+			if first := seen[r.id]; first != nil {
+				line, _ := position(first.src.text, first.src.start)
+				problems = append(problems, r.src.problem(fmt.Sprintf("policy id %q is used twice", r.id),
+					fmt.Sprintf("the first is in %s:%d", first.src.file, line), "@id"))
+			}
+			seen[r.id] = r
+			if err := check.Policy("", (*xast.Policy)(p.AST())); err != nil {
+				problems = append(problems, schemaProblems(r.src, err)...)
+			}
+			s.add(r)
+		}
+	}
+	if len(problems) > 0 {
+		return nil, &LoadError{problems}
+	}
+	s.version = version(files)
+	return s, nil
+}
+
+// version is a digest over names and texts; each part is preceded by its length so that no two lists
+// of files run together.
+func version(files []File) string {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%d %s %d %s\n", len(f.Name), f.Name, len(f.Text), f.Text)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Version identifies the policies; it is part of every plan key and every record.
+func (s *Set) Version() string { return s.version }
+
+// UsesReason is true when some policy looks at the wording of the reason. A decision then holds only
+// for the reason that it was made with; otherwise it depends on whether one was given.
+func (s *Set) UsesReason() bool { return s != nil && s.usesReason }
+
+// Len is the number of policies.
+func (s *Set) Len() int { return len(s.rules) }
+
+// IDs lists the policies in the order of the files.
+func (s *Set) IDs() []string {
+	ids := make([]string, len(s.rules))
+	for i, r := range s.rules {
+		ids[i] = r.id
+	}
+	return ids
+}
+
+// Mentioned lists the ids of one entity type ("Group", "Connection", "Label" ...) that policies name,
+// so that whoever knows the configuration can report those that do not exist.
+func (s *Set) Mentioned(entityType string) []string {
+	found := map[string]bool{}
+	for _, r := range s.rules {
+		for _, uid := range entitiesOf((*xast.Policy)(r.policy.AST())) {
+			if string(uid.Type) == entityType {
+				found[string(uid.ID)] = true
+			}
+		}
+		if entityType == string(typeGroup) {
+			for _, g := range r.obligations.Review {
+				found[g] = true
+			}
+		}
+	}
+	ids := make([]string, 0, len(found))
+	for id := range found {
+		ids = append(ids, id)
+	}
+	sort.Strings(ids)
+	return ids
+}
+
+// add files a rule under every action that its scope can match. Cedar evaluates the scope before the
+// conditions, so leaving out a rule whose action scope differs changes neither decision nor errors.
+func (s *Set) add(r *rule) {
+	s.rules = append(s.rules, r)
+	policy := (*xast.Policy)(r.policy.AST())
+	s.usesReason = s.usesReason || readsReason(policy)
+	for _, a := range actions {
+		switch scope := policy.Action.(type) {
+		case xast.ScopeTypeEq:
+			if string(scope.Entity.ID) != string(a) {
+				continue
+			}
+		case xast.ScopeTypeInSet:
+			if !slices.ContainsFunc(scope.Entities, func(e cedar.EntityUID) bool { return string(e.ID) == string(a) }) {
+				continue
+			}
+		}
+		s.byAction[a] = append(s.byAction[a], r)
+	}
+}
+
+// actions are all actions of the schema.
+var actions = []access.Action{
+	access.ActConnect, access.ActUnrestricted, access.ActRead, access.ActWrite, access.ActDDL, access.ActCall,
+	access.ActSession, access.ActNotify, access.ActReveal, access.ActLookup,
+}
+
+var quotedName = regexp.MustCompile("`([^`]+)`")
+
+// schemaProblems words the validator's findings and finds their place.
+func schemaProblems(src source, err error) []Problem {
+	var out []Problem
+	for _, e := range flatten(err) {
+		message := e.Error()
+		hint := ""
+		var needles []string
+		var name string
+		if m := quotedName.FindStringSubmatch(message); m != nil {
+			name = m[1]
+			needles = append(needles, name)
+		}
+		switch {
+		case strings.HasPrefix(message, "unrecognized action"):
+			id := strings.Trim(strings.TrimPrefix(name, "Action::"), `"`)
+			needles = append(needles, `"`+id+`"`)
+			message = "unknown action " + name
+			hint = suggest(id, actionNames(), `Action::"%s"`)
+		case strings.HasPrefix(message, "unrecognized entity type"):
+			needles = []string{name + "::", name}
+			message = "unknown entity type " + name
+			hint = suggest(name, entityNames(), "%s")
+		case strings.HasPrefix(message, "attribute"):
+			needles = []string{"." + name, name}
+			hint = suggest(name, attributeNames(), "%s")
+		case strings.HasPrefix(message, "unable to find an applicable action"):
+			if len(out) > 0 {
+				continue // follows from an unknown name that is reported already
+			}
+			message = "this policy can never match: no action applies to that kind of principal and resource"
+			hint = "docs/policy.md has a table of actions and the resources that they apply to"
+			needles = []string{"action"}
+		}
+		out = append(out, src.problem(message, hint, needles...))
+	}
+	return out
+}
+
+func suggest(name string, known []string, format string) string {
+	if n := nearest(name, known); n != "" {
+		return "did you mean " + fmt.Sprintf(format, n) + "?"
+	}
+	return "known are " + strings.Join(known, ", ")
+}
+
+func actionNames() []string {
+	names := make([]string, len(actions))
+	for i, a := range actions {
+		names[i] = string(a)
+	}
+	return names
+}
+
+func entityNames() []string {
+	var names []string
+	for t := range loadSchema().Entities {
+		names = append(names, string(t))
+	}
+	slices.Sort(names)
+	return names
+}
+
+func attributeNames() []string {
+	found := map[string]bool{}
+	s := loadSchema()
+	for _, e := range s.Entities {
+		for k := range e.Shape {
+			found[string(k)] = true
+		}
+	}
+	for _, a := range s.Actions {
+		if a.AppliesTo != nil {
+			for k := range a.AppliesTo.Context {
+				found[string(k)] = true
+			}
+		}
+	}
+	names := make([]string, 0, len(found))
+	for k := range found {
+		names = append(names, k)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func flatten(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []error
+		for _, e := range joined.Unwrap() {
+			out = append(out, flatten(e)...)
+		}
+		return out
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		if _, ok := inner.(interface{ Unwrap() []error }); ok {
+			return flatten(inner)
+		}
+	}
+	return []error{err}
+}

@@ -1,0 +1,212 @@
+package sqlguard
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport/internal/access"
+	"sallyport/sqlguard/policy"
+	"sallyport/sqlguard/registry"
+)
+
+// isCatalog reports whether a schema belongs to the server.
+func isCatalog(schema string) bool {
+	return schema == "pg_catalog" || schema == "information_schema" || schema == "pg_toast"
+}
+
+// relations judges every relation that the statement touches.
+func (j *judge) relations() *access.Decision {
+	for _, use := range j.in.Facts.Relations {
+		if isCatalog(use.Name.Schema) {
+			if d := j.catalogRelation(use); d != nil {
+				return d
+			}
+			continue
+		}
+		rel := j.in.Catalog.Relations[use.Name]
+		if rel == nil {
+			return j.no(fmt.Sprintf("relation %s is not known", use.Name), "if it is new, try again in a moment")
+		}
+		if why := j.in.Refused(use.Name); why != "" && j.maskedPrincipal() {
+			return j.no(fmt.Sprintf("%s is not available to principals with masked columns: %s", use.Name, why),
+				"use the tables that it is made from, where each column is masked by itself")
+		}
+		var d *access.Decision
+		switch use.Action {
+		case access.ActRead:
+			d = j.columns(use, rel, access.UseOutput|access.UsePredicate|access.UseOrder|access.UseGroup|access.UseStore)
+		case access.ActWrite:
+			if d = j.columns(use, rel, access.UseWrite); d == nil {
+				d = j.effects(rel)
+			}
+		case access.ActDDL:
+			d = j.need(access.ActDDL, policy.Table(j.in.Connection, use.Name), "changing the definition of "+use.Name.String())
+		default:
+			d = j.no(fmt.Sprintf("%q on %s is not known", use.Action, use.Name), "")
+		}
+		if d == nil && j.locks(use) {
+			d = j.need(access.ActWrite, policy.Table(j.in.Connection, use.Name), "locking rows of "+use.Name.String())
+		}
+		if d != nil {
+			return d
+		}
+	}
+	return nil
+}
+
+// catalogRelation needs no permission where the registry calls a relation open, and there is none to
+// be had otherwise: what pg_stats, pg_stat_activity and their like hold is nobody's metadata.
+func (j *judge) catalogRelation(use access.RelationUse) *access.Decision {
+	if use.Action != access.ActRead {
+		return j.unsupported("changing " + use.Name.String())
+	}
+	switch class, hidden, _ := registry.ClassOfRelation(use.Name.Schema, use.Name.Name); class {
+	case registry.Open:
+		if hidden != "" && (use.Whole || slices.ContainsFunc(use.Columns, func(c access.ColumnUse) bool { return c.Name == hidden })) {
+			return j.no(fmt.Sprintf("reading column %s of %s is not available through the gateway", hidden, use.Name),
+				"the other columns are: name those that you need")
+		}
+		if j.locks(use) {
+			return j.unsupported("locking " + use.Name.String())
+		}
+		return nil
+	case registry.Data:
+		return j.unsupported("reading " + use.Name.String() + ", which holds data and statistics of others,")
+	default:
+		return j.unsupported("reading " + use.Name.String())
+	}
+}
+
+// locks reports whether a read takes row locks. LOCK itself appears as a use of its own.
+func (j *judge) locks(use access.RelationUse) bool {
+	return j.in.Facts.Locks && use.Action == access.ActRead && use.Verb != "lock" &&
+		!slices.ContainsFunc(j.in.Facts.Relations, func(r access.RelationUse) bool { return r.Verb == "lock" })
+}
+
+var verbs = map[access.Action]string{access.ActRead: "reading", access.ActWrite: "writing"}
+
+// columns asks for each column used in one of the given ways, or for the relation where none is:
+// count(*), DELETE, TRUNCATE. What is refused is named together.
+func (j *judge) columns(use access.RelationUse, rel *access.Relation, uses access.Use) *access.Decision {
+	var wanted []string
+	for _, c := range use.Columns {
+		if c.Use&uses != 0 || c.Use == 0 {
+			wanted = append(wanted, c.Name)
+		}
+	}
+	if use.Whole {
+		wanted = wanted[:0]
+		for _, c := range rel.Columns {
+			wanted = append(wanted, c.Name)
+		}
+	}
+	if len(wanted) == 0 {
+		return j.need(use.Action, policy.Table(j.in.Connection, use.Name), verbs[use.Action]+" "+use.Name.String())
+	}
+	labels := j.in.Labels(use.Name)
+	var refused []string
+	var first *access.Decision
+	for _, c := range wanted {
+		d := j.need(use.Action, policy.Column(j.in.Connection, use.Name, c, labels[c]), verbs[use.Action]+" "+use.Name.String()+"."+c)
+		if d == nil {
+			continue
+		}
+		refused = append(refused, c)
+		if first == nil {
+			first = d
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	table := policy.Table(j.in.Connection, use.Name)
+	switch {
+	case len(first.Policies) > 0: // forbidden: the message about the first says by what
+	case len(refused) == len(wanted):
+		first.Message = fmt.Sprintf("%s %s is not permitted for %s", verbs[use.Action], use.Name, j.in.Principal.Name)
+		first.Hint = fmt.Sprintf("ask for %q on %s", use.Action, table)
+	case len(refused) > 1:
+		first.Message = fmt.Sprintf("%s the columns %s of %s is not permitted for %s", verbs[use.Action], some(refused), use.Name, j.in.Principal.Name)
+		first.Hint += ", or leave these columns out"
+	default:
+		first.Hint += ", or leave this column out"
+	}
+	return first
+}
+
+// effects judges the code that a write sets off: triggers of the relation and of those below it
+// (rows of a partitioned table land there) need the same permission as calling their functions.
+func (j *judge) effects(rel *access.Relation) *access.Decision {
+	for _, r := range below(j.in.Catalog, rel) {
+		if r.Rules {
+			return j.unsupported(fmt.Sprintf("writing %s, which has rewrite rules,", r.Name))
+		}
+		for _, f := range r.Triggers {
+			if f.Schema == "pg_catalog" {
+				continue // the server's own: constraints, tsvector_update_trigger
+			}
+			if d := j.need(access.ActCall, policy.Function(j.in.Connection, f), fmt.Sprintf("writing %s calls trigger function %s, which", r.Name, f)); d != nil {
+				return d
+			}
+		}
+	}
+	return nil
+}
+
+// below lists a relation and all that inherit from it or are partitions of it.
+func below(cat *access.Catalog, rel *access.Relation) []*access.Relation {
+	out := []*access.Relation{rel}
+	for i := 0; i < len(out); i++ {
+		for _, r := range cat.Relations {
+			if slices.Contains(r.Parents, out[i].Name) && !slices.Contains(out, r) {
+				out = append(out, r)
+			}
+		}
+	}
+	slices.SortFunc(out[1:], func(a, b *access.Relation) int { return strings.Compare(a.Name.String(), b.Name.String()) })
+	return out
+}
+
+// objects judges the targets of DDL.
+func (j *judge) objects() *access.Decision {
+	on := j.in.Connection
+	for _, o := range j.in.Facts.Objects {
+		if isCatalog(o.Name.Schema) {
+			return j.unsupported("changing " + o.Name.String())
+		}
+		what := fmt.Sprintf("changing %s %s", o.Kind, o.Name)
+		if o.Name.Schema == "" {
+			what = fmt.Sprintf("changing %s %s", o.Kind, o.Name.Name)
+		}
+		r := policy.Connection(on)
+		switch o.Kind {
+		case "table", "view", "materialized view", "matview", "sequence", "index", "foreign table", "type", "domain",
+			"trigger", "rule", "column", "constraint", "statistics":
+			r = policy.Table(on, o.Name)
+			if o.Name.Schema == "" {
+				r = policy.Connection(on)
+			}
+		case "function", "procedure", "aggregate", "routine":
+			r = policy.Function(on, o.Name)
+		case "schema":
+			name := o.Name.Name
+			if name == "" {
+				name = o.Name.Schema
+			}
+			r = policy.Schema(on, name)
+		}
+		if d := j.need(access.ActDDL, r, what); d != nil {
+			return d
+		}
+	}
+	return nil
+}
+
+// some lists a few names.
+func some(names []string) string {
+	if len(names) > 5 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:5], ", "), len(names)-5)
+	}
+	return strings.Join(names, ", ")
+}
