@@ -42,7 +42,7 @@ var ours = []rule{
 
 	// The program. The demo hands its configuration to the same code as `serve`.
 	{"cmd/...", []string{"internal/...", "mcp/...", "proxy/...", "sqlguard/...", "mask/...", "audit/...", "cmd/..."}},
-	{"internal/demo", []string{"internal/access", "internal/config", "internal/identity", "internal/testdb"}},
+	{"internal/demo", []string{"internal/config", "internal/identity", "internal/testdb"}},
 
 	// Beside the program: tests and evals look at it from outside.
 	{"internal/testdb", nil},
@@ -71,7 +71,7 @@ var fences = []struct {
 		[]string{"internal/gateway/internal/upstream", "internal/testdb", "sqlguard/registry/gen", "evals/..."},
 		"only upstream talks to a database (testdb to servers that it started, evals from outside, the registry's generator at build time)"},
 	{[]string{"github.com/mark3labs/mcp-go/"}, []string{"mcp/...", "internal/demo", "evals/..."}, "only the agents' door speaks MCP, and its clients in the demo and the evals"},
-	{[]string{"github.com/pganalyze/pg_query_go/"}, []string{"internal/pgtree", "sqlguard/...", "mask/...", "evals/..."}, "only the guard and the masks read syntax trees"},
+	{[]string{"github.com/pganalyze/pg_query_go/"}, []string{"internal/pgtree", "internal/gateway", "sqlguard/...", "mask/...", "evals/..."}, "only the guard, the masks and the core read syntax trees"},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd/..."}, "flags are the program's business"},
 	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/testdb", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "sqlguard/registry/gen"},
 		"leaves are pure: no network, no processes"},

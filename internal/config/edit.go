@@ -276,3 +276,6 @@ func scalar(s string) string {
 	}
 	return strings.TrimSuffix(string(out), "\n")
 }
+
+// TokenSnippet is a token as it stands in a principal's list of tokens.
+func TokenSnippet(t Token) []string { return tokenLines(t, "      ") }
