@@ -37,16 +37,7 @@ func Decide(in Input) access.Decision {
 	if in.Facts == nil || in.Catalog == nil || in.Policies == nil || in.Labels == nil || in.Refused == nil {
 		return denied("the statement was not understood", "this is a fault of the gateway; the operator's log has more")
 	}
-	j := newJudge(in)
-	d := j.decide()
-	// Somebody unrestricted who gave no reason was judged like everybody else; what they miss is the
-	// reason, not a permission.
-	if d.Effect == access.Deny && !in.HasReason {
-		if u := Unrestricted(in.Principal, in.Connection, in.Door, in.Policies, true); u.Effect == access.Allow {
-			return WithReason(u, in.Door, false)
-		}
-	}
-	return d
+	return newJudge(in).decide()
 }
 
 func (j *judge) decide() access.Decision {
@@ -74,13 +65,10 @@ func (j *judge) decide() access.Decision {
 }
 
 // Unrestricted says whether p may run any statement that parses on a connection, unresolved and
-// unmasked. Any effect but Allow means: judge each statement with Decide.
-func Unrestricted(p access.Principal, connection string, door access.Door, set *policy.Set, hasReason bool) access.Decision {
-	if d := MayConnect(p, connection, door, set); d.Effect != access.Allow {
-		return d
-	}
+// unmasked. Any effect but Allow means: judge each statement with Decide. An obligation to give a
+// reason is for WithReason to enforce, statement by statement.
+func Unrestricted(p access.Principal, connection string, door access.Door, set *policy.Set) access.Decision {
 	j := directJudge(p, connection, door, set)
-	j.in.HasReason = hasReason
 	on := policy.Connection(connection)
 	for _, a := range []access.Action{access.ActUnrestricted, access.ActConnect} {
 		v := j.ask.Is(a, on)
@@ -96,7 +84,6 @@ func Unrestricted(p access.Principal, connection string, door access.Door, set *
 // policy asks for is asked for with the first statement that needs one, not here.
 func MayConnect(p access.Principal, connection string, door access.Door, set *policy.Set) access.Decision {
 	j := directJudge(p, connection, door, set)
-	j.in.HasReason = true
 	on := policy.Connection(connection)
 	v := j.ask.Is(access.ActConnect, on)
 	if !v.Allowed {
@@ -109,16 +96,18 @@ func MayConnect(p access.Principal, connection string, door access.Door, set *po
 // MaySet says whether p may set a run-time parameter (lower-case) when connecting.
 func MaySet(p access.Principal, connection string, door access.Door, setting string, set *policy.Set) access.Decision {
 	j := directJudge(p, connection, door, set)
-	j.in.HasReason = true
 	if d := j.setting(setting); d != nil {
 		return *d
 	}
 	return j.allow()
 }
 
-// directJudge judges requests that no statement stands behind.
+// directJudge judges requests that no statement stands behind, and leaves a reason to be asked for
+// with the first statement.
 func directJudge(p access.Principal, connection string, door access.Door, set *policy.Set) *judge {
-	return newJudge(Input{Principal: p, Connection: connection, Door: door, Policies: set, Facts: &access.Facts{Class: access.ClassMiscSet}})
+	j := newJudge(Input{Principal: p, Connection: connection, Door: door, Policies: set, Facts: &access.Facts{Class: access.ClassMiscSet}})
+	j.in.HasReason = true
+	return j
 }
 
 // WithReason holds an allowed decision to its @reason obligation: without a reason it becomes a

@@ -186,13 +186,11 @@ func (j *judge) maskedLimits() *access.Decision {
 		}
 	}
 	for _, use := range f.Relations {
-		if f.Stores {
-			for _, c := range use.Columns {
-				id := access.ColumnID{Relation: use.Name, Column: c.Name}
-				if c.Use&access.UseStore != 0 && j.isMasked[id] {
-					return j.no(fmt.Sprintf("this would store the masked value of %s.%s", id.Relation, id.Column),
-						"what is stored must be real data: leave the column out, or ask for \"reveal\" on it")
-				}
+		for _, c := range use.Columns {
+			id := access.ColumnID{Relation: use.Name, Column: c.Name}
+			if c.Use&access.UseStore != 0 && j.isMasked[id] {
+				return j.no(fmt.Sprintf("this would store the masked value of %s.%s", id.Relation, id.Column),
+					"what is stored must be real data: leave the column out, or ask for \"reveal\" on it")
 			}
 		}
 		if use.Action == access.ActWrite {
