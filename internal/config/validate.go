@@ -40,7 +40,7 @@ func (c *Config) doors(d *document) {
 			}
 		}
 	}
-	if p, m := c.File.Listen.PGWire, c.File.Listen.MCP; p != nil && m != nil && p.Address != "" && p.Address == m.Address {
+	if p, m := c.File.Listen.PGWire, c.File.Listen.MCP; p != nil && m != nil && p.Address != "" && p.Address == m.Address && !strings.HasSuffix(p.Address, ":0") {
 		d.add(d.line("listen", "mcp", "address"), "both doors have the same address", "give each a port of its own")
 	}
 }
