@@ -148,7 +148,7 @@ func (s *Server) page(c *front.Caller, task gateway.Task, r rest) *answer {
 	if body.Truncated && body.Cursor == "" {
 		body.Notes = append(body.Notes, "there are more rows than this door hands out: aggregate, narrow the WHERE clause, or page by key with ORDER BY and LIMIT")
 	}
-	if len(r.columns) == 0 && !clean(&gateway.Result{Command: r.command}, nil) {
+	if len(r.columns) == 0 && !stateless(&gateway.Result{Command: r.command}, nil) {
 		body.Notes = append(body.Notes, "each call stands alone: this had no effect on later calls")
 	}
 	return &answer{structured: body, text: queryText(&body, table.String())}

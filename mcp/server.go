@@ -111,7 +111,7 @@ func newServer(core gateway.Core, opt Options, c connect) *Server {
 		MaxBody: opt.MaxBody, MaxSessions: 64, SessionIdle: 30 * time.Minute,
 		ReadTimeout: 15 * time.Second, WriteTimeout: time.Minute,
 	})
-	s.janitor.Go(s.clean)
+	s.janitor.Go(s.tidy)
 	return s
 }
 
@@ -174,8 +174,8 @@ func client(ctx context.Context, address string) string {
 	return address + " " + clip(harmless(info.Name+"/"+info.Version), 80)
 }
 
-// clean frees, now and then, what nobody has used for a while.
-func (s *Server) clean() {
+// tidy frees, now and then, what nobody has used for a while.
+func (s *Server) tidy() {
 	tick := time.NewTicker(min(15*time.Second, s.opt.SessionIdle))
 	defer tick.Stop()
 	for {

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -30,27 +31,36 @@ type sessions struct {
 	most    int
 
 	mu     sync.Mutex
-	byKey  map[string][]parked // guarded by mu; the most recently used last
-	count  int                 // guarded by mu
-	closed bool                // guarded by mu
+	byKey  map[string][]*live // parked ones; guarded by mu; the most recently used last
+	count  int                // guarded by mu
+	closed bool               // guarded by mu
 }
 
-type parked struct {
-	session session
-	since   time.Time
+// live is an open session with a context as old as itself. Query is always given that one, never a
+// call's: the core may act on a context's end a moment late, and must not hit the next call's statement.
+type live struct {
+	session
+	ctx   context.Context
+	end   context.CancelFunc
+	since time.Time // parked since
+}
+
+func (l *live) close() {
+	l.end()
+	_ = l.session.Close() // nobody waits for it any more; the core records the close
 }
 
 func newSessions(c connect, idle time.Duration, perKey, most int) *sessions {
-	return &sessions{connect: c, idle: idle, perKey: perKey, most: most, byKey: map[string][]parked{}}
+	return &sessions{connect: c, idle: idle, perKey: perKey, most: most, byKey: map[string][]*live{}}
 }
 
-// query runs q on a session of c to connection.
+// query runs q on a session of c to connection. When ctx ends first, the statement is cancelled and the
+// session with it.
 func (s *sessions) query(ctx context.Context, c *front.Caller, connection string, q gateway.Query) (*gateway.Result, error) {
 	key := c.Key() + "\x00\x00" + c.Session + "\x00\x00" + connection
-	sess := s.take(key)
-	if sess == nil {
-		var err error
-		sess, err = s.connect(ctx, gateway.Login{
+	l := s.take(key)
+	if l == nil {
+		opened, err := s.connect(ctx, gateway.Login{
 			Door:        access.DoorMCP,
 			Connection:  connection,
 			Credentials: c.Credentials,
@@ -59,38 +69,50 @@ func (s *sessions) query(ctx context.Context, c *front.Caller, connection string
 		if err != nil {
 			return nil, err
 		}
+		l = &live{session: opened}
+		l.ctx, l.end = context.WithCancel(context.WithoutCancel(ctx))
 	}
 	keep := false
 	defer func() {
-		if !keep || !s.put(key, sess) {
-			_ = sess.Close() // nobody waits for it any more; the core records the close
+		if !keep || !s.put(key, l) {
+			l.close()
 		}
 	}()
-	res, err := sess.Query(ctx, q)
-	keep = ctx.Err() == nil && clean(res, err)
+	uncancelled := context.AfterFunc(ctx, l.end)
+	res, err := l.Query(l.ctx, q)
+	keep = uncancelled() && stateless(res, err)
+	if errors.Is(err, gateway.ErrEnded) {
+		err = &access.Error{
+			Kind: access.Unavailable, Code: "08003", Message: "the session with the database had ended",
+			Hint: "call again: a new one is opened", Err: err,
+		}
+	}
+	if err != nil && strings.HasPrefix(access.AsError(err).Code, "08") {
+		s.drop(key) // its siblings were opened to the same server
+	}
 	return res, err
 }
 
-// clean says that a session carries nothing over to the next statement. Statements of another kind
+// stateless says that a session carries nothing over to the next statement. Statements of another kind
 // (BEGIN, SET, PREPARE, DECLARE, LISTEN, LOCK ...) end with their session, so that agents' calls
 // cannot depend on each other or leave a transaction open.
-func clean(res *gateway.Result, err error) bool {
+func stateless(res *gateway.Result, err error) bool {
 	if err != nil {
 		switch access.AsError(err).Kind {
 		case access.Denied, access.Invalid, access.Unsupported, access.ReviewPending:
-			return true // nothing ran
+			return true // the statement alone failed
 		}
 		return false
 	}
 	verb, _, _ := strings.Cut(res.Command, " ")
 	switch verb {
-	case "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXPLAIN", "SHOW", "VALUES", "TABLE":
+	case "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXPLAIN", "SHOW":
 		return true
 	}
 	return false
 }
 
-func (s *sessions) take(key string) session {
+func (s *sessions) take(key string) *live {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := s.byKey[key]
@@ -100,23 +122,24 @@ func (s *sessions) take(key string) session {
 	last := list[len(list)-1]
 	s.keepList(key, list[:len(list)-1])
 	s.count--
-	return last.session
+	return last
 }
 
-// put parks sess, or says that there is no room.
-func (s *sessions) put(key string, sess session) bool {
+// put parks l, or says that there is no room.
+func (s *sessions) put(key string, l *live) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := s.byKey[key]
 	if s.closed || s.count >= s.most || len(list) >= s.perKey {
 		return false
 	}
-	s.byKey[key] = append(list, parked{sess, time.Now()})
+	l.since = time.Now()
+	s.byKey[key] = append(list, l)
 	s.count++
 	return true
 }
 
-func (s *sessions) keepList(key string, list []parked) {
+func (s *sessions) keepList(key string, list []*live) {
 	if len(list) == 0 {
 		delete(s.byKey, key)
 		return
@@ -124,9 +147,21 @@ func (s *sessions) keepList(key string, list []parked) {
 	s.byKey[key] = list
 }
 
+// drop closes what is parked under key.
+func (s *sessions) drop(key string) {
+	s.mu.Lock()
+	list := s.byKey[key]
+	s.count -= len(list)
+	delete(s.byKey, key)
+	s.mu.Unlock()
+	for _, l := range list {
+		l.close()
+	}
+}
+
 // sweep closes sessions that have been idle for too long.
 func (s *sessions) sweep(now time.Time) {
-	var old []parked
+	var old []*live
 	s.mu.Lock()
 	for key, list := range s.byKey {
 		n := 0
@@ -138,8 +173,8 @@ func (s *sessions) sweep(now time.Time) {
 		s.keepList(key, list[n:])
 	}
 	s.mu.Unlock()
-	for _, p := range old {
-		_ = p.session.Close()
+	for _, l := range old {
+		l.close()
 	}
 }
 
@@ -148,11 +183,11 @@ func (s *sessions) close() {
 	s.mu.Lock()
 	s.closed = true
 	lists := s.byKey
-	s.byKey, s.count = map[string][]parked{}, 0
+	s.byKey, s.count = map[string][]*live{}, 0
 	s.mu.Unlock()
 	for _, list := range lists {
-		for _, p := range list {
-			_ = p.session.Close()
+		for _, l := range list {
+			l.close()
 		}
 	}
 }
