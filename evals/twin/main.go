@@ -1,0 +1,226 @@
+package twin
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sallyport/evals/agent"
+	"sallyport/evals/harness"
+	"sallyport/evals/results"
+)
+
+// Main runs the check for each kind and records the figures.
+func Main(ctx context.Context, kinds []string, direct bool, only string) error {
+	shapes, corpus, err := load(only)
+	if err != nil {
+		return err
+	}
+	if direct {
+		return listDirect(ctx, shapes)
+	}
+	t := &totals{corpus: corpus, shapes: shapes}
+	for _, k := range kinds {
+		if err := t.kind(ctx, Kind(k)); err != nil {
+			return err
+		}
+	}
+	if err := t.write(only == ""); err != nil || only != "" {
+		return err
+	}
+	return results.Check(t.figures()...)
+}
+
+func load(only string) (shapes []Shape, corpus string, err error) {
+	if shapes, err = OwnShapes(); err != nil {
+		return nil, "", err
+	}
+	dir, err := harness.Corpora()
+	if err != nil {
+		fmt.Println("WARNING: running without the corpus of leak shapes:", err)
+	} else {
+		more, err := CorpusShapes(dir)
+		if err != nil {
+			return nil, "", err
+		}
+		shapes = append(shapes, more...)
+		if corpus, err = harness.Hash("leaks", filepath.Join(dir, "leaks")); err != nil {
+			return nil, "", err
+		}
+	}
+	root, err := harness.Root()
+	if err != nil {
+		return nil, "", err
+	}
+	own, err := harness.Hash("evals/twin/shapes", filepath.Join(root, "evals", "twin", "shapes"))
+	if err != nil {
+		return nil, "", err
+	}
+	corpus = strings.TrimPrefix(corpus+", "+own, ", ")
+	var kept []Shape
+	for _, s := range shapes {
+		if strings.Contains(s.Name, only) {
+			kept = append(kept, s)
+		}
+	}
+	return kept, corpus, nil
+}
+
+// listDirect is for writing shapes: which fail directly, and which read labelled data.
+func listDirect(ctx context.Context, shapes []Shape) error {
+	w, err := Open(ctx, Redact, false)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	reads, errs, err := Direct(ctx, w, shapes)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for i, s := range shapes {
+		if reads[i] {
+			n++
+		}
+		if errs[i] != "" || !reads[i] {
+			fmt.Printf("%-28s reads=%-5t %s\n", s.Name, reads[i], errs[i])
+		}
+	}
+	fmt.Printf("%d shapes, %d read labelled data\n", len(shapes), n)
+	return nil
+}
+
+// totals collect the outcomes of all kinds.
+type totals struct {
+	corpus   string
+	shapes   []Shape
+	byKind   []Kind
+	outcomes map[Kind][]Outcome
+	tools    int // bytes of tools/list
+}
+
+func (t *totals) kind(ctx context.Context, k Kind) error {
+	w, err := Open(ctx, k, true)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	out, err := Run(ctx, w, t.shapes, func(s string) { fmt.Println(s) })
+	if err != nil {
+		return err
+	}
+	if t.outcomes == nil {
+		t.outcomes = map[Kind][]Outcome{}
+	}
+	t.byKind, t.outcomes[k] = append(t.byKind, k), out
+	if ag, err := agent.Dial(ctx, w.A.Gateway.MCPURL, Secret+"-token-0123456789", Database); err == nil {
+		t.tools, _ = ag.ToolsListBytes(ctx)
+		ag.Close()
+	}
+	return nil
+}
+
+// write makes the per-item listing in evals/out and the compact one that RESULTS.md includes.
+func (t *totals) write(committed bool) error {
+	dir, err := harness.Out("twin")
+	if err != nil {
+		return err
+	}
+	var full, brief strings.Builder
+	brief.WriteString("### Twin check: what differed and what was refused\n")
+	for _, k := range t.byKind {
+		for _, o := range t.outcomes[k] {
+			fmt.Fprintf(&full, "%s\t%s\t%s\t%s\treads=%t\trefused=%t\t%s %s\t%s\t%s\t%s\n", k, o.Door, o.Shape.Name, o.Verdict, o.Reads, o.Refused, o.Code, oneLine(o.Message), o.Canary, oneLine(o.Why), oneLine(o.Shape.SQL()))
+			if o.Verdict == different || o.Canary != "" {
+				fmt.Fprintf(&brief, "\n- **%s** %s/%s `%s`: %s %s\n", o.Verdict, k, o.Door, o.Shape.Name, oneLine(o.Why), o.Canary)
+			}
+		}
+	}
+	for _, door := range []string{"simple", "mcp-query"} {
+		fmt.Fprintf(&brief, "\nRefused through %s with redact masks, though the shape reads labelled data:\n\n", door)
+		for _, o := range t.outcomes[Redact] {
+			if o.Door == door && o.Reads && o.Refused {
+				fmt.Fprintf(&brief, "- `%s`: %s %s\n", o.Shape.Name, o.Code, oneLine(o.Message))
+			}
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "outcomes.tsv"), []byte(full.String()), 0o644); err != nil || !committed {
+		return err
+	}
+	root, err := harness.Root()
+	if err != nil {
+		return err
+	}
+	list := filepath.Join(root, "evals", "listings")
+	if err := os.MkdirAll(list, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(list, "twin.md"), []byte(brief.String()), 0o644)
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// figures are the totals over kinds and doors, and each door's and kind's own.
+func (t *totals) figures() []results.Figure {
+	const command = "go run ./evals/cmd/twin"
+	var all []results.Figure
+	add := func(f results.Figure, note string) {
+		f.Command, f.Corpus, f.Note = command, t.corpus, note
+		all = append(all, f)
+	}
+	diffs, seen, n := 0, 0, 0
+	worst, worstDoor := results.Figure{Value: 2}, ""
+	for _, k := range t.byKind {
+		verdicts := map[string]int{}
+		byDoor := map[string][]Outcome{}
+		for _, o := range t.outcomes[k] {
+			n++
+			verdicts[o.Verdict]++
+			if o.Verdict == different {
+				diffs++
+			}
+			if o.Canary != "" {
+				seen++
+			}
+			byDoor[o.Door] = append(byDoor[o.Door], o)
+		}
+		for _, d := range doors {
+			answered, reading, differing, canaries := 0, 0, 0, 0
+			for _, o := range byDoor[d.name] {
+				differing += b2i(o.Verdict == different)
+				canaries += b2i(o.Canary != "")
+				reading += b2i(o.Reads)
+				answered += b2i(o.Reads && !o.Refused)
+			}
+			prefix := fmt.Sprintf("twin.%s.%s.", k, d.name)
+			share := results.Share(prefix+"answered_share", answered, reading)
+			add(share, "of the shapes that read labelled data")
+			add(results.Count(prefix+"differences", differing, len(byDoor[d.name])), "")
+			add(results.Count(prefix+"canaries_seen", canaries, len(byDoor[d.name])), "")
+			if (d.name == "simple" || d.name == "extended-text" || d.name == "mcp-query") && share.Value < worst.Value {
+				worst, worstDoor = share, fmt.Sprintf("%s, %s masks", d.name, k)
+			}
+		}
+		for _, v := range []string{"unstable", "renamed", "token bytes"} {
+			if verdicts[v] > 0 {
+				add(results.Count(fmt.Sprintf("twin.%s.%s", k, strings.ReplaceAll(v, " ", "_")), verdicts[v], len(t.outcomes[k])), verdictNotes[v])
+			}
+		}
+	}
+	add(results.Count("twin.differences", diffs, n), "over all kinds of principal and all doors; n counts shape-at-door pairs")
+	add(results.Count("twin.canaries_seen", seen, n), "answers that hold a raw labelled value, as it is, in hex, base64 or reversed")
+	worst.Name = "twin.answered_share"
+	add(worst, "the lowest of the plain doors (simple, extended, MCP query): "+worstDoor+"; a shape counts when its direct answers differ between the twins")
+	if t.tools > 0 {
+		all = append(all, results.Figure{Name: "mcp.tools_list_tokens", Value: float64((t.tools + 3) / 4), Unit: "tokens", N: 1, Command: command, Note: "bytes of the tools/list result divided by four"})
+	}
+	return all
+}
+
+var verdictNotes = map[string]string{
+	"unstable":    "differed from itself when asked twice on one side, equal as a set of messages",
+	"renamed":     "equal up to the one renaming of tokens",
+	"token bytes": "depends on the bytes or the order of tokens; each side equals the answer of a copy that really holds the tokens",
+}

@@ -1,0 +1,184 @@
+package twin
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"sallyport/evals/wire"
+	"sallyport/internal/testdb"
+)
+
+// model is a database that really holds what the gateway shows of one side: the masked database that
+// a masked principal is promised to see. Asked directly, it says what the right answer is.
+//
+// It keeps tables only. Constraints, triggers and generation would fight the masked values and are
+// dropped; views and functions stand on the masked tables.
+type model struct {
+	server *testdb.Server
+	client *client
+}
+
+// tableRows names a table with labelled columns and an order that both sides share.
+type tableRows struct {
+	sql, key string
+	labelled []string
+}
+
+func tables(w *World) []tableRows {
+	byTable := map[string][]string{}
+	for _, c := range columns {
+		byTable[c.table] = append(byTable[c.table], c.name)
+	}
+	byTable["people"] = append(byTable["people"], "mail_lower", "age_next")
+	var all []tableRows
+	for t, cols := range byTable {
+		key := "id"
+		if t == `Odd "Name` {
+			key = `"select"`
+		}
+		sql := t
+		if !strings.Contains(t, ".") {
+			sql = ident(t)
+		}
+		if t == "base_log" { // its child stands for itself
+			sql = "only " + sql
+		}
+		all = append(all, tableRows{sql, key, cols})
+	}
+	if w.Corpora != "" {
+		for _, t := range []string{"customers", "orders", "pt"} {
+			all = append(all, tableRows{t, "id", []string{"ssn"}})
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].sql < all[j].sql })
+	return all
+}
+
+func ident(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// readColumn reads one column as text; NULL becomes "NULL".
+func readColumn(ctx context.Context, dsn, sql string) []string {
+	conn, err := wire.Dial(ctx, dsn)
+	if err != nil {
+		return nil
+	}
+	defer conn.Close()
+	a := conn.Simple(sql)
+	var out []string
+	for _, l := range a.Lines {
+		if strings.HasPrefix(l, "D ") {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// relax removes what would fight masked values.
+const relax = `
+do $$ declare r record; begin
+  for r in select tgrelid::regclass t, tgname n from pg_trigger where not tgisinternal loop
+    execute format('drop trigger %I on %s', r.n, r.t); end loop;
+  for r in select conrelid::regclass t, conname n from pg_constraint where contype in ('c', 'u', 'x') and conrelid <> 0 loop
+    execute format('alter table %s drop constraint %I', r.t, r.n); end loop;
+  for r in select indexrelid::regclass i from pg_index where indisunique and not indisprimary and indrelid >= 16384 loop
+    execute format('drop index %s', r.i); end loop;
+  for r in select attrelid::regclass t, attname n from pg_attribute where attgenerated <> '' loop
+    execute format('alter table %s alter column %I drop expression', r.t, r.n); end loop;
+  for r in select contypid::regtype t, conname n from pg_constraint where contypid <> 0 and connamespace = 'public'::regnamespace loop
+    execute format('alter domain %s drop constraint %I', r.t, r.n); end loop;
+end $$;`
+
+func newModel(ctx context.Context, w *World, side *Side, second bool) (*model, error) {
+	server, err := testdb.Start(testdb.Options{Conf: []string{"autovacuum=off", "shared_buffers=64MB"}})
+	if err != nil {
+		return nil, err
+	}
+	m := &model{server: server, client: &client{dsn: server.DSN(Database)}}
+	if err := server.Exec(ctx, "postgres", "create database "+Database); err != nil {
+		return m, err
+	}
+	for _, script := range append(w.scripts(second), relax) {
+		if err := server.Exec(ctx, Database, script); err != nil {
+			return m, err
+		}
+	}
+	return m, m.fill(ctx, w, side)
+}
+
+// fill replaces each labelled value by what the gateway shows.
+func (m *model) fill(ctx context.Context, w *World, side *Side) error {
+	from, err := pgx.Connect(ctx, side.Door())
+	if err != nil {
+		return err
+	}
+	defer from.Close(ctx)
+	to, err := pgx.Connect(ctx, m.server.DSN(Database))
+	if err != nil {
+		return err
+	}
+	defer to.Close(ctx)
+	for _, t := range tables(w) {
+		var sets []string
+		read := "select " + t.key
+		for i, c := range t.labelled {
+			read += ", " + ident(c) + "::text"
+			sets = append(sets, fmt.Sprintf("%s = %s", ident(c), convert(ctx, to, t.sql, c, i+2)))
+		}
+		rows, err := from.Query(ctx, read+" from "+t.sql, pgx.QueryExecModeSimpleProtocol)
+		if err != nil {
+			return err
+		}
+		values, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) ([]any, error) { return r.Values() })
+		if err != nil {
+			return fmt.Errorf("%s: %w", read, err)
+		}
+		update := fmt.Sprintf("update %s set %s where %s = $1", t.sql, strings.Join(sets, ", "), t.key)
+		for _, v := range values {
+			if _, err := to.Exec(ctx, update, v...); err != nil {
+				return fmt.Errorf("%s: %w", update, err)
+			}
+		}
+	}
+	for _, view := range []string{"pm_plain", "pm_expr", "pm_agg", "pm_where", "mv"} {
+		_, _ = to.Exec(ctx, "refresh materialized view "+view) // best effort: mv is absent without the corpora
+	}
+	_, err = to.Exec(ctx, "analyze")
+	return err
+}
+
+// convert gives an expression that turns parameter n, a text, into the column's type.
+func convert(ctx context.Context, conn *pgx.Conn, table, col string, n int) string {
+	var typ string
+	table = strings.TrimPrefix(table, "only ")
+	err := conn.QueryRow(ctx, "select format_type(atttypid, atttypmod) from pg_attribute where attrelid = $1::regclass and attname = $2", table, col).Scan(&typ)
+	if err != nil {
+		typ = "text"
+	}
+	return fmt.Sprintf("$%d::text::%s", n, typ)
+}
+
+// agrees tells whether the masked copy gives the same rows, in whatever order.
+func (m *model) agrees(ctx context.Context, d door, s Shape, got wire.Answer) bool {
+	want := m.client.run(ctx, d, s)
+	return sorted(data(got.Lines)) == sorted(data(want.Lines)) && got.Code == want.Code
+}
+
+// data keeps what carries values: row descriptions hold the origin of a column, which a mask hides.
+func data(lines []string) []string {
+	var out []string
+	for _, l := range lines {
+		if strings.HasPrefix(l, "D") || strings.HasPrefix(l, "d ") || strings.HasPrefix(l, "C ") {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func (m *model) close() {
+	m.client.close()
+	m.server.Stop()
+}

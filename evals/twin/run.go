@@ -1,0 +1,155 @@
+package twin
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	"sallyport/evals/wire"
+)
+
+// Outcome is what one shape did at one door.
+type Outcome struct {
+	Shape     Shape
+	Door      string
+	Reads     bool   // its direct answers differ between the twins: it reads labelled data
+	Verdict   string // "same", "renamed" (token), "token bytes" (token), "unstable", "DIFFERENT"
+	Refused   bool
+	Code      string // of the first side's answer
+	Message   string
+	Canary    string // a raw value seen in an answer
+	Why       string // for DIFFERENT: the first lines that differ
+	DirectErr string // error of the direct run on the first side
+}
+
+// Run puts the shapes through every door of the world and compares the sides.
+func Run(ctx context.Context, w *World, shapes []Shape, progress func(string)) ([]Outcome, error) {
+	found, err := newCanaries(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	reads, direct, err := Direct(ctx, w, shapes)
+	if err != nil {
+		return nil, err
+	}
+	cmp := &comparer{kind: w.Kind}
+	if w.Kind == Token {
+		if err := cmp.learn(ctx, w); err != nil {
+			return nil, err
+		}
+		defer cmp.close()
+	}
+	var all []Outcome
+	for _, d := range doors {
+		a, b := &client{dsn: w.A.Door(), side: w.A}, &client{dsn: w.B.Door(), side: w.B}
+		n := 0
+		for i, s := range shapes {
+			if !d.applies(s) {
+				continue
+			}
+			ra, rb := a.run(ctx, d, s), b.run(ctx, d, s)
+			o := Outcome{Shape: s, Door: d.name, Reads: reads[i], Code: ra.Code, Message: ra.Error, DirectErr: direct[i]}
+			o.Verdict, o.Why = cmp.compare(ctx, d, s, ra, rb)
+			if o.Verdict == different {
+				// Asked again on both sides: what differs from itself there is not a difference between them.
+				ra2, rb2 := a.run(ctx, d, s), b.run(ctx, d, s)
+				if (ra.Text() != ra2.Text() || rb.Text() != rb2.Text()) && sorted(ra.Lines) == sorted(rb.Lines) {
+					o.Verdict = "unstable"
+				}
+			}
+			o.Refused = refused(ra) || refused(rb)
+			if o.Canary = found.seen(ra.Text(), s.SQL()); o.Canary == "" {
+				o.Canary = found.seen(rb.Text(), s.SQL())
+			}
+			if !w.A.Gateway.Alive() || !w.B.Gateway.Alive() {
+				return all, fmt.Errorf("a gateway died at shape %s through %s: %s %s", s.Name, d.name, w.A.Gateway.LogTail(), w.B.Gateway.LogTail())
+			}
+			n++
+			all = append(all, o)
+		}
+		a.close()
+		b.close()
+		progress(fmt.Sprintf("%-8s %-16s %d shapes, %s", w.Kind, d.name, n, Tally(all, d.name)))
+	}
+	return all, nil
+}
+
+// Direct runs the shapes around the gateway and tells which read labelled data, and the first side's
+// error of each, if any.
+func Direct(ctx context.Context, w *World, shapes []Shape) (reads []bool, errs []string, err error) {
+	a, b := &client{dsn: w.A.Direct(), side: w.A}, &client{dsn: w.B.Direct(), side: w.B}
+	defer a.close()
+	defer b.close()
+	for _, s := range shapes {
+		if s.NoTx && changes(s) { // would leave its mark on the twins
+			reads, errs = append(reads, false), append(errs, "")
+			continue
+		}
+		ra, rb := a.run(ctx, doors[0], s), b.run(ctx, doors[0], s)
+		if ra.Code == "CLOSED" && rb.Code == "CLOSED" && len(ra.Lines) == 1 {
+			return nil, nil, fmt.Errorf("direct run of %s: %s", s.Name, ra.Error)
+		}
+		reads = append(reads, ra.Text() != rb.Text())
+		text := ""
+		if ra.Failed() {
+			text = ra.Code + " " + ra.Error
+		}
+		errs = append(errs, text)
+	}
+	return reads, errs, nil
+}
+
+// changes spots shapes that run outside a transaction and change something that lasts.
+func changes(s Shape) bool {
+	return strings.Contains(s.SQL(), "DROP TABLE")
+}
+
+// serverErrors are SQLSTATE classes that a statement runs into while it computes with the values that
+// it sees: an answer, as a masked database would give it. Everything else is a refusal.
+var serverErrors = []string{"21", "22", "23", "P0"}
+
+func refused(a wire.Answer) bool {
+	if !a.Failed() {
+		return false
+	}
+	for _, class := range serverErrors {
+		if strings.HasPrefix(a.Code, class) {
+			return false
+		}
+	}
+	return true
+}
+
+// Tally sums up one door's outcomes in a line.
+func Tally(all []Outcome, door string) string {
+	counts := map[string]int{}
+	reading, answered, canaries := 0, 0, 0
+	for _, o := range all {
+		if o.Door != door {
+			continue
+		}
+		counts[o.Verdict]++
+		if o.Canary != "" {
+			canaries++
+		}
+		if o.Reads {
+			reading++
+			if !o.Refused {
+				answered++
+			}
+		}
+	}
+	var parts []string
+	for v, n := range counts {
+		parts = append(parts, fmt.Sprintf("%d %s", n, v))
+	}
+	sort.Strings(parts)
+	return fmt.Sprintf("%s; %d of %d that read labelled data answered; %d canaries", strings.Join(parts, ", "), answered, reading, canaries)
+}
+
+func sorted(lines []string) string {
+	s := append([]string(nil), lines...)
+	sort.Strings(s)
+	return strings.Join(s, "\n")
+}

@@ -1,0 +1,269 @@
+package twin
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sallyport/evals/harness"
+	"sallyport/internal/testdb"
+)
+
+//go:embed schema/tables.sql
+var tablesSQL string
+
+//go:embed schema/objects.sql
+var objectsSQL string
+
+// The database, the connection, and who asks. Both sides use the same names, so that no answer
+// differs by them.
+const (
+	Database = "twin"
+	Human    = "masked"
+	Agent    = "masked-agent"
+	Secret   = "evals-secret"
+)
+
+// policy lets a masked principal do everything but see labelled values, call what users defined,
+// change settings outside the safe list, or go unresolved.
+const policy = `
+@id("twins")
+permit (
+  principal,
+  action in [Action::"connect", Action::"read", Action::"write", Action::"ddl", Action::"notify"],
+  resource
+);
+`
+
+// World is a pair of twins of one kind.
+type World struct {
+	Kind    Kind
+	A, B    *Side
+	Corpora string // "" where the corpora are absent
+}
+
+// Side is one twin: a server and, once Open has run with gateways, a gateway before it.
+type Side struct {
+	Server  *testdb.Server
+	Gateway *harness.Gateway
+}
+
+// Direct is a connection string that goes around the gateway.
+func (s *Side) Direct() string { return s.Server.DSN(Database) }
+
+// Door is a connection string through the PostgreSQL door.
+func (s *Side) Door() string { return s.Gateway.DSN(Human, Secret, Database) }
+
+// Open makes the twins of a kind; with gateways, one before each.
+func Open(ctx context.Context, kind Kind, gateways bool) (*World, error) {
+	w := &World{Kind: kind}
+	dir, err := harness.Corpora()
+	if err == nil {
+		w.Corpora = dir
+	}
+	for i, side := range []**Side{&w.A, &w.B} {
+		s, err := w.open(ctx, i == 1, gateways)
+		*side = s
+		if err != nil {
+			w.Close()
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// Close stops everything.
+func (w *World) Close() {
+	for _, s := range []*Side{w.A, w.B} {
+		if s == nil {
+			continue
+		}
+		if s.Gateway != nil {
+			s.Gateway.Stop()
+		}
+		if s.Server != nil {
+			s.Server.Stop()
+		}
+	}
+}
+
+func (w *World) open(ctx context.Context, second, gateway bool) (*Side, error) {
+	s := &Side{}
+	var err error
+	// Background work would let the twins' statistics and transaction numbers drift apart.
+	if s.Server, err = testdb.Start(testdb.Options{Conf: []string{"autovacuum=off", "shared_buffers=64MB"}}); err != nil {
+		return s, err
+	}
+	if err := s.Server.Exec(ctx, "postgres", "create database "+Database); err != nil {
+		return s, err
+	}
+	for _, script := range w.scripts(second) {
+		if err := s.Server.Exec(ctx, Database, script); err != nil {
+			return s, fmt.Errorf("load the %s twin: %w", w.Kind, err)
+		}
+	}
+	if gateway {
+		s.Gateway, err = harness.Start(ctx, w.spec(s.Direct()))
+	}
+	return s, err
+}
+
+// scripts make one side's database. Both sides run the same statements with other labelled values,
+// so that object identifiers, transaction numbers and row places agree.
+func (w *World) scripts(second bool) []string {
+	var all []string
+	leaks := filepath.Join(w.Corpora, "leaks", "schema.sql")
+	if text, err := os.ReadFile(leaks); w.Corpora != "" && err == nil {
+		all = append(all, string(text), w.leaksUpdate(second))
+	}
+	objects := objectsSQL
+	if len(all) == 0 {
+		objects = strings.Replace(objects, "refresh materialized view mv;\n", "", 1)
+	}
+	return append(all, tablesSQL, rows(second, w.Kind), "create schema hr2; create table extra (id int)", objects)
+}
+
+// leaksUpdate changes the corpus schema's ssn on the second side, and touches it on the first.
+func (w *World) leaksUpdate(second bool) string {
+	expr := "%s"
+	switch {
+	case second && w.Kind == Redact: // other lengths, some NULL, other first digits
+		expr = "case when %s like '%%3' then null else (%[1]s::bigint * 13 %% 90000000 + 1000000)::text end"
+	case second && w.Kind == Token:
+		expr = "translate(%s, '0123456789', '5678901234')"
+	case second && w.Kind == Partial:
+		expr = "reverse(%s)"
+	}
+	var b strings.Builder
+	for _, table := range []string{"customers", "orders", "pt"} {
+		fmt.Fprintf(&b, "update %s set ssn = %s;\n", table, fmt.Sprintf(expr, "ssn"))
+	}
+	return b.String()
+}
+
+// rowCount is enough for groups, ties and several pages, and little enough to read.
+const rowCount = 60
+
+// rows inserts the rows of tables.sql.
+func rows(second bool, kind Kind) string {
+	var b strings.Builder
+	labelled := func(table string, k int) (names, values string) {
+		for _, c := range columns {
+			if c.table == table {
+				names += `, "` + c.name + `"`
+				values += ", " + c.value(k, second, kind)
+			}
+		}
+		return names, values
+	}
+	insert := func(table, plain, plainValues string, k int) {
+		n, v := labelled(table, k)
+		if !strings.Contains(table, ".") {
+			table = `"` + strings.ReplaceAll(table, `"`, `""`) + `"`
+		}
+		fmt.Fprintf(&b, "insert into %s (%s%s) values (%s%s);\n", table, plain, n, plainValues, v)
+	}
+	for k := 1; k <= 6; k++ {
+		insert("dept", "id, name", fmt.Sprintf("%d, 'dept%d'", k, k), k)
+	}
+	for k := 1; k <= rowCount; k++ {
+		insert("people", "id, name, region, dept_id, note", fmt.Sprintf("%d, 'name%d', 'r%d', %d, 'note %d'", k, k, k%4, 1+k%6, k), k)
+		insert("events", "id, region, at", fmt.Sprintf("%d, 'r%d', '2024-01-01'::timestamp + interval '%d hours'", k, k%4, k), k)
+		insert("hr.people", "id", fmt.Sprint(k), k)
+	}
+	for k := 1; k <= 80; k++ {
+		insert("payments", "id, person_id, amount, at", fmt.Sprintf("%d, %d, %d.50, '2024-02-%02d'", k, 1+k%rowCount, k*3, 1+k%28), k)
+	}
+	for k := 1; k <= 20; k++ {
+		insert("bykey", "id", fmt.Sprint(k), k)
+		insert("base_log", "id, line", fmt.Sprintf("%d, 'line %d'", k, k), k)
+		insert("special_log", "id, line, extra", fmt.Sprintf("%d, 'line %d', 'x%d'", 100+k, k, k), k)
+		insert(`Odd "Name`, `"select", "ümlaut"`, fmt.Sprintf("%d, 'u%d'", k, k), k)
+	}
+	for k := 1; k <= 30; k++ { // what an attacker might guess: values of the first twin, as constants in both
+		fmt.Fprintf(&b, "insert into guesses values (%d, %s, %d);\n", 20+k, email(k, false, kind), 1000+k*200)
+	}
+	boss := "boss@dom1.example"
+	if second {
+		boss = "bass@dom1.example"
+	}
+	fmt.Fprintf(&b, "insert into notes values (1, 'plain words'), (2, 'more words');\nupdate people set email = '%s' where id = %d;\n", boss, rowCount)
+	return b.String()
+}
+
+// pattern writes a label rule's column pattern; what it cannot spell becomes a wildcard.
+func (c column) pattern() string {
+	table := c.table
+	if !strings.Contains(table, ".") {
+		table = "public." + table
+	}
+	return strings.NewReplacer(`"`, "?", " ", "?").Replace(table) + "." + c.name
+}
+
+// spec configures a gateway for this kind of principal.
+func (w *World) spec(dsn string) harness.Spec {
+	spec := harness.Spec{
+		Connections: map[string]string{Database: dsn},
+		Principals: []harness.Principal{
+			{Name: Human, Groups: []string{"masked"}, Password: Secret},
+			{Name: Agent, Agent: true, Groups: []string{"masked"}, Token: Secret + "-token-0123456789"},
+		},
+		Masks:  map[string]harness.Mask{},
+		Policy: policy,
+	}
+	label := func(name, pattern string) {
+		l := "pii." + strings.ToLower(strings.NewReplacer("-", "_").Replace(name))
+		for i := range spec.Labels {
+			if spec.Labels[i].Name == l {
+				spec.Labels[i].Columns = append(spec.Labels[i].Columns, pattern)
+				return
+			}
+		}
+		spec.Labels = append(spec.Labels, harness.Label{Name: l, Columns: []string{pattern}})
+		spec.Masks[l] = w.mask(name)
+	}
+	for _, c := range columns {
+		name := c.name
+		if name == "boss_email" {
+			name = "email" // joins with people.email
+		}
+		label(name, c.pattern())
+	}
+	for _, t := range []string{"customers", "orders", "pt"} {
+		if w.Corpora != "" {
+			label("ssn", "public."+t+".ssn")
+		}
+	}
+	return spec
+}
+
+// mask is how a label looks to this kind of principal.
+func (w *World) mask(name string) harness.Mask {
+	if w.Kind == Token {
+		switch name {
+		case "email", "phone", "code", "nick", "age", "big", "uid", "tags", "nums", "ssn", "pin", "card", "actor", "secret", "who", "E-Mail", "pay":
+			return harness.Mask{Transform: "token"}
+		}
+	}
+	if w.Kind == Partial {
+		if m, ok := partialMasks[name]; ok {
+			return m
+		}
+	}
+	return harness.Mask{Transform: "redact"}
+}
+
+// partialMasks have an image that values.go keeps the same in both twins.
+var partialMasks = map[string]harness.Mask{
+	"email":  {Transform: "partial", Style: "email"},
+	"phone":  {Transform: "partial", Style: "phone"},
+	"card":   {Transform: "partial", Style: "card"},
+	"age":    {Transform: "generalise", Bucket: "10"},
+	"salary": {Transform: "generalise", Bucket: "1000"},
+	"born":   {Transform: "generalise", Style: "year"},
+	"seen":   {Transform: "generalise", Style: "month"},
+	"feel":   {Transform: "null"},
+}
