@@ -138,7 +138,7 @@ func (c *checker) record(pos uint64, payload []byte) {
 		c.problem(pos, m.Session, "numbers %d to %d are missing", s.seq+1, m.Seq-1)
 	}
 	first := s.seq == 0
-	s.seq = m.Seq
+	s.seq = max(s.seq, m.Seq)
 
 	switch m.Kind {
 	case access.RecordOpen:

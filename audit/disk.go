@@ -15,7 +15,7 @@ type file interface {
 
 // disk is where segments live. The real one is osDisk; tests have one that fails and kills.
 type disk interface {
-	// Create makes a new file, or empties one.
+	// Create makes a new file; it never touches one that is there.
 	Create(path string) (file, error)
 	// Open opens an existing file for writing.
 	Open(path string) (file, error)
@@ -30,7 +30,7 @@ type osFile struct{ *os.File }
 func (f osFile) Sync() error { return datasync(f.File) }
 
 func (osDisk) Create(path string) (file, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -17,9 +17,9 @@ import (
 
 const smallSize = 16 << 10
 
-// someRecord is a short one.
+// someRecord is a short one, of a kind that needs no open record.
 func someRecord(n int) *access.Record {
-	return &access.Record{Session: "s", Seq: uint64(n), Time: time.Unix(int64(n), 0).UTC(), Kind: access.RecordStatement, SQL: fmt.Sprintf("SELECT %d", n)}
+	return &access.Record{Session: "s", Seq: uint64(n), Time: time.Unix(int64(n), 0).UTC(), Kind: access.RecordRefused, SQL: fmt.Sprintf("SELECT %d", n)}
 }
 
 // writeLog makes a log of n records, each a batch of its own, and gives its directory.
