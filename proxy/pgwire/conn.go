@@ -3,7 +3,6 @@ package pgwire
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -64,6 +63,7 @@ func (c *conn) serve() {
 		}
 		c.log.Debug("session closed", "session", c.params.ID)
 	}
+	c.srv.retire(c)
 	if fatal {
 		c.linger()
 	}
@@ -134,10 +134,13 @@ func isTimeout(err error) bool {
 }
 
 // lastWord tells the client why its connection ends, where there is something to tell, and reports
-// whether it did.
+// whether it was told.
 func (c *conn) lastWord(err error) bool {
-	if err == nil || errors.Is(err, errGone) || errors.Is(err, gateway.ErrEnded) || errors.Is(err, io.EOF) {
+	switch {
+	case err == nil, errors.Is(err, errGone):
 		return false
+	case errors.Is(err, gateway.ErrEnded):
+		return true // the core has said why
 	}
 	ae := access.AsError(err)
 	level := slog.LevelDebug

@@ -254,7 +254,7 @@ func (s *fakeSession) one(ctx context.Context, sql string, describe bool, sink g
 	case "PANIC":
 		panic("as asked")
 	case "END":
-		s.out = pgframe.AppendError(s.out, 'E', pgframe.Field{Code: 'S', Value: "FATAL"}, pgframe.Field{Code: 'C', Value: "57P01"}, pgframe.Field{Code: 'M', Value: "over"})
+		s.out = pgframe.AppendError(s.out, 'E', pgframe.Field{Code: 'S', Value: "FATAL"}, pgframe.Field{Code: 'V', Value: "FATAL"}, pgframe.Field{Code: 'C', Value: "57P01"}, pgframe.Field{Code: 'M', Value: "over"})
 		sink.Release(s.out)
 		return gateway.ErrEnded
 	case "BROKEN":

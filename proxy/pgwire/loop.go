@@ -131,7 +131,7 @@ func (c *conn) do() error {
 	case err == nil:
 		return nil
 	case errors.Is(err, gateway.ErrEnded):
-		return errGone // the core has said why
+		return err
 	case c.ctx.Err() != nil:
 		if c.srv.draining.Load() {
 			return shuttingDown()

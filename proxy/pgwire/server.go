@@ -223,16 +223,23 @@ func (s *Server) publish(c *conn) {
 	s.sessions[c.params.PID] = c
 }
 
-func (s *Server) forget(c *conn) {
+// retire takes c's session back: its place is free, its cancel key means nothing any more.
+func (s *Server) retire(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
 	if c.enrolled {
+		c.enrolled = false
 		s.enrolled--
 	}
 	if s.sessions[c.params.PID] == c {
 		delete(s.sessions, c.params.PID)
 	}
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
 }
 
 func (s *Server) byPID(pid uint32) *conn {

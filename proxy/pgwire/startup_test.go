@@ -328,7 +328,7 @@ func TestClientLimit(t *testing.T) {
 	third.auth(testPassword)
 	third.expectFatal("53300")
 	second.send(encode(t, &pgproto3.Terminate{})).expectEnd()
-	eventually(t, "room for a client", func() bool { return d.core.sessions() == 1 })
+	eventually(t, "room for a client", func() bool { d.mu.Lock(); defer d.mu.Unlock(); return d.enrolled == 1 })
 	d.dial(t).login(nil)
 }
 
