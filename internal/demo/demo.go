@@ -123,8 +123,18 @@ func (d *Demo) tempDir(prefix string, mode os.FileMode) (string, error) {
 // Doors are the addresses of the gateway that serves the demo's configuration.
 type Doors struct{ PGWire, MCP string }
 
+// local names doors that listen on every address by the one to use on this machine.
+func (d Doors) local() Doors {
+	for _, all := range []string{"0.0.0.0:", "[::]:"} {
+		d.PGWire = strings.Replace(d.PGWire, all, "127.0.0.1:", 1)
+		d.MCP = strings.Replace(d.MCP, all, "127.0.0.1:", 1)
+	}
+	return d
+}
+
 // Banner says how to use the demo, with lines to copy.
 func (d *Demo) Banner(w io.Writer, doors Doors) {
+	doors = doors.local()
 	host, port, _ := net.SplitHostPort(doors.PGWire)
 	fmt.Fprintf(w, "\nSallyport is up. Behind it: a shop with %d customers, none of whom exists.\n\nPEOPLE use psql, or any PostgreSQL client:\n\n", customers)
 	for _, l := range d.Logins {

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,10 +23,8 @@ const configText = marker + `
 data_dir: data
 
 listen:
-  pgwire:
-    address: %[1]s
-  mcp:
-    address: %[2]s
+  pgwire: {address: %[1]s}
+  mcp: {address: %[2]s}
 
 connections:
   shop:
@@ -99,7 +98,7 @@ func writeFiles(dir, dsn, pgwire, mcp string, who []Login) (path string, err err
 		fmt.Fprintf(&principals, "    kind: human\n    groups: [%s]\n    secret: %s\n", l.Group, identity.HashPassword(l.Password))
 	}
 	for name, text := range map[string]string{
-		config.DefaultName: fmt.Sprintf(configText, pgwire, mcp, principals.String()),
+		config.DefaultName: fmt.Sprintf(configText, listen(pgwire), listen(mcp), principals.String()),
 		"policy.cedar":     policyText,
 		"shop.dsn":         dsn + "\n",
 	} {
@@ -108,4 +107,14 @@ func writeFiles(dir, dsn, pgwire, mcp string, who []Login) (path string, err err
 		}
 	}
 	return path, nil
+}
+
+// listen is an address as the configuration has it. The demo speaks without TLS, so the address of a
+// container, which others can reach, has to be wanted.
+func listen(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && (host == "localhost" || ip != nil && ip.IsLoopback()) {
+		return address
+	}
+	return address + ", insecure: true"
 }

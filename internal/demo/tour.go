@@ -14,7 +14,7 @@ var ErrSurprise = errors.New("the tour had a surprise")
 // Tour walks through the demo with real clients, tells what it does, and checks that it comes out as
 // told. trace writes the record as `sallyport trace` does.
 func (d *Demo) Tour(ctx context.Context, w io.Writer, doors Doors, trace func(io.Writer) error) error {
-	t := &tour{demo: d, doors: doors, out: w}
+	t := &tour{demo: d, doors: doors.local(), out: w}
 	t.sayf("\nA tour of Sallyport. Each step shows what somebody does, what they get, and what to notice.\n")
 	for _, chapter := range []func(context.Context) error{t.people, t.agent} {
 		if err := chapter(ctx); err != nil {
