@@ -20,12 +20,16 @@ type Tree struct {
 
 	// Refs has every RangeVar that names a relation of the catalog, in any position.
 	Refs map[*pg.RangeVar]*Ref
-	// CTEs has every RangeVar that names a common table expression in scope.
+	// CTEs has every RangeVar that names a common table expression in scope. A RangeVar after FOR
+	// UPDATE OF names an item of FROM: it is in Refs, with the Ref of that item, or else in CTEs.
 	CTEs map[*pg.RangeVar]bool
+	// New has every RangeVar that names what the statement creates, with the name that it gets.
+	New map[*pg.RangeVar]access.Name
 	// Cols has every ColumnRef, except bare stars in count(*)-like calls.
 	Cols map[*pg.ColumnRef]*Col
 	// Funcs has every FuncCall with the built-in or user-defined name that it resolves to. A call
-	// in functional notation that is a column, email(c), is in FuncCols instead.
+	// in functional notation that is a column, email(c), is in FuncCols instead. A name without
+	// schema here can mean functions in several schemas: it must be left as it is written.
 	Funcs    map[*pg.FuncCall]access.FunctionUse
 	FuncCols map[*pg.FuncCall]*Col
 }

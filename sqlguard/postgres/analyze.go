@@ -75,6 +75,7 @@ type action struct {
 
 func newAnalyzer(t *pgtree.Tree, env Env) *analyzer {
 	t.Refs = map[*pg.RangeVar]*pgtree.Ref{}
+	t.New = map[*pg.RangeVar]access.Name{}
 	t.CTEs = map[*pg.RangeVar]bool{}
 	t.Cols = map[*pg.ColumnRef]*pgtree.Col{}
 	t.Funcs = map[*pg.FuncCall]access.FunctionUse{}

@@ -102,7 +102,7 @@ func (a *analyzer) onConflict(sc *scope, ref *pgtree.Ref, c *pg.OnConflictClause
 		it.relVisible = false
 		level.items = []*item{it}
 		for _, n := range inf.IndexElems {
-			a.indexElem(level, ref.Relation, n, access.UsePredicate)
+			a.indexElem(level, n, access.UsePredicate)
 		}
 		a.where(level, inf.WhereClause)
 	}
@@ -241,24 +241,18 @@ func (a *analyzer) mergeWhen(sc *scope, ref *pgtree.Ref, w *pg.MergeWhenClause, 
 }
 
 // indexElem walks a column or expression of an index definition.
-func (a *analyzer) indexElem(sc *scope, rel *access.Relation, n *pg.Node, use access.Use) {
+func (a *analyzer) indexElem(sc *scope, n *pg.Node, use access.Use) {
 	e := n.GetIndexElem()
 	if e == nil {
 		a.unknown("an index", n.GetNode())
 	}
-	if e.Name != "" {
-		c, _, ok := a.lookup(sc, e.Name, -1, true)
-		if !ok {
-			a.fail(-1, "42703", "column %q does not exist", e.Name)
-		}
-		a.mark(sc, c.value, use)
-	}
+	a.namedColumn(sc, e.Name, use)
 	a.expr(sc, e.Expr, use)
-	a.defElems(sc, e.Opclassopts)
+	a.defElems(e.Opclassopts)
 }
 
 // defElems walks a list of name = value options. Values are constants, names and types.
-func (a *analyzer) defElems(sc *scope, ns []*pg.Node) {
+func (a *analyzer) defElems(ns []*pg.Node) {
 	for _, n := range ns {
 		d := n.GetDefElem()
 		if d == nil {
