@@ -171,7 +171,7 @@ func queryText(b *queryBody, table string) string {
 		if i == 0 {
 			sep = "\nMasked: "
 		}
-		fmt.Fprintf(&t, "%s%s (%s of %s, %s)", sep, quoteCSV(m.Column), m.Transform, m.Label, m.From)
+		fmt.Fprintf(&t, "%s%s (%s of %s, %s)", sep, plain(m.Column), m.Transform, m.Label, plain(m.From))
 	}
 	for _, n := range b.Notes {
 		fmt.Fprintf(&t, "\nNote: %s.", n)
@@ -183,6 +183,18 @@ func queryText(b *queryBody, table string) string {
 		t.WriteString("\n" + fence(table))
 	}
 	return t.String()
+}
+
+// plain gives a name as it may stand outside of the fence: whoever may create a column may write a
+// sentence into its name.
+func plain(name string) string {
+	ordinary := func(r rune) bool {
+		return r == '_' || r == '.' || r == '$' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+	}
+	if name == "" || len(name) > 3*64 || strings.ContainsFunc(name, func(r rune) bool { return !ordinary(r) }) {
+		return "an unusual name"
+	}
+	return name
 }
 
 func jsonRow(cells []cell) json.RawMessage {

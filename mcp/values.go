@@ -48,7 +48,7 @@ func newCell(oid uint32, value *string, most int) cell {
 				return cell{json: json.RawMessage(s), text: s, bare: true}
 			}
 		case oidInt2, oidInt4, oidInt8, oidOid:
-			if n, err := strconv.ParseInt(v, 10, 64); err == nil && -exact <= n && n <= exact {
+			if n, err := strconv.ParseInt(v, 10, 64); err == nil && -exact <= n && n <= exact && strconv.FormatInt(n, 10) == v {
 				return cell{json: json.RawMessage(v), text: v, bare: true}
 			}
 		case oidFloat4, oidFloat8:
