@@ -1,0 +1,213 @@
+package mask
+
+import (
+	"fmt"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"sallyport/internal/access"
+	"sallyport/internal/pgtree"
+)
+
+// Input is a resolved statement with the decision on it.
+type Input struct {
+	Tree     *pgtree.Tree // changed in place; parse again to compile it for somebody else
+	Facts    *access.Facts
+	Catalog  *access.Catalog
+	Labels   *Labels
+	Masks    *Masks
+	Decision access.Decision
+}
+
+// Compiled is the statement to run instead of the original.
+type Compiled struct {
+	SQL     string
+	Applied []access.MaskApplied // masked columns of the relations that the statement touches
+	// OutputMasks lists, for each of Facts.Outputs, the masks that its value went through.
+	OutputMasks [][]access.MaskApplied
+}
+
+// Compile turns a statement into one that reads masked values only, with every name qualified. The
+// steps, each in a file of its own:
+//
+//   - check    refuse what would store or act on masked values     (stores.go)
+//   - lookups  move granted equalities below the mask               (lookup.go)
+//   - shape    COPY, EXPLAIN, RETURNING take a maskable shape        (statement.go, returning.go)
+//   - rewrite  relations become subqueries, columns of targets masks (rewrite.go)
+//   - deparse, parse again, verify                                   (verify.go)
+//
+// Errors are *access.Error: 42501 for what a masked principal may not do, 0A000 for what the
+// compiler cannot do, XX000 when the result does not verify. Nothing may be run then.
+func Compile(in Input) (Compiled, error) {
+	c, err := newCompiler(in)
+	if err != nil {
+		return Compiled{}, err
+	}
+	c.noteNames()
+	steps := []func() error{c.checkStores, c.lookups, c.statement, c.rewrite, c.keepNames}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return Compiled{}, err
+		}
+	}
+	sql, err := c.deparse()
+	if err != nil {
+		return Compiled{}, err
+	}
+	return Compiled{SQL: sql, Applied: c.applied(), OutputMasks: c.outputs()}, nil
+}
+
+// compiler is one run of Compile.
+type compiler struct {
+	in Input
+	// masks has the masked columns by relation; a relation without any is absent.
+	masks map[access.Name]*maskedRelation
+	// alias has the unique names given to references whose own name would clash.
+	alias map[*pgtree.Ref]string
+	// pushed has the conditions that moved below the mask of a reference.
+	pushed map[*pgtree.Ref][]*pg.Node
+	// raw has the references to columns of a target that a granted lookup compares unmasked.
+	raw map[*pg.ColumnRef]bool
+	// keep has the column references that are not evaluated (ON CONFLICT inference).
+	keep map[*pg.ColumnRef]bool
+	// names are the column names that select-list items have before the rewriting.
+	names map[*pg.ResTarget]string
+	// writes is true when a target has masked columns.
+	writes bool
+}
+
+// maskedRelation is a relation of which at least one column is masked.
+type maskedRelation struct {
+	rel    *access.Relation
+	cols   map[string]Transform
+	exprs  map[string]string // SQL over colRef
+	lookup map[string]bool
+}
+
+func newCompiler(in Input) (*compiler, error) {
+	if in.Tree == nil || in.Tree.Stmt == nil || in.Facts == nil || in.Catalog == nil || in.Labels == nil {
+		return nil, internal("compile without a resolved statement")
+	}
+	if in.Decision.Effect != access.Allow {
+		return nil, internal("compile without permission")
+	}
+	c := &compiler{
+		in: in, masks: map[access.Name]*maskedRelation{}, alias: map[*pgtree.Ref]string{},
+		pushed: map[*pgtree.Ref][]*pg.Node{}, raw: map[*pg.ColumnRef]bool{}, keep: map[*pg.ColumnRef]bool{},
+		names: map[*pg.ResTarget]string{},
+	}
+	for _, id := range in.Decision.Masked {
+		rel := in.Catalog.Relations[id.Relation]
+		if rel == nil {
+			return nil, internal("masked column of an unknown relation")
+		}
+		col := rel.Column(id.Column)
+		if col == nil {
+			return nil, internal("masked column that is not in the catalog")
+		}
+		m := c.masks[id.Relation]
+		if m == nil {
+			m = &maskedRelation{rel: rel, cols: map[string]Transform{}, exprs: map[string]string{}, lookup: map[string]bool{}}
+			c.masks[id.Relation] = m
+		}
+		t := in.Masks.For(col, in.Catalog, in.Labels.Columns(id.Relation)[id.Column], in.Labels.Derived(id.Relation, id.Column))
+		m.cols[id.Column] = t
+		m.exprs[id.Column] = t.expression(shapeOf(in.Catalog, col))
+	}
+	for _, id := range in.Decision.Lookup {
+		if m := c.masks[id.Relation]; m != nil {
+			m.lookup[id.Column] = true
+		}
+	}
+	for rv, ref := range in.Tree.Refs {
+		if why := in.Labels.Refused(ref.Relation.Name); why != "" {
+			return nil, denied(fmt.Sprintf("%s cannot be used with masks: %s", ref.Relation.Name, why), "query the relations that it reads instead")
+		}
+		if ref.Var == rv {
+			c.writes = c.writes || ref.Target && c.masks[ref.Relation.Name] != nil
+			c.clash(ref)
+		}
+	}
+	return c, nil
+}
+
+// clash finds references that would clash as subqueries: two relations of the same name in different
+// schemas may stand in one FROM list without an alias, two subqueries of one alias may not.
+func (c *compiler) clash(ref *pgtree.Ref) {
+	if ref.HasAlias || ref.Target || c.masks[ref.Relation.Name] == nil {
+		return
+	}
+	for _, other := range c.in.Tree.Refs {
+		if other != ref && !other.HasAlias && other.Alias == ref.Alias && other.Relation != ref.Relation {
+			c.alias[ref] = fmt.Sprintf("%s_%s", cut(ref.Relation.Name.Schema, 20), cut(ref.Alias, 40))
+			return
+		}
+	}
+}
+
+// cut shortens a name to n bytes, so that the server does not.
+func cut(s string, n int) string {
+	for len(s) > n {
+		_, size := lastRune(s)
+		s = s[:len(s)-size]
+	}
+	return s
+}
+
+// masked gives the masks of a reference's relation, or nil.
+func (c *compiler) masked(ref *pgtree.Ref) *maskedRelation {
+	if ref == nil {
+		return nil
+	}
+	return c.masks[ref.Relation.Name]
+}
+
+// hides tells whether a reference is to a masked column, or to a row that has one.
+func (c *compiler) hides(col *pgtree.Col) bool {
+	if col.Excluded {
+		return false
+	}
+	if col.Star {
+		for _, ref := range col.Stars {
+			if c.masked(ref) != nil {
+				return true
+			}
+		}
+	}
+	m := c.masked(col.Ref)
+	if m == nil {
+		return false
+	}
+	if col.Star || col.WholeRow {
+		return true
+	}
+	_, ok := m.cols[col.Name]
+	return ok
+}
+
+func (c *compiler) applied() []access.MaskApplied {
+	var out []access.MaskApplied
+	for _, id := range c.in.Decision.Masked {
+		out = append(out, c.apply(id))
+	}
+	return out
+}
+
+func (c *compiler) apply(id access.ColumnID) access.MaskApplied {
+	t := c.masks[id.Relation].cols[id.Column]
+	return access.MaskApplied{Column: id.Relation.String() + "." + id.Column, Label: t.Label, Transform: t.String()}
+}
+
+func (c *compiler) outputs() [][]access.MaskApplied {
+	out := make([][]access.MaskApplied, len(c.in.Facts.Outputs))
+	for i, o := range c.in.Facts.Outputs {
+		for _, id := range o.Sources {
+			if m := c.masks[id.Relation]; m != nil {
+				if _, ok := m.cols[id.Column]; ok {
+					out[i] = append(out[i], c.apply(id))
+				}
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,258 @@
+package mask
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"sallyport/internal/access"
+)
+
+// deparse writes the compiled tree as SQL and believes it only after parsing it again: the text must
+// mean this very tree, and the verifier must find no way from it to a masked column.
+func (c *compiler) deparse() (string, error) {
+	tree := &pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: c.in.Tree.Stmt}}}
+	sql, err := pg.Deparse(tree)
+	if err != nil {
+		return "", internal("deparse: " + err.Error())
+	}
+	again, err := pg.Parse(sql)
+	if err != nil || len(again.Stmts) != 1 {
+		return "", internal("the deparsed statement does not parse: " + sql)
+	}
+	got := again.Stmts[0].Stmt
+	want := clone(c.in.Tree.Stmt)
+	strip(got.ProtoReflect())
+	strip(want.ProtoReflect())
+	if !proto.Equal(got, want) {
+		return "", internal("the deparsed statement parses to another tree: " + sql)
+	}
+	v := verifier{masks: c.masks, forms: map[string]*pg.SelectStmt{}}
+	v.visit(got.ProtoReflect(), reach{})
+	if v.why != "" {
+		return "", internal("the compiled statement does not verify: " + v.why + ": " + sql)
+	}
+	return sql, nil
+}
+
+// strip clears the positions in a tree: all that a deparsed statement may differ in.
+func strip(m protoreflect.Message) {
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		name := string(fd.Name())
+		switch {
+		case fd.Kind() == protoreflect.Int32Kind && (strings.HasSuffix(name, "location") || name == "list_start" || name == "list_end"):
+			m.Clear(fd)
+		case fd.Message() == nil:
+		case fd.IsList():
+			for l, i := v.List(), 0; i < l.Len(); i++ {
+				strip(l.Get(i).Message())
+			}
+		default:
+			strip(v.Message())
+		}
+		return true
+	})
+}
+
+// verifier checks a compiled statement without knowing how it was compiled: it has the parsed text
+// and the list of masked columns, no resolution. Where it cannot tell, it objects.
+//
+// It holds that
+//   - a relation with masked columns stands only inside its own masked subquery, letter by letter
+//     the expected one, or as the target of a write;
+//   - a name without schema is a common table expression in scope;
+//   - what could be a masked column of a target stands inside its own mask, or in a granted lookup.
+type verifier struct {
+	masks map[access.Name]*maskedRelation
+	forms map[string]*pg.SelectStmt // expected subqueries
+	why   string
+}
+
+// reach is what names can mean at one place of a statement.
+type reach struct {
+	ctes    []string
+	targets []verifiedTarget
+}
+
+// verifiedTarget is a written relation with masked columns and the name it goes by.
+type verifiedTarget struct {
+	m    *maskedRelation
+	name string
+}
+
+func (v *verifier) object(format string, args ...any) {
+	if v.why == "" {
+		v.why = fmt.Sprintf(format, args...)
+	}
+}
+
+// visit checks a message and everything below it.
+func (v *verifier) visit(m protoreflect.Message, r reach) {
+	if !m.IsValid() || v.why != "" {
+		return
+	}
+	switch n := m.Interface().(type) {
+	case *pg.SelectStmt:
+		v.children(m, v.with(n.WithClause, r), "with_clause")
+	case *pg.InsertStmt:
+		r = v.with(n.WithClause, r)
+		in := v.target(n.Relation, r)
+		v.children(m, r, "with_clause", "relation", "on_conflict_clause", "returning_list")
+		v.only(m, in, "on_conflict_clause", "returning_list")
+		v.returning(n.ReturningList, in, r)
+	case *pg.UpdateStmt:
+		r = v.with(n.WithClause, r)
+		in := v.target(n.Relation, r)
+		v.only(m, r, "from_clause")
+		v.children(m, in, "with_clause", "relation", "from_clause")
+		v.returning(n.ReturningList, in, r)
+	case *pg.DeleteStmt:
+		r = v.with(n.WithClause, r)
+		in := v.target(n.Relation, r)
+		v.only(m, r, "using_clause")
+		v.children(m, in, "with_clause", "relation", "using_clause")
+		v.returning(n.ReturningList, in, r)
+	case *pg.MergeStmt:
+		r = v.with(n.WithClause, r)
+		in := v.target(n.Relation, r)
+		v.only(m, r, "source_relation")
+		v.children(m, in, "with_clause", "relation", "source_relation")
+	case *pg.InferClause: // compared with index definitions, never evaluated
+	case *pg.CopyStmt:
+		if n.Relation != nil {
+			if in := v.target(n.Relation, r); len(in.targets) > len(r.targets) && !n.IsFrom {
+				v.object("COPY of a masked relation")
+			}
+		}
+		v.children(m, r, "relation")
+	case *pg.TruncateStmt:
+		v.targets(n.Relations, r)
+	case *pg.LockStmt:
+		v.targets(n.Relations, r)
+	case *pg.LockingClause: // names of FROM items
+	case *pg.RangeSubselect:
+		if !v.isMask(n) {
+			v.children(m, r)
+		}
+	case *pg.RangeVar:
+		v.relation(n, r)
+	case *pg.TypeCast:
+		if !v.isTargetMask(n, r) {
+			v.children(m, r)
+		}
+	case *pg.A_Expr:
+		if !v.isLookup(n, r) {
+			v.children(m, r)
+		}
+	case *pg.ColumnRef:
+		v.column(n, r)
+	default:
+		v.children(m, r)
+	}
+}
+
+// children visits all fields but those named.
+func (v *verifier) children(m protoreflect.Message, r reach, without ...string) {
+	m.Range(func(fd protoreflect.FieldDescriptor, val protoreflect.Value) bool {
+		if fd.Message() != nil && !slices.Contains(without, string(fd.Name())) {
+			v.field(fd, val, r)
+		}
+		return true
+	})
+}
+
+// only visits the fields named.
+func (v *verifier) only(m protoreflect.Message, r reach, names ...string) {
+	for _, name := range names {
+		fd := m.Descriptor().Fields().ByName(protoreflect.Name(name))
+		if fd == nil {
+			v.object("no field %s", name)
+			return
+		}
+		if m.Has(fd) {
+			v.field(fd, m.Get(fd), r)
+		}
+	}
+}
+
+func (v *verifier) field(fd protoreflect.FieldDescriptor, val protoreflect.Value, r reach) {
+	if !fd.IsList() {
+		v.visit(val.Message(), r)
+		return
+	}
+	for l, i := val.List(), 0; i < l.Len(); i++ {
+		v.visit(l.Get(i).Message(), r)
+	}
+}
+
+// with visits common table expressions, each seeing those before it (all, if recursive), and gives
+// the reach with all of them.
+func (v *verifier) with(w *pg.WithClause, r reach) reach {
+	if w == nil {
+		return r
+	}
+	all := reach{ctes: slices.Clone(r.ctes), targets: r.targets}
+	for _, n := range w.Ctes {
+		all.ctes = append(all.ctes, n.GetCommonTableExpr().GetCtename())
+	}
+	for i, n := range w.Ctes {
+		seen := all
+		if !w.Recursive {
+			seen.ctes = all.ctes[:len(r.ctes)+i]
+		}
+		v.visit(n.ProtoReflect(), seen)
+	}
+	return all
+}
+
+// target checks the name of a written relation and adds it to the reach if it has masked columns.
+func (v *verifier) target(rv *pg.RangeVar, r reach) reach {
+	if rv == nil {
+		return r
+	}
+	if rv.Schemaname == "" {
+		v.object("target %s without schema", rv.Relname)
+		return r
+	}
+	m := v.masks[access.Name{Schema: rv.Schemaname, Name: rv.Relname}]
+	if m == nil {
+		return r
+	}
+	name := rv.Relname
+	if rv.Alias != nil {
+		name = rv.Alias.Aliasname
+	}
+	return reach{ctes: r.ctes, targets: append(slices.Clone(r.targets), verifiedTarget{m, name})}
+}
+
+func (v *verifier) targets(ns []*pg.Node, r reach) {
+	for _, n := range ns {
+		v.target(n.GetRangeVar(), r)
+	}
+}
+
+// returning objects to a bare star that covers a masked target.
+func (v *verifier) returning(list []*pg.Node, in, outer reach) {
+	for _, n := range list {
+		f := n.GetResTarget().GetVal().GetColumnRef().GetFields()
+		if len(f) == 1 && f[0].GetAStar() != nil && len(in.targets) > len(outer.targets) {
+			v.object("RETURNING * of a masked target")
+		}
+	}
+}
+
+// relation checks a relation name that is read.
+func (v *verifier) relation(rv *pg.RangeVar, r reach) {
+	switch {
+	case rv.Schemaname == "" && slices.Contains(r.ctes, rv.Relname):
+	case rv.Schemaname == "" && rv.Relpersistence == "t": // a temporary table to be made
+	case rv.Schemaname == "":
+		v.object("relation %s without schema", rv.Relname)
+	case v.masks[access.Name{Schema: rv.Schemaname, Name: rv.Relname}] != nil:
+		v.object("relation %s.%s outside its mask", rv.Schemaname, rv.Relname)
+	}
+}

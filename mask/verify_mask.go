@@ -1,0 +1,194 @@
+package mask
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+	"google.golang.org/protobuf/proto"
+
+	"sallyport/internal/access"
+)
+
+// isMask tells whether a subquery in FROM is the masked form of a relation. Besides the expected
+// text it may have TABLESAMPLE with constant arguments, and granted lookups as its WHERE.
+func (v *verifier) isMask(s *pg.RangeSubselect) bool {
+	q := s.Subquery.GetSelectStmt()
+	if q == nil || len(q.FromClause) != 1 {
+		return false
+	}
+	rv := q.FromClause[0].GetRangeVar()
+	if ts := q.FromClause[0].GetRangeTableSample(); ts != nil {
+		rv = ts.Relation.GetRangeVar()
+		for _, arg := range ts.Args {
+			if !constant(arg) {
+				return false
+			}
+		}
+		if ts.Repeatable != nil && !constant(ts.Repeatable) {
+			return false
+		}
+	}
+	if rv == nil {
+		return false
+	}
+	m := v.masks[access.Name{Schema: rv.Schemaname, Name: rv.Relname}]
+	if m == nil || !v.lookupsOnly(m, q.WhereClause) {
+		return false
+	}
+	bare := clone(q)
+	bare.WhereClause = nil
+	bare.FromClause = []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: rv}}}
+	return proto.Equal(bare, v.form(m, rv.Inh))
+}
+
+// form is the expected subquery of a relation.
+func (v *verifier) form(m *maskedRelation, inherit bool) *pg.SelectStmt {
+	sql := selectMasked(m, inherit)
+	if q := v.forms[sql]; q != nil {
+		return q
+	}
+	tree, err := pg.Parse(sql)
+	if err != nil || len(tree.Stmts) != 1 {
+		v.object("own SQL does not parse")
+		return nil
+	}
+	q := tree.Stmts[0].Stmt.GetSelectStmt()
+	strip(q.ProtoReflect())
+	v.forms[sql] = q
+	return q
+}
+
+func (v *verifier) lookupsOnly(m *maskedRelation, where *pg.Node) bool {
+	if where == nil {
+		return true
+	}
+	if b := where.GetBoolExpr(); b != nil && b.Boolop == pg.BoolExprType_AND_EXPR {
+		for _, arg := range b.Args {
+			if !v.lookupsOnly(m, arg) {
+				return false
+			}
+		}
+		return true
+	}
+	col := equality(where.GetAExpr())
+	return len(col) == 1 && m.lookup[col[0]]
+}
+
+// equality gives the parts of the column in `column = constant`, `column IN (constants)` and
+// `column = ANY (constant)`, or nil.
+func equality(e *pg.A_Expr) []string {
+	if e == nil || lastName(e.Name) != "=" || len(e.Name) > 2 || len(e.Name) == 2 && e.Name[0].GetString_().GetSval() != "pg_catalog" {
+		return nil
+	}
+	col, val := e.Lexpr.GetColumnRef(), e.Rexpr
+	if col == nil {
+		col, val = e.Rexpr.GetColumnRef(), e.Lexpr
+	}
+	if col == nil {
+		return nil
+	}
+	values := []*pg.Node{val}
+	switch e.Kind {
+	case pg.A_Expr_Kind_AEXPR_OP:
+	case pg.A_Expr_Kind_AEXPR_IN:
+		values = val.GetList().GetItems()
+	case pg.A_Expr_Kind_AEXPR_OP_ANY:
+		if a := val.GetAArrayExpr(); a != nil {
+			values = a.Elements
+		}
+	default:
+		return nil
+	}
+	for _, n := range values {
+		if !constant(n) {
+			return nil
+		}
+	}
+	return parts(col)
+}
+
+// parts gives the names of a reference; a star is the empty name.
+func parts(cr *pg.ColumnRef) []string {
+	out := make([]string, len(cr.Fields))
+	for i, f := range cr.Fields {
+		out[i] = f.GetString_().GetSval()
+	}
+	return out
+}
+
+// means tells whether a reference of these parts could be to column col of the target.
+func (t verifiedTarget) means(p []string) (col string, ok bool) {
+	col = p[len(p)-1]
+	if len(p) == 1 {
+		return col, true
+	}
+	if p[len(p)-2] != t.name {
+		return "", false
+	}
+	return col, len(p) == 2 || p[len(p)-3] == t.m.rel.Name.Schema
+}
+
+// column objects to a reference that could be to a masked column, or the whole row, of a target.
+func (v *verifier) column(cr *pg.ColumnRef, r reach) {
+	p := parts(cr)
+	for _, t := range r.targets {
+		if len(p) == 2 && p[0] == "excluded" && t.name != "excluded" {
+			continue // what the client itself sent, in ON CONFLICT
+		}
+		if len(p) == 1 && p[0] == t.name && t.m.rel.Column(t.name) == nil {
+			v.object("the whole row of %s", t.name)
+		}
+		col, ok := t.means(p)
+		if !ok || len(p) == 1 && col == "" { // a bare star is looked at where RETURNING is
+			continue
+		}
+		if _, masked := t.m.cols[col]; masked || col == "" {
+			v.object("%s outside its mask", strings.Join(p, "."))
+		}
+	}
+}
+
+// isTargetMask tells whether a cast is the mask of a target's column, letter by letter.
+func (v *verifier) isTargetMask(n *pg.TypeCast, r reach) bool {
+	if len(r.targets) == 0 {
+		return false
+	}
+	var found *pg.ColumnRef
+	walk(n.ProtoReflect(), func(n any) bool {
+		if cr, ok := n.(*pg.ColumnRef); ok && found == nil && parts(cr)[0] != "sallyport_element" {
+			found = cr
+		}
+		return found == nil
+	})
+	if found == nil {
+		return false
+	}
+	for _, t := range r.targets {
+		col, ok := t.means(parts(found))
+		if expr, masked := t.m.exprs[col]; ok && masked {
+			want, err := splice(expr, found)
+			if err != nil {
+				return false
+			}
+			strip(want.ProtoReflect())
+			if proto.Equal(want.GetTypeCast(), n) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isLookup tells whether an expression is a granted lookup on a target.
+func (v *verifier) isLookup(e *pg.A_Expr, r reach) bool {
+	p := equality(e)
+	if len(p) == 0 {
+		return false
+	}
+	for _, t := range r.targets {
+		if col, ok := t.means(p); ok && t.m.lookup[col] {
+			return true
+		}
+	}
+	return false
+}
