@@ -22,6 +22,8 @@ type Env struct {
 type Registry interface {
 	// Function gives the strictest class over all built-in functions of that name.
 	Function(name string) (class string, ok bool)
+	// Relation gives the class of a relation of pg_catalog or information_schema.
+	Relation(schema, name string) (class string, ok bool)
 	Operator(name string) bool
 	Type(name string) bool
 }

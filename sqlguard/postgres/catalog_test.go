@@ -3,6 +3,7 @@ package postgres
 import (
 	"bufio"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,6 +134,8 @@ func (testRegistry) Function(name string) (string, bool) {
 	return "", false
 }
 
+func (testRegistry) Relation(schema, name string) (string, bool) { return "open", name == "pg_class" }
+
 func (testRegistry) Operator(name string) bool {
 	return strings.Contains(" = <> < > <= >= + - * / % || ~ ~~ !~~ ~~* !~~* ~* -> ->> @> && ", " "+name+" ")
 }
@@ -214,3 +217,5 @@ func useString(u access.Use) string {
 	}
 	return s
 }
+
+func sortStrings(s []string) { slices.Sort(s) }
