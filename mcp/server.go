@@ -155,14 +155,14 @@ func (s *Server) call(ctx context.Context, t *tool, req sdk.CallToolRequest) (*a
 		return nil, err
 	}
 	named := *c
-	named.Client = client(ctx, c.Client)
+	named.Client = clientName(ctx, c.Client)
 	return s.within(ctx, leave, func(ctx context.Context) (*answer, error) {
 		return t.perform(s, ctx, &named, a)
 	})
 }
 
-// client adds to an address what the client calls itself.
-func client(ctx context.Context, address string) string {
+// clientName adds to an address what the client calls itself.
+func clientName(ctx context.Context, address string) string {
 	with, ok := server.ClientSessionFromContext(ctx).(server.SessionWithClientInfo)
 	if !ok {
 		return address
