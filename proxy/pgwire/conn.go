@@ -3,6 +3,7 @@ package pgwire
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -34,6 +35,7 @@ type conn struct {
 	secret   []byte // the cancel key as the client knows it
 	enrolled bool   // counts as a session; guarded by srv.mu
 	mute     bool   // in a TLS handshake: plain words would not be understood
+	skip     int64  // bytes of a refused message that are still to come
 
 	dec  decoder
 	ops  []gateway.Op
@@ -159,26 +161,35 @@ func (c *conn) lastWord(err error) bool {
 	return c.out.Release(appendError(nil, "FATAL", ae)) == nil
 }
 
-const lastWordTime = 5 * time.Second
+const (
+	lastWordTime = 5 * time.Second
+	// The rest of a refused message may take skipTime in all, and pause for skipPause.
+	skipTime  = 30 * time.Second
+	skipPause = time.Second
+)
 
 // linger reads on for a moment after a last word. Closing with unread bytes would make the kernel reset
-// the connection, and a client in the middle of a large message might never see why.
+// the connection, and the client might never see why. The rest of a refused message is read first: libpq
+// takes the end of our side, while it is still sending, for a crash, and then shows nothing else.
 func (c *conn) linger() {
 	if c.srv.draining.Load() {
 		return
 	}
-	if t, ok := c.io.(interface{ CloseWrite() error }); ok {
-		t.CloseWrite()
-	}
-	if t, ok := c.nc.(interface{ CloseWrite() error }); ok && c.io != c.nc {
-		t.CloseWrite()
-	}
-	c.nc.SetDeadline(time.Now().Add(lastWordTime))
 	scratch := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(scratch)
-	for {
-		if _, err := c.nc.Read(scratch[:]); err != nil {
-			return
+	for end := time.Now().Add(skipTime); c.skip > 0 && time.Now().Before(end); {
+		c.nc.SetDeadline(time.Now().Add(skipPause))
+		n, err := c.io.Read(scratch[:])
+		if err != nil {
+			break
+		}
+		c.skip -= int64(n)
+	}
+	c.nc.SetDeadline(time.Now().Add(lastWordTime))
+	for _, nc := range []net.Conn{c.io, c.nc} {
+		if t, ok := nc.(interface{ CloseWrite() error }); ok {
+			t.CloseWrite()
 		}
 	}
+	io.Copy(io.Discard, c.nc)
 }

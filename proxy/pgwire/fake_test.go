@@ -59,7 +59,7 @@ func (f *fakeCore) SCRAM(user string) gateway.Exchange {
 func (x *fakeExchange) Step(client string) (string, bool, error) {
 	answer, err := x.conv.Step(client)
 	if err != nil {
-		return "", false, &access.Error{Kind: access.Denied, Code: "28P01", Message: "password authentication failed", Err: err}
+		return "", false, &access.Error{Kind: access.Denied, Code: "28P01", Message: "password authentication failed", Hint: "ask", Err: err}
 	}
 	return answer, x.conv.Done(), nil
 }
@@ -259,7 +259,7 @@ func (s *fakeSession) one(ctx context.Context, sql string, describe bool, sink g
 		return gateway.ErrEnded
 	case "BROKEN":
 		return errors.New("secret detail of the operator")
-	case "":
+	case "", "--":
 		s.out = pgframe.AppendEmpty(s.out, 'I')
 	default:
 		s.fail("42601", "unknown statement")

@@ -57,6 +57,7 @@ func (c *conn) loop() error {
 			return shuttingDown()
 		}
 		if err := c.in.fill(b.need); err != nil {
+			c.skip = int64(b.need - len(c.in.window()))
 			return c.readError(err)
 		}
 	}
@@ -80,6 +81,7 @@ func (c *conn) cut() (b burst) {
 		case n < 4:
 			return b.end(protocolError("invalid message length"))
 		case n > uint64(limit):
+			c.skip = int64(n) + 1 - int64(len(w))
 			return b.end(tooLarge(int(n), limit))
 		}
 		size := 1 + int(n)
