@@ -2,20 +2,13 @@ package policy
 
 import (
 	"crypto/sha256"
-	_ "embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"regexp"
+	"maps"
 	"slices"
-	"sort"
-	"strings"
-	"sync"
 
 	cedar "github.com/cedar-policy/cedar-go"
 	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
-	"github.com/cedar-policy/cedar-go/x/exp/schema"
-	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 
 	"sallyport/internal/access"
@@ -41,22 +34,6 @@ type rule struct {
 	obligations access.Obligations
 	src         source
 }
-
-//go:embed schema.cedarschema
-var schemaText string
-
-var loadSchema = sync.OnceValue(func() *resolved.Schema {
-	var s schema.Schema
-	s.SetFilename("schema.cedarschema")
-	if err := s.UnmarshalCedar([]byte(schemaText)); err != nil {
-		panic("policy: the built-in schema does not parse: " + err.Error())
-	}
-	r, err := s.Resolve()
-	if err != nil {
-		panic("policy: the built-in schema does not resolve: " + err.Error())
-	}
-	return r
-})
 
 // Load reads policies. Every problem of every file is reported at once, as a *LoadError with file,
 // line, column and a hint. No files, or files without policies, load into a Set that denies all.
@@ -146,12 +123,7 @@ func (s *Set) Mentioned(entityType string) []string {
 			}
 		}
 	}
-	ids := make([]string, 0, len(found))
-	for id := range found {
-		ids = append(ids, id)
-	}
-	sort.Strings(ids)
-	return ids
+	return slices.Sorted(maps.Keys(found))
 }
 
 // add files a rule under every action that its scope can match. Cedar evaluates the scope before the
@@ -173,113 +145,4 @@ func (s *Set) add(r *rule) {
 		}
 		s.byAction[a] = append(s.byAction[a], r)
 	}
-}
-
-// actions are all actions of the schema.
-var actions = []access.Action{
-	access.ActConnect, access.ActUnrestricted, access.ActRead, access.ActWrite, access.ActDDL, access.ActCall,
-	access.ActSession, access.ActNotify, access.ActReveal, access.ActLookup,
-}
-
-var quotedName = regexp.MustCompile("`([^`]+)`")
-
-// schemaProblems words the validator's findings and finds their place.
-func schemaProblems(src source, err error) []Problem {
-	var out []Problem
-	for _, e := range flatten(err) {
-		message := e.Error()
-		hint := ""
-		var needles []string
-		var name string
-		if m := quotedName.FindStringSubmatch(message); m != nil {
-			name = m[1]
-			needles = append(needles, name)
-		}
-		switch {
-		case strings.HasPrefix(message, "unrecognized action"):
-			id := strings.Trim(strings.TrimPrefix(name, "Action::"), `"`)
-			needles = append(needles, `"`+id+`"`)
-			message = "unknown action " + name
-			hint = suggest(id, actionNames(), `Action::"%s"`)
-		case strings.HasPrefix(message, "unrecognized entity type"):
-			needles = []string{name + "::", name}
-			message = "unknown entity type " + name
-			hint = suggest(name, entityNames(), "%s")
-		case strings.HasPrefix(message, "attribute"):
-			needles = []string{"." + name, name}
-			hint = suggest(name, attributeNames(), "%s")
-		case strings.HasPrefix(message, "unable to find an applicable action"):
-			if len(out) > 0 {
-				continue // follows from an unknown name that is reported already
-			}
-			message = "this policy can never match: no action applies to that kind of principal and resource"
-			hint = "docs/policy.md has a table of actions and the resources that they apply to"
-			needles = []string{"action"}
-		}
-		out = append(out, src.problem(message, hint, needles...))
-	}
-	return out
-}
-
-func suggest(name string, known []string, format string) string {
-	if n := nearest(name, known); n != "" {
-		return "did you mean " + fmt.Sprintf(format, n) + "?"
-	}
-	return "known are " + strings.Join(known, ", ")
-}
-
-func actionNames() []string {
-	names := make([]string, len(actions))
-	for i, a := range actions {
-		names[i] = string(a)
-	}
-	return names
-}
-
-func entityNames() []string {
-	var names []string
-	for t := range loadSchema().Entities {
-		names = append(names, string(t))
-	}
-	slices.Sort(names)
-	return names
-}
-
-func attributeNames() []string {
-	found := map[string]bool{}
-	s := loadSchema()
-	for _, e := range s.Entities {
-		for k := range e.Shape {
-			found[string(k)] = true
-		}
-	}
-	for _, a := range s.Actions {
-		if a.AppliesTo != nil {
-			for k := range a.AppliesTo.Context {
-				found[string(k)] = true
-			}
-		}
-	}
-	names := make([]string, 0, len(found))
-	for k := range found {
-		names = append(names, k)
-	}
-	slices.Sort(names)
-	return names
-}
-
-func flatten(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var out []error
-		for _, e := range joined.Unwrap() {
-			out = append(out, flatten(e)...)
-		}
-		return out
-	}
-	if inner := errors.Unwrap(err); inner != nil {
-		if _, ok := inner.(interface{ Unwrap() []error }); ok {
-			return flatten(inner)
-		}
-	}
-	return []error{err}
 }

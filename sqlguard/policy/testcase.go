@@ -1,0 +1,232 @@
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"sallyport/internal/access"
+)
+
+// Case is one test of a policy: somebody does something, and what must come of it. A file of cases
+// is a YAML list:
+//
+//   - name: support agents read orders
+//     principal: support-bot          # from the configuration, or give kind and groups here
+//     kind: agent                     # human or agent
+//     groups: [agents]
+//     connection: shop
+//     door: mcp                       # pgwire when left out
+//     reason: looking into ticket 4711
+//     action: read                    # either an action and what it is done to ...
+//     on: Column::"shop.public.customers.email"
+//     labels: [pii.email]             # of the column
+//     sql: SELECT * FROM orders       # ... or a statement
+//     expect: allow                   # allow, deny or review; and where given, exactly:
+//     rows: 1000
+//     timeout: 10s
+//     policies: [agents-read]
+//     masked: [public.customers.email]  # statements only
+//
+// A case with sql needs a database's catalog and is run by whoever has one; Set.Run runs the others.
+type Case struct {
+	Name       string         `yaml:"name"`
+	Principal  string         `yaml:"principal"`
+	Kind       string         `yaml:"kind"`
+	Groups     []string       `yaml:"groups"`
+	Actor      string         `yaml:"actor"`
+	Connection string         `yaml:"connection"`
+	Door       string         `yaml:"door"`
+	Reason     string         `yaml:"reason"`
+	Action     string         `yaml:"action"`
+	On         string         `yaml:"on"`
+	Labels     []access.Label `yaml:"labels"`
+	SQL        string         `yaml:"sql"`
+	Expect     string         `yaml:"expect"`
+	Rows       *int64         `yaml:"rows"`
+	Timeout    *string        `yaml:"timeout"`
+	Policies   []string       `yaml:"policies"`
+	Masked     []string       `yaml:"masked"`
+
+	File string `yaml:"-"`
+	Line int    `yaml:"-"`
+
+	resource Resource
+}
+
+// ParseCases reads a file of cases. Principals that a case gives no kind for are looked up in known.
+// Errors are a *LoadError.
+func ParseCases(f File, known map[string]access.Principal) ([]Case, error) {
+	var nodes []yaml.Node
+	if err := yaml.Unmarshal([]byte(f.Text), &nodes); err != nil {
+		return nil, &LoadError{[]Problem{{File: f.Name, Message: strings.TrimPrefix(err.Error(), "yaml: "), Hint: "a file of cases is a YAML list; every case begins with \"- name:\""}}}
+	}
+	var cases []Case
+	var problems []Problem
+	for _, n := range nodes {
+		c := Case{File: f.Name, Line: n.Line}
+		err := strict(&n, &c)
+		if err == nil {
+			err = c.complete(known)
+		}
+		if err != nil {
+			p := Problem{File: f.Name, Line: n.Line, Column: n.Column, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
+			if c.Name != "" {
+				p.Message = fmt.Sprintf("case %q: %s", c.Name, p.Message)
+			}
+			problems = append(problems, p)
+			continue
+		}
+		cases = append(cases, c)
+	}
+	if len(problems) > 0 {
+		return nil, &LoadError{problems}
+	}
+	return cases, nil
+}
+
+// strict decodes a node and refuses unknown keys, which yaml.Node.Decode does not.
+func strict(n *yaml.Node, into *Case) error {
+	text, err := yaml.Marshal(n)
+	if err != nil {
+		return err
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		var typed *yaml.TypeError
+		if errors.As(err, &typed) && len(typed.Errors) > 0 {
+			_, message, _ := strings.Cut(typed.Errors[0], ": ")
+			return errors.New(strings.TrimSuffix(message, " in type policy.Case"))
+		}
+		return err
+	}
+	return nil
+}
+
+// complete checks a case and fills in what it leaves out.
+func (c *Case) complete(known map[string]access.Principal) error {
+	switch {
+	case c.Name == "":
+		return errors.New("a case needs a name")
+	case c.Principal == "":
+		return errors.New("principal is missing")
+	case !slices.Contains([]string{"allow", "deny", "review"}, c.Expect):
+		return fmt.Errorf("expect is %q: allow, deny or review", c.Expect)
+	case (c.SQL == "") == (c.Action == ""):
+		return errors.New("give either sql, or action and on")
+	case c.SQL == "" && len(c.Masked) > 0:
+		return errors.New("masked needs a case with sql")
+	}
+	if c.Kind == "" {
+		p, ok := known[c.Principal]
+		if !ok {
+			return fmt.Errorf("principal %q is not in the configuration: give its kind and groups", c.Principal)
+		}
+		c.Kind, c.Groups = string(p.Kind), p.Groups
+	}
+	if c.Kind != string(access.Human) && c.Kind != string(access.Agent) {
+		return fmt.Errorf("kind is %q: human or agent", c.Kind)
+	}
+	if c.Door == "" {
+		c.Door = string(access.DoorPGWire)
+	}
+	if c.Timeout != nil {
+		if _, err := time.ParseDuration(*c.Timeout); err != nil {
+			return fmt.Errorf("timeout is %q: a duration such as 10s", *c.Timeout)
+		}
+	}
+	if c.Action == "" {
+		if c.Connection == "" {
+			return errors.New("connection is missing")
+		}
+		return nil
+	}
+	if !slices.Contains(actions, access.Action(c.Action)) {
+		return fmt.Errorf("unknown action %q: %s", c.Action, suggest(c.Action, actionNames(), "%s"))
+	}
+	var err error
+	c.resource, err = ParseResource(c.On, c.Connection, c.Labels)
+	return err
+}
+
+// Who is the principal of the case.
+func (c *Case) Who() access.Principal {
+	groups := slices.Clone(c.Groups)
+	slices.Sort(groups)
+	return access.Principal{Name: c.Principal, Kind: access.PrincipalKind(c.Kind), Groups: slices.Compact(groups), Actor: c.Actor}
+}
+
+// HasReason reports whether the case's reason is long enough to count.
+func (c *Case) HasReason() bool { return utf8.RuneCountInString(strings.TrimSpace(c.Reason)) >= 20 }
+
+// Run judges a case without sql. It gives what differs from what the case expects, nothing if it
+// holds.
+func (s *Set) Run(c Case) []string {
+	v := s.Is(Request{Principal: c.Who(), Action: access.Action(c.Action), Resource: c.resource,
+		Context: Context{Door: access.Door(c.Door), HasReason: c.HasReason(), Reason: c.Reason}})
+	d := access.Decision{Policies: v.Policies, Obligations: v.Obligations}
+	switch {
+	case !v.Allowed, v.Obligations.Reason && !c.HasReason():
+	case len(v.Obligations.Review) > 0:
+		d.Effect = access.Review
+	default:
+		d.Effect = access.Allow
+	}
+	differs := c.Check(d)
+	if v.Err != nil {
+		differs = append(differs, v.Err.Error())
+	}
+	return differs
+}
+
+// Check compares a decision with what the case expects.
+func (c *Case) Check(d access.Decision) []string {
+	var out []string
+	differ := func(what string, want, got any) {
+		out = append(out, fmt.Sprintf("%s: expected %v, got %v", what, want, got))
+	}
+	if d.Effect.String() != c.Expect {
+		got := d.Effect.String()
+		if d.Message != "" {
+			got += " (" + d.Message + ")"
+		}
+		differ("effect", c.Expect, got)
+	}
+	if c.Rows != nil && *c.Rows != d.Obligations.Rows {
+		differ("rows", *c.Rows, d.Obligations.Rows)
+	}
+	if c.Timeout != nil {
+		if want, _ := time.ParseDuration(*c.Timeout); want != d.Obligations.Timeout {
+			differ("timeout", want, d.Obligations.Timeout)
+		}
+	}
+	if c.Policies != nil && !same(c.Policies, d.Policies) {
+		differ("policies", c.Policies, d.Policies)
+	}
+	if c.Masked != nil {
+		got := make([]string, len(d.Masked))
+		for i, id := range d.Masked {
+			got[i] = id.Relation.String() + "." + id.Column
+		}
+		if !same(c.Masked, got) {
+			differ("masked", c.Masked, got)
+		}
+	}
+	return out
+}
+
+// same compares two lists as sets.
+func same(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}
