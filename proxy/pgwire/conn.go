@@ -57,7 +57,8 @@ func newConn(s *Server, nc net.Conn) *conn {
 func (c *conn) serve() {
 	defer c.srv.forget(c)
 	err := c.guarded()
-	fatal := c.lastWord(err)
+	told := c.lastWord(err)
+	stay := told && c.ctx.Err() == nil // whom we cut off gets no more of our time
 	c.cancel()
 	if c.sess != nil {
 		if err := c.closeSession(); err != nil {
@@ -66,7 +67,7 @@ func (c *conn) serve() {
 		c.log.Debug("session closed", "session", c.params.ID)
 	}
 	c.srv.retire(c)
-	if fatal {
+	if stay {
 		c.linger()
 	}
 	c.in.discard(len(c.in.window()))

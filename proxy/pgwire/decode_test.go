@@ -233,3 +233,34 @@ func FuzzStartup(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a client sends after log-in, the cut is whole messages from the start of it, in order.
+func FuzzCut(f *testing.F) {
+	f.Add(query("SELECT 1"))
+	f.Add(encode(f, &pgproto3.Parse{Query: "q"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}, &pgproto3.Terminate{}))
+	f.Add(encode(f, &pgproto3.Query{String: "a"}, &pgproto3.FunctionCall{}, &pgproto3.Query{String: "b"})[:20])
+	srv := newServer(newFakeCore(), Options{MaxMessage: 1 << 16})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c := &conn{srv: srv, in: &reader{buf: b, w: len(b)}}
+		cut := c.cut()
+		at := 0
+		for i, op := range c.ops {
+			if op.Kind != gateway.OpKind(b[at]) || len(op.Raw) < 5 || &op.Raw[0] != &b[at] {
+				t.Fatalf("operation %d is not the message at %d", i, at)
+			}
+			at += len(op.Raw)
+		}
+		if cut.then == functionCall {
+			at += 1 + int(b[at+1])<<24 + int(b[at+2])<<16 + int(b[at+3])<<8 + int(b[at+4])
+		}
+		if at != cut.size || at > len(b) {
+			t.Fatalf("took %d bytes, operations have %d, there were %d", cut.size, at, len(b))
+		}
+		if cut.need > 1<<16+1 || cut.need != 0 && cut.need <= len(b)-at {
+			t.Fatalf("needs %d bytes of %d", cut.need, len(b)-at)
+		}
+		if (cut.then == stop) != (cut.err != nil) {
+			t.Fatalf("stop without a reason: %+v", cut)
+		}
+	})
+}

@@ -12,7 +12,7 @@
 //
 // # Layers
 //
-//	server.go    listening, the accept loop, limits, drain
+//	server.go    options, the accept loop, drain (registry.go: who is connected, limits)
 //	watch.go     one goroutine a server: clients that went away or stopped reading
 //	conn.go      one goroutine a client: log-in, then the message loop; the final word
 //	startup.go   up to the startup message: TLS, GSS, cancel requests (packet.go and options.go decode)
