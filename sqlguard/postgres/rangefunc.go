@@ -150,11 +150,8 @@ func (a *analyzer) candidateColumns(c candidate) ([]string, shape) {
 		}
 		return nil, unknownShape
 	}
-	switch {
-	case len(c.fn.OutNames) > 1:
-		return c.fn.OutNames, rowShape
-	case len(c.fn.OutNames) == 1 && c.fn.OutNames[0] != "":
-		return nil, unknownShape // named after the argument or the alias: both are taken
+	if n := c.fn.OutNames; len(n) > 1 || len(n) == 1 && n[0] != "" {
+		return n, rowShape // a single one names the column, whatever the alias
 	}
 	if rel := a.rowType(c.fn.ReturnType); rel != nil {
 		var names []string
