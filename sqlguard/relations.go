@@ -104,14 +104,27 @@ func (j *judge) columns(use access.RelationUse, rel *access.Relation, uses acces
 	if len(wanted) == 0 {
 		return j.need(use.Action, policy.Table(j.in.Connection, use.Name), verbs[use.Action]+" "+use.Name.String())
 	}
+	// A policy about the relation itself (resource == Table::"...") speaks of all its columns: a forbid
+	// of it forbids them, a permit of it permits those that nothing forbids.
+	whole := j.ask.Is(use.Action, policy.Table(j.in.Connection, use.Name))
+	if !whole.Allowed && len(whole.Policies) > 0 {
+		return j.refuse(whole, use.Action, policy.Table(j.in.Connection, use.Name), verbs[use.Action]+" "+use.Name.String())
+	}
 	labels := j.in.Labels(use.Name)
 	var refused []string
 	var first *access.Decision
 	for _, c := range wanted {
-		d := j.need(use.Action, policy.Column(j.in.Connection, use.Name, c, labels[c]), verbs[use.Action]+" "+use.Name.String()+"."+c)
-		if d == nil {
+		column := policy.Column(j.in.Connection, use.Name, c, labels[c])
+		v := j.ask.Is(use.Action, column)
+		j.asked = true
+		if !v.Allowed && len(v.Policies) == 0 {
+			v = whole
+		}
+		if v.Allowed {
+			j.grant(v)
 			continue
 		}
+		d := j.refuse(v, use.Action, column, verbs[use.Action]+" "+use.Name.String()+"."+c)
 		refused = append(refused, c)
 		if first == nil {
 			first = d

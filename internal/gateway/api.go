@@ -81,9 +81,10 @@ var ErrEnded = errors.New("session ended")
 
 // SessionParams is what a wire door tells its client after log-in.
 type SessionParams struct {
+	ID       string            // session id, as in the record
 	Status   map[string]string // ParameterStatus
 	TxStatus byte
-	ID       string // session id, as in the record
+	PID, Key uint32 // our own cancel key (BackendKeyData), never the server's
 }
 
 // Query is one statement of a door that does not speak PostgreSQL's protocol.

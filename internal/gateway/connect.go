@@ -1,0 +1,177 @@
+package gateway
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway/internal/upstream"
+	"sallyport/sqlguard"
+	"sallyport/sqlguard/policy"
+)
+
+// SCRAM begins a SCRAM-SHA-256 exchange.
+func (g *Gateway) SCRAM(user string) Exchange { return g.people.SCRAM(user) }
+
+// Verify checks credentials without opening a session.
+func (g *Gateway) Verify(_ context.Context, c access.Credentials) (access.Principal, error) {
+	return g.people.Verify(c)
+}
+
+// Cancel cancels what the session with that backend key is running; unknown keys do nothing.
+func (g *Gateway) Cancel(pid, key uint32) {
+	g.mu.Lock()
+	s := g.sessions[pid]
+	g.mu.Unlock()
+	if s != nil && s.key == key {
+		s.cancelRunning()
+	}
+}
+
+// noSuchConnection is also the answer where a connection exists that the principal may not use.
+func noSuchConnection(name string, p access.Principal) *access.Error {
+	return &access.Error{Kind: access.Denied, Code: "3D000", Message: fmt.Sprintf("there is no connection %q that %s may use", name, p.Name),
+		Hint: "the database name is the name of a connection in the gateway's configuration"}
+}
+
+// Connect opens a session: the credentials are verified, policy is asked, the upstream is dialled, and the
+// opening is recorded before the door hears of it.
+func (g *Gateway) Connect(ctx context.Context, l Login) (*Session, error) {
+	p, err := g.people.Verify(l.Credentials)
+	if err != nil {
+		g.recordLogin(l, "", err)
+		return nil, err
+	}
+	s, err := g.connect(ctx, l, p)
+	if err != nil {
+		g.recordLogin(l, p.Name, err)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (*Session, error) {
+	db := g.dbs[l.Connection]
+	policies := g.policies.Load()
+	if db == nil {
+		return nil, noSuchConnection(l.Connection, p)
+	}
+	if d := sqlguard.MayConnect(p, l.Connection, l.Door, policies); d.Effect != access.Allow {
+		return nil, noSuchConnection(l.Connection, p)
+	}
+	if db.snap.Load() == nil && !db.refresh(minRefresh) && db.snap.Load() == nil {
+		return nil, &access.Error{Kind: access.Unavailable, Code: "08001", Message: fmt.Sprintf("the database behind %q cannot be reached", l.Connection),
+			Hint: "try again later; the operator's log has the cause"}
+	}
+	s := &Session{gw: g, db: db, principal: p, door: l.Door, client: l.Client, id: newID("s"), tx: 'I',
+		stmts: map[string]*prepared{}, portals: map[string]*portal{}, reason: l.Reason}
+	settings, err := s.startup(l.Settings, policies)
+	if err != nil {
+		return nil, err
+	}
+	if s.up, err = upstream.Dial(ctx, db.conf.DSN, settings); err != nil {
+		g.logger.Warn("upstream not reached", "connection", l.Connection, "error", err)
+		return nil, err
+	}
+	if err := s.askPath(nil); err != nil {
+		s.up.Close()
+		return nil, err
+	}
+	if err := s.refresh(nil); err != nil {
+		s.up.Close()
+		return nil, err
+	}
+	rec := s.newRecord(access.RecordOpen)
+	rec.Client, rec.Groups = g.detector.String(l.Client), p.Groups
+	if _, err := g.log.Append(rec); err != nil {
+		s.up.Close()
+		return nil, err
+	}
+	g.register(s)
+	return s, nil
+}
+
+// register gives the session its own cancel key.
+func (g *Gateway) register(s *Session) {
+	var b [4]byte
+	rand.Read(b[:])
+	s.key = binary.BigEndian.Uint32(b[:])
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for {
+		g.nextPID++
+		s.pid = g.nextPID
+		if g.sessions[s.pid] == nil && s.pid != 0 {
+			break
+		}
+	}
+	g.sessions[s.pid] = s
+}
+
+// startup judges the settings of a startup packet as SET statements would be, and adds our own.
+func (s *Session) startup(asked map[string]string, policies *policy.Set) (map[string]string, error) {
+	settings := map[string]string{"application_name": "sallyport"}
+	names := make([]string, 0, len(asked))
+	for name := range asked {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		value, lower := asked[name], strings.ToLower(name)
+		switch lower {
+		case "sallyport.reason":
+			s.reason = value
+			continue
+		case "sallyport.task":
+			s.task = Task{ID: value}
+			continue
+		}
+		if want, ok := upstream.Pinned[lower]; ok {
+			if !strings.EqualFold(strings.ReplaceAll(value, "-", ""), want) {
+				return nil, &access.Error{Kind: access.Unsupported, Code: "0A000", Message: lower + " has to be " + want, Hint: "leave it out of the startup options"}
+			}
+			continue
+		}
+		if d := sqlguard.MaySet(s.principal, s.db.conf.Name, s.door, lower, policies); d.Effect != access.Allow {
+			return nil, &access.Error{Kind: access.Denied, Code: "42501", Message: d.Message, Hint: d.Hint}
+		}
+		settings[lower] = value
+	}
+	if sqlguard.Unrestricted(s.principal, s.db.conf.Name, s.door, policies).Effect == access.Allow {
+		return settings, nil // sees everything raw, and could read the key
+	}
+	mac := hmac.New(sha256.New, s.gw.tokenKey)
+	mac.Write([]byte(s.db.conf.Name))
+	ipad, opad := make([]byte, sha256.BlockSize), make([]byte, sha256.BlockSize)
+	key := mac.Sum(nil)
+	for i := range ipad {
+		var k byte
+		if i < len(key) {
+			k = key[i]
+		}
+		ipad[i], opad[i] = k^0x36, k^0x5c // RFC 2104
+	}
+	// Set at start-up rather than by SET, so that RESET ALL and DISCARD ALL give them back.
+	settings["sallyport.ipad"], settings["sallyport.opad"] = hex.EncodeToString(ipad), hex.EncodeToString(opad)
+	return settings, nil
+}
+
+// recordLogin records a refused log-in.
+func (g *Gateway) recordLogin(l Login, name string, err error) {
+	e := access.AsError(err)
+	g.system.mu.Lock()
+	defer g.system.mu.Unlock()
+	rec := g.system.newRecord(access.RecordRefused)
+	rec.Door, rec.Connection, rec.Principal, rec.Client = l.Door, l.Connection, name, g.detector.String(l.Client)
+	rec.Code, rec.Error = e.Code, e.Message
+	if _, err := g.log.Append(rec); err != nil {
+		g.logger.Error("refused log-in not recorded", "error", err)
+	}
+}

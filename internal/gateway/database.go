@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway/internal/upstream"
+	"sallyport/mask"
+	"sallyport/sqlguard/postgres"
+	"sallyport/sqlguard/registry"
+)
+
+// minRefresh is how long an unknown name has to wait before it may cause another look at the catalog.
+const minRefresh = time.Second
+
+// database is one configured connection with the newest snapshot of its catalog.
+type database struct {
+	conf   access.Connection
+	rules  []access.LabelRule
+	masks  *mask.Masks
+	logger *slog.Logger
+	maxAge time.Duration
+
+	snap    atomic.Pointer[snapshot]
+	ddl     atomic.Bool // DDL went through and its transaction may be open
+	old     atomic.Bool // the snapshot is known to be out of date
+	expires atomic.Int64
+
+	mu   sync.Mutex // one refresh at a time
+	last time.Time  // of the last refresh tried; guarded by mu
+}
+
+// snapshot is a catalog with what follows from it: labels, and the registry of its server's version.
+type snapshot struct {
+	cat      *access.Catalog
+	labels   *mask.Labels
+	masks    *mask.Masks
+	problems []mask.Problem
+	registry *registry.Registry
+}
+
+// stale makes the next judgement look at the catalog again.
+func (d *database) stale() {
+	d.ddl.Store(false)
+	d.old.Store(true)
+}
+
+// fresh refreshes a snapshot that is out of date or over age. The age is looked at without a clock read:
+// a ticker of the gateway's sets old.
+func (d *database) fresh() {
+	if d.old.Load() {
+		d.refresh(0)
+	}
+}
+
+// refresh takes a new snapshot unless the last try is younger than least, and reports whether it changed.
+// When the catalog cannot be read the old snapshot stays: statements judged by it still run as compiled.
+func (d *database) refresh(least time.Duration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if least > 0 && time.Since(d.last) < least {
+		return false
+	}
+	if least == 0 && !d.old.Load() && d.snap.Load() != nil {
+		return false // somebody else was faster
+	}
+	d.last = time.Now()
+	d.old.Store(false)
+	snap, err := d.load()
+	if err != nil {
+		d.logger.Warn("catalog not refreshed", "connection", d.conf.Name, "error", err)
+		return false
+	}
+	if old := d.snap.Load(); old != nil && old.cat.Version == snap.cat.Version {
+		return false
+	}
+	d.snap.Store(snap)
+	d.logger.Info("catalog", "connection", d.conf.Name, "version", snap.cat.Version, "relations", len(snap.cat.Relations))
+	return true
+}
+
+func (d *database) load() (*snapshot, error) {
+	ctx, cancel := refreshContext()
+	defer cancel()
+	cat, err := upstream.Snapshot(ctx, d.conf.Name, d.conf.DSN)
+	if err != nil {
+		return nil, err
+	}
+	reg, err := registry.Load(cat.ServerVersion)
+	if err != nil {
+		return nil, err
+	}
+	snap := &snapshot{cat: cat, masks: d.masks, registry: reg}
+	env := postgres.Env{Catalog: cat, Path: []string{"pg_catalog"}, Registry: reg}
+	snap.labels, snap.problems = mask.Resolve(cat, d.conf.Name, d.rules,
+		func(v *access.Relation) ([]access.Output, []access.ColumnID, error) {
+			l, err := postgres.ViewLineage(v, env)
+			return l.Outputs, l.Decides, err
+		})
+	return snap, nil
+}

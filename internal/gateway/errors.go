@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"strconv"
+
+	"sallyport/internal/access"
+	"sallyport/internal/pgframe"
+)
+
+// kindCodes gives a SQLSTATE to errors that name none (PostgreSQL appendix A).
+var kindCodes = [...]string{access.Internal: "XX000", access.Denied: "42501", access.ReviewPending: "42501", access.Invalid: "22023",
+	access.Unsupported: "0A000", access.Upstream: "58000", access.Unavailable: "57P03"}
+
+// ErrorFrame is e as an ErrorResponse; severity is ERROR or FATAL.
+func ErrorFrame(severity string, e *access.Error) []byte { return appendError(nil, severity, e) }
+
+func appendError(dst []byte, severity string, e *access.Error) []byte {
+	code := e.Code
+	if code == "" {
+		code = kindCodes[e.Kind]
+	}
+	position := ""
+	if e.Position > 0 {
+		position = strconv.Itoa(e.Position)
+	}
+	return pgframe.AppendError(dst, 'E', pgframe.Field{Code: 'S', Value: severity}, pgframe.Field{Code: 'V', Value: severity},
+		pgframe.Field{Code: 'C', Value: code}, pgframe.Field{Code: 'M', Value: e.Message}, pgframe.Field{Code: 'H', Value: e.Hint},
+		pgframe.Field{Code: 'P', Value: position})
+}
+
+func appendNotice(dst []byte, message, hint string) []byte {
+	return pgframe.AppendError(dst, 'N', pgframe.Field{Code: 'S', Value: "NOTICE"}, pgframe.Field{Code: 'V', Value: "NOTICE"},
+		pgframe.Field{Code: 'C', Value: "01000"}, pgframe.Field{Code: 'M', Value: message}, pgframe.Field{Code: 'H', Value: hint})
+}
+
+func appendCommand(dst []byte, tag string) []byte {
+	dst, at := pgframe.Begin(dst, 'C')
+	return pgframe.End(pgframe.AppendCString(dst, tag), at)
+}
+
+func field(fields []pgframe.Field, code byte) string {
+	for _, f := range fields {
+		if f.Code == code {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// appendUpstream passes an upstream's error or notice on. A masked principal gets neither DETAIL (a
+// check constraint prints the whole row there), nor WHERE, nor internal queries, nor what user code
+// chose to say; a position in our own text is dropped, for it would point at nothing of the client's.
+func (s *Session) appendUpstream(dst []byte, typ byte, fields []pgframe.Field, pl *plan) []byte {
+	if pl == nil || !pl.masked {
+		if pl != nil && !pl.original {
+			fields = without(fields, "P")
+		}
+		return pgframe.AppendError(dst, typ, fields...)
+	}
+	drop := "DWqp"
+	if !pl.original {
+		drop += "P"
+	}
+	fields = without(fields, drop)
+	if r := field(fields, 'R'); pl.userCode || r == "exec_stmt_raise" {
+		for i := range fields {
+			if fields[i].Code == 'M' {
+				fields[i].Value = "the database's own code refused (its message is hidden where columns are masked)"
+			}
+		}
+		fields = without(fields, "H")
+	}
+	return pgframe.AppendError(dst, typ, fields...)
+}
+
+// without is fields less those whose codes are in drop.
+func without(fields []pgframe.Field, drop string) []pgframe.Field {
+	var out []pgframe.Field
+next:
+	for _, f := range fields {
+		for i := range len(drop) {
+			if f.Code == drop[i] {
+				continue next
+			}
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// orUpstream is e, or the upstream's own error as a record keeps it: its code and primary message.
+func orUpstream(e *access.Error, fields []pgframe.Field) *access.Error {
+	if e != nil {
+		return e
+	}
+	return &access.Error{Kind: access.Upstream, Code: field(fields, 'C'), Message: field(fields, 'M')}
+}

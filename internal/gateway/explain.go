@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway/internal/upstream"
+)
+
+// Explanation says what the gateway would do with a statement, without doing it.
+type Explanation struct {
+	SQL      string
+	Facts    *access.Facts
+	Decision access.Decision
+	Compiled string // what would run; empty when refused
+	Changed  bool   // Compiled differs from SQL
+	Refusal  *access.Error
+}
+
+// Explain judges sql for a principal of the configuration as if they sent it through door.
+func (g *Gateway) Explain(_ context.Context, principal, connection string, door access.Door, sql string, hasReason bool) ([]Explanation, error) {
+	p, ok := g.people.Lookup(principal)
+	if !ok {
+		return nil, &access.Error{Kind: access.Invalid, Message: fmt.Sprintf("there is no principal %q in the configuration", principal)}
+	}
+	db := g.dbs[connection]
+	if db == nil {
+		return nil, &access.Error{Kind: access.Invalid, Message: fmt.Sprintf("there is no connection %q in the configuration", connection)}
+	}
+	db.fresh()
+	snap := db.snap.Load()
+	if snap == nil {
+		return nil, &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the database behind " + connection + " cannot be reached", Hint: "sallyport check says why"}
+	}
+	sc := g.scope(db, snap, g.policies.Load(), p, door, []string{"pg_catalog", "public"}, "pg_catalog\x00public", hasReason)
+	list, err := sc.plans(sql)
+	if err != nil {
+		var r refusal
+		if !errors.As(err, &r) {
+			return nil, err
+		}
+		e := Explanation{SQL: r.sql, Refusal: r.why}
+		if r.plan != nil {
+			e.Facts, e.Decision = r.plan.facts, r.plan.decision
+		}
+		return []Explanation{e}, nil
+	}
+	var out []Explanation
+	for _, j := range list {
+		source := j.source
+		if source == "" {
+			source = sql
+		}
+		out = append(out, Explanation{SQL: source, Facts: j.plan.facts, Decision: j.plan.decision, Compiled: j.plan.sql, Changed: !j.plan.original})
+	}
+	return out, nil
+}
+
+// CheckResult is what `sallyport check` tells about one connection.
+type CheckResult struct {
+	Connection string
+	Err        error // it cannot be reached or read
+	Server     string
+	Relations  int
+	Labels     []LabelResult
+	Problems   []string
+}
+
+// LabelResult is one labelled column.
+type LabelResult struct {
+	Column access.ColumnID
+	Labels []access.Label
+	Mask   access.MaskApplied
+	Why    string // the rule, comment or lineage that gave the label
+}
+
+// Check looks at every upstream afresh and tells which labels were resolved, and what could not be.
+func (g *Gateway) Check(ctx context.Context) []CheckResult {
+	var out []CheckResult
+	for name, db := range g.dbs {
+		r := CheckResult{Connection: name}
+		snap, err := db.load()
+		if err == nil {
+			var conn *upstream.Conn
+			if conn, err = upstream.Dial(ctx, db.conf.DSN, nil); err == nil {
+				conn.Close()
+			}
+		}
+		if err != nil {
+			r.Err = err
+			out = append(out, r)
+			continue
+		}
+		r.Server = fmt.Sprintf("PostgreSQL %d.%d, database %s", snap.cat.ServerVersion/10000, snap.cat.ServerVersion%10000, snap.cat.Database)
+		for _, rel := range snap.cat.Relations {
+			if !userRelation(rel) {
+				continue
+			}
+			r.Relations++
+			labels := snap.labels.Columns(rel.Name)
+			for i := range rel.Columns {
+				c := &rel.Columns[i]
+				if len(labels[c.Name]) > 0 {
+					r.Labels = append(r.Labels, LabelResult{Column: access.ColumnID{Relation: rel.Name, Column: c.Name}, Labels: labels[c.Name],
+						Mask: snap.maskOf(rel, c), Why: snap.labels.Why(rel.Name, c.Name)})
+				}
+			}
+		}
+		slices.SortFunc(r.Labels, func(a, b LabelResult) int {
+			return strings.Compare(a.Column.Relation.String()+"."+a.Column.Column, b.Column.Relation.String()+"."+b.Column.Column)
+		})
+		for _, p := range snap.problems {
+			r.Problems = append(r.Problems, p.String())
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b CheckResult) int { return strings.Compare(a.Connection, b.Connection) })
+	return out
+}
+
+// maskOf is the mask that a labelled column gets for those who may not see it raw.
+func (s *snapshot) maskOf(rel *access.Relation, c *access.Column) access.MaskApplied {
+	labels := s.labels.Columns(rel.Name)[c.Name]
+	t := s.masks.For(c, s.cat, labels, s.labels.Derived(rel.Name, c.Name))
+	return access.MaskApplied{Column: rel.Name.String() + "." + c.Name, Label: t.Label, Transform: t.String()}
+}

@@ -1,0 +1,238 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sallyport/audit"
+	"sallyport/internal/access"
+	"sallyport/internal/identity"
+	"sallyport/mask"
+	"sallyport/sqlguard"
+	"sallyport/sqlguard/policy"
+)
+
+// Gateway is the core. It is safe for concurrent use.
+type Gateway struct {
+	logger   *slog.Logger
+	log      *audit.Log
+	people   *identity.Store
+	detector *mask.Detector
+	dbs      map[string]*database
+	policies atomic.Pointer[policy.Set]
+	tokenKey []byte // master key of token masks; no client and no statement text ever holds it
+
+	mu       sync.Mutex
+	scopes   map[scopeKey]*scope
+	sessions map[uint32]*Session // by cancel pid
+	nextPID  uint32
+	tasks    map[string]taskEntry
+	system   *Session // records without a session of their own: tasks, refused log-ins
+
+	stop chan struct{}
+	wg   sync.WaitGroup
+}
+
+type scopeKey struct {
+	db        *database
+	snap      *snapshot
+	policies  *policy.Set
+	who       string
+	door      access.Door
+	path      string
+	hasReason bool
+}
+
+// Open starts the core: policies and masks are loaded, the log is opened and recovered, every upstream is
+// looked at once. An upstream that is down is no error: its sessions fail until it is back.
+func Open(ctx context.Context, c Config) (*Gateway, error) {
+	g := &Gateway{logger: c.Log, detector: mask.NewDetector(), dbs: map[string]*database{}, scopes: map[scopeKey]*scope{},
+		sessions: map[uint32]*Session{}, tasks: map[string]taskEntry{}, stop: make(chan struct{})}
+	if g.logger == nil {
+		g.logger = slog.New(slog.DiscardHandler)
+	}
+	if err := g.LoadPolicies(c.Policies); err != nil {
+		return nil, err
+	}
+	masks, err := mask.NewMasks(c.Masks)
+	if err != nil {
+		return nil, err
+	}
+	if g.people, err = identity.New(c.Principals); err != nil {
+		return nil, err
+	}
+	if g.log, err = audit.Open(filepath.Join(c.DataDir, "log"), audit.Options{Log: g.logger}); err != nil {
+		return nil, err
+	}
+	if g.tokenKey, err = tokenKey(filepath.Join(c.DataDir, "token.key")); err != nil {
+		return nil, errors.Join(err, g.log.Close())
+	}
+	maxAge := c.CatalogRefresh
+	if maxAge <= 0 {
+		maxAge = time.Minute
+	}
+	for _, conf := range c.Connections {
+		if conf.Driver != "" && conf.Driver != "postgres" {
+			return nil, errors.Join(fmt.Errorf("connection %s: driver %q is not available: use postgres", conf.Name, conf.Driver), g.log.Close())
+		}
+		g.dbs[conf.Name] = &database{conf: conf, rules: c.Labels, masks: masks, logger: g.logger}
+	}
+	g.system = &Session{gw: g, db: &database{}, id: newID("sys")}
+	if err := g.closeDangling(); err != nil {
+		return nil, errors.Join(err, g.log.Close())
+	}
+	for _, db := range g.dbs {
+		db.refresh(0)
+	}
+	g.wg.Add(1)
+	go g.age(maxAge)
+	return g, nil
+}
+
+// age marks snapshots as old, so that no statement has to read a clock.
+func (g *Gateway) age(maxAge time.Duration) {
+	defer g.wg.Done()
+	tick := time.NewTicker(maxAge)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.stop:
+			return
+		case <-tick.C:
+			for _, db := range g.dbs {
+				if db.snap.Load() != nil {
+					db.old.Store(true)
+				}
+			}
+		}
+	}
+}
+
+// closeDangling ends what a crash left open: an intent without an answer becomes unknown, a session
+// without an end gets a close record.
+func (g *Gateway) closeDangling() error {
+	for _, u := range g.log.Unfinished() {
+		last := access.Record{Session: u.Session, Seq: u.Seq}
+		for _, d := range u.Intents {
+			last.Seq++
+			rec := access.Record{Session: u.Session, Seq: last.Seq, Time: time.Now().UTC(), Kind: access.RecordOutcome, Intent: d.Position,
+				Door: d.Door, Connection: d.Connection, Principal: d.Principal, Actor: d.Actor, Task: d.Task,
+				Code: "08007", Error: "the gateway stopped before an answer: outcome unknown"}
+			if _, err := g.log.Append(&rec); err != nil {
+				return err
+			}
+		}
+		if u.Opened {
+			rec := access.Record{Session: u.Session, Seq: last.Seq + 1, Time: time.Now().UTC(), Kind: access.RecordClose, Rows: int64(last.Seq + 1),
+				Error: "the gateway stopped without closing this session"}
+			if _, err := g.log.Append(&rec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// LoadPolicies puts policies in force: all of them, or none on an error. Live sessions are judged by them
+// from their next statement on.
+func (g *Gateway) LoadPolicies(files []PolicyFile) error {
+	in := make([]policy.File, len(files))
+	for i, f := range files {
+		in[i] = policy.File{Name: f.Name, Text: f.Text}
+	}
+	set, err := policy.Load(in)
+	if err != nil {
+		return err
+	}
+	g.policies.Store(set)
+	return nil
+}
+
+// Close ends all sessions and closes the log. Doors must be shut before.
+func (g *Gateway) Close() error {
+	close(g.stop)
+	g.wg.Wait()
+	g.mu.Lock()
+	sessions := make([]*Session, 0, len(g.sessions))
+	for _, s := range g.sessions {
+		sessions = append(sessions, s)
+	}
+	g.mu.Unlock()
+	for _, s := range sessions {
+		s.cancelRunning()
+		s.mu.Lock()
+		s.close("the gateway was stopped")
+		s.mu.Unlock()
+	}
+	return g.log.Close()
+}
+
+// scope finds or makes the scope for a principal.
+func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p access.Principal, door access.Door, path []string, pathID string, hasReason bool) *scope {
+	key := scopeKey{db, snap, policies, p.Name + "\x00" + p.Actor + "\x00" + string(p.Kind) + "\x00" + strings.Join(p.Groups, "\x00"), door, pathID, hasReason}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if sc := g.scopes[key]; sc != nil {
+		return sc
+	}
+	sc := &scope{db: db, snap: snap, policies: policies, principal: p, door: door, path: slices.Clone(path), hasReason: hasReason,
+		texts: map[string][]judged{}, shapes: map[string]*template{}}
+	sc.unrestricted = sqlguard.Unrestricted(p, db.conf.Name, door, policies)
+	sc.masked = sc.unrestricted.Effect != access.Allow && len(sc.maskedColumns()) > 0
+	for k := range g.scopes {
+		if k.db == db && (k.snap != snap || k.policies != policies) || len(g.scopes) >= maxScopes {
+			delete(g.scopes, k)
+		}
+	}
+	g.scopes[key] = sc
+	return sc
+}
+
+// maskedColumns lists every column of the database that the principal may not see raw. A relation that a
+// masked principal may not use at all counts too.
+func (sc *scope) maskedColumns() []access.ColumnID {
+	return sqlguard.MaskedColumns(sc.principal, sc.db.conf.Name, sc.door, sc.snap.cat, sc.snap.labels.Columns, sc.policies)
+}
+
+func (g *Gateway) forget(s *Session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.sessions, s.pid)
+}
+
+// tokenKey reads the key of token masks, making it the first time.
+func tokenKey(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		key = make([]byte, 32)
+		rand.Read(key)
+		if err := os.WriteFile(path, key, 0o600); err != nil {
+			return nil, fmt.Errorf("the key of token masks cannot be stored: %w", err)
+		}
+		return key, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the key of token masks cannot be read: %w", err)
+	}
+	if len(key) != 32 {
+		return nil, fmt.Errorf("%s does not hold a 32-byte key; restore it from a backup, or remove it: tokens then change", path)
+	}
+	return key, nil
+}
+
+func newID(prefix string) string {
+	b := make([]byte, 12)
+	rand.Read(b)
+	return prefix + "_" + hex.EncodeToString(b)
+}

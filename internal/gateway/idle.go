@@ -1,0 +1,36 @@
+package gateway
+
+// An idle session that listens has to pass notifications on as they come. Between two calls of Do one
+// goroutine reads the upstream; stopIdle interrupts it and waits for its end, so that the connection has
+// one reader at a time. Sessions that never LISTEN have no such goroutine.
+
+func (s *Session) startIdle(sink Sink) {
+	s.idle = make(chan struct{})
+	go func(done chan struct{}) {
+		defer close(done)
+		for {
+			f, err := s.up.Next()
+			if err != nil {
+				return // interrupted, or lost: the next Do finds out
+			}
+			switch f.Type {
+			case 'A', 'N', 'S', 'E':
+				if sink.Release(f.Raw) != nil {
+					return
+				}
+			default:
+				return
+			}
+		}
+	}(s.idle)
+}
+
+func (s *Session) stopIdle() {
+	if s.idle == nil {
+		return
+	}
+	s.up.Interrupt()
+	<-s.idle
+	s.up.Resume()
+	s.idle = nil
+}

@@ -1,0 +1,314 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+
+	"sallyport/internal/access"
+	"sallyport/internal/pgframe"
+	"sallyport/sqlguard/postgres"
+)
+
+// judge gives the plans of all statements of a text, in order. The result is valid until the next call.
+// One statement refused refuses the text.
+func (s *Session) judge(sql string, sink Sink) ([]judged, error) {
+	if err := s.refresh(sink); err != nil {
+		return nil, err
+	}
+	sc := s.scope
+	if s.shapes.cut(sql) {
+		if t, ok := sc.shape(s.shapes.key); ok && t != nil {
+			s.judged = append(s.judged[:0], judged{plan: t.plan, tmpl: t, lits: s.shapes.lits, from: sql})
+			return s.judged, nil
+		} else if !ok {
+			defer func() { s.learnShape(sc, sql) }()
+		}
+	}
+	list, ok := sc.text(sql)
+	if !ok {
+		var err error
+		if list, err = sc.plans(sql); err != nil && isUnknownName(err) && s.db.refresh(minRefresh) {
+			if err := s.refresh(sink); err != nil {
+				return nil, err
+			}
+			sc = s.scope
+			list, err = sc.plans(sql)
+		}
+		if err != nil {
+			return nil, err
+		}
+		sc.putText(sql, list)
+	}
+	if len(list) == 1 && list[0].plan.quiet && list[0].plan.facts.Executes == "" && list[0].plan.facts.Fetches == "" {
+		return list, nil
+	}
+	return s.resolveNames(list, sink)
+}
+
+// learnShape decides, once a shape, whether its statements can share a plan.
+func (s *Session) learnShape(sc *scope, sql string) {
+	list, ok := sc.text(sql)
+	if !ok || len(list) != 1 || !s.shapes.cut(sql) {
+		return
+	}
+	sc.putShape(s.shapes.key, sc.newTemplate(strings.TrimRight(sql, "; \n"), s.shapes.lits, list[0].plan))
+}
+
+// plans plans every statement of a text.
+func (sc *scope) plans(sql string) ([]judged, error) {
+	trees, err := postgres.Parse(sql)
+	if err != nil {
+		return nil, refusal{why: access.AsError(err), sql: sql}
+	}
+	list := make([]judged, 0, len(trees))
+	moved := false
+	for _, t := range trees {
+		if moved && sc.unrestricted.Effect != access.Allow {
+			return nil, refusal{sql: sql, why: &access.Error{Kind: access.Unsupported, Code: "0A000",
+				Message: "a statement that changes search_path has to come alone or last", Hint: "send it on its own: what follows is judged by it"}}
+		}
+		p, err := sc.newPlan(t)
+		if err != nil {
+			return nil, err
+		}
+		moved = moved || p.facts.PathChange
+		j := judged{plan: p}
+		if len(trees) > 1 {
+			j.source = t.SQL
+		}
+		list = append(list, j)
+	}
+	return list, nil
+}
+
+// resolveNames replaces EXECUTE and FETCH by what they run, seeing names that the same batch makes.
+func (s *Session) resolveNames(list []judged, sink Sink) ([]judged, error) {
+	out := append([]judged(nil), list...)
+	stmts, portals := map[string]*plan{}, map[string]*plan{}
+	for i := range out {
+		f := out[i].plan.facts
+		inner := stmts[f.Executes]
+		if f.Fetches != "" {
+			inner = portals[f.Fetches]
+		}
+		if inner == nil {
+			p, err := s.effective(out[i].plan, sink)
+			if err != nil {
+				return nil, err
+			}
+			inner = p
+		}
+		if inner != out[i].plan {
+			out[i].sql, out[i].plan = out[i].plan.sql, inner
+		}
+		if f.Prepares != "" {
+			stmts[f.Prepares] = out[i].plan.inner
+		}
+		if f.Declares != "" {
+			portals[f.Declares] = out[i].plan.inner
+		}
+	}
+	return out, nil
+}
+
+// refresh makes s.scope that of now: the newest catalog and policies, the search_path that the server
+// has, a reason or none.
+func (s *Session) refresh(sink Sink) error {
+	s.db.fresh()
+	snap, policies := s.db.snap.Load(), s.gw.policies.Load()
+	if sc := s.scope; sc != nil && sc.snap == snap && sc.policies == policies && !s.pathStale {
+		return nil
+	}
+	if s.pathStale && s.tx != 'E' {
+		// Nothing can be asked in a failed transaction, and nothing but its end runs there.
+		if err := s.askPath(sink); err != nil {
+			return err
+		}
+	}
+	s.scope = s.gw.scope(s.db, snap, policies, s.principal, s.door, s.path, s.pathID, s.hasReason())
+	return nil
+}
+
+func (s *Session) hasReason() bool { return len(strings.TrimSpace(s.reason)) >= minReason }
+
+const minReason = 20
+
+// askPath asks the server for the effective search_path, in the protocol's own pipeline so that an open
+// implicit transaction stays open.
+func (s *Session) askPath(sink Sink) error {
+	if err := s.settle(sink); err != nil {
+		return err
+	}
+	const name = "sallyport path"
+	at := 0
+	b := pgframe.AppendParse(nil, name, "select pg_catalog.current_schemas(true)::pg_catalog.text[]", nil)
+	b, at = pgframe.Begin(b, 'B')
+	b = pgframe.AppendCString(pgframe.AppendCString(b, name), name)
+	b = pgframe.End(append(b, 0, 0, 0, 0, 0, 0), at)
+	b, at = pgframe.Begin(b, 'E')
+	b = pgframe.End(append(pgframe.AppendCString(b, name), 0, 0, 0, 0), at)
+	b, at = pgframe.Begin(b, 'C')
+	b = pgframe.End(pgframe.AppendCString(append(b, 'P'), name), at)
+	b, at = pgframe.Begin(b, 'C')
+	b = pgframe.End(pgframe.AppendCString(append(b, 'S'), name), at)
+	last := byte('S')
+	if s.unsync {
+		last = 'H'
+	}
+	if err := s.up.Write(pgframe.AppendEmpty(b, last)); err != nil {
+		return err
+	}
+	closed := 0
+	for {
+		f, err := s.up.Next()
+		if err != nil {
+			return err
+		}
+		switch f.Type {
+		case 'D':
+			s.setPath(rowText(f.Body()))
+		case 'E':
+			return &access.Error{Kind: access.Upstream, Code: "08000", Message: "the session's search_path cannot be read"}
+		case '3':
+			if closed++; closed == 2 && s.unsync {
+				s.pathStale = false
+				return nil
+			}
+		case 'Z':
+			s.pathStale = false
+			return nil
+		case 'S':
+			if err := s.status(f); err != nil {
+				return err
+			}
+		case 'A', 'N':
+			s.held = append(s.held, f.Raw...)
+		}
+	}
+}
+
+// setPath takes an array of schema names in text form. Temporary schemas are left out: no catalog
+// snapshot has what is in them.
+func (s *Session) setPath(array string) {
+	s.path = s.path[:0:0]
+	for _, schema := range arrayItems(array) {
+		if !strings.HasPrefix(schema, "pg_temp") && !strings.HasPrefix(schema, "pg_toast") {
+			s.path = append(s.path, schema)
+		}
+	}
+	s.pathID = strings.Join(s.path, "\x00")
+	s.scope = nil
+}
+
+// arrayItems reads a one-dimensional array in PostgreSQL's text form.
+func arrayItems(s string) []string {
+	s = strings.TrimSuffix(strings.TrimPrefix(s, "{"), "}")
+	var out []string
+	var item strings.Builder
+	in, any := false, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			in, any = !in, true
+		case c == '\\' && i+1 < len(s):
+			i++
+			item.WriteByte(s[i])
+		case c == ',' && !in:
+			out = append(out, item.String())
+			item.Reset()
+			any = false
+		default:
+			item.WriteByte(c)
+			any = true
+		}
+	}
+	if any || item.Len() > 0 {
+		out = append(out, item.String())
+	}
+	return out
+}
+
+// rowText is the first value of a DataRow.
+func rowText(body []byte) string {
+	if len(body) < 6 {
+		return ""
+	}
+	n := int(int32(binary.BigEndian.Uint32(body[2:])))
+	if n < 0 || len(body) < 6+n {
+		return ""
+	}
+	return string(body[6 : 6+n])
+}
+
+var errMalformedBind = errors.New("malformed Bind")
+
+// readBind reads the parameters and result formats of a Bind message for the record. ok is false when its
+// lengths do not add up.
+func (s *Session) readBind(raw []byte, st *prepared) (params []string, formats []int16, ok bool) {
+	if len(raw) < 5 {
+		return nil, nil, false
+	}
+	_, b, ok := pgframe.CString(raw[5:])
+	if !ok {
+		return nil, nil, false
+	}
+	if _, b, ok = pgframe.CString(b); !ok {
+		return nil, nil, false
+	}
+	codes, b, err := int16s(b)
+	if err != nil || len(b) < 2 {
+		return nil, nil, false
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	b = b[2:]
+	for i := range n {
+		if len(b) < 4 {
+			return nil, nil, false
+		}
+		size := int(int32(binary.BigEndian.Uint32(b)))
+		b = b[4:]
+		if size < 0 {
+			params = append(params, "NULL")
+			continue
+		}
+		if len(b) < size {
+			return nil, nil, false
+		}
+		format := int16(0)
+		if len(codes) == 1 {
+			format = codes[0]
+		} else if i < len(codes) {
+			format = codes[i]
+		}
+		oid := uint32(0)
+		if i < len(st.oids) {
+			oid = st.oids[i]
+		}
+		params = append(params, paramText(b[:size], format, oid))
+		b = b[size:]
+	}
+	if formats, b, err = int16s(b); err != nil || len(b) != 0 {
+		return nil, nil, false
+	}
+	return params, formats, true
+}
+
+func int16s(b []byte) ([]int16, []byte, error) {
+	if len(b) < 2 {
+		return nil, b, errMalformedBind
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	b = b[2:]
+	if len(b) < 2*n {
+		return nil, b, errMalformedBind
+	}
+	if n == 0 {
+		return nil, b, nil
+	}
+	out := make([]int16, n)
+	for i := range out {
+		out[i] = int16(binary.BigEndian.Uint16(b[2*i:]))
+	}
+	return out, b[2*n:], nil
+}

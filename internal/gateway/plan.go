@@ -1,0 +1,313 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"sallyport/internal/access"
+	"sallyport/internal/pgtree"
+	"sallyport/mask"
+	"sallyport/sqlguard"
+	"sallyport/sqlguard/postgres"
+)
+
+// plan is what was decided about one statement for one scope, and what will run. It is immutable but for
+// fields, and shared by all sessions of its scope.
+type plan struct {
+	scope    *scope
+	sql      string // what runs
+	original bool   // sql is what was sent, unchanged
+	facts    *access.Facts
+	decision access.Decision
+	record   json.RawMessage // a PlanRecord
+	outputs  [][]access.MaskApplied
+
+	masked   bool // the principal may not see all of this database: messages are filtered
+	detects  bool // the detectors watch what it returns
+	userCode bool // code of the database's own users may run: what it says is not trusted
+	pure     bool // may be sent before its record is durable
+	quiet    bool // its success changes nothing for the session
+	shared   bool // a constant of this package
+
+	inner   *plan             // PREPARE, DECLARE: what EXECUTE or FETCH will run
+	holds   bool              // DECLARE ... WITH HOLD
+	forgets func(*Session)    // DEALLOCATE, CLOSE, DISCARD, the end of a transaction
+	sets    map[string]string // settings of ours that it sets
+
+	fields atomic.Pointer[fields] // the columns that it returns, once the upstream has told
+}
+
+// emptyPlan is that of an empty statement; maskedNobody stands for "no statement" where messages must be
+// filtered all the same.
+var (
+	emptyPlan    = &plan{facts: &access.Facts{}, pure: true, quiet: true, shared: true, original: true}
+	maskedNobody = &plan{facts: &access.Facts{}, masked: true, userCode: true, shared: true, original: true}
+)
+
+// pages reports whether a row limit is kept by letting Execute stop, rather than by cancelling.
+func (p *plan) pages() bool {
+	f := p.facts
+	return p.decision.Obligations.Rows > 0 && f.Class == access.ClassRead && len(f.Outputs) > 0 &&
+		!f.CopyOut && !f.CopyIn && !f.Explain && f.Prepares == "" && f.Declares == ""
+}
+
+// renames reports whether success changes what a statement's or portal's name means.
+func (p *plan) renames() bool {
+	return p.inner != nil || p.forgets != nil || p.facts.Transaction != ""
+}
+
+// newPlan judges and compiles one statement. A denial is a refusal, with the plan for its record.
+func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
+	p := &plan{scope: sc, original: true, sql: t.SQL, masked: sc.masked}
+	p.ours(t.Stmt)
+	if sc.unrestricted.Effect == access.Allow {
+		p.facts, p.decision = postgres.Sketch(t), sqlguard.WithReason(sc.unrestricted, sc.door, sc.hasReason)
+		p.pure = p.facts.Pure || harmless(p.facts)
+		if p.decision.Effect != access.Allow && p.facts.Class != access.ClassMiscSet {
+			return nil, p.denied(t.SQL)
+		}
+		p.userCode = true
+		return p.finish(nil)
+	}
+	var err error
+	p.facts, err = postgres.Analyze(t, postgres.Env{Catalog: sc.snap.cat, Path: sc.path, Registry: sc.snap.registry})
+	if err != nil {
+		return nil, refusal{why: access.AsError(err), sql: t.SQL}
+	}
+	p.decision = sqlguard.Decide(sqlguard.Input{Principal: sc.principal, Door: sc.door, Connection: sc.db.conf.Name,
+		Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels.Columns, Refused: sc.snap.labels.Refused,
+		Policies: sc.policies, HasReason: sc.hasReason})
+	p.pure = p.facts.Pure || harmless(p.facts)
+	for _, f := range p.facts.Functions {
+		p.userCode = p.userCode || !f.Builtin
+	}
+	for _, r := range p.facts.Relations {
+		if rel := sc.snap.cat.Relations[r.Name]; rel != nil && r.Action != access.ActRead && (len(rel.Triggers) > 0 || rel.Rules) {
+			p.userCode = true
+		}
+	}
+	if p.decision.Effect != access.Allow {
+		return nil, p.denied(t.SQL)
+	}
+	if !sc.masked {
+		return p.finish(nil)
+	}
+	if p.facts.CopyOut && copyBinary(t.Stmt) {
+		return nil, refusal{plan: p, sql: t.SQL, why: &access.Error{Kind: access.Unsupported, Code: "0A000",
+			Message: "COPY in binary format is not available where columns are masked", Hint: "use the text or CSV format"}}
+	}
+	c, err := mask.Compile(mask.Input{Tree: t, Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels, Masks: sc.snap.masks, Decision: p.decision})
+	if err != nil {
+		p.describe(nil)
+		return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}
+	}
+	p.original, p.sql, p.outputs = c.SQL == t.SQL, c.SQL, c.OutputMasks
+	p.detects = true
+	return p.finish(c.Applied)
+}
+
+// denied is the refusal that the decision asks for.
+func (p *plan) denied(sql string) refusal {
+	p.describe(nil)
+	d := p.decision
+	if d.Effect == access.Review {
+		return refusal{plan: p, sql: sql, why: &access.Error{Kind: access.ReviewPending, Code: "42501",
+			Message: "this statement needs approval by " + strings.Join(d.Obligations.Review, " and "),
+			Hint:    "approvals are not available yet: ask for a policy without @review, or for somebody else to run it"}}
+	}
+	if d.Code == "" {
+		d.Code = "42501"
+	}
+	return refusal{plan: p, sql: sql, why: &access.Error{Kind: access.Denied, Code: d.Code, Message: d.Message, Hint: d.Hint}}
+}
+
+// finish fills in what follows from the rest.
+func (p *plan) finish(applied []access.MaskApplied) (*plan, error) {
+	p.describe(applied)
+	f := p.facts
+	if f.Prepares != "" || f.Declares != "" {
+		inner := *f
+		inner.Prepares, inner.Declares = "", ""
+		p.inner = &plan{scope: p.scope, sql: p.sql, original: p.original, facts: &inner, decision: p.decision, record: p.record, outputs: p.outputs,
+			masked: p.masked, detects: p.detects, userCode: p.userCode, pure: inner.Pure && f.Class == access.ClassRead}
+		p.inner.quiet = true
+	}
+	p.quiet = p.inner == nil && p.forgets == nil && p.sets == nil && f.Transaction == "" && !f.PathChange &&
+		f.Class != access.ClassDDL && f.Class != access.ClassRole && len(f.Channels) == 0
+	return p, nil
+}
+
+// describe makes the part of a record that is the same for each run.
+func (p *plan) describe(applied []access.MaskApplied) {
+	f := p.facts
+	r := access.PlanRecord{Class: f.Class, Tag: f.Tag, Fingerprint: f.Fingerprint, Effect: p.decision.Effect.String(),
+		Policies: p.decision.Policies, PolicyVersion: p.scope.policies.Version(), CatalogVersion: p.scope.snap.cat.Version,
+		Masks: applied, Compiled: !p.original}
+	seen := map[access.Label]bool{}
+	for _, rel := range f.Relations {
+		r.Relations = append(r.Relations, string(rel.Action)+" "+rel.Name.String())
+		columns := p.scope.snap.labels.Columns(rel.Name)
+		for _, c := range rel.Columns {
+			for _, l := range columns[c.Name] {
+				if !seen[l] {
+					seen[l] = true
+					r.Labels = append(r.Labels, l)
+				}
+			}
+		}
+	}
+	if o := p.decision.Obligations; o.Rows > 0 || o.Timeout > 0 || o.Reason || len(o.Review) > 0 {
+		r.Obligations = &o
+	}
+	p.record, _ = json.Marshal(r) // strings and numbers only: cannot fail
+}
+
+// harmless reports whether a statement that is not a read changes nothing but the session itself, so that
+// its record may follow it.
+func harmless(f *access.Facts) bool {
+	if len(f.Functions) > 0 || len(f.Relations) > 0 {
+		return false
+	}
+	switch f.Transaction {
+	case "begin", "start", "savepoint", "release", "rollback", "rollback to":
+		return true
+	}
+	return f.Class == access.ClassMiscSet
+}
+
+// ours notes what a statement does to the session's names and to our own settings.
+func (p *plan) ours(stmt *pg.Node) {
+	switch n := stmt.GetNode().(type) {
+	case *pg.Node_DeallocateStmt:
+		name := n.DeallocateStmt.GetName()
+		p.forgets = func(s *Session) { forget(s.stmts, name) }
+	case *pg.Node_ClosePortalStmt:
+		name := n.ClosePortalStmt.GetPortalname()
+		p.forgets = func(s *Session) { forget(s.portals, name) }
+	case *pg.Node_DiscardStmt:
+		if n.DiscardStmt.GetTarget() == pg.DiscardMode_DISCARD_ALL {
+			p.forgets = func(s *Session) {
+				clear(s.stmts)
+				clear(s.portals)
+				s.pathStale, s.reason, s.scope = true, "", nil
+			}
+		}
+	case *pg.Node_DeclareCursorStmt:
+		const cursorHold = 0x0020 // CURSOR_OPT_HOLD, src/include/nodes/parsenodes.h
+		p.holds = n.DeclareCursorStmt.GetOptions()&cursorHold != 0
+	case *pg.Node_VariableSetStmt:
+		p.setsOurs(n.VariableSetStmt)
+	}
+}
+
+func (p *plan) setsOurs(v *pg.VariableSetStmt) {
+	name := strings.ToLower(v.GetName())
+	switch {
+	case v.GetKind() == pg.VariableSetKind_VAR_RESET_ALL:
+		p.sets = map[string]string{"sallyport.reason": "", "sallyport.task": ""}
+	case name != "sallyport.reason" && name != "sallyport.task":
+	case v.GetKind() == pg.VariableSetKind_VAR_SET_VALUE && len(v.GetArgs()) == 1:
+		p.sets = map[string]string{name: v.GetArgs()[0].GetAConst().GetSval().GetSval()}
+	default:
+		p.sets = map[string]string{name: ""}
+	}
+}
+
+// forget drops a name, or all of them for an empty one (DEALLOCATE ALL, CLOSE ALL).
+func forget[T any](m map[string]T, name string) {
+	if name == "" {
+		clear(m)
+	} else {
+		delete(m, name)
+	}
+}
+
+func copyBinary(stmt *pg.Node) bool {
+	for _, o := range stmt.GetCopyStmt().GetOptions() {
+		if d := o.GetDefElem(); d.GetDefname() == "format" && d.GetArg().GetString_().GetSval() == "binary" {
+			return true
+		}
+	}
+	return false
+}
+
+// effective is the plan that EXECUTE or FETCH really runs: that of what was prepared or declared.
+func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
+	var inner *plan
+	switch f := p.facts; {
+	case f.Executes != "":
+		st := s.stmts[f.Executes]
+		if st == nil {
+			return nil, noStatement(f.Executes)
+		}
+		if err := s.current(st, sink); err != nil {
+			return nil, err
+		}
+		inner = st.plan
+	case f.Fetches != "":
+		c := s.portals[f.Fetches]
+		if c == nil {
+			return nil, &access.Error{Kind: access.Invalid, Code: "34000", Message: "cursor \"" + f.Fetches + "\" does not exist"}
+		}
+		if c.stmt != nil {
+			if err := s.current(c.stmt, sink); err != nil {
+				return nil, err
+			}
+		}
+		inner = c.plan
+	default:
+		return p, nil
+	}
+	if p.pure || !inner.pure {
+		return inner, nil
+	}
+	// The arguments of EXECUTE do more than what was prepared.
+	return &plan{scope: inner.scope, sql: inner.sql, original: inner.original, facts: inner.facts, decision: inner.decision,
+		record: inner.record, outputs: inner.outputs, masked: inner.masked, detects: inner.detects, userCode: p.userCode || inner.userCode, quiet: true}, nil
+}
+
+// current makes sure that what was prepared would be decided and compiled the same now.
+func (s *Session) current(st *prepared, sink Sink) error {
+	if st.plan.shared {
+		return nil
+	}
+	if err := s.refresh(sink); err != nil {
+		return err
+	}
+	if st.plan.scope == s.scope {
+		return nil
+	}
+	list, err := s.judge(st.sql, sink)
+	if err != nil {
+		return err
+	}
+	if len(list) == 1 {
+		now := list[0].plan
+		if now.inner != nil && st.plan.facts.Prepares == "" {
+			now = now.inner
+		}
+		if list[0].text() == st.text {
+			st.plan = now
+			return nil
+		}
+	}
+	// The text is PostgreSQL's own for this case: drivers know it and prepare again.
+	return &access.Error{Kind: access.Invalid, Code: "0A000", Message: "cached plan must not change result type",
+		Hint: "policy, masks or schema changed since this statement was prepared: prepare it again"}
+}
+
+func isUnknownName(err error) bool {
+	var ae *access.Error
+	if !errors.As(err, &ae) {
+		return false
+	}
+	switch ae.Code {
+	case "42P01", "42703", "42883", "42704", "3F000":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"time"
+
+	"sallyport/internal/access"
+)
+
+// newRecord begins a record of this session; the sequence number is taken here, so every record that is
+// made must be given to the log.
+func (s *Session) newRecord(kind access.RecordKind) *access.Record {
+	s.seq++
+	return &access.Record{Session: s.id, Seq: s.seq, Time: time.Now().UTC(), Kind: kind, Door: s.door,
+		Connection: s.db.conf.Name, Principal: s.principal.Name, Actor: s.principal.Actor,
+		Task: s.task.ID, Reason: s.gw.detector.String(s.reason)}
+}
+
+// enqueue gives a record to the log; nothing is released before it is durable.
+func (s *Session) enqueue(rec *access.Record) error {
+	t, err := s.gw.log.Enqueue(rec)
+	if err != nil {
+		return err
+	}
+	// The log is one sequence: once the newest record is durable, all before it are.
+	s.ticket, s.tickets = t, true
+	return nil
+}
+
+// recordIntent enqueues what is about to run; send waits until it is durable.
+func (s *Session) recordIntent(r *run) {
+	rec := s.newRecord(access.RecordIntent)
+	s.describeRun(rec, r)
+	if s.note(rec) {
+		r.intent = rec.Position
+		s.intents = true
+	}
+}
+
+func (s *Session) describeRun(rec *access.Record, r *run) {
+	rec.SQL = s.gw.detector.SQL(r.sql)
+	rec.Plan = r.plan.record
+	for _, p := range r.params {
+		rec.Params = append(rec.Params, s.gw.detector.String(p))
+	}
+}
+
+// note enqueues, and makes a failure to do so fail whatever waits for durability next.
+func (s *Session) note(rec *access.Record) bool {
+	if err := s.enqueue(rec); err != nil {
+		s.logErr = err
+		return false
+	}
+	return true
+}
+
+// recordRun enqueues how an execution ended: in one record with its intent for a pure read that was not
+// released in parts.
+func (s *Session) recordRun(r *run, failure *access.Error) {
+	kind := access.RecordOutcome
+	if r.intent == 0 {
+		kind = access.RecordStatement
+	}
+	rec := s.newRecord(kind)
+	if kind == access.RecordStatement {
+		s.describeRun(rec, r)
+	} else {
+		rec.Intent = r.intent
+	}
+	rec.Rows, rec.Detected, rec.Command, rec.Truncated = r.rows, r.detected, r.command, r.limited
+	if !r.started.IsZero() {
+		rec.Micros = time.Since(r.started).Microseconds()
+	}
+	if failure != nil {
+		rec.Code, rec.Error, rec.Command = failure.Code, s.gw.detector.String(failure.Message), ""
+	} else {
+		rec.Columns = r.columns
+		if r.portal != nil {
+			rec.Formats = r.portal.formats
+		}
+		rec.Digest, rec.Result, rec.Bytes = r.digest(s.held)
+	}
+	s.note(rec)
+	s.lastPos, s.lastDetected = rec.Position, r.detected
+}
+
+// recordRelease enqueues that a part of a large result is about to leave.
+func (s *Session) recordRelease(r *run) error {
+	rec := s.newRecord(access.RecordRelease)
+	if r.intent == 0 && !r.released {
+		s.describeRun(rec, r)
+	}
+	r.released = true
+	rec.Intent, rec.Rows, rec.Bytes, rec.Columns = r.intent, r.rows, r.bytes, r.columns
+	return s.enqueue(rec)
+}
+
+// recordSkipped closes the intent of an execution that the upstream skipped after an earlier error.
+func (s *Session) recordSkipped(r *run) {
+	if r.intent == 0 {
+		return
+	}
+	s.recordRun(r, &access.Error{Code: "25P02", Message: "not run: an earlier statement of the same burst failed"})
+}
+
+// recordRefused enqueues a refusal.
+func (s *Session) recordRefused(sql string, pl *plan, e *access.Error) {
+	rec := s.newRecord(access.RecordRefused)
+	rec.SQL = s.gw.detector.SQL(sql)
+	if pl != nil {
+		rec.Plan = pl.record
+	}
+	rec.Code, rec.Error = e.Code, s.gw.detector.String(e.Message)
+	s.note(rec)
+}

@@ -1,0 +1,387 @@
+package gateway
+
+import (
+	"fmt"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway/internal/upstream"
+	"sallyport/internal/pgframe"
+)
+
+// send writes what is to go upstream, once every intent among it is durable.
+func (s *Session) send() error {
+	if len(s.out) == 0 {
+		return nil
+	}
+	if s.logErr != nil {
+		return s.logErr
+	}
+	if s.intents {
+		if err := s.ticket.Wait(); err != nil {
+			return err
+		}
+		s.intents, s.tickets = false, false
+	}
+	s.begin()
+	err := s.up.Write(s.out)
+	s.out = s.out[:0]
+	if cap(s.out) > 1<<20 {
+		s.out = nil
+	}
+	return err
+}
+
+// settle sends what is to be sent, takes every answer that is owed and releases it. On return nothing is
+// owed, unless the upstream waits for COPY data.
+func (s *Session) settle(sink Sink) error {
+	if n := len(s.owed); n > s.next && !s.copyIn {
+		if k := s.owed[n-1].kind; k != 'S' && k != 'Q' {
+			s.out = pgframe.AppendEmpty(s.out, 'H')
+		}
+	}
+	if err := s.send(); err != nil {
+		return err
+	}
+	for s.next < len(s.owed) && !s.copyIn {
+		f, err := s.up.Next()
+		if err != nil {
+			return err
+		}
+		if err := s.answer(f, sink); err != nil {
+			return err
+		}
+	}
+	if s.next == len(s.owed) {
+		s.done()
+	}
+	return s.release(sink)
+}
+
+// release lets go of what is held, once it is recorded.
+func (s *Session) release(sink Sink) error {
+	if len(s.held) == 0 {
+		return nil
+	}
+	if s.logErr != nil {
+		return s.logErr
+	}
+	if s.tickets {
+		if err := s.ticket.Wait(); err != nil {
+			return err
+		}
+		s.tickets, s.intents = false, false
+	}
+	err := sink.Release(s.held)
+	s.held = s.held[:0]
+	if cap(s.held) > 2*laterWindowSize {
+		s.held = nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errSink, err)
+	}
+	return nil
+}
+
+// answer takes one backend message.
+func (s *Session) answer(f pgframe.Frame, sink Sink) error {
+	o := &s.owed[s.next]
+	switch f.Type {
+	case 'D':
+		return s.row(o, f, sink)
+	case 'C', 's', 'I':
+		s.complete(o, f)
+	case 'T', 'n':
+		s.described(o, f)
+	case 't':
+		s.hold(o, f)
+	case '1', '2', '3':
+		s.hold(o, f)
+		s.next++
+	case 'Z':
+		s.ready(f)
+	case 'E':
+		s.failed(o, f)
+	case 'N':
+		s.notice(o, f)
+		if !s.up.Buffered() {
+			// The server flushes notices at once; somebody may be waiting for this one.
+			return s.release(sink)
+		}
+	case 'S':
+		return s.status(f)
+	case 'A':
+		s.held = append(s.held, f.Raw...)
+	case 'G':
+		s.held = append(s.held, f.Raw...)
+		s.copyIn = true
+		// The server ignores a Sync that was sent along: in copy-in mode it waits for CopyDone.
+		for n := len(s.owed); n > s.next+1; n-- {
+			if s.owed[n-1].kind != 'S' {
+				return &access.Error{Kind: access.Unsupported, Code: "08P01", Message: "operations after COPY FROM STDIN were sent before its data"}
+			}
+			s.owed = s.owed[:n-1]
+		}
+	case 'H':
+		s.held = append(s.held, f.Raw...)
+	case 'd':
+		return s.row(o, f, sink)
+	case 'c':
+		s.held = append(s.held, f.Raw...)
+	default:
+		return &access.Error{Kind: access.Upstream, Code: "08P01", Message: fmt.Sprintf("the database sent a message of unknown type %q", f.Type)}
+	}
+	return nil
+}
+
+// hold keeps f for release, unless it answers a question of our own.
+func (s *Session) hold(o *owed, f pgframe.Frame) {
+	if !o.hidden {
+		s.held = append(s.held, f.Raw...)
+	}
+}
+
+// row takes a DataRow or a line of COPY: counted, watched, held, and released by the window.
+func (s *Session) row(o *owed, f pgframe.Frame, sink Sink) error {
+	r := &s.runs[o.run]
+	pl := r.plan
+	if r.limit > 0 || r.limited {
+		if r.rows >= r.limit {
+			r.limited = true
+			return nil
+		}
+	} else if limit := pl.decision.Obligations.Rows; limit > 0 && r.rows >= limit {
+		if !r.limited {
+			r.limited = true
+			r.refusal = rowLimit(limit)
+			go s.cancelRunning() // ends at the latest when done() takes cancelMu
+		}
+		return nil
+	}
+	if len(r.columns) == 0 && f.Type == 'D' {
+		r.mark(s)
+	}
+	if r.from >= 0 && r.end != len(s.held) {
+		r.absorb(s.held) // a notice came between two rows
+	}
+	if r.from < 0 {
+		r.from = len(s.held)
+	}
+	r.rows++
+	if pl.detects {
+		if err := s.watchRow(r, f); err != nil {
+			return err
+		}
+	} else {
+		s.held = append(s.held, f.Raw...)
+	}
+	r.end = len(s.held)
+	size := windowSize
+	if s.windows {
+		size = laterWindowSize
+	}
+	if len(s.held) > size {
+		return s.window(r, sink)
+	}
+	return nil
+}
+
+// window releases a part of a large result after a record that says so.
+func (s *Session) window(r *run, sink Sink) error {
+	r.absorb(s.held)
+	if err := s.recordRelease(r); err != nil {
+		return err
+	}
+	if err := s.release(sink); err != nil {
+		return err
+	}
+	s.windows = true
+	return nil
+}
+
+// complete takes the end of one execution.
+func (s *Session) complete(o *owed, f pgframe.Frame) {
+	if o.runs == 0 { // an empty query
+		s.hold(o, f)
+		if o.kind == 'E' {
+			s.next++
+		}
+		return
+	}
+	r := &s.runs[o.run]
+	r.command = "suspended"
+	if f.Type == 'C' {
+		r.command, _, _ = pgframe.CString(f.Body())
+	}
+	if r.refusal != nil {
+		// The cancel came too late: everything was read, and what was over the limit was dropped.
+		s.recordRun(r, r.refusal)
+		s.held = appendError(s.held, "ERROR", r.refusal)
+	} else {
+		if p := r.portal; p != nil {
+			p.rows += r.rows
+		}
+		if r.limited {
+			r.command = fmt.Sprintf("SELECT %d", r.rows)
+		}
+		s.recordRun(r, nil)
+		if r.limited {
+			s.held = appendNotice(s.held, "the policy releases at most "+fmt.Sprint(r.plan.decision.Obligations.Rows)+" rows of this answer; there are more",
+				"narrow the statement down, or ask for a policy with a larger @rows")
+			s.held = appendCommand(s.held, r.command)
+		} else {
+			s.hold(o, f)
+		}
+		s.succeeded(r)
+	}
+	o.run++
+	o.runs--
+	if o.kind == 'E' {
+		s.next++
+	}
+}
+
+// described takes a RowDescription or NoData.
+func (s *Session) described(o *owed, f pgframe.Frame) {
+	pl := o.plan
+	if o.kind != 'D' {
+		if o.runs > 0 {
+			pl = s.runs[o.run].plan
+		}
+	} else {
+		s.next++
+	}
+	s.hold(o, f)
+	if pl == nil || pl.shared {
+		return
+	}
+	if f.Type == 'T' && (pl.detects || pl.fields.Load() == nil) {
+		pl.fields.Store(readFields(f.Body(), pl))
+	} else if f.Type == 'n' && pl.fields.Load() == nil {
+		pl.fields.Store(&fields{})
+	}
+}
+
+// ready takes ReadyForQuery: the transaction status is known, and all of the burst has been answered.
+func (s *Session) ready(f pgframe.Frame) {
+	s.hold(&s.owed[s.next], f)
+	s.next++
+	before := s.tx
+	s.tx = f.Body()[0]
+	s.unsync = false
+	if s.tx == 'I' {
+		for name, p := range s.portals {
+			if !p.hold {
+				delete(s.portals, name)
+			}
+		}
+		if before != 'I' && s.db.ddl.Load() {
+			s.db.stale()
+		}
+	}
+}
+
+// status takes a ParameterStatus. A change of what is pinned would change how the same bytes are read.
+func (s *Session) status(f pgframe.Frame) error {
+	name, rest, _ := pgframe.CString(f.Body())
+	value, _, _ := pgframe.CString(rest)
+	if want, ok := upstream.Pinned[name]; ok && value != want {
+		return &access.Error{Kind: access.Unsupported, Code: "0A000",
+			Message: fmt.Sprintf("%s changed to %s: the session ends", name, value), Hint: "it has to stay " + want}
+	}
+	s.held = append(s.held, f.Raw...)
+	return nil
+}
+
+// failed takes an ErrorResponse: the rest of the segment up to its Sync will not be answered.
+func (s *Session) failed(o *owed, f pgframe.Frame) {
+	pgerr := pgframe.Fields(f.Body())
+	var shown *access.Error
+	switch {
+	case o.replace != nil:
+		s.held = appendError(s.held, "ERROR", o.replace)
+	case o.runs > 0:
+		r := &s.runs[o.run]
+		shown = r.refusal
+		if shown == nil && s.timedOut.Load() && field(pgerr, 'C') == "57014" {
+			shown = timeLimit(r.plan.decision.Obligations.Timeout)
+		}
+		s.recordRun(r, orUpstream(shown, pgerr))
+	}
+	if o.replace == nil {
+		if shown != nil {
+			s.held = appendError(s.held, "ERROR", shown)
+		} else {
+			s.held = s.appendUpstream(s.held, 'E', pgerr, s.planOf(o))
+		}
+	}
+	if field(pgerr, 'S') == "FATAL" || field(pgerr, 'V') == "FATAL" || field(pgerr, 'V') == "PANIC" {
+		return // the connection closes next, and the session with it
+	}
+	if o.kind == 'Q' {
+		o.runs = 0 // ReadyForQuery follows
+		return
+	}
+	end := s.next
+	for end < len(s.owed) && s.owed[end].kind != 'S' {
+		end++
+	}
+	for i := end - 1; i >= s.next; i-- {
+		s.revert(s.owed[i].undo)
+		if s.owed[i].kind == 'E' && i != s.next {
+			s.recordSkipped(&s.runs[s.owed[i].run])
+		}
+	}
+	s.next = end
+	if end == len(s.owed) {
+		s.skip = true
+	}
+}
+
+// revert gives a name back what it meant before an operation that the upstream did not perform.
+func (s *Session) revert(u undo) {
+	switch u.what {
+	case 's':
+		if s.stmts[u.name] = u.stmt; u.stmt == nil {
+			delete(s.stmts, u.name)
+		}
+	case 'p':
+		if s.portals[u.name] = u.port; u.port == nil {
+			delete(s.portals, u.name)
+		}
+	}
+}
+
+// notice takes a NoticeResponse. What user code says may hold values that the principal may not see.
+func (s *Session) notice(o *owed, f pgframe.Frame) {
+	pl := s.planOf(o)
+	if pl == nil || !pl.masked {
+		s.held = append(s.held, f.Raw...)
+		return
+	}
+	fields := pgframe.Fields(f.Body())
+	if pl.userCode || field(fields, 'R') == "exec_stmt_raise" {
+		return
+	}
+	s.held = s.appendUpstream(s.held, 'N', fields, pl)
+}
+
+// planOf is the plan that a message belongs to; a masked principal's session has a masked one throughout.
+func (s *Session) planOf(o *owed) *plan {
+	if o.runs > 0 {
+		return s.runs[o.run].plan
+	}
+	if o.plan != nil {
+		return o.plan
+	}
+	if s.scope != nil && s.scope.masked {
+		return maskedNobody
+	}
+	return nil
+}
+
+// done forgets what was answered.
+func (s *Session) done() {
+	s.owed, s.next = s.owed[:0], 0
+	s.runs = s.runs[:0]
+	s.end()
+}

@@ -1,0 +1,217 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/pgframe"
+)
+
+// resultCap is how many bytes of a result a record keeps as the client saw them. Beyond it a record has
+// the result's shape and digest.
+const resultCap = 16 << 10
+
+// run is one execution of one statement.
+type run struct {
+	plan    *plan
+	portal  *portal // nil for the simple protocol
+	sql     string  // as asked
+	params  []string
+	intent  uint64 // position of the durable intent, 0 for a pure read
+	started time.Time
+
+	limit   int64         // rows to release, where Execute was told to stop; 0 is no limit
+	limited bool          // there were more rows than may be released
+	refusal *access.Error // why the rest was not released
+
+	rows     int64
+	detected int
+	command  string
+	from     int // held[from:end] are rows of this run that are not absorbed; -1: none
+	end      int
+	bytes    int64     // of rows, absorbed
+	first    []byte    // the first rows, kept when the window went
+	sum      hash.Hash // over rows, once absorbed
+	columns  []string
+	released bool
+}
+
+// addRun adds an execution and, unless it is a pure read, enqueues its intent.
+func (s *Session) addRun(j judged, p *portal, params []string, sql string) int {
+	if j.source != "" {
+		sql = j.source
+	}
+	s.runs = append(s.runs, run{plan: j.plan, portal: p, sql: sql, params: params, from: -1})
+	if !j.plan.pure {
+		s.recordIntent(&s.runs[len(s.runs)-1])
+	}
+	return len(s.runs) - 1
+}
+
+// mark remembers the column names for the record.
+func (r *run) mark(s *Session) {
+	if f := r.plan.fields.Load(); f != nil {
+		r.columns = f.names
+	}
+}
+
+// absorb takes held rows into the digest before they leave.
+func (r *run) absorb(held []byte) {
+	if r.from < 0 {
+		return
+	}
+	rows := held[r.from:r.end]
+	if r.sum == nil {
+		r.sum = sha256.New()
+		r.first = append([]byte(nil), wholeFrames(rows)...)
+	}
+	r.sum.Write(rows)
+	r.bytes += int64(len(rows))
+	r.from = -1
+}
+
+// wholeFrames is the longest run of whole frames of rows that a record keeps.
+func wholeFrames(rows []byte) []byte {
+	if len(rows) <= resultCap {
+		return rows
+	}
+	kept := 0
+	for {
+		f, _, _, err := pgframe.Next(rows[kept:resultCap])
+		if err != nil || f.Raw == nil {
+			return rows[:kept]
+		}
+		kept += len(f.Raw)
+	}
+}
+
+// begin marks what was just sent as running.
+func (s *Session) begin() {
+	now := time.Now()
+	var limit time.Duration
+	for i := range s.runs {
+		r := &s.runs[i]
+		if r.started.IsZero() {
+			r.started = now
+			if t := r.plan.decision.Obligations.Timeout; t > 0 && (limit == 0 || t < limit) {
+				limit = t
+			}
+		}
+	}
+	s.busy.Store(true)
+	if limit > 0 {
+		s.timedOut.Store(false)
+		if s.timer == nil {
+			s.timer = time.AfterFunc(limit, s.timeout)
+		} else {
+			s.timer.Reset(limit)
+		}
+	}
+}
+
+func (s *Session) timeout() {
+	s.timedOut.Store(true)
+	s.cancelRunning()
+}
+
+// end marks the session as running nothing, and waits for a cancel request under way: it must not hit
+// what comes next.
+func (s *Session) end() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.busy.Store(false)
+	s.cancelMu.Lock()
+	//lint:ignore SA2001 the empty section waits for a running cancel
+	s.cancelMu.Unlock()
+}
+
+// abandon records what was running when the session ended: nobody knows how it ended.
+func (s *Session) abandon() {
+	for i := s.next; i < len(s.owed); i++ {
+		o := &s.owed[i]
+		for ; o.runs > 0; o.runs, o.run = o.runs-1, o.run+1 {
+			s.recordRun(&s.runs[o.run], &access.Error{Kind: access.Unavailable, Code: "08007", Message: "the session ended before an answer: outcome unknown"})
+		}
+	}
+	s.owed, s.next, s.runs = nil, 0, nil
+	s.busy.Store(false)
+}
+
+func rowLimit(n int64) *access.Error {
+	return &access.Error{Kind: access.Denied, Code: "54000", Message: fmt.Sprintf("the answer has more than the %d rows that the policy releases", n),
+		Hint: "narrow the statement down with WHERE or LIMIT, or ask for a policy with a larger @rows"}
+}
+
+func timeLimit(d time.Duration) *access.Error {
+	return &access.Error{Kind: access.Denied, Code: "57014", Message: "the statement took longer than the " + d.String() + " that the policy allows",
+		Hint: "make the statement cheaper, or ask for a policy with a larger @timeout"}
+}
+
+// digest is over all rows of the run, absorbed or held.
+func (r *run) digest(held []byte) (sum string, first []byte, size int64) {
+	if r.rows == 0 {
+		return "", nil, 0
+	}
+	if r.sum == nil {
+		if r.from < 0 {
+			return "", nil, 0
+		}
+		rows := held[r.from:r.end]
+		h := sha256.Sum256(rows)
+		return hex.EncodeToString(h[:]), wholeFrames(rows), int64(len(rows))
+	}
+	r.absorb(held)
+	return hex.EncodeToString(r.sum.Sum(nil)), r.first, r.bytes
+}
+
+// succeeded does what a statement's success means for the session.
+func (s *Session) succeeded(r *run) {
+	pl := r.plan
+	if pl.quiet {
+		return
+	}
+	f := pl.facts
+	if f.Prepares != "" && pl.inner != nil {
+		s.stmts[f.Prepares] = &prepared{sql: r.sql, text: pl.sql, plan: pl.inner}
+	}
+	if f.Declares != "" && pl.inner != nil {
+		s.portals[f.Declares] = &portal{stmt: &prepared{sql: r.sql, text: pl.sql, plan: pl.inner}, plan: pl.inner, hold: pl.holds}
+	}
+	if pl.forgets != nil {
+		pl.forgets(s)
+	}
+	for name, value := range pl.sets {
+		switch name {
+		case "sallyport.reason":
+			s.reason, s.scope = value, nil
+		case "sallyport.task":
+			s.task = Task{ID: value}
+		}
+	}
+	s.pathMoved = s.pathMoved || f.PathChange
+	if f.PathChange || s.pathMoved && f.Transaction != "" {
+		s.pathStale = true // a transaction's end can take a change back
+	}
+	if f.Class == access.ClassDDL || f.Class == access.ClassRole {
+		s.db.ddl.Store(true)
+		if s.tx == 'I' {
+			s.db.stale()
+		}
+	}
+	if len(f.Channels) > 0 {
+		s.listens = true
+	}
+}
+
+// refreshTimeout keeps a catalog refresh from hanging a session.
+const refreshTimeout = 30 * time.Second
+
+func refreshContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), refreshTimeout)
+}

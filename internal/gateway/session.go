@@ -1,0 +1,148 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sallyport/audit"
+	"sallyport/internal/access"
+	"sallyport/internal/gateway/internal/upstream"
+)
+
+// Session is one principal on one door to one upstream. Do, Query and Close may be called from any
+// goroutine; calls are served one at a time.
+type Session struct {
+	gw        *Gateway
+	db        *database
+	principal access.Principal
+	door      access.Door
+	client    string
+	id        string
+	pid, key  uint32
+
+	mu     sync.Mutex // serves one Do at a time; guards all below it
+	up     *upstream.Conn
+	closed bool
+	seq    uint64 // records written
+	scope  *scope // plans for what this session is now; nil: must be looked up again
+
+	tx     byte // transaction status of the last ReadyForQuery: I, T or E
+	unsync bool // something was sent since the last Sync: an implicit transaction may be open
+	skip   bool // an error was answered: operations are ignored until Sync
+	copyIn bool // the client is sending COPY data
+
+	stmts   map[string]*prepared // by name, as PREPARE and Parse share one name space
+	portals map[string]*portal   // open portals and cursors
+
+	owed    []owed // answers that the upstream owes, in order, from owed[next]
+	next    int
+	runs    []run  // executions that owed speaks of
+	out     []byte // bytes to be written upstream
+	held    []byte // bytes to be released, once ticket is durable
+	ticket  audit.Ticket
+	tickets bool  // ticket must be durable before anything is released
+	intents bool  // ticket must be durable before anything is sent upstream
+	logErr  error // the log refused a record: nothing is sent or released any more
+	windows bool  // some of this Do's answer was released already
+
+	path         []string // effective search_path
+	pathID       string   // path joined, part of the plan key
+	pathMoved    bool     // search_path was changed in this session
+	pathStale    bool     // path must be asked again before the next judgement
+	lastPos      uint64   // position of the newest record of an execution
+	lastDetected int
+	reason       string // sallyport.reason
+	task         Task
+	listens      bool          // LISTEN was run: notifications may come at any time
+	idle         chan struct{} // closed when the idle reader has ended; nil when none runs
+	shapes       shapeBuffer
+	judged       []judged
+
+	cancelMu sync.Mutex  // held while a cancel request is under way, so that it cannot hit the next statement
+	busy     atomic.Bool // something is running upstream
+	timedOut atomic.Bool // the running statement's time limit has passed
+	timer    *time.Timer
+	watched  <-chan struct{} // the last Do's ctx.Done()
+	unwatch  func() bool
+}
+
+// prepared is a prepared statement: of the protocol, or of SQL's PREPARE.
+type prepared struct {
+	sql  string // as asked
+	text string // as the upstream has it
+	plan *plan
+	oids []uint32
+}
+
+// portal is a portal of the protocol, or a cursor of SQL's DECLARE.
+type portal struct {
+	stmt    *prepared
+	plan    *plan
+	formats []int16 // result format codes as Bind gave them
+	params  []string
+	rows    int64 // released so far
+	used    bool  // it was executed before
+	hold    bool  // WITH HOLD: outlives its transaction
+}
+
+// Params is what a wire door tells its client after log-in.
+func (s *Session) Params() SessionParams {
+	return SessionParams{ID: s.id, Status: s.up.Status, TxStatus: 'I', PID: s.pid, Key: s.key}
+}
+
+// Principal is who this session belongs to.
+func (s *Session) Principal() access.Principal { return s.principal }
+
+// Close ends the session, the upstream connection with it, and records the end. It waits for a running
+// Do; cancel that one's context first.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.close("")
+}
+
+// close is Close with a cause for the record. The caller holds s.mu.
+func (s *Session) close(cause string) error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.stopIdle()
+	if s.unwatch != nil {
+		s.unwatch()
+	}
+	s.gw.forget(s)
+	s.abandon()
+	s.up.Close()
+	rec := s.newRecord(access.RecordClose)
+	rec.Rows, rec.Error = int64(rec.Seq), cause
+	_, err := s.gw.log.Append(rec)
+	return err
+}
+
+// cancelRunning asks the upstream to cancel what runs now, if anything does.
+func (s *Session) cancelRunning() {
+	s.cancelMu.Lock()
+	defer s.cancelMu.Unlock()
+	if !s.busy.Load() {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	defer stop()
+	if err := s.up.Cancel(ctx); err != nil {
+		s.gw.logger.Warn("cancel request failed", "session", s.id, "error", err)
+	}
+}
+
+// watch makes a cancelled context cancel the running statement. A door that passes the same context each
+// time pays for this once.
+func (s *Session) watch(ctx context.Context) {
+	if done := ctx.Done(); done != s.watched {
+		if s.unwatch != nil {
+			s.unwatch()
+		}
+		s.watched, s.unwatch = done, context.AfterFunc(ctx, s.cancelRunning)
+	}
+}
