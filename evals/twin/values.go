@@ -208,6 +208,8 @@ var columns = []column{
 		return quote(fmt.Sprintf(`secret=>%s`, letters(r, 8, second)))
 	}, "attrs")},
 	{"payments", "card", card},
+	{"watched", "email", email},
+	{"ruled", "email", email},
 	{"events", "actor", word("actor", 8)},
 	{"bykey", "secret", word("secret", 8)},
 	{"base_log", "who", word("who", 7)},

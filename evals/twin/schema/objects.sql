@@ -43,15 +43,15 @@ create function fx_acc(s text, t text) returns text language sql immutable as 's
 create aggregate fx_agg(text) (sfunc = fx_acc, stype = text);
 create function fx_dept(d dept) returns text language sql immutable as 'select d.boss_email';
 create cast (dept as text) with function fx_dept(dept) as assignment;
-create function note_people() returns trigger language plpgsql as $$
+create function note_watched() returns trigger language plpgsql as $$
 begin
   if tg_op = 'DELETE' then raise notice 'deleting %', old.email; return old; end if;
   raise notice 'writing % over %', new.email, case when tg_op = 'UPDATE' then old.email end; return new;
 end $$;
-create trigger people_note before insert or update or delete on people for each row execute function note_people();
+create trigger watched_note before insert or update or delete on watched for each row execute function note_watched();
 create procedure px_dump() language plpgsql as $$
 declare r record; begin for r in select email from people order by id limit 3 loop raise notice '%', r.email; end loop; end $$;
-create rule dept_copy as on update to dept do also insert into sink select new.id, new.boss_email, 0;
+create rule ruled_copy as on update to ruled do also insert into sink select new.id, new.email, 0;
 create view uv as select id, email, region from people where id < 30;
 create rule uv_ins as on insert to uv do instead insert into sink select id, email, salary from people;
 refresh materialized view mv;

@@ -33,6 +33,8 @@ create table bykey_rest partition of bykey default;
 create table base_log (id int, who text, line text);
 create table special_log (extra text) inherits (base_log);
 create table "Odd ""Name" ("E-Mail" text, "select" int, "ümlaut" text);
+create table watched (id int primary key, email text, note text);
+create table ruled (id int primary key, name text, email text);
 create table guesses (id int, email text, amount numeric);
 create table sink (id int, t text, n numeric);
 create table notes (id int primary key, body text);
