@@ -89,7 +89,7 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (*Se
 		return nil, err
 	}
 	rec := s.newRecord(access.RecordOpen)
-	rec.Client, rec.Groups = g.detector.String(l.Client), p.Groups
+	rec.Client, rec.Groups = l.Client, p.Groups
 	if _, err := g.log.Append(rec); err != nil {
 		s.up.Close()
 		return nil, err
@@ -169,7 +169,7 @@ func (g *Gateway) recordLogin(l Login, name string, err error) {
 	g.system.mu.Lock()
 	defer g.system.mu.Unlock()
 	rec := g.system.newRecord(access.RecordRefused)
-	rec.Door, rec.Connection, rec.Principal, rec.Client = l.Door, l.Connection, name, g.detector.String(l.Client)
+	rec.Door, rec.Connection, rec.Principal, rec.Client = l.Door, l.Connection, name, l.Client
 	rec.Code, rec.Error = e.Code, e.Message
 	if _, err := g.log.Append(rec); err != nil {
 		g.logger.Error("refused log-in not recorded", "error", err)

@@ -26,7 +26,7 @@ type owed struct {
 	replace *access.Error // our refusal stands in for the error that the poison provokes
 	run     int           // E, Q: the first of its runs; the others follow
 	runs    int
-	plan    *plan // D: the plan whose columns are described
+	plan    *plan // P, B, D: what is parsed, bound or described
 	undo    undo
 }
 
@@ -238,7 +238,7 @@ func (s *Session) parse(op *Op, sink Sink) error {
 	s.out, at = pgframe.Begin(s.out, 'P')
 	s.out = pgframe.AppendCString(s.out, op.Name)
 	if len(list) == 1 {
-		st.plan = list[0].plan
+		st.plan = list[0].itself()
 		if st.text = st.plan.sql; list[0].tmpl != nil {
 			st.text = list[0].text()
 		}
@@ -252,7 +252,7 @@ func (s *Session) parse(op *Op, sink Sink) error {
 		s.out = binary.BigEndian.AppendUint32(s.out, o)
 	}
 	s.out = pgframe.End(s.out, at)
-	s.owed = append(s.owed, owed{kind: 'P', undo: undo{what: 's', name: op.Name, stmt: old}})
+	s.owed = append(s.owed, owed{kind: 'P', plan: st.plan, undo: undo{what: 's', name: op.Name, stmt: old}})
 	s.stmts[op.Name] = st
 	s.unsync = true
 	if old != nil && op.Name != "" {
@@ -282,7 +282,7 @@ func (s *Session) bind(op *Op, sink Sink) error {
 		return &access.Error{Kind: access.Invalid, Code: "08P01", Message: "malformed Bind message"}
 	}
 	s.out = append(s.out, op.Raw...)
-	s.owed = append(s.owed, owed{kind: 'B', undo: undo{what: 'p', name: op.Portal, port: old}})
+	s.owed = append(s.owed, owed{kind: 'B', plan: st.plan, undo: undo{what: 'p', name: op.Portal, port: old}})
 	s.portals[op.Portal] = p
 	s.unsync = true
 	if old != nil && op.Portal != "" {

@@ -355,6 +355,13 @@ func TestPreparedStatementsKeepTheirPlans(t *testing.T) {
 	wantError(t, w.query(s, "execute q"), "26000")
 	wantNoError(t, w.query(s, "deallocate p"))
 	wantError(t, w.query(s, "execute p(5)"), "26000")
+	wantNoError(t, w.query(s, "prepare p(int) as select ssn from customers where id = $1"))
+	if a := w.do(s, pipeline("execute p(6)")...); len(a.errs) > 0 || a.rows[0][0] != "***" {
+		t.Errorf("execute by the extended protocol: %v %v", a.rows, a.errs)
+	}
+	if a := w.do(s, pipeline("select ssn, count(*) from customers")...); len(a.errs) != 1 || !strings.Contains(a.errs[0], "must appear in the GROUP BY") {
+		t.Errorf("the server's own complaint about a Parse is hidden: %v", a.errs)
+	}
 	w.query(s, "begin")
 	wantNoError(t, w.query(s, "declare c cursor for select ssn from customers order by id"))
 	if a := w.query(s, "fetch 3 from c"); len(a.rows) != 3 || a.rows[0][0] != "***" {

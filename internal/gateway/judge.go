@@ -100,7 +100,7 @@ func (s *Session) resolveNames(list []judged, sink Sink) ([]judged, error) {
 			inner = p
 		}
 		if inner != out[i].plan {
-			out[i].sql, out[i].plan = out[i].plan.sql, inner
+			out[i].sql, out[i].named, out[i].plan = out[i].plan.sql, out[i].plan, inner
 		}
 		if f.Prepares != "" {
 			stmts[f.Prepares] = out[i].plan.inner

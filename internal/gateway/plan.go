@@ -286,7 +286,7 @@ func (s *Session) current(st *prepared, sink Sink) error {
 		return err
 	}
 	if len(list) == 1 {
-		now := list[0].plan
+		now := list[0].itself()
 		if now.inner != nil && st.plan.facts.Prepares == "" {
 			now = now.inner
 		}

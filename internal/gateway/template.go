@@ -21,6 +21,7 @@ type template struct {
 // judged is one statement of a batch: its plan and the text that runs.
 type judged struct {
 	plan   *plan
+	named  *plan  // EXECUTE, FETCH: the plan of that statement itself, where plan is what it runs
 	sql    string // overrides plan.sql where not empty
 	source string // what the client sent, where it is not the whole of the operation's text
 	tmpl   *template
@@ -44,6 +45,15 @@ func (j *judged) append(dst []byte) []byte {
 		return append(dst, j.sql...)
 	}
 	return append(dst, j.plan.sql...)
+}
+
+// itself is the plan of the statement as written: what EXECUTE or FETCH stand for is looked up each time
+// they run, for the name can mean something else by then.
+func (j *judged) itself() *plan {
+	if j.named != nil {
+		return j.named
+	}
+	return j.plan
 }
 
 func (j *judged) text() string { return string(j.append(nil)) }
