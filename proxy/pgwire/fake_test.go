@@ -44,7 +44,8 @@ type fakeExchange struct {
 
 var fakeKeys = func() scram.StoredCredentials {
 	c, _ := scram.SHA256.NewClient("", testPassword, "")
-	return c.GetStoredCredentials(scram.KeyFactors{Salt: "0123456789abcdef", Iters: 4096})
+	keys, _ := c.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "0123456789abcdef", Iters: 4096})
+	return keys
 }()
 
 func (f *fakeCore) SCRAM(user string) gateway.Exchange {
