@@ -50,7 +50,6 @@ func (j *judge) builtin(f access.FunctionUse) *access.Decision {
 		return j.need(access.ActWrite, policy.Connection(j.in.Connection), "calling "+call+", which changes data,")
 	default:
 		d := j.unsupported(call)
-		d.Code = "42501"
 		if why := refusals[f.Class]; why != "" {
 			d.Message = fmt.Sprintf("function %s %s and is not available through the gateway", call, why)
 		}

@@ -90,10 +90,8 @@ func (j *judge) no(message, hint string) *access.Decision {
 	return &d
 }
 
-// unsupported refuses something that the gateway does not do for anybody but the unrestricted.
+// unsupported refuses something that nobody can do but the unrestricted.
 func (j *judge) unsupported(what string) *access.Decision {
-	d := denied(what+" is not available through the gateway",
+	return j.no(what+" is not available through the gateway",
 		fmt.Sprintf("only a principal who is permitted %q on %s can do this", access.ActUnrestricted, policy.Connection(j.in.Connection)))
-	d.Code = "0A000"
-	return &d
 }

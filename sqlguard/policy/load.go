@@ -58,6 +58,9 @@ func Load(files []File) (*Set, error) {
 			problems = append(problems, bad...)
 			if r.id == "" {
 				r.id = fmt.Sprintf("%s:%d", f.Name, p.Position().Line)
+				if seen[r.id] != nil {
+					r.id += fmt.Sprintf(":%d", p.Position().Column)
+				}
 			}
 			if first := seen[r.id]; first != nil {
 				line, _ := position(first.src.text, first.src.start)

@@ -86,8 +86,8 @@ func TestOneMistakeIsOneProblem(t *testing.T) {
 }
 
 func TestIDsComeFromAnnotationsOrPlace(t *testing.T) {
-	s := mustLoad(t, "@id(\"a\") permit (principal, action, resource);\n\nforbid (principal, action, resource);")
-	if got := s.IDs(); !slices.Equal(got, []string{"a", "test.cedar:3"}) {
+	s := mustLoad(t, "@id(\"a\") permit (principal, action, resource);\n\nforbid (principal, action, resource); permit (principal, action, resource);")
+	if got := s.IDs(); !slices.Equal(got, []string{"a", "test.cedar:3", "test.cedar:3:39"}) {
 		t.Errorf("ids %q", got)
 	}
 }
@@ -110,7 +110,7 @@ func TestVersionChangesWithTextAndName(t *testing.T) {
 		}
 		seen[v] = true
 	}
-	if load(File{"c", Starter}) != load(File{"c", Starter}) {
+	if first := load(File{"c", Starter}); first != load(File{"c", Starter}) {
 		t.Error("the same files have two versions")
 	}
 }
