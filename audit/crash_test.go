@@ -56,21 +56,20 @@ func killDisk(point string, n int64) *faultDisk {
 			die()
 		}
 	}
-	commit := func(b []byte) bool { return len(b) > 0 && b[len(b)-1] != 0 } // not filling with zeros
 	return &faultDisk{
 		write: func(f file, b []byte, off int64) (int, error) {
-			if !commit(b) {
+			if onlyZeros(b) {
 				at("while filling")
 				return f.WriteAt(b, off)
 			}
 			at("before write")
 			if point == "half a write" && left.Add(-1) < 0 {
-				_, _ = f.WriteAt(b[:len(b)/2], off)
+				_, _ = f.WriteAt(b[:len(b)/2+1], off) // not at the end of a frame
 				die()
 			}
 			return f.WriteAt(b, off)
 		},
-		sync: func(f file) error {
+		sync: func(f file, _ bool) error {
 			at("before sync")
 			err := f.Sync()
 			at("after sync")

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -19,14 +20,15 @@ import (
 // faultDisk is the real disk with hooks that stand for its calls; create comes before the real one.
 type faultDisk struct {
 	write  func(f file, b []byte, off int64) (int, error)
-	sync   func(f file) error
+	sync   func(f file, commit bool) error // commit: it is for more than zeros
 	create func(path string) error
 	rename func(from, to string) error
 }
 
 type faultFile struct {
 	file
-	d *faultDisk
+	d      *faultDisk
+	commit bool // something other than zeros was written since the last sync
 }
 
 func (d *faultDisk) Create(path string) (file, error) {
@@ -48,7 +50,7 @@ func (d *faultDisk) wrap(f file, err error) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return faultFile{f, d}, nil
+	return &faultFile{file: f, d: d}, nil
 }
 
 func (d *faultDisk) Rename(from, to string) error {
@@ -58,19 +60,24 @@ func (d *faultDisk) Rename(from, to string) error {
 	return osDisk{}.Rename(from, to)
 }
 
-func (f faultFile) WriteAt(b []byte, off int64) (int, error) {
+func (f *faultFile) WriteAt(b []byte, off int64) (int, error) {
+	f.commit = f.commit || !onlyZeros(b)
 	if f.d.write != nil {
 		return f.d.write(f.file, b, off)
 	}
 	return f.file.WriteAt(b, off)
 }
 
-func (f faultFile) Sync() error {
+func (f *faultFile) Sync() error {
+	commit := f.commit
+	f.commit = false
 	if f.d.sync != nil {
-		return f.d.sync(f.file)
+		return f.d.sync(f.file, commit)
 	}
 	return f.file.Sync()
 }
+
+func onlyZeros(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
 
 // trigger fires at each call once it is armed, after left calls more.
 type trigger struct {
@@ -128,7 +135,7 @@ func TestFaultsAreStickyAndNothingAcknowledgedIsLost(t *testing.T) {
 			}
 		}},
 		{"sync_error", codeIO, func(d *faultDisk, t *trigger) {
-			d.sync = func(f file) error {
+			d.sync = func(f file, _ bool) error {
 				if t.fires() {
 					return syscall.EIO
 				}
@@ -137,8 +144,8 @@ func TestFaultsAreStickyAndNothingAcknowledgedIsLost(t *testing.T) {
 		}},
 		{"one_sync_error_then_none", codeIO, func(d *faultDisk, t *trigger) {
 			var once atomic.Bool
-			d.sync = func(f file) error {
-				if t.fires() && once.CompareAndSwap(false, true) {
+			d.sync = func(f file, commit bool) error { // filling may be tried again, a commit may not
+				if commit && t.fires() && once.CompareAndSwap(false, true) {
 					return syscall.EIO
 				}
 				return f.Sync()
@@ -267,7 +274,7 @@ func TestOpenFailsClearlyOnAFullDisk(t *testing.T) {
 	_, err := open(t.TempDir(), Options{}, &faultDisk{write: func(file, []byte, int64) (int, error) { return 0, syscall.ENOSPC }})
 	wantError(t, err, access.Unavailable, codeDiskFull)
 	dir := writeLog(t, 3)
-	_, err = open(dir, Options{}, &faultDisk{sync: func(file) error { return syscall.EIO }})
+	_, err = open(dir, Options{}, &faultDisk{sync: func(file, bool) error { return syscall.EIO }})
 	wantError(t, err, access.Unavailable, codeIO)
 	wantOpen(t, dir, 3, false) // and the lock was given back
 }
@@ -320,7 +327,7 @@ func (p *powerCut) write(f file, b []byte, off int64) (int, error) {
 	return len(b), nil
 }
 
-func (p *powerCut) sync(f file) error {
+func (p *powerCut) sync(f file, _ bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.gone {

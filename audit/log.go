@@ -5,6 +5,7 @@ import (
 	"hash"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 
 	"sallyport/internal/access"
@@ -159,6 +160,9 @@ func (l *Log) wait(b *batch) error {
 		l.mu.Lock()
 	}
 	l.busy = true
+	l.mu.Unlock()
+	runtime.Gosched()
+	l.mu.Lock()
 	err := l.err
 	l.batch = newBatch(l.spareB, l.spareM)
 	l.spareB, l.spareM = nil, nil

@@ -15,14 +15,6 @@ import (
 	"sallyport/internal/access"
 )
 
-func encode(t testing.TB, rec *access.Record) []byte {
-	b, err := appendBody(fmt.Appendf(nil, `{"pos":%d`, rec.Position), rec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // anyRecord draws a value for every field of a record by reflection, so that a field that is added to
 // access.Record and forgotten in appendBody fails the test below.
 func anyRecord(t *rapid.T) *access.Record {

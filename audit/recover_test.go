@@ -354,3 +354,60 @@ func TestUnfinishedSessionsAreFoundAfterManySegments(t *testing.T) {
 		t.Errorf("still unfinished: %+v", u)
 	}
 }
+
+// After a failed fsync the page cache may show frames that never reached the disk. Recovery keeps them,
+// so it has to write them again before anything is built on them.
+func TestRecoveredFramesAreMadeDurableAgain(t *testing.T) {
+	dir := writeLog(t, 5)
+	_, whole := lastSegment(t, dir)
+	var written []byte
+	synced := false
+	d := &faultDisk{
+		write: func(f file, b []byte, off int64) (int, error) {
+			if off == int64(len(written)) {
+				written = append(written, b...)
+			}
+			return f.WriteAt(b, off)
+		},
+		sync: func(f file, _ bool) error { synced = bytes.Equal(written, whole); return f.Sync() },
+	}
+	l, err := open(dir, Options{SegmentSize: smallSize}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if !synced {
+		t.Error("Open did not write and sync what it found")
+	}
+}
+
+// What looks like damage in a file that is being written may be a frame that was read too early.
+func TestReaderLooksTwiceBeforeItSpeaksOfDamage(t *testing.T) {
+	dir := writeLog(t, 6)
+	path, whole := lastSegment(t, dir)
+	data := bytes.Clone(whole)
+	at := offsets(t, whole)
+	clear(data[at[2]:at[3]])
+	put(t, path, data)
+	n := 0
+	err := Read(dir, func(rec *access.Record) error {
+		if n++; n == 1 {
+			put(t, path, whole)
+		}
+		return nil
+	})
+	if err != nil || n != 6 {
+		t.Errorf("%d records, error %v", n, err)
+	}
+}
+
+func TestCreateNeverEmptiesAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), spareName)
+	put(t, path, []byte("kept"))
+	if _, err := (osDisk{}).Create(path); !errors.Is(err, os.ErrExist) {
+		t.Errorf("error %v", err)
+	}
+	if data, _ := os.ReadFile(path); string(data) != "kept" {
+		t.Errorf("it holds %q", data)
+	}
+}

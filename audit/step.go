@@ -19,17 +19,16 @@ type step struct {
 
 // traced is a session, as far as it is in view.
 type traced struct {
-	id     string
-	open   *access.Record
-	close  *access.Record
-	steps  []*step
-	any    *access.Record // the first record in view
-	first  uint64         // lowest sequence number in view
-	last   uint64         // highest
-	count  uint64         // records in view
-	from   time.Time
-	to     time.Time
-	groups []string
+	id    string
+	open  *access.Record
+	close *access.Record
+	steps []*step
+	any   *access.Record // the first record in view
+	first uint64         // lowest sequence number in view
+	last  uint64         // highest
+	count uint64         // records in view
+	from  time.Time
+	to    time.Time
 }
 
 // trace puts records, in the order of the log, into sessions and steps. Sessions are in the order of
