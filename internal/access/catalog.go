@@ -47,6 +47,10 @@ type Relation struct {
 	Comment     string
 	Triggers    []Name // functions of enabled user triggers
 	Rules       bool   // has rewrite rules beyond a view's own
+	// PartitionKey names the columns that decide which partition holds a row, for partitioned tables;
+	// PartitionExpr is true where an expression takes part, which may look at any column.
+	PartitionKey  []string
+	PartitionExpr bool
 	RowSecurity bool
 	// Constraints that can betray a value by failing: unique, exclusion, check, foreign keys and
 	// expression indexes. Each lists the columns it looks at; empty means unknown, so all.

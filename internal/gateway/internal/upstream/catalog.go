@@ -39,7 +39,7 @@ func Snapshot(ctx context.Context, name, dsn string) (*access.Catalog, error) {
 		Functions: map[access.Name][]*access.Function{}, Operators: map[string][]*access.Operator{},
 		Types: map[access.Name]*access.Type{}, TypeByOID: map[uint32]*access.Type{}}
 	l := loader{ctx: ctx, tx: tx, cat: cat, byOID: map[uint32]*access.Relation{}}
-	for _, step := range []func() error{l.server, l.schemas, l.relations, l.columns, l.parents, l.constraints, l.indexes,
+	for _, step := range []func() error{l.server, l.schemas, l.relations, l.columns, l.parents, l.partitions, l.constraints, l.indexes,
 		l.triggers, l.functions, l.operators, l.types, l.casts} {
 		if err := step(); err != nil {
 			var ae *access.Error
@@ -177,6 +177,25 @@ func (l *loader) parents() error {
 			}
 			if c, p := l.byOID[child], l.byOID[parent]; c != nil && p != nil {
 				c.Parents = append(c.Parents, p.Name)
+			}
+			return nil
+		})
+}
+
+func (l *loader) partitions() error {
+	return l.each(`
+		select p.partrelid, p.partexprs is not null,
+		       array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = p.partrelid and a.attnum = any (p.partattrs::int2[]))
+		from pg_catalog.pg_partitioned_table p`,
+		func(scan func(...any) error) error {
+			var rel uint32
+			var expr bool
+			var key []string
+			if err := scan(&rel, &expr, &key); err != nil {
+				return err
+			}
+			if r := l.byOID[rel]; r != nil {
+				r.PartitionKey, r.PartitionExpr = key, expr
 			}
 			return nil
 		})
