@@ -56,11 +56,15 @@ func conversation(t *testing.T, c *client.Client) {
 	}
 }
 
+// eraOptions make the library's client speak one protocol.
+var eraOptions = map[string]client.ClientOption{
+	//lint:ignore SA1019 2025-11-25 is what most clients speak
+	legacy: client.WithLegacyProtocolOnly(),
+	modern: client.WithProtocolVersion(modern),
+}
+
 func TestLibraryClientOverHTTP(t *testing.T) {
-	for name, opt := range map[string]client.ClientOption{
-		legacy: client.WithLegacyProtocolOnly(),
-		modern: client.WithProtocolVersion(modern),
-	} {
+	for name, opt := range eraOptions {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(newTestServer(t, newFake(), Options{}).Handler())
 			defer srv.Close()
@@ -79,10 +83,7 @@ func TestLibraryClientOverHTTP(t *testing.T) {
 }
 
 func TestLibraryClientOverStdio(t *testing.T) {
-	for name, opt := range map[string]client.ClientOption{
-		legacy: client.WithLegacyProtocolOnly(),
-		modern: client.WithProtocolVersion(modern),
-	} {
+	for name, opt := range eraOptions {
 		t.Run(name, func(t *testing.T) {
 			s := newTestServer(t, newFake(), Options{})
 			in, toServer := io.Pipe()

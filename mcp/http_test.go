@@ -3,7 +3,6 @@ package mcp
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -15,14 +14,13 @@ const (
 	modern = "2026-07-28"
 )
 
-// client speaks JSON-RPC over real HTTP, in one of the two protocols, without the library.
+// wire speaks JSON-RPC over real HTTP, in one of the two protocols, without the library.
 type wire struct {
 	t        *testing.T
 	url      string
 	token    string
 	protocol string
 	session  string
-	header   http.Header
 	id       int
 }
 
@@ -166,11 +164,6 @@ func (r toolResult) code() string {
 	refused, _ := r.body["refused"].(map[string]any)
 	code, _ := refused["code"].(string)
 	return code
-}
-
-func (r toolResult) message() string {
-	refused, _ := r.body["refused"].(map[string]any)
-	return fmt.Sprint(refused["message"], " / ", refused["hint"])
 }
 
 func (w *wire) call(tool string, arguments map[string]any) toolResult {

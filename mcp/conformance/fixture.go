@@ -146,6 +146,7 @@ func ask(message string, properties object, required ...string) mcp.ElicitationP
 func addServerRequests(s *server.MCPServer) {
 	s.AddTool(mcp.NewTool("test_sampling", mcp.WithDescription("fixture test_sampling"), mcp.WithString("prompt", mcp.Required())),
 		func(ctx context.Context, r call) (result, error) {
+			//lint:ignore SA1019 deprecated in the protocol, but a scenario of 2025-11-25 is about it
 			res, err := s.RequestSampling(ctx, mcp.CreateMessageRequest{
 				Request: mcp.Request{Method: string(mcp.MethodSamplingCreateMessage)},
 				CreateMessageParams: mcp.CreateMessageParams{
