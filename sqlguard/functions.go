@@ -48,6 +48,12 @@ func (j *judge) builtin(f access.FunctionUse) *access.Decision {
 		// Which sequence or large object it changes is an argument, so it takes the permission to
 		// write anything on the connection.
 		return j.need(access.ActWrite, policy.Connection(j.in.Connection), "calling "+call+", which changes data,")
+	case registry.Sizes:
+		if j.maskedPrincipal() {
+			return j.no("function "+call+" is not available to principals with masked columns",
+				"the size of a table tells how long its masked values are")
+		}
+		return nil
 	default:
 		d := j.unsupported(call)
 		if why := refusals[f.Class]; why != "" {

@@ -37,8 +37,9 @@ func TestFamilies(t *testing.T) {
 		Writes:  `nextval setval lo_creat lo_create lo_put lo_from_bytea lo_unlink lowrite lo_truncate txid_current pg_current_xact_id`,
 		Notify:  `pg_notify`,
 		Setting: `set_config current_setting`,
-		Discloses: `pg_stat_get_activity pg_stat_get_backend_activity pg_relation_size pg_table_size pg_total_relation_size
-			pg_database_size pg_current_wal_lsn pg_mcv_list_items lo_get loread lo_open currtid2 pg_sequence_last_value
+		Sizes:   `pg_relation_size pg_table_size pg_total_relation_size pg_indexes_size pg_database_size pg_tablespace_size`,
+		Discloses: `pg_stat_get_activity pg_stat_get_backend_activity
+			pg_current_wal_lsn pg_mcv_list_items lo_get loread lo_open currtid2 pg_sequence_last_value
 			pg_lock_status pg_logical_slot_get_changes pg_logical_slot_peek_binary_changes current_query pg_prepared_statement
 			pg_cursor pg_hba_file_rules pg_show_all_file_settings pg_config pg_current_snapshot txid_status pg_control_system`,
 		Catalog: `pg_get_viewdef pg_get_functiondef pg_get_constraintdef pg_get_expr pg_get_indexdef pg_get_serial_sequence
