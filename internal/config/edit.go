@@ -218,7 +218,7 @@ func normal(f File) string {
 
 func (e *Editor) unknown(name string) error {
 	hint := "`sallyport principal add` adds one"
-	if near := nearest(name, e.Names()); near != "" {
+	if near := Nearest(name, e.Names()); near != "" {
 		hint = "did you mean `" + near + "`?"
 	}
 	return fmt.Errorf("there is no principal %s in %s: %s", name, e.path, hint)

@@ -144,11 +144,11 @@ type Mask struct {
 
 // Limits guard the gateway itself. Zero values mean the defaults.
 type Limits struct {
-	// Clients is how many clients the pgwire door serves at once. Default 2000.
+	// Clients is how many clients the pgwire door serves at once. Default 1000.
 	Clients int `yaml:"clients"`
-	// MessageBytes is the largest message taken from a client. Default 16777216 (16 MiB).
+	// MessageBytes is the largest message taken from a client. Default 67108864 (64 MiB).
 	MessageBytes int `yaml:"message_bytes"`
-	// HandshakeTimeout is how long a client may take to log in. Default 10s.
+	// HandshakeTimeout is how long a client may take to log in. Default 15s.
 	HandshakeTimeout Duration `yaml:"handshake_timeout"`
 	// DrainTimeout is how long a stopping gateway waits for running statements. Default 10s.
 	DrainTimeout Duration `yaml:"drain_timeout"`

@@ -43,8 +43,8 @@ func (ps Problems) sorted() Problems {
 	return ps
 }
 
-// nearest gives the candidate most like word, or "" when none is near enough to be what was meant.
-func nearest(word string, candidates []string) string {
+// Nearest gives the candidate most like word, or "" when none is near enough to be what was meant.
+func Nearest(word string, candidates []string) string {
 	best, bestDist := "", len(word)/2+2
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), c); d < bestDist {

@@ -83,7 +83,7 @@ func (d *document) keys(n *yaml.Node, t reflect.Type, path string) {
 			field, known := fieldByKey(t, k.Value)
 			if field == nil {
 				hint := "known here: " + strings.Join(known, ", ")
-				if near := nearest(k.Value, known); near != "" {
+				if near := Nearest(k.Value, known); near != "" {
 					hint = "did you mean `" + near + "`?"
 				}
 				d.add(k.Line, fmt.Sprintf("unknown key `%s`%s", k.Value, within(path)), hint)

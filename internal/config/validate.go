@@ -252,7 +252,7 @@ func positive(s string) bool {
 }
 
 func didYouMean(word string, known []string) string {
-	if near := nearest(word, known); near != "" {
+	if near := Nearest(word, known); near != "" {
 		return "did you mean `" + near + "`?"
 	}
 	return "known: " + strings.Join(known, ", ")

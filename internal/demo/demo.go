@@ -37,9 +37,9 @@ type Demo struct {
 }
 
 // Prepare brings everything up but the gateway.
-func Prepare(ctx context.Context, opt Options) (d *Demo, err error) {
+func Prepare(ctx context.Context, opt Options) (_ *Demo, err error) {
 	say := func(format string, args ...any) { fmt.Fprintf(opt.Out, "· "+format+"\n", args...) }
-	d = &Demo{Dir: opt.Dir, Logins: logins(), folk: people(customers)}
+	d := &Demo{Dir: opt.Dir, Logins: logins(), folk: people(customers)}
 	defer func() {
 		if err != nil {
 			d.Close()
@@ -75,8 +75,10 @@ func Prepare(ctx context.Context, opt Options) (d *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Config, err = config.Load(path)
-	return d, err
+	if d.Config, err = config.Load(path); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Close stops the server and deletes what was temporary.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"sallyport/internal/config"
@@ -114,7 +115,7 @@ func writeFiles(dir, dsn, pgwire, mcp string, who []Login) (path string, err err
 func listen(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err == nil && (host == "localhost" || ip != nil && ip.IsLoopback()) {
-		return address
+		return strconv.Quote(address)
 	}
-	return address + ", insecure: true"
+	return strconv.Quote(address) + ", insecure: true"
 }

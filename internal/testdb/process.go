@@ -86,9 +86,9 @@ func serverUser() (*syscall.Credential, error) {
 const maxSocketPath = 103
 
 // makeDir makes the server's folder. It falls back to /tmp where the system's temporary folder has a
-// path too long for a Unix socket.
+// path too long for a Unix socket, or is closed to the server's user.
 func makeDir(parent string, owner *syscall.Credential) (string, error) {
-	if parent == "" && len(os.TempDir())+len("/sallyport-pg-0123456789/.s.PGSQL.65535") > maxSocketPath {
+	if parent == "" && (len(os.TempDir())+len("/sallyport-pg-0123456789/.s.PGSQL.65535") > maxSocketPath || !open(os.TempDir(), owner)) {
 		parent = "/tmp"
 	}
 	dir, err := os.MkdirTemp(parent, "sallyport-pg-")
@@ -100,6 +100,22 @@ func makeDir(parent string, owner *syscall.Credential) (string, error) {
 		return "", err
 	}
 	return dir, nil
+}
+
+// open says whether the server's user may enter a folder, with all that is above it.
+func open(dir string, owner *syscall.Credential) bool {
+	if owner == nil {
+		return true
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		st, err := os.Stat(dir)
+		if err != nil || st.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
 }
 
 func chown(path string, owner *syscall.Credential) error {

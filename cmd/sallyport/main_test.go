@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sallyport/internal/testdb"
+)
+
+// The scripts start the real program: in them `sallyport` is this test binary running main.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sallyport": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %s", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"database":   database,
+			"freeport":   freePort,
+			"await":      await,
+			"take":       take,
+			"envsubst":   envsubst,
+			"eventually": eventually,
+			"reload":     reload,
+		},
+	})
+}
+
+// database VAR FILE makes a database filled by an SQL file and sets VAR to its DSN.
+func database(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: database VAR FILE")
+	}
+	server, err := sharedServer()
+	ts.Check(err)
+	tb := scriptTB{ts}
+	ts.Setenv(args[0], server.NewDatabase(tb, ts.ReadFile(args[1])))
+	psql, err := testdb.LookPath("psql")
+	ts.Check(err)
+	ts.Setenv("psql", psql)
+}
+
+// freeport VAR sets VAR to an address on a port that nobody uses.
+func freePort(ts *testscript.TestScript, neg bool, args []string) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer ln.Close()
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	ts.Check(err)
+	ts.Setenv(args[0], port)
+	if len(args) > 1 {
+		freePort(ts, neg, args[1:]) // while this one is held, so that they differ
+	}
+}
+
+// envsubst FILE puts variables in the place of ${NAME}.
+func envsubst(ts *testscript.TestScript, neg bool, args []string) {
+	text := regexp.MustCompile(`\$\{\w+\}`).ReplaceAllStringFunc(ts.ReadFile(args[0]), func(v string) string {
+		return ts.Getenv(v[2 : len(v)-1])
+	})
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// eventually [-fail] PROGRAM ARG... runs a program until it succeeds, or fails.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	wantFail := args[0] == "-fail"
+	if wantFail {
+		args = args[1:]
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if err := ts.Exec(args[0], args[1:]...); (err != nil) == wantFail {
+			return
+		}
+	}
+	ts.Fatalf("waited in vain for %v", args)
+}
+
+// await PORT waits until somebody listens there; ! await PORT until nobody does.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		conn, err := net.DialTimeout("tcp", "127.0.0.1:"+args[0], time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		if (err != nil) == neg {
+			return
+		}
+	}
+	ts.Fatalf("port %s: waited in vain", args[0])
+}
+
+// reload sends SIGHUP to the gateways that run in the background.
+func reload(ts *testscript.TestScript, neg bool, args []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGHUP))
+	}
+}
+
+// take VAR FILE sets VAR to a file's content, without the line end.
+func take(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: take VAR FILE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+func sharedServer() (s *testdb.Server, err error) {
+	failed := &failure{}
+	defer func() {
+		if failed.err != nil {
+			recover()
+			err = failed.err
+		}
+	}()
+	return testdb.Shared(failed), nil
+}
+
+// failure turns testdb's Fatalf into an error.
+type failure struct{ err error }
+
+func (f *failure) Helper()             {}
+func (f *failure) Logf(string, ...any) {}
+func (f *failure) Cleanup(func())      {}
+func (f *failure) Failed() bool        { return false }
+func (f *failure) Fatalf(format string, args ...any) {
+	f.err = fmt.Errorf(format, args...)
+	panic(f.err)
+}
+
+// scriptTB lets testdb's helpers work for a script.
+type scriptTB struct{ ts *testscript.TestScript }
+
+func (s scriptTB) Helper()                           {}
+func (s scriptTB) Logf(format string, args ...any)   { s.ts.Logf(format, args...) }
+func (s scriptTB) Cleanup(f func())                  { s.ts.Defer(f) }
+func (s scriptTB) Failed() bool                      { return false }
+func (s scriptTB) Fatalf(format string, args ...any) { s.ts.Fatalf(format, args...) }
+
+func TestExpiry(t *testing.T) {
+	now := time.Date(2026, 6, 30, 12, 0, 0, 0, time.UTC)
+	for in, want := range map[string]string{
+		"":                     "",
+		"90d":                  "2026-09-28T12:00:00Z",
+		"2w":                   "2026-07-14T12:00:00Z",
+		"12h":                  "2026-07-01T00:00:00Z",
+		"2027-01-31":           "2027-01-31T00:00:00Z",
+		"2027-01-31T08:00:00Z": "2027-01-31T08:00:00Z",
+		"2020-01-01":           "error",
+		"-3d":                  "error",
+		"soon":                 "error",
+		"d":                    "error",
+	} {
+		got, err := expiry(in, now)
+		if err != nil {
+			got = "error"
+		}
+		if got != want {
+			t.Errorf("expiry(%q) = %q (%v), want %q", in, got, err, want)
+		}
+	}
+}

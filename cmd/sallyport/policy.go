@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway"
+)
+
+func newPolicy(a *app) *cobra.Command {
+	return parent("policy", "Check, test and explain policies", `Policies are Cedar files that the configuration names. docs/policy.md has the words they may use.`,
+		newPolicyCheck(a), newPolicyTest(a), newPolicyExplain(a))
+}
+
+func newPolicyCheck(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Check the policy files alone: syntax, names, annotations",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			set, err := loadPolicies(cfg)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "%s, version %s\n", plural(set.Len(), "policy", "policies"), set.Version())
+			if printStrangers(a.out, strangers(cfg, set)) > 0 {
+				return errReported
+			}
+			return nil
+		},
+	}
+}
+
+type explainOptions struct {
+	*app
+	principal, connection, door string
+	reason                      bool
+}
+
+func newPolicyExplain(a *app) *cobra.Command {
+	o := &explainOptions{app: a}
+	cmd := &cobra.Command{
+		Use:   "explain [SQL]",
+		Short: "Say what would happen to a statement, and why, without running it",
+		Long: `Explain judges a statement as if a principal had sent it: what it reads and calls, which policies allow or
+refuse it, what is masked, and the text that would run. The statement comes from the argument or from
+standard input. It connects to the database for its catalog only. Status 1 means that it would be refused.`,
+		Example: `  sallyport policy explain --principal support-agent "SELECT email FROM customers"
+  sallyport policy explain -p ada -C shop < report.sql`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	cmd.Flags().StringVarP(&o.principal, "principal", "p", "", "as whom (required)")
+	cmd.Flags().StringVarP(&o.connection, "connection", "C", "", "on which connection (may be left out when there is one)")
+	cmd.Flags().StringVar(&o.door, "door", string(access.DoorPGWire), "through which door: pgwire or mcp")
+	cmd.Flags().BoolVar(&o.reason, "reason", true, "as if a reason had been given")
+	return cmd
+}
+
+func (o *explainOptions) run(ctx context.Context, args []string) error {
+	if o.principal == "" {
+		return usagef("--principal is required: as whom?")
+	}
+	if d := access.Door(o.door); d != access.DoorPGWire && d != access.DoorMCP {
+		return usagef("--door is pgwire or mcp, not %q", o.door)
+	}
+	sql := strings.Join(args, "")
+	if sql == "" {
+		b, err := io.ReadAll(io.LimitReader(o.in, 1<<20))
+		if err != nil {
+			return err
+		}
+		sql = string(b)
+	}
+	if strings.TrimSpace(sql) == "" {
+		return usagef("no statement: give it as the argument or on standard input")
+	}
+	cfg, err := o.load()
+	if err != nil {
+		return err
+	}
+	if o.connection == "" {
+		if len(cfg.Connections) > 1 {
+			return usagef("--connection is required: there are %d", len(cfg.Connections))
+		}
+		o.connection = cfg.Connections[0].Name
+	}
+	core, done, err := scratchCore(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer done()
+	list, err := core.Explain(ctx, o.principal, o.connection, access.Door(o.door), sql, o.reason)
+	if err != nil {
+		return err
+	}
+	refused := false
+	for i, e := range list {
+		if i > 0 {
+			fmt.Fprintln(o.out)
+		}
+		printExplanation(o.out, o.principal, e)
+		refused = refused || e.Refusal != nil || e.Decision.Effect != access.Allow
+	}
+	if refused {
+		return errReported
+	}
+	return nil
+}
+
+// printExplanation writes an explanation as aligned lines.
+func printExplanation(w io.Writer, principal string, e gateway.Explanation) {
+	line := func(name, format string, args ...any) {
+		text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n            ")
+		fmt.Fprintf(w, "%-11s %s\n", name, text)
+	}
+	if e.SQL != "" {
+		line("statement", "%s", strings.TrimSpace(e.SQL))
+	}
+	d := e.Decision
+	if e.Refusal != nil {
+		line("answer", "refused for %s: %s", principal, e.Refusal.Message)
+		if e.Refusal.Hint != "" {
+			line("hint", "%s", e.Refusal.Hint)
+		}
+		line("SQLSTATE", "%s", e.Refusal.Code)
+	} else {
+		line("answer", "%s for %s", d.Effect, principal)
+	}
+	if f := e.Facts; f != nil {
+		line("class", "%s (%s)", f.Class, f.Tag)
+		for _, r := range f.Relations {
+			line(string(r.Action), "%s%s", r.Name, columnsUsed(r))
+		}
+		if calls := outsideFunctions(f); calls != "" {
+			line("call", "%s", calls)
+		}
+	}
+	if len(d.Policies) > 0 {
+		line("policies", "%s", strings.Join(d.Policies, ", "))
+	}
+	if o := obligations(d.Obligations); o != "" {
+		line("obligations", "%s", o)
+	}
+	if len(d.Masked) > 0 {
+		line("masked", "%s", columnList(d.Masked))
+	}
+	if len(d.Lookup) > 0 {
+		line("lookup", "%s", columnList(d.Lookup))
+	}
+	if e.Refusal == nil {
+		if e.Changed {
+			line("runs", "%s", e.Compiled)
+		} else {
+			line("runs", "unchanged")
+		}
+	}
+}
+
+func columnsUsed(r access.RelationUse) string {
+	if r.Whole {
+		return " (all columns)"
+	}
+	names := make([]string, len(r.Columns))
+	for i, c := range r.Columns {
+		names[i] = c.Name
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(names, ", ") + ")"
+}
+
+// outsideFunctions lists functions beyond the pure built-ins, which need no permission.
+func outsideFunctions(f *access.Facts) string {
+	var names []string
+	for _, fn := range f.Functions {
+		if !fn.Builtin {
+			names = append(names, fn.Name.String())
+		}
+	}
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(names))), ", ")
+}
+
+func columnList(ids []access.ColumnID) string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = id.Relation.String() + "." + id.Column
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ", ")
+}
+
+func obligations(o access.Obligations) string {
+	var parts []string
+	if o.Rows > 0 {
+		parts = append(parts, fmt.Sprintf("at most %d rows", o.Rows))
+	}
+	if o.Timeout > 0 {
+		parts = append(parts, fmt.Sprintf("at most %s", o.Timeout))
+	}
+	if o.Reason {
+		parts = append(parts, "a reason is required")
+	}
+	if len(o.Review) > 0 {
+		parts = append(parts, "review by "+strings.Join(o.Review, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func readFile(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, plain(err))
+	}
+	return b, nil
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"sallyport/internal/access"
+	"sallyport/internal/config"
+	"sallyport/internal/gateway"
+	"sallyport/mcp"
+	"sallyport/proxy/pgwire"
+)
+
+const defaultDrain = 10 * time.Second
+
+type serveOptions struct {
+	*app
+	logFormat, logLevel string
+}
+
+func newServe(a *app) *cobra.Command {
+	o := &serveOptions{app: a}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Open the doors",
+		Long: `Serve opens the doors that the configuration names and runs until SIGTERM or Ctrl-C; then it takes no new
+statements, waits for running ones (limits.drain_timeout) and closes the record. SIGHUP reads the policies
+again: from a client's next statement on they hold, or, if they are not sound, the old ones stay.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	cmd.Flags().StringVar(&o.logFormat, "log-format", "text", "text or json")
+	cmd.Flags().StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+func (o *serveOptions) run(ctx context.Context) error {
+	log, err := newLogger(o.app, o.logFormat, o.logLevel)
+	if err != nil {
+		return err
+	}
+	cfg, err := o.load()
+	if err != nil {
+		return err
+	}
+	g, err := openGate(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hup:
+				g.reload(o.config)
+			}
+		}
+	}()
+	return g.serve(ctx)
+}
+
+func newLogger(a *app, format, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, usagef("--log-level is debug, info, warn or error, not %q", level)
+	}
+	opt := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(a.err, opt)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.err, opt)), nil
+	}
+	return nil, usagef("--log-format is text or json, not %q", format)
+}
+
+// gate is a core with its doors, listening but not yet serving.
+type gate struct {
+	core  *gateway.Gateway
+	log   *slog.Logger
+	drain time.Duration
+
+	pgwire         *pgwire.Server
+	mcp            *mcp.Server
+	http           *http.Server
+	pgAddr, mcpURL string // "" for a door that is shut
+	pgLn, mcpLn    net.Listener
+}
+
+// openGate opens everything or nothing. Sockets come first: a second instance or a taken port then
+// fails before the record is touched.
+func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gate, err error) {
+	tls, err := doorTLS(cfg)
+	if err != nil {
+		return nil, err
+	}
+	g := &gate{log: log, drain: time.Duration(cfg.File.Limits.DrainTimeout)}
+	if g.drain == 0 {
+		g.drain = defaultDrain
+	}
+	defer func() {
+		if err != nil {
+			g.closeListeners()
+		}
+	}()
+	listen := cfg.File.Listen
+	if listen.PGWire != nil {
+		if g.pgLn, err = listenOn("pgwire", listen.PGWire.Address); err != nil {
+			return nil, err
+		}
+		g.pgAddr = g.pgLn.Addr().String()
+	}
+	if listen.MCP != nil {
+		if g.mcpLn, err = listenOn("mcp", listen.MCP.Address); err != nil {
+			return nil, err
+		}
+		g.mcpURL = mcpURL(listen.MCP, g.mcpLn.Addr().String())
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, &access.Error{Kind: access.Unavailable, Message: fmt.Sprintf("the data directory %s cannot be made", cfg.DataDir), Hint: "make it writable, or name another as data_dir", Err: plain(err)}
+	}
+	if g.core, err = gateway.Open(ctx, coreConfig(cfg, log)); err != nil {
+		return nil, err
+	}
+	limits := cfg.File.Limits
+	if g.pgLn != nil {
+		g.pgwire = pgwire.New(g.core, pgwire.Options{
+			TLS: tls.pgwire, RequireTLS: listen.PGWire.RequireTLS, Log: log,
+			HandshakeTimeout: time.Duration(limits.HandshakeTimeout), MaxMessage: limits.MessageBytes, MaxClients: limits.Clients,
+		})
+	}
+	if g.mcpLn != nil {
+		if g.mcp, err = g.newMCP(hosts(g.mcpURL), listen.MCP.Origins); err != nil {
+			return nil, errors.Join(err, g.core.Close())
+		}
+		g.http = &http.Server{Handler: g.mcp.Handler(), TLSConfig: tls.mcp, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	}
+	return g, nil
+}
+
+// listenOn opens a socket, with an error that says what to do.
+func listenOn(door, address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	if err == nil {
+		return ln, nil
+	}
+	e := &access.Error{Kind: access.Unavailable, Message: fmt.Sprintf("the %s door cannot listen on %s", door, address), Err: err}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		e.Message, e.Err = fmt.Sprintf("the %s door cannot open: %s is in use", door, address), nil
+		e.Hint = "another sallyport, or another program? stop it, or set listen." + door + ".address"
+	case errors.Is(err, syscall.EACCES):
+		e.Hint = "ports below 1024 need privileges: choose a higher one"
+	default:
+		e.Hint = "check listen." + door + ".address"
+	}
+	return nil, e
+}
+
+// mcpURL is how clients reach the agents' door.
+func mcpURL(m *config.MCP, address string) string {
+	if m.PublicURL != "" {
+		return strings.TrimSuffix(strings.TrimSuffix(m.PublicURL, "/"), "/mcp") + "/mcp"
+	}
+	scheme := "http"
+	if m.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + address + "/mcp"
+}
+
+func (g *gate) newMCP(hosts, origins []string) (*mcp.Server, error) {
+	return mcp.New(g.core, mcp.Options{Hosts: hosts, Origins: origins, Version: programVersion(), Log: g.log})
+}
+
+// hosts are the names under which clients may address the agents' door.
+func hosts(mcpURL string) []string {
+	if u, err := url.Parse(mcpURL); err == nil {
+		return []string{u.Hostname()}
+	}
+	return nil
+}
+
+// serve runs the doors until ctx ends or one of them fails, then drains and closes everything.
+func (g *gate) serve(ctx context.Context) error {
+	if g.pgAddr != "" {
+		g.log.Info("door open", "door", "pgwire", "address", g.pgAddr)
+	}
+	if g.mcpURL != "" {
+		g.log.Info("door open", "door", "mcp", "url", g.mcpURL)
+	}
+	// The doors get a context of their own: ctx ending must drain them, not cut them off.
+	cut, cutOff := context.WithCancel(context.WithoutCancel(ctx))
+	defer cutOff()
+	doors, failed := errgroup.WithContext(cut)
+	if g.pgwire != nil {
+		doors.Go(func() error { return g.pgwire.Serve(cut, g.pgLn) })
+	}
+	if g.http != nil {
+		doors.Go(func() error {
+			serve := func() error { return g.http.Serve(g.mcpLn) }
+			if g.http.TLSConfig != nil {
+				serve = func() error { return g.http.ServeTLS(g.mcpLn, "", "") }
+			}
+			if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("the mcp door failed: %w", err)
+			}
+			return nil
+		})
+	}
+	select {
+	case <-ctx.Done():
+		g.log.Info("stopping", "drain", g.drain.String())
+	case <-failed.Done():
+	}
+	late, cancel := context.WithTimeout(cut, g.drain)
+	defer cancel()
+	var draining errgroup.Group
+	if g.pgwire != nil {
+		draining.Go(func() error { return g.pgwire.Shutdown(late) })
+	}
+	if g.http != nil {
+		draining.Go(func() error {
+			err := g.mcp.Shutdown(late) // running calls end, then streams that would never fall idle
+			if g.http.Shutdown(late) != nil {
+				g.http.Close()
+			}
+			return err
+		})
+	}
+	if err := draining.Wait(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		g.log.Warn("not everything drained", "error", err)
+	}
+	cutOff()
+	err := doors.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	err = errors.Join(err, g.core.Close())
+	g.log.Info("stopped")
+	return err
+}
+
+// reload reads the policies again. What cannot be loaded changes nothing.
+func (g *gate) reload(path string) {
+	cfg, err := config.Load(path)
+	if err == nil {
+		err = g.core.LoadPolicies(policyFiles(cfg))
+	}
+	if err != nil {
+		g.log.Error("policies not reloaded: the old ones stay in force", "error", err)
+		return
+	}
+	g.log.Info("policies reloaded")
+}
+
+func (g *gate) closeListeners() {
+	for _, ln := range []net.Listener{g.pgLn, g.mcpLn} {
+		if ln != nil {
+			ln.Close()
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"sallyport/internal/config"
+	"sallyport/internal/gateway"
+	"sallyport/sqlguard/policy"
+)
+
+// coreConfig puts the configuration in the words of the core.
+func coreConfig(cfg *config.Config, log *slog.Logger) gateway.Config {
+	return gateway.Config{
+		DataDir:        cfg.DataDir,
+		Connections:    cfg.Connections,
+		Principals:     cfg.Principals,
+		Labels:         cfg.Labels,
+		Masks:          cfg.Masks,
+		Policies:       policyFiles(cfg),
+		CatalogRefresh: time.Duration(cfg.File.CatalogRefresh),
+		Log:            log,
+	}
+}
+
+func policyFiles(cfg *config.Config) []gateway.PolicyFile {
+	files := make([]gateway.PolicyFile, len(cfg.Policies))
+	for i, p := range cfg.Policies {
+		files[i] = gateway.PolicyFile{Name: p.Name, Text: p.Text}
+	}
+	return files
+}
+
+func loadPolicies(cfg *config.Config) (*policy.Set, error) {
+	files := make([]policy.File, len(cfg.Policies))
+	for i, p := range cfg.Policies {
+		files[i] = policy.File{Name: p.Name, Text: p.Text}
+	}
+	return policy.Load(files)
+}
+
+// scratchCore opens a core that leaves no trace: for commands that only ask what would happen, beside
+// a running gateway that holds the data directory. done closes it.
+func scratchCore(ctx context.Context, cfg *config.Config) (core *gateway.Gateway, done func(), err error) {
+	dir, err := os.MkdirTemp("", "sallyport-check-")
+	if err != nil {
+		return nil, nil, err
+	}
+	c := coreConfig(cfg, slog.New(slog.DiscardHandler))
+	c.DataDir = dir
+	if core, err = gateway.Open(ctx, c); err != nil {
+		os.RemoveAll(dir)
+		return nil, nil, err
+	}
+	return core, func() {
+		core.Close()
+		os.RemoveAll(dir)
+	}, nil
+}
+
+// certs are the certificates of the doors; nil where a door has none.
+type certs struct{ pgwire, mcp *tls.Config }
+
+func doorTLS(cfg *config.Config) (c certs, err error) {
+	if p := cfg.File.Listen.PGWire; p != nil && p.TLS != nil {
+		if c.pgwire, err = loadTLS("pgwire", p.TLS); err != nil {
+			return certs{}, err
+		}
+	}
+	if m := cfg.File.Listen.MCP; m != nil && m.TLS != nil {
+		if c.mcp, err = loadTLS("mcp", m.TLS); err != nil {
+			return certs{}, err
+		}
+	}
+	return c, nil
+}
+
+func loadTLS(door string, t *config.TLS) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+	if err != nil {
+		return nil, fmt.Errorf("the certificate of the %s door cannot be used (%s, %s): %w", door, t.Cert, t.Key, err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, nil
+}
