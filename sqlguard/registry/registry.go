@@ -62,8 +62,8 @@ var load = sync.OnceValues(parse)
 
 // Oldest and newest major version of PostgreSQL that the lists speak for.
 const (
-	oldest = 13
-	newest = 15
+	oldest = 14
+	newest = 18
 )
 
 // Load gives the registry for a server by its server_version_num (150018). A newer server than the

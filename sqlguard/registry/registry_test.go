@@ -74,7 +74,7 @@ func TestNothingDangerousIsHarmless(t *testing.T) {
 	suspicious := []string{"_to_xml", "pg_read_", "pg_ls_", "advisory", "sleep", "pg_stat_get", "pg_stat_reset", "binary_upgrade",
 		"replication", "_wal_", "backup", "slot", "lo_", "largeobject", "_backend", "nextval", "setval", "_size", "snapshot", "reload"}
 	explained := set(
-		"pg_backend_pid", // this session's own
+		"pg_backend_pid", "has_largeobject_privilege", // about this session, about rights
 		// These compute on the snapshot, size or position that they are given.
 		"pg_snapshot_xip", "pg_snapshot_xmax", "pg_snapshot_xmin", "pg_snapshot_send", "pg_visible_in_snapshot",
 		"txid_snapshot_xip", "txid_snapshot_xmax", "txid_snapshot_xmin", "txid_snapshot_send", "txid_visible_in_snapshot",
