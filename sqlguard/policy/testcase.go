@@ -22,11 +22,11 @@ import (
 //     principal: support-bot          # from the configuration, or give kind and groups here
 //     kind: agent                     # human or agent
 //     groups: [agents]
-//     connection: shop
+//     connection: shop                # may be left out where there is only one
 //     door: mcp                       # pgwire when left out
 //     reason: looking into ticket 4711
-//     action: read                    # either an action and what it is done to ...
-//     on: Column::"shop.public.customers.email"
+//     action: read                    # either an action on a resource ...
+//     resource: Column::"shop.public.customers.email"
 //     labels: [pii.email]             # of the column
 //     sql: SELECT * FROM orders       # ... or a statement
 //     expect: allow                   # allow, deny or review; and where given, exactly:
@@ -46,7 +46,7 @@ type Case struct {
 	Door       string         `yaml:"door"`
 	Reason     string         `yaml:"reason"`
 	Action     string         `yaml:"action"`
-	On         string         `yaml:"on"`
+	Resource   string         `yaml:"resource"`
 	Labels     []access.Label `yaml:"labels"`
 	SQL        string         `yaml:"sql"`
 	Expect     string         `yaml:"expect"`
@@ -61,9 +61,9 @@ type Case struct {
 	resource Resource
 }
 
-// ParseCases reads a file of cases. Principals that a case gives no kind for are looked up in known.
-// Errors are a *LoadError.
-func ParseCases(f File, known map[string]access.Principal) ([]Case, error) {
+// ParseCases reads a file of cases. Principals that a case gives no kind for are looked up in known,
+// and connection is for those that name none. Errors are a *LoadError.
+func ParseCases(f File, known map[string]access.Principal, connection string) ([]Case, error) {
 	var nodes []yaml.Node
 	if err := yaml.Unmarshal([]byte(f.Text), &nodes); err != nil {
 		return nil, &LoadError{[]Problem{{File: f.Name, Message: strings.TrimPrefix(err.Error(), "yaml: "), Hint: "a file of cases is a YAML list; every case begins with \"- name:\""}}}
@@ -71,7 +71,7 @@ func ParseCases(f File, known map[string]access.Principal) ([]Case, error) {
 	var cases []Case
 	var problems []Problem
 	for _, n := range nodes {
-		c := Case{File: f.Name, Line: n.Line}
+		c := Case{File: f.Name, Line: n.Line, Connection: connection}
 		err := strict(&n, &c)
 		if err == nil {
 			err = c.complete(known)
@@ -121,7 +121,7 @@ func (c *Case) complete(known map[string]access.Principal) error {
 	case !slices.Contains([]string{"allow", "deny", "review"}, c.Expect):
 		return fmt.Errorf("expect is %q: allow, deny or review", c.Expect)
 	case (c.SQL == "") == (c.Action == ""):
-		return errors.New("give either sql, or action and on")
+		return errors.New("give either sql, or action and resource")
 	case c.SQL == "" && len(c.Masked) > 0:
 		return errors.New("masked needs a case with sql")
 	}
@@ -153,7 +153,7 @@ func (c *Case) complete(known map[string]access.Principal) error {
 		return fmt.Errorf("unknown action %q: %s", c.Action, suggest(c.Action, actionNames(), "%s"))
 	}
 	var err error
-	c.resource, err = ParseResource(c.On, c.Connection, c.Labels)
+	c.resource, err = ParseResource(c.Resource, c.Connection, c.Labels)
 	return err
 }
 

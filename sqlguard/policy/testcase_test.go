@@ -14,7 +14,7 @@ const cases = `
   principal: bot
   connection: shop
   action: read
-  on: Column::"shop.public.customers.email"
+  resource: Column::"shop.public.customers.email"
   labels: [pii.email]
   reason: looking into ticket 4711
   expect: allow
@@ -24,14 +24,14 @@ const cases = `
 - name: not without a reason
   principal: bot
   action: read
-  on: Table::"shop.public.orders"
+  resource: Table::"shop.public.orders"
   expect: deny
 - name: a stranger
   principal: mallory
   kind: human
   groups: [visitors]
   action: connect
-  on: Connection::"shop"
+  resource: Connection::"shop"
   expect: deny
 - name: a statement
   principal: bot
@@ -44,7 +44,7 @@ const cases = `
 var known = map[string]access.Principal{"bot": agent}
 
 func TestCases(t *testing.T) {
-	list, err := ParseCases(File{"cases.yaml", cases}, known)
+	list, err := ParseCases(File{"cases.yaml", cases}, known, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,16 +77,16 @@ func TestBadCasesAreNamed(t *testing.T) {
 		"- principal: bot\n  sql: x\n  expect: allow\n":                                                  "a case needs a name",
 		"- name: x\n  principal: who\n  sql: x\n  expect: allow\n  connection: shop\n":                   `principal "who" is not in the configuration`,
 		"- name: x\n  principal: bot\n  sql: x\n  expect: yes\n":                                         `expect is "yes": allow, deny or review`,
-		"- name: x\n  principal: bot\n  expect: allow\n":                                                 "give either sql, or action and on",
-		"- name: x\n  principal: bot\n  action: raed\n  on: Connection::\"a\"\n  expect: allow\n":        `unknown action "raed": did you mean read?`,
-		"- name: x\n  principal: bot\n  action: read\n  on: orders\n  expect: allow\n":                   "orders is not a resource",
-		"- name: x\n  principal: bot\n  action: read\n  on: Table::\"shop.orders\"\n  expect: allow\n":   "has 2 parts, a Table has 3: connection.schema.name",
-		"- name: x\n  principal: bot\n  action: read\n  on: Tabel::\"shop.a.orders\"\n  expect: allow\n": "did you mean Table?",
+		"- name: x\n  principal: bot\n  expect: allow\n":                                                 "give either sql, or action and resource",
+		"- name: x\n  principal: bot\n  action: raed\n  resource: Connection::\"a\"\n  expect: allow\n":        `unknown action "raed": did you mean read?`,
+		"- name: x\n  principal: bot\n  action: read\n  resource: orders\n  expect: allow\n":                   "orders is not a resource",
+		"- name: x\n  principal: bot\n  action: read\n  resource: Table::\"shop.orders\"\n  expect: allow\n":   "has 2 parts, a Table has 3: connection.schema.name",
+		"- name: x\n  principal: bot\n  action: read\n  resource: Tabel::\"shop.a.orders\"\n  expect: allow\n": "did you mean Table?",
 		"- name: x\n  principal: bot\n  sql: x\n  connection: shop\n  expect: allow\n  timeout: 10\n":    `timeout is "10"`,
 		"- name: x\n  principal: bot\n  sql: x\n  expect: allow\n":                                       "connection is missing",
 		"name: x\n": "a file of cases is a YAML list",
 	} {
-		if _, err := ParseCases(File{"cases.yaml", text}, known); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := ParseCases(File{"cases.yaml", text}, known, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}
