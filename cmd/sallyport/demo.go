@@ -46,7 +46,7 @@ and the trace they leave. Status 1 means that something was not as told.`,
 }
 
 func (o *demoOptions) run(ctx context.Context) (err error) {
-	d, err := demo.Prepare(ctx, demo.Options{Dir: o.data, PGWire: o.pgwire, MCP: o.mcp, Out: o.err})
+	d, err := demo.Prepare(ctx, demo.Options{Dir: o.data, PGWire: o.pgwire, MCP: o.mcp, Self: os.Args[0], Out: o.err})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // Ctrl-C while it was coming up

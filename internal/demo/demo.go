@@ -22,6 +22,7 @@ type Options struct {
 	Dir    string    // for configuration and record; empty: a temporary folder, deleted at the end
 	PGWire string    // addresses wanted; a free port takes the place of one in use
 	MCP    string    //
+	Self   string    // how this program is called, for lines to copy
 	Out    io.Writer // progress
 }
 
@@ -31,6 +32,7 @@ type Demo struct {
 	Dir    string
 	Logins []Login
 
+	self   string
 	server *testdb.Server
 	folk   []person
 	tidy   []func()
@@ -39,7 +41,7 @@ type Demo struct {
 // Prepare brings everything up but the gateway.
 func Prepare(ctx context.Context, opt Options) (_ *Demo, err error) {
 	say := func(format string, args ...any) { fmt.Fprintf(opt.Out, "· "+format+"\n", args...) }
-	d := &Demo{Dir: opt.Dir, Logins: logins(), folk: people(customers)}
+	d := &Demo{self: opt.Self, Dir: opt.Dir, Logins: logins(), folk: people(customers)}
 	defer func() {
 		if err != nil {
 			d.Close()
@@ -154,14 +156,19 @@ func (d *Demo) Banner(w io.Writer, doors Doors) {
 			fmt.Fprintln(w, "  "+strings.ReplaceAll(MCPConfig(doors.MCP, l.Token), "\n", "\n  "))
 		}
 	}
-	fmt.Fprintf(w, "\nWHAT HAPPENED, step by step, with every reason given:\n\n  sallyport trace --data %s --since 1h\n", filepath.Join(d.Dir, "data"))
+	fmt.Fprintf(w, "\nWHAT HAPPENED, step by step, with every reason given:\n\n  %s trace --data %s\n", d.self, filepath.Join(d.Dir, "data"))
 }
 
 // MCPConfig is the configuration that most MCP clients understand.
 func MCPConfig(mcpURL, token string) string {
-	text, err := json.MarshalIndent(map[string]any{"mcpServers": map[string]any{"sallyport": map[string]any{
-		"type": "http", "url": mcpURL, "headers": map[string]string{"Authorization": "Bearer " + token},
-	}}}, "", "  ")
+	type server struct {
+		Type    string            `json:"type"`
+		URL     string            `json:"url"`
+		Headers map[string]string `json:"headers"`
+	}
+	text, err := json.MarshalIndent(map[string]any{"mcpServers": map[string]any{
+		"sallyport": server{"http", mcpURL, map[string]string{"Authorization": "Bearer " + token}},
+	}}, "", "  ")
 	if err != nil { // strings only: cannot happen
 		return err.Error()
 	}

@@ -107,7 +107,7 @@ func (t *tour) leaks(output string) string {
 
 func (t *tour) record(trace func(io.Writer) error) error {
 	t.step("The record")
-	t.sayf("  $ sallyport trace --data %s/data\n\n", t.demo.Dir)
+	t.sayf("  $ %s trace --data %s/data\n\n", t.demo.self, t.demo.Dir)
 	var b strings.Builder
 	if err := trace(&b); err != nil {
 		return err
