@@ -37,6 +37,10 @@ func Decide(in Input) access.Decision {
 	if in.Facts == nil || in.Catalog == nil || in.Policies == nil || in.Labels == nil || in.Refused == nil {
 		return denied("the statement was not understood", "this is a fault of the gateway; the operator's log has more")
 	}
+	if in.Policies.UsesReason() && in.HasReason && in.Reason == "" {
+		// A forbid that looks at the wording would not see what it forbids.
+		return denied("a policy looks at the wording of reasons, which this door does not pass on", "use context.has_reason instead")
+	}
 	return newJudge(in).decide()
 }
 

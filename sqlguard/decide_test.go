@@ -291,6 +291,20 @@ func TestCastsToJSONAreCalls(t *testing.T) {
 	}
 }
 
+func TestWordingOfReasonsMustBeKnownWhereItCounts(t *testing.T) {
+	in := input(reading("id"), load(t, mayRead+`forbid (principal, action == Action::"read", resource) when { context.reason like "*curious*" };`))
+	for reason, want := range map[string]access.Effect{"": access.Deny, "I am just curious about them": access.Deny, "looking into ticket 4711": access.Allow} {
+		in.HasReason, in.Reason = true, reason
+		if d := sqlguard.Decide(in); d.Effect != want {
+			t.Errorf("%q: %+v", reason, d)
+		}
+	}
+	in.HasReason, in.Reason = false, ""
+	if d := sqlguard.Decide(in); d.Effect != access.Allow {
+		t.Errorf("without a reason: %+v", d)
+	}
+}
+
 // TestForbidNeverShowsMore adds a forbid to random policies: no statement that was denied may become
 // allowed, and no column may be seen better than before.
 func TestForbidNeverShowsMore(t *testing.T) {

@@ -73,17 +73,17 @@ func TestCases(t *testing.T) {
 
 func TestBadCasesAreNamed(t *testing.T) {
 	for text, want := range map[string]string{
-		"- name: x\n  principl: y\n":                                                                     "cases.yaml:1:3: case \"x\": field principl not found",
-		"- principal: bot\n  sql: x\n  expect: allow\n":                                                  "a case needs a name",
-		"- name: x\n  principal: who\n  sql: x\n  expect: allow\n  connection: shop\n":                   `principal "who" is not in the configuration`,
-		"- name: x\n  principal: bot\n  sql: x\n  expect: yes\n":                                         `expect is "yes": allow, deny or review`,
-		"- name: x\n  principal: bot\n  expect: allow\n":                                                 "give either sql, or action and resource",
+		"- name: x\n  principl: y\n":                                                                           "cases.yaml:1:3: case \"x\": field principl not found",
+		"- principal: bot\n  sql: x\n  expect: allow\n":                                                        "a case needs a name",
+		"- name: x\n  principal: who\n  sql: x\n  expect: allow\n  connection: shop\n":                         `principal "who" is not in the configuration`,
+		"- name: x\n  principal: bot\n  sql: x\n  expect: yes\n":                                               `expect is "yes": allow, deny or review`,
+		"- name: x\n  principal: bot\n  expect: allow\n":                                                       "give either sql, or action and resource",
 		"- name: x\n  principal: bot\n  action: raed\n  resource: Connection::\"a\"\n  expect: allow\n":        `unknown action "raed": did you mean read?`,
 		"- name: x\n  principal: bot\n  action: read\n  resource: orders\n  expect: allow\n":                   "orders is not a resource",
 		"- name: x\n  principal: bot\n  action: read\n  resource: Table::\"shop.orders\"\n  expect: allow\n":   "has 2 parts, a Table has 3: connection.schema.name",
 		"- name: x\n  principal: bot\n  action: read\n  resource: Tabel::\"shop.a.orders\"\n  expect: allow\n": "did you mean Table?",
-		"- name: x\n  principal: bot\n  sql: x\n  connection: shop\n  expect: allow\n  timeout: 10\n":    `timeout is "10"`,
-		"- name: x\n  principal: bot\n  sql: x\n  expect: allow\n":                                       "connection is missing",
+		"- name: x\n  principal: bot\n  sql: x\n  connection: shop\n  expect: allow\n  timeout: 10\n":          `timeout is "10"`,
+		"- name: x\n  principal: bot\n  sql: x\n  expect: allow\n":                                             "connection is missing",
 		"name: x\n": "a file of cases is a YAML list",
 	} {
 		if _, err := ParseCases(File{"cases.yaml", text}, known, ""); err == nil || !strings.Contains(err.Error(), want) {
