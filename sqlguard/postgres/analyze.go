@@ -54,6 +54,7 @@ type analyzer struct {
 	rels  []*relation
 	byRel map[*access.Relation]*relation
 	funcs map[access.FunctionUse]bool
+	work  int // see spend
 	// impure is set by whatever makes a read more than a pure one: a lock, a user's function ...
 	impure bool
 	seen   func(any)
@@ -124,6 +125,16 @@ func (a *analyzer) position(loc int32) int {
 		return 0
 	}
 	return a.t.Before + utf8.RuneCountInString(a.t.SQL[:i]) + 1
+}
+
+// maxWork bounds the walk: expressions walked plus names compared. A name costs as much as there are
+// columns in sight, so a text within the size limit could otherwise keep a processor busy for minutes.
+const maxWork = 50_000_000
+
+func (a *analyzer) spend(n int) {
+	if a.work += n; a.work > maxWork {
+		panic(stop{&access.Error{Kind: access.Invalid, Code: "54001", Message: "the statement is too complex", Hint: "split it"}})
+	}
 }
 
 func (a *analyzer) visit(n any) {

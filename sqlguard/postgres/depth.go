@@ -7,8 +7,9 @@ import (
 )
 
 // maxDepth is the deepest nesting that a statement may have. libpg_query writes, reads and deparses
-// trees by recursion on a C stack that it does not check, so this is decided before it parses.
-const maxDepth = 1000
+// trees by recursion on a C stack that it does not check (8 MiB end at some 20,000 levels), so this is
+// decided before it parses.
+const maxDepth = 2000
 
 func tooDeep() *access.Error {
 	return &access.Error{Kind: access.Invalid, Code: "54001", Message: "stack depth limit exceeded",

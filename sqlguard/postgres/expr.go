@@ -10,6 +10,7 @@ import (
 // depend on. It has a case for every node that the grammar can put into an expression; any other is
 // refused.
 func (a *analyzer) expr(sc *scope, n *pg.Node, use access.Use) value {
+	a.spend(10)
 	switch n := n.GetNode().(type) {
 	case nil:
 		return value{}
@@ -132,9 +133,14 @@ func (a *analyzer) rowExpr(sc *scope, r *pg.RowExpr, use access.Use) value {
 // rowItems walks a list in which the server expands stars: ROW(...) and VALUES.
 func (a *analyzer) rowItems(sc *scope, ns []*pg.Node, use access.Use) value {
 	var v value
+	width := 0
 	for _, n := range ns {
+		if width++; width > maxColumns {
+			a.fail(-1, "54011", "ROW expressions can have at most %d entries", maxColumns)
+		}
 		if cr := starRef(n); cr != nil {
 			cols, _, rest := a.expandStar(sc, cr, use)
+			width += len(cols) - 1
 			v = join(v, rest)
 			for _, c := range cols {
 				v = join(v, c.value)

@@ -27,6 +27,7 @@ func lateral(items []*item, only, ok bool) {
 
 // checkConflicts refuses two items of one name, except two relations known by their own names.
 func (a *analyzer) checkConflicts(xs, ys []*item) {
+	a.spend(len(xs) * len(ys))
 	for _, x := range xs {
 		if !x.relVisible {
 			continue
@@ -225,6 +226,7 @@ func (a *analyzer) common(l, r *item) []string {
 // others, then the right's.
 func (a *analyzer) joinColumns(sc *scope, j *pg.JoinExpr, l, r *item, using []string) []column {
 	out := make([]column, 0, l.width()+r.width())
+	a.spend(l.width() + r.width())
 	merged := map[string]bool{}
 	for _, name := range using {
 		if merged[name] {

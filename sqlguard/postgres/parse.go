@@ -30,6 +30,7 @@ func Parse(sql string) ([]*pgtree.Tree, error) {
 		return nil, syntaxError(err)
 	}
 	trees := make([]*pgtree.Tree, 0, len(res.Stmts))
+	counted, chars := 0, 0 // characters up to byte counted
 	for _, raw := range res.Stmts {
 		start := int(raw.StmtLocation)
 		end := len(sql)
@@ -42,11 +43,16 @@ func Parse(sql string) ([]*pgtree.Tree, error) {
 		text := sql[start:end]
 		trimmed := strings.TrimLeft(text, " \t\r\n\f\v")
 		start += len(text) - len(trimmed)
+		if start < counted {
+			counted, chars = 0, 0
+		}
+		chars += utf8.RuneCountInString(sql[counted:start])
+		counted = start
 		trees = append(trees, &pgtree.Tree{
 			SQL:    strings.TrimRight(trimmed, " \t\r\n\f\v"),
 			Stmt:   raw.Stmt,
 			Offset: start,
-			Before: utf8.RuneCountInString(sql[:start]),
+			Before: chars,
 		})
 	}
 	return trees, nil

@@ -93,6 +93,9 @@ func (a *analyzer) where(sc *scope, n *pg.Node) value {
 	return a.expr(sc, n, access.UsePredicate)
 }
 
+// maxColumns is the server's MaxTupleAttributeNumber.
+const maxColumns = 1664
+
 // targets walks a select or RETURNING list.
 func (a *analyzer) targets(sc *scope, ns []*pg.Node, use access.Use) result {
 	var res result
@@ -103,9 +106,11 @@ func (a *analyzer) targets(sc *scope, ns []*pg.Node, use access.Use) result {
 		}
 		if cr := starRef(t.Val); cr != nil {
 			cols, open, rest := a.expandStar(sc, cr, use)
+			a.spend(len(cols))
 			res.cols = append(res.cols, cols...)
 			res.open = res.open || open
 			res.rest = join(res.rest, rest)
+			a.checkWidth(res.cols)
 			continue
 		}
 		if ind := t.Val.GetAIndirection(); ind != nil && endsInStar(ind) {
@@ -118,12 +123,19 @@ func (a *analyzer) targets(sc *scope, ns []*pg.Node, use access.Use) result {
 			name = columnName(t.Val)
 		}
 		res.cols = append(res.cols, column{name: name, value: v})
+		a.checkWidth(res.cols)
 	}
 	for i := range res.cols {
 		// Where a value comes from is in its sources; who may be looked up by name is the query's.
 		res.cols[i].ref, res.cols[i].col = nil, ""
 	}
 	return res
+}
+
+func (a *analyzer) checkWidth(cols []column) {
+	if len(cols) > maxColumns {
+		a.fail(-1, "54011", "target lists can have at most %d entries", maxColumns)
+	}
 }
 
 func endsInStar(ind *pg.A_Indirection) bool {

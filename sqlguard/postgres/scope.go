@@ -111,6 +111,7 @@ func (it *item) columns(a *analyzer) []column {
 
 // find looks a column up by its name in it. Two of that name are an error, as at the server.
 func (it *item) find(a *analyzer, name string, loc int32) (column, bool) {
+	a.spend(it.width() + 1)
 	found := -1
 	if it.ref != nil {
 		for i := range it.ref.Relation.Columns {
@@ -208,6 +209,7 @@ func (a *analyzer) lookupItem(sc *scope, schema, name string, loc int32) *item {
 	}
 	for s := sc; s != nil; s = s.parent {
 		var hit *item
+		a.spend(len(s.items))
 		for _, it := range s.items {
 			if !it.relVisible || !s.sees(it) {
 				continue

@@ -1,0 +1,169 @@
+package postgres
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/access"
+)
+
+func TestParseSplits(t *testing.T) {
+	for _, c := range []struct {
+		sql  string
+		want []string
+	}{
+		{"", nil},
+		{" ; ;; -- nothing\n", nil},
+		{"SELECT 1", []string{"SELECT 1"}},
+		{" SELECT 1 ; \n SELECT ';' ;", []string{"SELECT 1", "SELECT ';'"}},
+		{"SELECT $$;$$; /* ; */ SELECT 2 -- ;", []string{"SELECT $$;$$", "/* ; */ SELECT 2 -- ;"}},
+		{"SELECT 'ä'; SELECT 'ö'", []string{"SELECT 'ä'", "SELECT 'ö'"}},
+		{"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT 3",
+			[]string{"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END", "SELECT 3"}},
+		{`SELECT E'\';' ; SELECT 2`, []string{`SELECT E'\';'`, "SELECT 2"}},
+		{`SELECT '\' ; SELECT 2`, []string{`SELECT '\'`, "SELECT 2"}}, // standard_conforming_strings
+	} {
+		trees, err := Parse(c.sql)
+		if err != nil {
+			t.Fatalf("%q: %v", c.sql, err)
+		}
+		var got []string
+		for _, tree := range trees {
+			got = append(got, tree.SQL)
+			if c.sql[tree.Offset:tree.Offset+len(tree.SQL)] != tree.SQL {
+				t.Errorf("%q: offset %d is not where %q begins", c.sql, tree.Offset, tree.SQL)
+			}
+		}
+		if strings.Join(got, "|") != strings.Join(c.want, "|") {
+			t.Errorf("%q: got %q, want %q", c.sql, got, c.want)
+		}
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	for _, c := range []struct {
+		name, sql, code, message string
+		position                 int
+	}{
+		{"syntax", "SELECT 1 FROM WHERE", "42601", `syntax error at or near "WHERE"`, 15},
+		{"position_counts_characters", "SELECT 'äöü'; SELECT 'ß' FROM WHERE", "42601", `syntax error at or near "WHERE"`, 31},
+		{"at_end", "SELECT (", "42601", "syntax error at end of input", 9},
+		{"unterminated", "SELECT 'x", "42601", `unterminated quoted string at or near "'x"`, 8},
+		{"nul", "SELECT '\x00'", "22021", `invalid byte sequence for encoding "UTF8": 0x00`, 0},
+		{"not_utf8", "SELECT '\xff'", "22021", `invalid byte sequence for encoding "UTF8"`, 0},
+		{"sjis_backslash", "SELECT '\x83\\'", "22021", `invalid byte sequence for encoding "UTF8"`, 0},
+		{"surrogate", "SELECT '\xed\xa0\x80'", "22021", `invalid byte sequence for encoding "UTF8"`, 0},
+		{"too_long", "SELECT '" + strings.Repeat("x", MaxSize) + "'", "54000", "the statement is too long: at most 1 MiB is accepted", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Parse(c.sql)
+			e := access.AsError(err)
+			if e == nil || e.Kind != access.Invalid || e.Code != c.code || e.Message != c.message || e.Position != c.position {
+				t.Errorf("got %+v", e)
+			}
+		})
+	}
+}
+
+// Nested statements must end in an error, long lists must not.
+func TestDepth(t *testing.T) {
+	r := strings.Repeat
+	const n = 50_000
+	deep := map[string]string{
+		"parentheses": "SELECT " + r("(", n) + "1" + r(")", n),
+		"subqueries":  r("SELECT (", n) + "SELECT 1" + r(")", n),
+		"from":        r("SELECT * FROM (", n) + "SELECT 1" + r(") s", n),
+		"plus":        "SELECT 1" + r("+1", n),
+		"plus_spaced": "SELECT 1" + r(" /* , AND ; */ + 1", n),
+		"not":         "SELECT " + r("NOT ", n) + "true",
+		"minus":       "SELECT " + r("- ", n) + "1",
+		"cast":        "SELECT 1" + r("::int", n),
+		"cast_length": "SELECT 1" + r("::varchar(1)", n),
+		"union":       "SELECT 1" + r(" UNION SELECT 1", n),
+		"union_list":  "SELECT 1, 2" + r(" UNION SELECT 1, 2", n),
+		"join":        "SELECT 1 FROM a" + r(" CROSS JOIN a", n),
+		"join_on":     "SELECT 1 FROM a" + r(" JOIN a ON 1 = 1 AND 2 = 2", n/2),
+		"natural":     "SELECT 1 FROM a" + r(" NATURAL JOIN a", n),
+		"case":        "SELECT " + r("CASE WHEN true THEN ", n/2) + "1" + r(" END", n/2),
+		"functions":   "SELECT " + r("f(", n) + "1" + r(")", n),
+		"arrays":      "SELECT " + r("ARRAY[", n) + "1" + r("]", n),
+		"with":        r("WITH x AS (", n/2) + "SELECT 1" + r(") SELECT 1", n/2),
+		"is_null":     "SELECT 1" + r(" IS NULL", n),
+		"collate":     "SELECT 1" + r(" COLLATE x", n),
+		"time_zone":   "SELECT 1" + r(" AT TIME ZONE 'x'", n),
+		"concat":      "SELECT a" + r(" || a", n),
+		"user_op":     "SELECT a" + r(" @#@ a", n),
+		"isnull":      "SELECT 1" + r(" ISNULL", n),
+		"operator":    "SELECT 1" + r(" OPERATOR(pg_catalog.+) 1", n/2),
+		"second":      "SELECT 1; SELECT 1" + r("+1", n),
+		"in_create":   "CREATE TABLE x (a int CHECK (a > 1" + r("+1", n) + "))",
+	}
+	for name, sql := range deep {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse(sql)
+			if e := access.AsError(err); e == nil || e.Code != "54001" && e.Code != "42601" {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	flat := map[string]string{
+		"in":      "SELECT 1 IN (" + r("1, ", 100_000) + "1)",
+		"or":      "SELECT " + r("a = 1 OR ", n) + "true",
+		"and":     "SELECT " + r("a = 1 AND ", n) + "true",
+		"values":  "VALUES " + r("(1, 'a'), ", n) + "(1, 'b')",
+		"columns": "SELECT " + r("a + 1, ", n) + "1",
+		"quoted":  "SELECT '" + r("+(", n) + "'",
+		"case":    "SELECT CASE " + r("WHEN a = 1 THEN 2 ", n/2) + " END",
+		"batch":   r("SELECT 1 + 1; ", n),
+		"dollar":  "SELECT $x$" + r("((", n) + "$x$",
+		"names":   "SELECT " + r("a.b.c, ", n) + "1",
+		"calls":   "SELECT " + r("f(1), ", n) + "1",
+		"comment": "SELECT 1 /*" + r("((", n) + "*/",
+	}
+	for name, sql := range flat {
+		t.Run("flat_"+name, func(t *testing.T) {
+			if _, err := Parse(sql); err != nil {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// Within the size limit no statement may keep the analyzer busy for long.
+func TestWorkIsBounded(t *testing.T) {
+	r := strings.Repeat
+	for name, sql := range map[string]string{
+		"many_items":   "SELECT 1 FROM one a0" + numbered(", one a%", 60_000),
+		"many_columns": "SELECT " + r("id, ", 1600) + "1 FROM customers c0" + numbered(", one a%", 1000),
+		"refs":         "SELECT 1 IN (" + r("x,", 300_000) + "1) FROM one" + numbered(", orders a%", 1000),
+		"stars":        "SELECT ROW(" + r("c.*,", 100_000) + "1) FROM customers c, orders o, salaries s",
+		"select_stars": "SELECT " + r("*,", 300_000) + "1 FROM customers",
+		"windows":      "SELECT " + r("sum(x) OVER w,", 1600) + "1 FROM one WINDOW w AS (ORDER BY " + r("x,", 300_000) + "x)",
+		"nested_star":  nestedStars(200),
+	} {
+		t.Run(name, func(t *testing.T) {
+			trees, err := Parse(sql)
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			_, err = Analyze(trees[0], testEnv(t))
+			if d := time.Since(start); d > 5*time.Second {
+				t.Errorf("took %v (%v)", d, err)
+			}
+		})
+	}
+}
+
+func numbered(pattern string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(strings.ReplaceAll(pattern, "%", itoa(i+1)))
+	}
+	return b.String()
+}
+
+func nestedStars(n int) string {
+	return strings.Repeat("SELECT * FROM (SELECT a.*, b.* FROM customers a, customers b, (", n) + "SELECT 1" + strings.Repeat(") z) y", n)
+}
