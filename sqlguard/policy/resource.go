@@ -4,18 +4,20 @@ import (
 	"fmt"
 	"strings"
 
+	cedar "github.com/cedar-policy/cedar-go"
+
 	"sallyport/internal/access"
 )
 
 // ParseResource reads a resource as policies write it, Table::"shop.public.orders". A Setting's
 // connection and a Column's labels are not part of its id and given beside it.
 func ParseResource(s, connection string, labels []access.Label) (Resource, error) {
-	t, quoted, ok := strings.Cut(s, "::")
-	if !ok || len(quoted) < 2 || quoted[0] != '"' || quoted[len(quoted)-1] != '"' {
+	var uid cedar.EntityUID
+	if err := uid.UnmarshalCedar([]byte(s)); err != nil {
 		return Resource{}, fmt.Errorf(`%s is not a resource: write Table::"shop.public.orders"`, s)
 	}
-	raw := strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
-	if t == string(typeSetting) {
+	t, raw := string(uid.Type), string(uid.ID)
+	if uid.Type == typeSetting {
 		return Setting(connection, raw), nil
 	}
 	p, err := split(raw)
