@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"sallyport/evals/harness"
@@ -17,6 +18,9 @@ var tablesSQL string
 
 //go:embed schema/objects.sql
 var objectsSQL string
+
+//go:embed schema/views.sql
+var viewsSQL string
 
 // The database, the connection, and who asks. Both sides use the same names, so that no answer
 // differs by them.
@@ -46,6 +50,9 @@ type World struct {
 	Kind    Kind
 	A, B    *Side
 	Corpora string // "" where the corpora are absent
+	// Plain leaves out the corpora's schema, extensions, user functions and relations that are refused
+	// by design (for the fuzzer).
+	Plain bool
 }
 
 // Side is one twin: a server and, once Open has run with gateways, a gateway before it.
@@ -63,10 +70,19 @@ func (s *Side) Door() string { return s.Gateway.DSN(Human, Secret, Database) }
 // Open makes the twins of a kind; with gateways, one before each.
 func Open(ctx context.Context, kind Kind, gateways bool) (*World, error) {
 	w := &World{Kind: kind}
-	dir, err := harness.Corpora()
-	if err == nil {
+	if dir, err := harness.Corpora(); err == nil {
 		w.Corpora = dir
 	}
+	return w.start(ctx, gateways)
+}
+
+// OpenPlain makes redact twins with gateways and the plain schema.
+func OpenPlain(ctx context.Context) (*World, error) {
+	w := &World{Kind: Redact, Plain: true}
+	return w.start(ctx, true)
+}
+
+func (w *World) start(ctx context.Context, gateways bool) (*World, error) {
 	for i, side := range []**Side{&w.A, &w.B} {
 		s, err := w.open(ctx, i == 1, gateways)
 		*side = s
@@ -117,6 +133,9 @@ func (w *World) open(ctx context.Context, second, gateway bool) (*Side, error) {
 // scripts make one side's database. Both sides run the same statements with other labelled values,
 // so that object identifiers, transaction numbers and row places agree.
 func (w *World) scripts(second bool) []string {
+	if w.Plain {
+		return []string{plainTypes.Replace(extensions.ReplaceAllString(tablesSQL, "")), rows(second, w.Kind), viewsSQL}
+	}
 	var all []string
 	leaks := filepath.Join(w.Corpora, "leaks", "schema.sql")
 	if text, err := os.ReadFile(leaks); w.Corpora != "" && err == nil {
@@ -128,6 +147,12 @@ func (w *World) scripts(second bool) []string {
 	}
 	return append(all, tablesSQL, rows(second, w.Kind), "create schema hr2; create table extra (id int)", objects)
 }
+
+// The plain schema is tables.sql without extensions and their types.
+var (
+	extensions = regexp.MustCompile(`(?m)^create extension .*$`)
+	plainTypes = strings.NewReplacer("nick citext", "nick text", "attrs hstore", "attrs text")
+)
 
 // leaksUpdate changes the corpus schema's ssn on the second side. Both sides write their rows anew in
 // one order: where rows lie must not depend on how an update found room for them.
