@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,14 +18,14 @@ import (
 // cannot disagree.
 type param struct {
 	name     string
-	kind     string // string, text, line, integer, params
+	kind     string // see below
 	about    string
 	required bool
 	min, max int // length in characters, or value of an integer
 }
 
-// The kinds of string: a "string" is taken as it is, a "line" is prose that people will read in the
-// record and in reviews: no control, bidirectional or invisible characters.
+// The kinds of arguments. A string is taken as it is; a line is prose that people will read in the record
+// and in reviews, so no control, bidirectional or invisible characters; params are values of $1, $2 ...
 const (
 	kindString  = "string"
 	kindLine    = "line"
@@ -54,7 +55,7 @@ func schema(params []param) json.RawMessage {
 		case kindInteger:
 			fmt.Fprintf(&b, `"type":"integer","minimum":%d,"maximum":%d`, p.min, p.max)
 		case kindParams:
-			b.WriteString(`"type":"array","items":{"type":["string","number","boolean"]}`)
+			b.WriteString(`"type":"array","items":{"type":"string"}`) // numbers and booleans are taken as well
 		default:
 			b.WriteString(`"type":"string"`)
 			if p.min > 1 {
@@ -120,8 +121,9 @@ func parse(raw json.RawMessage, params []param) (args, error) {
 func (a *args) set(p param, raw json.RawMessage) string {
 	switch p.kind {
 	case kindInteger:
-		n, err := strconv.Atoi(string(bytes.TrimSpace(raw)))
-		if err != nil || n < p.min || n > p.max {
+		f, err := strconv.ParseFloat(string(bytes.TrimSpace(raw)), 64) // 10.0 and 1e1 are integers to JSON Schema
+		n := int(f)
+		if err != nil || f != math.Trunc(f) || f < float64(p.min) || f > float64(p.max) {
 			return fmt.Sprintf("has to be a whole number from %d to %d", p.min, p.max)
 		}
 		a.number[p.name] = n

@@ -91,17 +91,10 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	rc := http.NewResponseController(w)
-	deadline := func(set func(time.Time) error, d time.Duration) {
-		// Writers without deadlines (tests, other servers) do without.
-		if err := set(time.Now().Add(d)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			f.opt.Log.Warn("no deadline on a request", "error", err)
-		}
-	}
-	deadline(rc.SetReadDeadline, f.opt.ReadTimeout)
 	if r.Method == http.MethodPost {
-		deadline(rc.SetWriteDeadline, f.opt.WriteTimeout)
+		f.deadline(rc.SetWriteDeadline, time.Now().Add(f.opt.WriteTimeout))
 	}
-
+	f.deadline(rc.SetReadDeadline, time.Now().Add(f.opt.ReadTimeout)) // net/http lifts it when the body has ended
 	body, ok := f.body(w, r)
 	if !ok {
 		return
@@ -125,6 +118,13 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.stream.ServeHTTP(w, r)
 	if caller.Session == "" && !modern {
 		f.Sweep(time.Now()) // it may have been an initialize: hold the cap
+	}
+}
+
+// deadline sets one where the server knows any; tests' recorders do not.
+func (f *Front) deadline(set func(time.Time) error, at time.Time) {
+	if err := set(at); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		f.opt.Log.Warn("no deadline on a request", "error", err)
 	}
 }
 
