@@ -142,7 +142,7 @@ func (r *runner) ask(ctx context.Context, i int, sql string) (wire.Answer, error
 	c.Simple("BEGIN")
 	a := c.Simple(sql)
 	c.Simple("ROLLBACK")
-	return a, nil
+	return []*twin.Side{r.w.A, r.w.B}[i%2].Clean(a), nil
 }
 
 const (

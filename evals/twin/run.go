@@ -3,7 +3,6 @@ package twin
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"sort"
 	"strings"
 
@@ -106,14 +105,7 @@ func Direct(ctx context.Context, w *World, shapes []Shape) (reads []bool, errs [
 	return reads, errs, nil
 }
 
-// clean takes out what tells the two servers apart by where they run: their folder and port.
-func (c *client) clean(a wire.Answer) wire.Answer {
-	port := regexp.MustCompile(fmt.Sprintf(`\b%d\b`, c.side.Server.Port))
-	for i, l := range a.Lines {
-		a.Lines[i] = port.ReplaceAllString(strings.ReplaceAll(l, c.side.Server.Dir, "DIR"), "PORT")
-	}
-	return a
-}
+func (c *client) clean(a wire.Answer) wire.Answer { return c.side.Clean(a) }
 
 func (c *client) text(a wire.Answer) string { return c.clean(a).Text() }
 

@@ -59,6 +59,8 @@ type World struct {
 type Side struct {
 	Server  *testdb.Server
 	Gateway *harness.Gateway
+	swaps   []string // old, new ... for Clean
+	port    *regexp.Regexp
 }
 
 // Direct is a connection string that goes around the gateway.
@@ -123,6 +125,9 @@ func (w *World) open(ctx context.Context, second, gateway bool) (*Side, error) {
 		if err := s.Server.Exec(ctx, Database, script); err != nil {
 			return s, fmt.Errorf("load the %s twin: %w", w.Kind, err)
 		}
+	}
+	if err := s.observe(ctx); err != nil {
+		return s, err
 	}
 	if gateway {
 		s.Gateway, err = harness.Start(ctx, w.spec(s.Direct()))
