@@ -38,20 +38,20 @@ const (
 
 // Relation is a row of pg_class with what the guard and the masks need of it.
 type Relation struct {
-	OID         uint32
-	Name        Name
-	Kind        RelationKind
-	Columns     []Column // by attribute number; dropped ones are absent
-	Definition  string   // views: pg_get_viewdef under an empty search_path
-	Parents     []Name   // inheritance and partitioning (pg_inherits)
-	Comment     string
-	Triggers    []Name // functions of enabled user triggers
-	Rules       bool   // has rewrite rules beyond a view's own
+	OID        uint32
+	Name       Name
+	Kind       RelationKind
+	Columns    []Column // by attribute number; dropped ones are absent
+	Definition string   // views: pg_get_viewdef under an empty search_path
+	Parents    []Name   // inheritance and partitioning (pg_inherits)
+	Comment    string
+	Triggers   []Name // functions of enabled user triggers
+	Rules      bool   // has rewrite rules beyond a view's own
 	// PartitionKey names the columns that decide which partition holds a row, for partitioned tables;
 	// PartitionExpr is true where an expression takes part, which may look at any column.
 	PartitionKey  []string
 	PartitionExpr bool
-	RowSecurity bool
+	RowSecurity   bool
 	// Constraints that can betray a value by failing: unique, exclusion, check, foreign keys and
 	// expression indexes. Each lists the columns it looks at; empty means unknown, so all.
 	Constraints []Constraint
@@ -126,4 +126,6 @@ type Type struct {
 	NotNull  bool   // domain
 	Checks   bool   // domain: has check constraints
 	Relation Name   // composite: the relation it belongs to
+	// Extension is the owning extension, or "".
+	Extension string
 }

@@ -96,7 +96,8 @@ type ColumnUse struct {
 type FunctionUse struct {
 	Name    Name
 	Builtin bool
-	Class   string // the registry's class of a built-in
+	// Class is the registry's class of a built-in or of a known extension's function; "" is user code.
+	Class string
 }
 
 // Object is a target of DDL or of a privilege change.

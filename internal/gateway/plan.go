@@ -83,7 +83,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		Policies: sc.policies, HasReason: sc.hasReason})
 	p.pure = p.facts.Pure || harmless(p.facts)
 	for _, f := range p.facts.Functions {
-		p.userCode = p.userCode || !f.Builtin
+		p.userCode = p.userCode || f.Class == ""
 	}
 	for _, r := range p.facts.Relations {
 		if rel := sc.snap.cat.Relations[r.Name]; rel != nil && r.Action != access.ActRead && (len(rel.Triggers) > 0 || rel.Rules) {

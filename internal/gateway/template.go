@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"sallyport/sqlguard/postgres"
+	"sallyport/sqlguard/registry"
 )
 
 // template is a plan for a shape: the compiled text in pieces, with a literal of the client's between
@@ -66,7 +67,7 @@ func (sc *scope) newTemplate(sql string, lits []span, p *plan) *template {
 		return nil
 	}
 	for _, f := range p.facts.Functions {
-		if !f.Builtin || f.Class != "pure" {
+		if f.Class != registry.Pure {
 			return nil // what a function does may depend on its constants
 		}
 	}

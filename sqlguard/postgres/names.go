@@ -6,6 +6,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v5"
 
 	"sallyport/internal/access"
+	"sallyport/sqlguard/registry"
 )
 
 // text gives the strings of a list of String nodes, as names are spelled in a tree.
@@ -84,13 +85,32 @@ func (a *analyzer) creation(schema, name string) access.Name {
 
 // use records a call of a function. It is not pure unless it is a built-in that only computes.
 func (a *analyzer) use(f access.FunctionUse) {
-	if !f.Builtin || f.Class != "pure" && f.Class != "catalog" {
+	if !f.Builtin {
+		f.Class = a.extensionClass(f.Name)
+	}
+	if f.Class != registry.Pure && f.Class != registry.Catalog {
 		a.impure = true
 	}
 	if !a.funcs[f] {
 		a.funcs[f] = true
 		a.facts.Functions = append(a.facts.Functions, f)
 	}
+}
+
+// extensionClass is the class of a function outside pg_catalog, by the strictest of its overloads; "" is a
+// user's function, unless all of them belong to known extensions.
+func (a *analyzer) extensionClass(name access.Name) string {
+	class := ""
+	for i, f := range a.env.Catalog.Functions[name] {
+		c, ok := registry.ExtensionFunction(f)
+		if !ok {
+			return ""
+		}
+		if i == 0 || c != registry.Pure {
+			class = c
+		}
+	}
+	return class
 }
 
 // operator records the use of an operator: the functions behind every user-defined one that the name
@@ -214,7 +234,9 @@ func (a *analyzer) userType(t *access.Type) {
 				t = a.env.Catalog.TypeByOID[t.Elem]
 				continue
 			}
-			a.use(access.FunctionUse{Name: t.Name})
+			if !registry.ExtensionType(t) {
+				a.use(access.FunctionUse{Name: t.Name})
+			}
 		case 'd':
 			a.impure = a.impure || t.Checks
 			a.casts(t.OID)

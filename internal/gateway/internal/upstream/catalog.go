@@ -318,7 +318,9 @@ func (l *loader) types() error {
 	return l.each(`
 		select t.oid, n.nspname::text, t.typname::text, t.typtype::text, t.typcategory::text, t.typelem, t.typbasetype,
 		       case when t.typtype = 'd' then pg_catalog.format_type(t.typbasetype, t.typtypmod) else '' end, t.typnotnull,
-		       exists (select from pg_catalog.pg_constraint c where c.contypid = t.oid), coalesce(rn.nspname::text, ''), coalesce(r.relname::text, '')
+		       exists (select from pg_catalog.pg_constraint c where c.contypid = t.oid), coalesce(rn.nspname::text, ''), coalesce(r.relname::text, ''),
+		       coalesce((select e.extname::text from pg_catalog.pg_depend d join pg_catalog.pg_extension e on e.oid = d.refobjid
+		         where d.classid = 'pg_catalog.pg_type'::regclass and d.objid = t.oid and d.deptype = 'e' limit 1), '')
 		from pg_catalog.pg_type t
 		join pg_catalog.pg_namespace n on n.oid = t.typnamespace
 		left join pg_catalog.pg_class r on r.oid = t.typrelid
@@ -328,7 +330,7 @@ func (l *loader) types() error {
 			t := &access.Type{}
 			var kind, category string
 			if err := scan(&t.OID, &t.Name.Schema, &t.Name.Name, &kind, &category, &t.Elem, &t.Base, &t.BaseType, &t.NotNull, &t.Checks,
-				&t.Relation.Schema, &t.Relation.Name); err != nil {
+				&t.Relation.Schema, &t.Relation.Name, &t.Extension); err != nil {
 				return err
 			}
 			t.Kind, t.Category = kind[0], category[0]
