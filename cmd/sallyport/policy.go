@@ -12,6 +12,8 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/gateway"
+	"sallyport/sqlguard"
+	"sallyport/sqlguard/policy"
 )
 
 func newPolicy(a *app) *cobra.Command {
@@ -45,7 +47,9 @@ func newPolicyCheck(a *app) *cobra.Command {
 type explainOptions struct {
 	*app
 	principal, connection, door string
-	reason                      bool
+	reason                      string
+	action, resource            string
+	labels                      []string
 }
 
 func newPolicyExplain(a *app) *cobra.Command {
@@ -55,16 +59,23 @@ func newPolicyExplain(a *app) *cobra.Command {
 		Short: "Say what would happen to a statement, and why, without running it",
 		Long: `Explain judges a statement as if a principal had sent it: what it reads and calls, which policies allow or
 refuse it, what is masked, and the text that would run. The statement comes from the argument or from
-standard input. It connects to the database for its catalog only. Status 1 means that it would be refused.`,
+standard input. It connects to the database for its catalog only. Status 1 means that it would be refused.
+
+With --action and --resource it explains one question to the policies instead: which match, and which
+nearly do, and why not.`,
 		Example: `  sallyport policy explain --principal support-agent "SELECT email FROM customers"
-  sallyport policy explain -p ada -C shop < report.sql`,
+  sallyport policy explain -p ada -C shop < report.sql
+  sallyport policy explain -p ada --action reveal --resource 'Column::"shop.public.customers.email"' --label pii.email`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	cmd.Flags().StringVarP(&o.principal, "principal", "p", "", "as whom (required)")
 	cmd.Flags().StringVarP(&o.connection, "connection", "C", "", "on which connection (may be left out when there is one)")
 	cmd.Flags().StringVar(&o.door, "door", string(access.DoorPGWire), "through which door: pgwire or mcp")
-	cmd.Flags().BoolVar(&o.reason, "reason", true, "as if a reason had been given")
+	cmd.Flags().StringVar(&o.reason, "reason", "explaining what a policy does", "the reason that is given; empty for none")
+	cmd.Flags().StringVar(&o.action, "action", "", "explain this action instead of a statement")
+	cmd.Flags().StringVar(&o.resource, "resource", "", "on this resource, as policies write it")
+	cmd.Flags().StringSliceVar(&o.labels, "label", nil, "label of a Column (repeatable)")
 	return cmd
 }
 
@@ -74,6 +85,12 @@ func (o *explainOptions) run(ctx context.Context, args []string) error {
 	}
 	if d := access.Door(o.door); d != access.DoorPGWire && d != access.DoorMCP {
 		return usagef("--door is pgwire or mcp, not %q", o.door)
+	}
+	if o.action != "" || o.resource != "" {
+		if len(args) > 0 {
+			return usagef("explain either a statement, or --action and --resource")
+		}
+		return o.request()
 	}
 	sql := strings.Join(args, "")
 	if sql == "" {
@@ -91,10 +108,9 @@ func (o *explainOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	if o.connection == "" {
-		if len(cfg.Connections) > 1 {
+		if o.connection = onlyConnection(cfg); o.connection == "" {
 			return usagef("--connection is required: there are %d", len(cfg.Connections))
 		}
-		o.connection = cfg.Connections[0].Name
 	}
 	core, done, err := scratchCore(ctx, cfg)
 	if err != nil {
@@ -114,6 +130,40 @@ func (o *explainOptions) run(ctx context.Context, args []string) error {
 		refused = refused || e.Refusal != nil || e.Decision.Effect != access.Allow
 	}
 	if refused {
+		return errReported
+	}
+	return nil
+}
+
+// request explains a verdict of the policies alone.
+func (o *explainOptions) request() error {
+	cfg, err := o.load()
+	if err != nil {
+		return err
+	}
+	set, err := loadPolicies(cfg)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(cfg.Principals, func(p access.LocalPrincipal) bool { return p.Name == o.principal })
+	if i < 0 {
+		return fmt.Errorf("there is no principal %q in %s", o.principal, cfg.Path)
+	}
+	var labels []access.Label
+	for _, l := range o.labels {
+		labels = append(labels, access.Label(l))
+	}
+	if o.connection == "" {
+		o.connection = onlyConnection(cfg)
+	}
+	resource, err := policy.ParseResource(o.resource, o.connection, labels)
+	if err != nil {
+		return errUsage{err}
+	}
+	ex := set.Explain(policy.Request{Principal: principalOf(cfg.Principals[i]), Action: access.Action(o.action), Resource: resource,
+		Context: policy.Context{Door: access.Door(o.door), HasReason: sqlguard.SufficientReason(o.reason), Reason: o.reason}})
+	fmt.Fprint(o.out, ex)
+	if !ex.Verdict.Allowed {
 		return errReported
 	}
 	return nil
@@ -150,7 +200,7 @@ func printExplanation(w io.Writer, principal string, e gateway.Explanation) {
 	if len(d.Policies) > 0 {
 		line("policies", "%s", strings.Join(d.Policies, ", "))
 	}
-	if o := obligations(d.Obligations); o != "" {
+	if o := policy.ObligationWords(d.Obligations); o != "" {
 		line("obligations", "%s", o)
 	}
 	if len(d.Masked) > 0 {
@@ -200,23 +250,6 @@ func columnList(ids []access.ColumnID) string {
 	}
 	slices.Sort(names)
 	return strings.Join(slices.Compact(names), ", ")
-}
-
-func obligations(o access.Obligations) string {
-	var parts []string
-	if o.Rows > 0 {
-		parts = append(parts, fmt.Sprintf("at most %d rows", o.Rows))
-	}
-	if o.Timeout > 0 {
-		parts = append(parts, fmt.Sprintf("at most %s", o.Timeout))
-	}
-	if o.Reason {
-		parts = append(parts, "a reason is required")
-	}
-	if len(o.Review) > 0 {
-		parts = append(parts, "review by "+strings.Join(o.Review, ", "))
-	}
-	return strings.Join(parts, "; ")
 }
 
 func readFile(path string) ([]byte, error) {

@@ -18,6 +18,7 @@ type scope struct {
 	door      access.Door
 	path      []string
 	hasReason bool
+	reason    string
 
 	masked       bool // some column of this database is masked for this principal
 	unrestricted access.Decision

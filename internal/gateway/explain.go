@@ -22,7 +22,7 @@ type Explanation struct {
 }
 
 // Explain judges sql for a principal of the configuration as if they sent it through door.
-func (g *Gateway) Explain(_ context.Context, principal, connection string, door access.Door, sql string, hasReason bool) ([]Explanation, error) {
+func (g *Gateway) Explain(_ context.Context, principal, connection string, door access.Door, sql string, reason string) ([]Explanation, error) {
 	p, ok := g.people.Lookup(principal)
 	if !ok {
 		return nil, &access.Error{Kind: access.Invalid, Message: fmt.Sprintf("there is no principal %q in the configuration", principal)}
@@ -36,7 +36,7 @@ func (g *Gateway) Explain(_ context.Context, principal, connection string, door 
 	if snap == nil {
 		return nil, &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the database behind " + connection + " cannot be reached", Hint: "sallyport check says why"}
 	}
-	sc := g.scope(db, snap, g.policies.Load(), p, door, []string{"pg_catalog", "public"}, "pg_catalog\x00public", hasReason)
+	sc := g.scope(db, snap, g.policies.Load(), p, door, []string{"pg_catalog", "public"}, "pg_catalog\x00public", reason)
 	list, err := sc.plans(sql)
 	if err != nil {
 		var r refusal

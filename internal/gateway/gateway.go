@@ -52,6 +52,7 @@ type scopeKey struct {
 	door      access.Door
 	path      string
 	hasReason bool
+	reason    string // only where a policy looks at the words
 }
 
 // Open starts the core: policies and masks are loaded, the log is opened and recovered, every upstream is
@@ -179,14 +180,18 @@ func (g *Gateway) Close() error {
 }
 
 // scope finds or makes the scope for a principal.
-func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p access.Principal, door access.Door, path []string, pathID string, hasReason bool) *scope {
-	key := scopeKey{db, snap, policies, p.Name + "\x00" + p.Actor + "\x00" + string(p.Kind) + "\x00" + strings.Join(p.Groups, "\x00"), door, pathID, hasReason}
+func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p access.Principal, door access.Door, path []string, pathID, reason string) *scope {
+	hasReason := sqlguard.SufficientReason(reason)
+	if !policies.UsesReason() {
+		reason = ""
+	}
+	key := scopeKey{db, snap, policies, p.Name + "\x00" + p.Actor + "\x00" + string(p.Kind) + "\x00" + strings.Join(p.Groups, "\x00"), door, pathID, hasReason, reason}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if sc := g.scopes[key]; sc != nil {
 		return sc
 	}
-	sc := &scope{db: db, snap: snap, policies: policies, principal: p, door: door, path: slices.Clone(path), hasReason: hasReason,
+	sc := &scope{db: db, snap: snap, policies: policies, principal: p, door: door, path: slices.Clone(path), hasReason: hasReason, reason: reason,
 		texts: map[string][]judged{}, shapes: map[string]*template{}}
 	sc.unrestricted = sqlguard.Unrestricted(p, db.conf.Name, door, policies)
 	sc.masked = sc.unrestricted.Effect != access.Allow && len(sc.maskedColumns()) > 0

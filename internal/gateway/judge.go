@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 
 	"sallyport/internal/access"
@@ -126,23 +127,20 @@ func (s *Session) refresh(sink Sink) error {
 			return err
 		}
 	}
-	s.scope = s.gw.scope(s.db, snap, policies, s.principal, s.door, s.path, s.pathID, s.hasReason())
+	s.scope = s.gw.scope(s.db, snap, policies, s.principal, s.door, s.path, s.pathID, s.reason)
 	return nil
 }
 
-func (s *Session) hasReason() bool { return len(strings.TrimSpace(s.reason)) >= minReason }
-
-const minReason = 20
-
-// askPath asks the server for the effective search_path, in the protocol's own pipeline so that an open
-// implicit transaction stays open.
+// askPath asks the server for search_path, in the protocol's own pipeline so that an open implicit
+// transaction stays open. It is SHOW rather than a query because SHOW takes no snapshot: a transaction that
+// has just begun can still be told its isolation level.
 func (s *Session) askPath(sink Sink) error {
 	if err := s.settle(sink); err != nil {
 		return err
 	}
 	const name = "sallyport path"
 	at := 0
-	b := pgframe.AppendParse(nil, name, "select pg_catalog.current_schemas(true)::pg_catalog.text[]", nil)
+	b := pgframe.AppendParse(nil, name, "SHOW search_path", nil)
 	b, at = pgframe.Begin(b, 'B')
 	b = pgframe.AppendCString(pgframe.AppendCString(b, name), name)
 	b = pgframe.End(append(b, 0, 0, 0, 0, 0, 0), at)
@@ -188,11 +186,19 @@ func (s *Session) askPath(sink Sink) error {
 	}
 }
 
-// setPath takes an array of schema names in text form. Temporary schemas are left out: no catalog
-// snapshot has what is in them.
-func (s *Session) setPath(array string) {
+// setPath takes search_path as SHOW prints it and makes the effective path of it: pg_catalog first unless it
+// is named, temporary schemas left out, for no catalog snapshot has what is in them. A schema that does not
+// exist does no harm: nothing is found there.
+func (s *Session) setPath(list string) {
+	path := pathItems(list)
+	if !slices.Contains(path, "pg_catalog") {
+		path = append([]string{"pg_catalog"}, path...)
+	}
 	s.path = s.path[:0:0]
-	for _, schema := range arrayItems(array) {
+	for _, schema := range path {
+		if schema == "$user" {
+			schema = s.up.User
+		}
 		if !strings.HasPrefix(schema, "pg_temp") && !strings.HasPrefix(schema, "pg_toast") {
 			s.path = append(s.path, schema)
 		}
@@ -201,30 +207,34 @@ func (s *Session) setPath(array string) {
 	s.scope = nil
 }
 
-// arrayItems reads a one-dimensional array in PostgreSQL's text form.
-func arrayItems(s string) []string {
-	s = strings.TrimSuffix(strings.TrimPrefix(s, "{"), "}")
+// pathItems reads a list of identifiers as SplitIdentifierString does (src/backend/utils/adt/varlena.c):
+// unquoted ones are folded, quotes are doubled.
+func pathItems(s string) []string {
 	var out []string
-	var item strings.Builder
-	in, any := false, false
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			in, any = !in, true
-		case c == '\\' && i+1 < len(s):
-			i++
-			item.WriteByte(s[i])
-		case c == ',' && !in:
-			out = append(out, item.String())
-			item.Reset()
-			any = false
-		default:
-			item.WriteByte(c)
-			any = true
+	for s = strings.TrimSpace(s); s != ""; {
+		var item string
+		if s[0] == '"' {
+			end := 1
+			for ; end < len(s); end++ {
+				if s[end] != '"' {
+					continue
+				}
+				if end+1 < len(s) && s[end+1] == '"' {
+					end++
+					continue
+				}
+				break
+			}
+			item, s = strings.ReplaceAll(s[1:min(end, len(s))], `""`, `"`), s[min(end+1, len(s)):]
+		} else {
+			end := strings.IndexByte(s, ',')
+			if end < 0 {
+				end = len(s)
+			}
+			item, s = strings.ToLower(strings.TrimSpace(s[:end])), s[end:]
 		}
-	}
-	if any || item.Len() > 0 {
-		out = append(out, item.String())
+		out = append(out, item)
+		s = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(s), ","))
 	}
 	return out
 }

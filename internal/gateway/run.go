@@ -195,9 +195,11 @@ func (s *Session) succeeded(r *run) {
 		}
 	}
 	s.pathMoved = s.pathMoved || f.PathChange
-	if f.PathChange || s.pathMoved && f.Transaction != "" {
-		s.pathStale = true // a transaction's end can take a change back
+	switch f.Transaction {
+	case "commit", "rollback", "rollback to", "prepare": // their end can take a change back
+		s.pathStale = s.pathStale || s.pathMoved
 	}
+	s.pathStale = s.pathStale || f.PathChange
 	if f.Class == access.ClassDDL || f.Class == access.ClassRole {
 		s.db.ddl.Store(true)
 		if s.tx == 'I' {

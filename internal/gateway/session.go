@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,7 +90,15 @@ type portal struct {
 
 // Params is what a wire door tells its client after log-in.
 func (s *Session) Params() SessionParams {
-	return SessionParams{ID: s.id, Status: s.up.Status, TxStatus: 'I', PID: s.pid, Key: s.key}
+	status := maps.Clone(s.up.Status)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.scope == nil || s.scope.unrestricted.Effect != access.Allow {
+		// What the gateway's role may do is not what this principal may: pg_dump asks for more of a
+		// superuser than it gets here.
+		status["is_superuser"] = "off"
+	}
+	return SessionParams{ID: s.id, Status: status, TxStatus: 'I', PID: s.pid, Key: s.key}
 }
 
 // Principal is who this session belongs to.

@@ -94,6 +94,9 @@ func (g *Gateway) Visible(_ context.Context, c access.Credentials) ([]Connection
 	return out, nil
 }
 
+// reasonToLook stands for the reason where only the schema is looked at.
+const reasonToLook = "looking at the schema, not at data"
+
 // viewOf is a scope for looking at a database's schema, or nil when it was never reached.
 func (g *Gateway) viewOf(db *database, p access.Principal) *scope {
 	db.fresh()
@@ -101,7 +104,7 @@ func (g *Gateway) viewOf(db *database, p access.Principal) *scope {
 	if snap == nil {
 		return nil
 	}
-	return g.scope(db, snap, g.policies.Load(), p, access.DoorMCP, []string{"pg_catalog", "public"}, "pg_catalog\x00public", true)
+	return g.scope(db, snap, g.policies.Load(), p, access.DoorMCP, []string{"pg_catalog", "public"}, "pg_catalog\x00public", reasonToLook)
 }
 
 // kindWords are the relation kinds that hold rows.

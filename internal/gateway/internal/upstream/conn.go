@@ -34,6 +34,7 @@ const (
 // Conn is one authenticated connection. One goroutine may use it at a time, but for Cancel and Close.
 type Conn struct {
 	Status map[string]string // ParameterStatus at log-in
+	User   string            // the gateway's own role there
 	PID    uint32
 
 	net    net.Conn
@@ -68,7 +69,7 @@ func Dial(ctx context.Context, dsn string, settings map[string]string) (*Conn, e
 	if err != nil {
 		return nil, dialError(err)
 	}
-	c := &Conn{Status: hc.ParameterStatuses, PID: hc.PID, net: hc.Conn, key: hc.SecretKey, addr: hc.Conn.RemoteAddr()}
+	c := &Conn{Status: hc.ParameterStatuses, User: cfg.User, PID: hc.PID, net: hc.Conn, key: hc.SecretKey, addr: hc.Conn.RemoteAddr()}
 	for name, want := range Pinned {
 		if got := c.Status[name]; got != want {
 			c.Close()
