@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -175,5 +176,47 @@ func TestExpiry(t *testing.T) {
 		if got != want {
 			t.Errorf("expiry(%q) = %q (%v), want %q", in, got, err, want)
 		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	broken := filepath.Join(dir, "broken.yaml")
+	policies := filepath.Join(dir, "policies.yaml")
+	for path, text := range map[string]string{
+		broken:                          "data_dirr: x\n",
+		filepath.Join(dir, "bad.cedar"): "permit (principal, action == Action::\"raed\", resource);",
+		policies:                        "data_dir: d\nlisten: {mcp: {address: 127.0.0.1:0}}\nconnections: {c: {driver: postgres, dsn: postgres:///}}\npolicies: [bad.cedar]\n",
+		filepath.Join(dir, "a.file"):    "",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		name string
+		args []string
+		want int
+	}{
+		{"help", []string{"help"}, exitOK},
+		{"unknown_command", []string{"sevre"}, exitUsage},
+		{"unknown_flag", []string{"serve", "--fast"}, exitUsage},
+		{"missing_argument", []string{"token", "new"}, exitUsage},
+		{"bad_flag_value", []string{"serve", "--log-level", "loud"}, exitUsage},
+		{"no_configuration", []string{"serve", "-c", filepath.Join(dir, "nowhere.yaml")}, exitFailed},
+		{"broken_configuration", []string{"serve", "-c", broken}, exitConfig},
+		{"broken_policy", []string{"policy", "check", "-c", policies}, exitConfig},
+		{"no_record", []string{"trace", "--data", dir}, exitFailed},
+		{"mcp_without_token", []string{"mcp", "-c", policies}, exitUsage},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var out, errw strings.Builder
+			if got := run(tc.args, strings.NewReader(""), &out, &errw); got != tc.want {
+				t.Errorf("exit code %d, want %d\n%s", got, tc.want, errw.String())
+			}
+			if tc.want != exitOK && errw.Len() == 0 {
+				t.Error("no word on what was wrong")
+			}
+		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/config"
+	"sallyport/sqlguard/policy"
 )
 
 // A command is an options struct, a new… function that binds its flags and a run method that does the
@@ -117,6 +118,11 @@ func (a *app) exit(err error) int {
 		fmt.Fprintln(a.err, problems.Error())
 		return exitConfig
 	}
+	var policies *policy.LoadError
+	if errors.As(err, &policies) {
+		fmt.Fprintln(a.err, policies.Error())
+		return exitConfig
+	}
 	fmt.Fprintln(a.err, "sallyport: "+describe(err))
 	var usage errUsage
 	var refused *access.Error
@@ -155,7 +161,7 @@ func (a *app) load() (*config.Config, error) {
 	return cfg, nil
 }
 
-// parents are commands that only group others.
+// parent makes a command that only groups others.
 func parent(use, short, long string, children ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
