@@ -19,7 +19,8 @@ import (
 //  3. partition and inheritance trees: children and parents share labels by column name, in both
 //     directions, since a parent's rows are its children's
 //  4. columns whose type is a row type of a relation with labelled columns (derived)
-//  5. views and materialised views by the lineage of their definition, in dependency order
+//  5. partitioned tables whose key is labelled are refused
+//  6. views and materialised views by the lineage of their definition, in dependency order
 //
 // A problem never makes a column visible. lineage is postgres.ViewLineage, handed in because leaves
 // do not import each other.
@@ -42,6 +43,7 @@ func Resolve(cat *access.Catalog, conn string, rules []access.LabelRule,
 		changed = r.inherited() || changed
 		changed = r.rowTypes() || changed
 	}
+	r.partitions()
 	for _, name := range r.names {
 		r.view(name)
 	}
