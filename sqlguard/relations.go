@@ -70,12 +70,27 @@ func (j *judge) catalogRelation(use access.RelationUse) *access.Decision {
 		if j.locks(use) {
 			return j.unsupported("locking " + use.Name.String())
 		}
-		return nil
+		return j.estimates(use)
 	case registry.Data:
 		return j.unsupported("reading " + use.Name.String() + ", which holds data and statistics of others,")
 	default:
 		return j.unsupported("reading " + use.Name.String())
 	}
+}
+
+// estimates keeps the planner's row and page counts from principals with masked columns: how long masked
+// values are shows in them, and how many rows a masked value has sent to a partition.
+func (j *judge) estimates(use access.RelationUse) *access.Decision {
+	if use.Name.Name != "pg_class" || !j.maskedPrincipal() {
+		return nil
+	}
+	for _, c := range []string{"reltuples", "relpages", "relallvisible"} {
+		if use.Whole || slices.ContainsFunc(use.Columns, func(u access.ColumnUse) bool { return u.Name == c }) {
+			return j.no("reading column "+c+" of pg_catalog.pg_class is not available to principals with masked columns",
+				"the other columns are: name those that you need")
+		}
+	}
+	return nil
 }
 
 // locks reports whether a read takes row locks. LOCK itself appears as a use of its own.
