@@ -52,16 +52,22 @@ check: ## formatting, vet, staticcheck, import rules, tidy go.mod, short tests
 	$(GO) test -short -timeout 10m ./...
 
 .PHONY: bench
-bench: deps build ## speed beside pgbouncer and direct, as ratios
+bench: deps build ## speed beside pgbouncer and direct connections, as ratios
 	$(GO) run ./evals/cmd/bench $(ARGS)
+	$(GO) run ./evals/cmd/report
 
+# Each eval is a program that ends with status 1 when a figure misses its bound; the others run anyway.
+EVALS ?= twin sqlsmith benign clients soak
 .PHONY: evals
-evals: deps build ## twin databases, sqlsmith, benign workloads
-	$(GO) run ./evals/cmd/evals $(ARGS)
+evals: deps build ## twin databases, sqlsmith, benign workloads, clients (EVALS="twin" for some)
+	@failed=; for e in $(EVALS); do echo "== $$e"; $(GO) run ./evals/cmd/$$e $(ARGS) || failed="$$failed $$e"; done; \
+	$(GO) run ./evals/cmd/report; \
+	if [ -n "$$failed" ]; then echo "evals: missed a bound:$$failed" >&2; exit 1; fi
 
 .PHONY: regress
 regress: deps build ## PostgreSQL's own regression suite through the door
 	$(GO) run ./evals/cmd/regress $(ARGS)
+	$(GO) run ./evals/cmd/report
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME each
