@@ -16,6 +16,9 @@ import (
 // minRefresh is how long an unknown name has to wait before it may cause another look at the catalog.
 const minRefresh = time.Second
 
+// retryRefresh is how long a failed refresh is not tried again, unless for an unknown name.
+const retryRefresh = 250 * time.Millisecond
+
 // database is one configured connection with the newest snapshot of its catalog.
 type database struct {
 	conf   access.Connection
@@ -24,13 +27,14 @@ type database struct {
 	logger *slog.Logger
 	maxAge time.Duration
 
-	snap    atomic.Pointer[snapshot]
-	ddl     atomic.Bool // DDL went through and its transaction may be open
-	old     atomic.Bool // the snapshot is known to be out of date
-	expires atomic.Int64
+	snap atomic.Pointer[snapshot]
+	ddl  atomic.Bool // DDL went through and its transaction may be open
+	old  atomic.Bool // the snapshot is known to be out of date
 
-	mu   sync.Mutex // one refresh at a time
-	last time.Time  // of the last refresh tried; guarded by mu
+	mu sync.Mutex // one refresh at a time
+	// Of the last refresh tried; guarded by mu.
+	last   time.Time
+	failed bool
 }
 
 // snapshot is a catalog with what follows from it: labels, and the registry of its server's version.
@@ -64,13 +68,14 @@ func (d *database) refresh(least time.Duration) bool {
 	if least > 0 && time.Since(d.last) < least {
 		return false
 	}
-	if least == 0 && !d.old.Load() && d.snap.Load() != nil {
-		return false // somebody else was faster
+	if least == 0 && d.snap.Load() != nil && (!d.old.Load() || d.failed && time.Since(d.last) < retryRefresh) {
+		return false // somebody else was faster, or has just failed
 	}
 	d.last = time.Now()
 	d.old.Store(false)
 	snap, err := d.load()
-	if err != nil {
+	if d.failed = err != nil; d.failed {
+		d.old.Store(true)
 		d.logger.Warn("catalog not refreshed", "connection", d.conf.Name, "error", err)
 		return false
 	}

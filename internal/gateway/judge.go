@@ -116,8 +116,12 @@ func (s *Session) resolveNames(list []judged, sink Sink) ([]judged, error) {
 // refresh makes s.scope that of now: the newest catalog and policies, the search_path that the server
 // has, a reason or none.
 func (s *Session) refresh(sink Sink) error {
+	policies := s.gw.policies.Load()
+	if sc := s.scope; sc != nil && sc.policies == policies && sc.unrestricted.Effect == access.Allow {
+		return nil // neither catalog nor path plays a part
+	}
 	s.db.fresh()
-	snap, policies := s.db.snap.Load(), s.gw.policies.Load()
+	snap := s.db.snap.Load()
 	if sc := s.scope; sc != nil && sc.snap == snap && sc.policies == policies && !s.pathStale {
 		return nil
 	}

@@ -241,6 +241,9 @@ func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
 	switch f := p.facts; {
 	case f.Executes != "":
 		st := s.stmts[f.Executes]
+		if st == nil && p.scope.unrestricted.Effect == access.Allow {
+			return p, nil // prepared or opened by code of the database's own
+		}
 		if st == nil {
 			return nil, noStatement(f.Executes)
 		}
@@ -250,6 +253,9 @@ func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
 		inner = st.plan
 	case f.Fetches != "":
 		c := s.portals[f.Fetches]
+		if c == nil && p.scope.unrestricted.Effect == access.Allow {
+			return p, nil
+		}
 		if c == nil {
 			return nil, &access.Error{Kind: access.Invalid, Code: "34000", Message: "cursor \"" + f.Fetches + "\" does not exist"}
 		}

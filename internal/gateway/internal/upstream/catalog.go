@@ -23,6 +23,9 @@ func Snapshot(ctx context.Context, name, dsn string) (*access.Catalog, error) {
 	// An empty search_path makes the server qualify every name that it prints.
 	cfg.RuntimeParams["search_path"] = ""
 	cfg.RuntimeParams["application_name"] = "sallyport catalog"
+	// pg_get_viewdef and its kin lock what they print. Give way before the server looks for deadlocks
+	// (deadlock_timeout, 1 s): somebody's DDL goes first, and the snapshot is tried again.
+	cfg.RuntimeParams["lock_timeout"] = "200ms"
 	ctx, cancel := context.WithTimeout(ctx, 6*dialTimeout)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, cfg)
@@ -222,11 +225,14 @@ func (l *loader) constraints() error {
 }
 
 // indexes adds those that can fail without a constraint of their own: unique ones, and ones with
-// expressions or a predicate (which can call functions and look at any column).
+// expressions or a predicate, which look at every column that they depend on.
 func (l *loader) indexes() error {
 	return l.each(`
 		select i.indrelid, c.relname::text, i.indisunique and i.indexprs is null and i.indpred is null,
-		       array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[]))
+		       array(select distinct a.attname::text from pg_catalog.pg_attribute a
+		             where a.attrelid = i.indrelid and a.attnum > 0 and (a.attnum = any (i.indkey::int2[]) or exists (
+		               select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
+		                 and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid = a.attnum)))
 		from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
 		where (i.indisunique or i.indexprs is not null or i.indpred is not null)
 		  and not exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.conrelid = i.indrelid)
@@ -240,8 +246,6 @@ func (l *loader) indexes() error {
 			}
 			if plain {
 				con.Type = 'u'
-			} else {
-				con.Columns = nil // which columns an expression reads is not known here: all
 			}
 			if r := l.byOID[rel]; r != nil {
 				r.Constraints = append(r.Constraints, con)
