@@ -141,8 +141,8 @@ func (s *Server) LogTail() string {
 	if err != nil {
 		return ""
 	}
-	if len(b) > 4000 {
-		b = b[len(b)-4000:]
+	if len(b) > 2000 {
+		b = b[len(b)-2000:]
 	}
 	return strings.TrimSpace(string(b))
 }
