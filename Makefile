@@ -42,6 +42,10 @@ test: deps-test ## every test, against a real PostgreSQL
 	$(GO) test -timeout 15m ./...
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 5m $(RACE)
 
+.PHONY: race
+race: deps-test ## every test under the race detector (rebuilds the SQL parser: minutes)
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+
 .PHONY: check
 check: ## formatting, vet, staticcheck, import rules, tidy go.mod, short tests
 	@fmt=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); if [ -n "$$fmt" ]; then echo "gofmt wants to change:" $$fmt; exit 1; fi
