@@ -49,11 +49,7 @@ func (j *judge) builtin(f access.FunctionUse) *access.Decision {
 		// write anything on the connection.
 		return j.need(access.ActWrite, policy.Connection(j.in.Connection), "calling "+call+", which changes data,")
 	case registry.Sizes:
-		if j.maskedPrincipal() {
-			return j.no("function "+call+" is not available to principals with masked columns",
-				"the size of a table tells how long its masked values are")
-		}
-		return nil
+		return nil // mask.Compile puts NULL in its place for principals with masked columns
 	default:
 		d := j.unsupported(call)
 		if why := refusals[f.Class]; why != "" {

@@ -78,17 +78,11 @@ func (j *judge) catalogRelation(use access.RelationUse) *access.Decision {
 	}
 }
 
-// estimates keeps the planner's row and page counts from principals with masked columns: how long masked
-// values are shows in them, and how many rows a masked value has sent to a partition.
+// estimates keeps the planner's row and page counts, which mask.Compile replaces by NULL where they are named,
+// from leaving in a whole row.
 func (j *judge) estimates(use access.RelationUse) *access.Decision {
-	if use.Name.Name != "pg_class" || !j.maskedPrincipal() {
-		return nil
-	}
-	for _, c := range []string{"reltuples", "relpages", "relallvisible"} {
-		if use.Whole || slices.ContainsFunc(use.Columns, func(u access.ColumnUse) bool { return u.Name == c }) {
-			return j.no("reading column "+c+" of pg_catalog.pg_class is not available to principals with masked columns",
-				"the other columns are: name those that you need")
-		}
+	if use.Name.Name == "pg_class" && use.Whole && j.maskedPrincipal() {
+		return j.no("a whole row of pg_catalog.pg_class is not available to principals with masked columns", "name the columns that you need")
 	}
 	return nil
 }
