@@ -18,18 +18,16 @@ const (
 	nodeVersion  = "22"
 )
 
-// entry is one figure, as evals/results.json has it.
+// entry is one figure, in the form of evals/results.json.
 type entry struct {
-	Name     string      `json:"name"`
-	Value    float64     `json:"value"` // 1: every check of the scenario passed
-	Unit     string      `json:"unit"`
-	N        int         `json:"n"` // checks
-	Interval *[2]float64 `json:"interval"`
-	Command  string      `json:"command"`
-	Corpus   string      `json:"corpus"`
-	Seed     *int        `json:"seed"`
-	Commit   string      `json:"commit"`
-	Detail   string      `json:"detail,omitempty"` // what failed
+	Name    string  `json:"name"`
+	Value   float64 `json:"value"` // of a scenario, 1: every check passed
+	Unit    string  `json:"unit"`
+	N       int     `json:"n"` // checks of a scenario; scenarios of an era
+	Command string  `json:"command"`
+	Corpus  string  `json:"corpus"`
+	Commit  string  `json:"commit"`
+	Note    string  `json:"note,omitempty"` // what failed
 }
 
 type suite struct {
@@ -91,17 +89,23 @@ func (s *suite) run(ctx context.Context, url, era string) ([]entry, error) {
 		return nil, fmt.Errorf("conformance %s: %w", era, err)
 	}
 	var all []entry
+	sum := s.entry("mcp.conformance." + era)
+	sum.Unit, sum.Note = "scenarios", "passed, of those that apply"
 	for _, scenario := range scenarios(string(text)) {
 		e, err := s.read(out, era, scenario)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, e)
+		sum.Value += e.Value
+		if e.N > 0 {
+			sum.N++
+		}
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("conformance %s ran no scenario:\n%s", era, text)
 	}
-	return all, nil
+	return append(all, sum), nil
 }
 
 // scenarios gives what ran, in order.
@@ -115,13 +119,15 @@ func scenarios(output string) []string {
 	return list
 }
 
+func (s *suite) entry(name string) entry {
+	return entry{Name: name, Command: "go run ./mcp/conformance", Corpus: "@modelcontextprotocol/conformance@" + suiteVersion, Commit: s.commit}
+}
+
 // read makes an entry of a scenario's checks. INFO and SKIPPED say nothing for or against; a WARNING is a
 // SHOULD that is not kept: it is told, and does not fail.
 func (s *suite) read(out, era, scenario string) (entry, error) {
-	e := entry{
-		Name: "mcp.conformance." + era + "." + scenario, Unit: "passed",
-		Command: "go run ./mcp/conformance", Corpus: "@modelcontextprotocol/conformance@" + suiteVersion, Commit: s.commit,
-	}
+	e := s.entry("mcp.conformance." + era + "." + scenario)
+	e.Unit = "passed"
 	files, err := filepath.Glob(filepath.Join(out, "server-"+scenario+"-20*", "checks.json"))
 	if err != nil || len(files) != 1 {
 		return e, fmt.Errorf("scenario %s left %d results (%v)", scenario, len(files), err)
@@ -154,7 +160,7 @@ func (s *suite) read(out, era, scenario string) (entry, error) {
 	case bad == 0:
 		e.Value = 1
 	}
-	e.Detail = strings.Join(details, "; ")
+	e.Note = strings.Join(details, "; ")
 	return e, nil
 }
 

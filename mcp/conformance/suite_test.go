@@ -29,11 +29,11 @@ func TestResultsAreReadAsTheyAre(t *testing.T) {
 	s := &suite{}
 	for name, want := range map[string]entry{
 		"ping":                  {Value: 1, N: 2, Unit: "passed"},
-		"tools-list":            {Value: 0, N: 2, Unit: "passed", Detail: "b: missing"},
+		"tools-list":            {Value: 0, N: 2, Unit: "passed", Note: "b: missing"},
 		"tools-list-pagination": {Value: 0, N: 0, Unit: "not applicable"},
 	} {
 		got, err := s.read(out, "2025-11-25", name)
-		if err != nil || got.Value != want.Value || got.N != want.N || got.Unit != want.Unit || got.Detail != want.Detail {
+		if err != nil || got.Value != want.Value || got.N != want.N || got.Unit != want.Unit || got.Note != want.Note {
 			t.Errorf("%s: %+v %v", name, got, err)
 		}
 	}
