@@ -161,6 +161,8 @@ func (l *Log) wait(b *batch) error {
 	}
 	l.busy = true
 	l.mu.Unlock()
+	// Whoever is ready to run may have a record to add: fewer and larger batches, at no cost where
+	// nobody is.
 	runtime.Gosched()
 	l.mu.Lock()
 	err := l.err

@@ -25,7 +25,6 @@ type database struct {
 	rules  []access.LabelRule
 	masks  *mask.Masks
 	logger *slog.Logger
-	maxAge time.Duration
 
 	snap atomic.Pointer[snapshot]
 	ddl  atomic.Bool // DDL went through and its transaction may be open

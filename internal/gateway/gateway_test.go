@@ -304,7 +304,7 @@ func TestRowLimit(t *testing.T) {
 		t.Errorf("COPY released %d rows", len(a.rows))
 	}
 	// A portal read in parts has one limit over all of them.
-	a = w.do(s, Op{Kind: OpQuery, SQL: "begin"})
+	w.query(s, "begin")
 	ops := []Op{{Kind: OpParse, SQL: "select id from orders"}, {Kind: OpBind, Raw: bindText(nil)}}
 	for range 5 {
 		ops = append(ops, Op{Kind: OpExecute, MaxRows: 40})

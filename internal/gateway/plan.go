@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -146,7 +147,7 @@ func (p *plan) describe(applied []access.MaskApplied) {
 	f := p.facts
 	r := access.PlanRecord{Class: f.Class, Tag: f.Tag, Fingerprint: f.Fingerprint, Effect: p.decision.Effect.String(),
 		Policies: p.decision.Policies, PolicyVersion: p.scope.policies.Version(), CatalogVersion: p.scope.snap.cat.Version,
-		Masks: applied, Compiled: !p.original}
+		Masks: p.usedMasks(applied), Compiled: !p.original}
 	seen := map[access.Label]bool{}
 	for _, rel := range f.Relations {
 		r.Relations = append(r.Relations, string(rel.Action)+" "+rel.Name.String())
@@ -164,6 +165,23 @@ func (p *plan) describe(applied []access.MaskApplied) {
 		r.Obligations = &o
 	}
 	p.record, _ = json.Marshal(r) // strings and numbers only: cannot fail
+}
+
+// usedMasks leaves out masks of columns that the statement does not use: a masked relation is read through
+// all of its masks, but a record is about what was asked.
+func (p *plan) usedMasks(applied []access.MaskApplied) []access.MaskApplied {
+	used := map[string]bool{}
+	for _, rel := range p.facts.Relations {
+		for _, c := range rel.Columns {
+			used[rel.Name.String()+"."+c.Name] = true
+		}
+		if r := p.scope.snap.cat.Relations[rel.Name]; rel.Whole && r != nil {
+			for _, c := range r.Columns {
+				used[rel.Name.String()+"."+c.Name] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(applied), func(m access.MaskApplied) bool { return !used[m.Column] })
 }
 
 // harmless reports whether a statement that is not a read changes nothing but the session itself, so that

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"strconv"
 
 	"sallyport/internal/access"
@@ -40,6 +41,9 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if d.res.Command == "" { // Execute stopped at MaxRows
+		d.res.Command = fmt.Sprintf("SELECT %d", len(d.res.Rows))
+	}
 	s.explainResult(q.SQL, d.res)
 	return d.res, nil
 }

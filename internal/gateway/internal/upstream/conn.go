@@ -37,12 +37,11 @@ type Conn struct {
 	User   string            // the gateway's own role there
 	PID    uint32
 
-	net    net.Conn
-	key    []byte
-	addr   net.Addr
-	buf    []byte // buf[r:w] is read and not yet consumed
-	r, w   int
-	closed bool
+	net  net.Conn
+	key  []byte
+	addr net.Addr
+	buf  []byte // buf[r:w] is read and not yet consumed
+	r, w int
 }
 
 // Dial connects and logs in. settings are run-time parameters for the startup packet. Errors are
