@@ -133,6 +133,10 @@ func (p *printer) ending(st *step, v verdict) {
 		}
 		return
 	case uncertain:
+		if st.end != nil {
+			p.failure("outcome", yellow, st.end)
+			return
+		}
 		if n := len(st.releases); n > 0 {
 			last := st.releases[n-1]
 			p.field("released", yellow, join(" · ", plural(last.Rows, "row"), size(last.Bytes))+", then nothing is recorded: how it ended is unknown")

@@ -139,12 +139,12 @@ func TestCollectPicksAndBringsContext(t *testing.T) {
 	}{
 		{"task", Filter{Task: "task-7f3a"}, []uint64{3, 2, 4, 5, 8}},
 		{"principal", Filter{Principal: "postgres"}, []uint64{1}},
-		{"session", Filter{Session: "pg-0d3e55aa90f1c2b7"}, []uint64{15, 16}},
+		{"session", Filter{Session: "pg-0d3e55aa90f1c2b7"}, []uint64{15, 16, 17, 18}},
 		{"actor_refused", Filter{Actor: "support-agent", Refused: true}, []uint64{3, 2, 5}},
 		{"door_until", Filter{Door: access.DoorMCP, Until: story(t)[4].Time}, []uint64{2, 3, 4}},
-		{"since", Filter{Since: story(t)[14].Time}, []uint64{15, 16}},
-		{"since_within_a_session", Filter{Since: story(t)[15].Time}, []uint64{15, 16}},
-		{"last", Filter{Last: 2}, []uint64{15, 16}},
+		{"since", Filter{Since: story(t)[14].Time}, []uint64{15, 16, 17, 18}},
+		{"since_within_a_session", Filter{Since: story(t)[15].Time}, []uint64{15, 16, 17, 18}},
+		{"last", Filter{Last: 2}, []uint64{15, 17, 18}},
 		{"connection", Filter{Connection: "other"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

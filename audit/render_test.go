@@ -106,6 +106,8 @@ func story(t testing.TB) []*access.Record {
 	add(lost, access.RecordOpen, inHuman(access.Record{Client: "127.0.0.1:53611 psql"}))
 	add(lost, access.RecordIntent, inHuman(access.Record{SQL: "DELETE FROM carts WHERE updated < now() - interval '90 days'",
 		Plan: plan(t, access.PlanRecord{Class: access.ClassWrite, Tag: "DELETE", Relations: []string{"public.carts"}, Effect: "allow", Policies: []string{"engineers-write"}})}))
+	in = add(lost, access.RecordIntent, inHuman(access.Record{SQL: "VACUUM carts", Plan: plan(t, access.PlanRecord{Class: access.ClassMisc, Tag: "VACUUM", Effect: "allow", Policies: []string{"engineers-write"}})}))
+	add(lost, access.RecordOutcome, inHuman(access.Record{Intent: in.Position, Code: "08007", Error: "the gateway stopped before an answer: outcome unknown"}))
 	return recs
 }
 

@@ -132,7 +132,7 @@ func (st *step) verdict() verdict {
 		return held
 	case st.Kind == access.RecordRefused:
 		return refused
-	case st.end == nil:
+	case st.end == nil || st.end.Code == codeUnknown:
 		return uncertain
 	case st.end.Code != "" || st.end.Error != "":
 		return failed
