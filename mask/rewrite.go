@@ -70,19 +70,12 @@ func (c *compiler) node(n *pg.Node) (bool, error) {
 		}
 		n.Node = sub.Node
 	case *pg.Node_RangeTableSample:
-		rv := x.RangeTableSample.Relation.GetRangeVar()
-		ref := c.in.Tree.Refs[rv]
+		ref := c.in.Tree.Refs[x.RangeTableSample.Relation.GetRangeVar()]
 		if ref == nil || c.masked(ref) == nil {
 			return true, nil
 		}
-		sub, err := c.subquery(ref, rv)
-		if err != nil {
-			return false, err
-		}
-		from := sub.GetRangeSubselect().Subquery.GetSelectStmt().FromClause
-		x.RangeTableSample.Relation = from[0] // has no alias
-		from[0] = &pg.Node{Node: x}
-		n.Node = sub.Node
+		return false, unsupported("TABLESAMPLE of "+ref.Relation.Name.String()+" is not available where its columns are masked",
+			"where a row lies, and so which rows are drawn, depends on how long masked values are: use WHERE random() < 0.1")
 	case *pg.Node_ColumnRef:
 		col := c.in.Tree.Cols[x.ColumnRef]
 		if col == nil || inner(x.ColumnRef) {

@@ -10,24 +10,13 @@ import (
 )
 
 // isMask tells whether a subquery in FROM is the masked form of a relation. Besides the expected
-// text it may have TABLESAMPLE with constant arguments, and granted lookups as its WHERE.
+// text it may have granted lookups as its WHERE.
 func (v *verifier) isMask(s *pg.RangeSubselect) bool {
 	q := s.Subquery.GetSelectStmt()
 	if q == nil || len(q.FromClause) != 1 {
 		return false
 	}
 	rv := q.FromClause[0].GetRangeVar()
-	if ts := q.FromClause[0].GetRangeTableSample(); ts != nil {
-		rv = ts.Relation.GetRangeVar()
-		for _, arg := range ts.Args {
-			if !constant(arg) {
-				return false
-			}
-		}
-		if ts.Repeatable != nil && !constant(ts.Repeatable) {
-			return false
-		}
-	}
 	if rv == nil {
 		return false
 	}
@@ -37,7 +26,6 @@ func (v *verifier) isMask(s *pg.RangeSubselect) bool {
 	}
 	bare := clone(q)
 	bare.WhereClause = nil
-	bare.FromClause = []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: rv}}}
 	return proto.Equal(bare, v.form(m, rv.Inh))
 }
 

@@ -170,7 +170,7 @@ func (g *Gateway) recordLogin(l Login, name string, err error) {
 	defer g.system.mu.Unlock()
 	rec := g.system.newRecord(access.RecordRefused)
 	rec.Door, rec.Connection, rec.Principal, rec.Client = l.Door, l.Connection, name, l.Client
-	rec.Code, rec.Error = e.Code, e.Message
+	rec.Code, rec.Error, rec.Hint = e.Code, e.Message, e.Hint
 	if _, err := g.log.Append(rec); err != nil {
 		g.logger.Error("refused log-in not recorded", "error", err)
 	}

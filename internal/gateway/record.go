@@ -109,6 +109,6 @@ func (s *Session) recordRefused(sql string, pl *plan, e *access.Error) {
 	if pl != nil {
 		rec.Plan = pl.record
 	}
-	rec.Code, rec.Error = e.Code, s.gw.detector.String(e.Message)
+	rec.Code, rec.Error, rec.Hint = e.Code, s.gw.detector.String(e.Message), s.gw.detector.String(e.Hint)
 	s.note(rec)
 }

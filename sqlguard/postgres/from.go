@@ -5,6 +5,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/pgtree"
+	"sallyport/sqlguard/registry"
 )
 
 // from adds the items of a FROM (or USING) list to level sc, as transformFromClause does: while later
@@ -64,6 +65,9 @@ func (a *analyzer) fromItem(sc *scope, n *pg.Node) (*item, []*item) {
 		var space []*item
 		it, space = a.fromItem(sc, s.Relation)
 		for _, c := range a.functionsOrFail(s.Method, s.Location) {
+			if c.use.Builtin && (c.use.Name.Name == "bernoulli" || c.use.Name.Name == "system") {
+				c.use.Class = registry.Volatile // as a sampling method; a call of the handler is internal
+			}
 			a.use(c.use)
 		}
 		for _, e := range s.Args {
