@@ -82,7 +82,7 @@ const relax = `
 do $$ declare r record; begin
   for r in select tgrelid::regclass t, tgname n from pg_trigger where not tgisinternal loop
     execute format('drop trigger %I on %s', r.n, r.t); end loop;
-  for r in select conrelid::regclass t, conname n from pg_constraint where contype in ('c', 'u', 'x') and conrelid <> 0 loop
+  for r in select conrelid::regclass t, conname n from pg_constraint where contype in ('c', 'u', 'x') and conrelid >= 16384 loop
     execute format('alter table %s drop constraint %I', r.t, r.n); end loop;
   for r in select indexrelid::regclass i from pg_index where indisunique and not indisprimary and indrelid >= 16384 loop
     execute format('drop index %s', r.i); end loop;
@@ -125,21 +125,18 @@ func (m *model) fill(ctx context.Context, w *World, side *Side) error {
 		var sets []string
 		read := "select " + t.key
 		for i, c := range t.labelled {
-			read += ", " + ident(c) + "::text"
+			read += ", " + ident(c)
 			sets = append(sets, fmt.Sprintf("%s = %s", ident(c), convert(ctx, to, t.sql, c, i+2)))
 		}
-		rows, err := from.Query(ctx, read+" from "+t.sql, pgx.QueryExecModeSimpleProtocol)
-		if err != nil {
-			return err
-		}
-		values, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) ([]any, error) { return r.Values() })
+		// The simple protocol gives every type as text without a cast, which the detectors would look at.
+		rows, err := from.PgConn().Exec(ctx, read+" from "+t.sql).ReadAll()
 		if err != nil {
 			return fmt.Errorf("%s: %w", read, err)
 		}
 		update := fmt.Sprintf("update %s set %s where %s = $1", t.sql, strings.Join(sets, ", "), t.key)
-		for _, v := range values {
-			if _, err := to.Exec(ctx, update, v...); err != nil {
-				return fmt.Errorf("%s: %w", update, err)
+		for _, row := range rows[0].Rows {
+			if r := to.PgConn().ExecParams(ctx, update, row, nil, nil, nil).Read(); r.Err != nil {
+				return fmt.Errorf("%s: %w", update, r.Err)
 			}
 		}
 	}

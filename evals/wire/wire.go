@@ -33,6 +33,7 @@ type Answer struct {
 	Code  string   // SQLSTATE of the first error, or "TIMEOUT", "CLOSED"; "" if all went well
 	Error string   // message of the first error
 	Hint  string
+	At    int // character of the statement that the first error points at, from 1; 0 for none
 }
 
 // Failed says whether the answer is an error.
@@ -132,7 +133,7 @@ func (c *Conn) collect(extended bool) Answer {
 			a.Rows++
 		case *pgproto3.ErrorResponse:
 			if a.Code == "" {
-				a.Code, a.Error, a.Hint = m.Code, m.Message, m.Hint
+				a.Code, a.Error, a.Hint, a.At = m.Code, m.Message, m.Hint, int(m.Position)
 			}
 		}
 		a.Lines = append(a.Lines, line(msg))
