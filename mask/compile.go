@@ -162,29 +162,6 @@ func (c *compiler) masked(ref *pgtree.Ref) *maskedRelation {
 	return c.masks[ref.Relation.Name]
 }
 
-// hides tells whether a reference is to a masked column, or to a row that has one.
-func (c *compiler) hides(col *pgtree.Col) bool {
-	if col.Excluded {
-		return false
-	}
-	if col.Star {
-		for _, ref := range col.Stars {
-			if c.masked(ref) != nil {
-				return true
-			}
-		}
-	}
-	m := c.masked(col.Ref)
-	if m == nil {
-		return false
-	}
-	if col.Star || col.WholeRow {
-		return true
-	}
-	_, ok := m.cols[col.Name]
-	return ok
-}
-
 func (c *compiler) applied() []access.MaskApplied {
 	var out []access.MaskApplied
 	for _, id := range c.in.Decision.Masked {

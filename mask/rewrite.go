@@ -74,8 +74,13 @@ func (c *compiler) node(n *pg.Node) (bool, error) {
 		if ref == nil || c.masked(ref) == nil {
 			return true, nil
 		}
-		return false, unsupported("TABLESAMPLE of "+ref.Relation.Name.String()+" is not available where its columns are masked",
-			"where a row lies, and so which rows are drawn, depends on how long masked values are: use WHERE random() < 0.1")
+		cond, err := sample(x.RangeTableSample, ref.Relation.Name)
+		if err != nil {
+			return false, err
+		}
+		c.pushed[ref] = append(c.pushed[ref], cond)
+		n.Node = x.RangeTableSample.Relation.Node
+		return c.node(n)
 	case *pg.Node_ColumnRef:
 		col := c.in.Tree.Cols[x.ColumnRef]
 		if col == nil || inner(x.ColumnRef) {

@@ -10,7 +10,7 @@ import (
 )
 
 // isMask tells whether a subquery in FROM is the masked form of a relation. Besides the expected
-// text it may have granted lookups as its WHERE.
+// text it may have granted lookups and the drawing of a sample as its WHERE.
 func (v *verifier) isMask(s *pg.RangeSubselect) bool {
 	q := s.Subquery.GetSelectStmt()
 	if q == nil || len(q.FromClause) != 1 {
@@ -56,6 +56,9 @@ func (v *verifier) lookupsOnly(m *maskedRelation, where *pg.Node) bool {
 				return false
 			}
 		}
+		return true
+	}
+	if samples(where) {
 		return true
 	}
 	col := equality(where.GetAExpr())
