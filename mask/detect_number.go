@@ -1,234 +1,313 @@
 package mask
 
-import "bytes"
+// numeral is a run of digit groups with separators between them, as people write long numbers.
+type numeral struct {
+	src    []byte
+	digits [40]byte
+	n      int
+	groups [16]group
+	k      int
+}
 
-// number looks at what begins with a digit, a plus or a parenthesis: a run of digits with the separators
-// that people put between them. It gives where to go on when the run is nothing that identifies anybody.
-func number(src []byte, i, floor int) (finding, int) {
-	if i > floor && word(src[i-1]) {
-		if f, ok := iban(src, i, floor); ok {
-			return f, 0
+// group is one run of digits: where it stands, and what separates it from the one before.
+type group struct {
+	start, end int
+	first      int  // index of its first digit
+	sep        byte // ' ', '-', '.', '/', '(' or ')' ; 0 for the first group, '*' for several
+}
+
+func (g group) len() int { return g.end - g.start }
+
+// number recognises what begins with the digit at i, and says where to go on if it is nothing.
+func number(src []byte, from, i int) (Finding, int) {
+	if i > from && (isLetter(src[i-1]) || src[i-1] == '_') || i+1 < len(src) && isLetter(src[i+1]) {
+		return word(src, from, i)
+	}
+	var m numeral
+	m.read(src, i)
+	if m.n < 4 {
+		return Finding{}, m.groups[0].end
+	}
+	if f := m.ipv4(); f.Kind != "" {
+		return f, f.End
+	}
+	if end := m.date(); end > 0 {
+		return Finding{}, end
+	}
+	if f := m.card(); f.Kind != "" {
+		return f, f.End
+	}
+	if f := m.ssn(); f.Kind != "" {
+		return f, f.End
+	}
+	if f := m.phone(from); f.Kind != "" {
+		return f, f.End
+	}
+	if m.groups[0].end < len(src) && isAlnum(src[m.groups[0].end]) {
+		return word(src, from, i)
+	}
+	return Finding{}, m.groups[0].end
+}
+
+// word is a token of letters and digits: an IBAN, an API key, or an identifier to be left alone.
+func word(src []byte, from, i int) (Finding, int) {
+	start, end := i, i
+	for start > from && i-start < 64 && isAlnum(src[start-1]) {
+		start--
+	}
+	for end < len(src) && isAlnum(src[end]) {
+		end++
+	}
+	if i == start+2 {
+		if f := iban(src, start); f.Kind != "" {
+			return f, f.End
 		}
-		return finding{}, skipWord(src, i+1)
 	}
-	r := scanRun(src, i)
-	if f, ok := r.classify(src); ok {
-		return f, 0
+	if f, _ := apiKey(src, from, i); f.Kind != "" {
+		return f, f.End
 	}
-	// A longer run can begin with a short one: "order 12 555-123-4567".
-	return finding{}, r.firstEnd
+	return Finding{}, end
 }
 
-func skipWord(src []byte, i int) int {
-	for i < len(src) && word(src[i]) {
-		i++
-	}
-	return i
-}
-
-// run is digits with separators.
-type run struct {
-	from, to int
-	digits   [40]byte
-	n        int     // digits
-	groups   [12]int // digits of each group
-	ngroups  int
-	seps     [12]byte // the separator before each group but the first; 0 for several
-	firstEnd int      // end of the first group
-	plus     bool
-	paren    bool
-}
-
-// scanRun reads a run: groups of digits with one separator between (two for ") " and the like).
-func scanRun(src []byte, i int) run {
-	r := run{from: i}
-	if src[i] == '+' {
-		r.plus = true
-		i++
-	}
-	if i < len(src) && src[i] == '(' {
-		r.paren = true
-		i++
-	}
-	for i < len(src) && r.n < len(r.digits)-10 && r.ngroups < len(r.groups) {
-		start := i
-		for i < len(src) && digit(src[i]) && r.n < len(r.digits) {
-			r.digits[r.n] = src[i] - '0'
-			r.n++
+// read takes in digit groups from i on, up to as many as any recogniser can use.
+func (m *numeral) read(src []byte, i int) {
+	m.src = src
+	var sep byte
+	for i < len(src) && m.k < len(m.groups) {
+		g := group{start: i, first: m.n, sep: sep}
+		for i < len(src) && isDigit(src[i]) {
+			if m.n < len(m.digits) {
+				m.digits[m.n] = src[i]
+				m.n++
+			}
 			i++
 		}
-		if i == start {
-			break
-		}
-		r.groups[r.ngroups] = i - start
-		r.ngroups++
-		r.to = i
-		if r.firstEnd == 0 {
-			r.firstEnd = i
-		}
-		sep := i
-		for sep < len(src) && sep-i < 3 && bytes.IndexByte([]byte(" -./()"), src[sep]) >= 0 {
-			if src[sep] == '(' {
-				r.paren = true
+		g.end = i
+		m.groups[m.k] = g
+		m.k++
+		seps := 0
+		for sep = 0; i < len(src) && seps < 3 && separator(src[i]); i++ {
+			if seps++; sep == 0 {
+				sep = src[i]
+			} else {
+				sep = '*'
 			}
-			sep++
 		}
-		if sep == i || sep >= len(src) || !digit(src[sep]) || r.ngroups == len(r.groups) {
-			break
+		if seps == 0 || i == len(src) || !isDigit(src[i]) || m.n == len(m.digits) {
+			return
 		}
-		if sep-i == 1 {
-			r.seps[r.ngroups] = src[i]
-		}
-		i = sep
 	}
-	if r.firstEnd == 0 {
-		r.firstEnd = r.from + 1
-	}
-	return r
 }
 
-func (r *run) classify(src []byte) (finding, bool) {
-	if r.to < len(src) && (letter(src[r.to]) || src[r.to] == '_') || r.from > 0 && (src[r.from-1] == '.' || src[r.from-1] == '-' && r.n > 15) {
-		return finding{}, false
-	}
-	switch {
-	case r.card():
-		return finding{r.from, r.to, "[card]"}, true
-	case r.ssn():
-		return finding{r.from, r.to, "[ssn]"}, true
-	case r.ipv4():
-		return finding{r.from, r.to, "[ip]"}, true
-	case r.phone():
-		return finding{r.from, r.to, "[phone]"}, true
-	}
-	return finding{}, false
+func separator(c byte) bool {
+	return c == ' ' || c == '-' || c == '.' || c == '/' || c == '(' || c == ')'
 }
 
-// uniform reports whether all groups are kept apart by sep.
-func (r *run) uniform(sep byte) bool {
-	for i := 1; i < r.ngroups; i++ {
-		if r.seps[i] != sep {
+// ends tells whether group k ends at a word boundary.
+func (m *numeral) ends(k int) bool {
+	e := m.groups[k].end
+	return e == len(m.src) || !isAlnum(m.src[e]) && m.src[e] != '_'
+}
+
+// upTo is the number of digits in groups 0 to k.
+func (m *numeral) upTo(k int) int {
+	if k+1 < m.k {
+		return m.groups[k+1].first
+	}
+	return m.n
+}
+
+func (m *numeral) value(k int) int {
+	v := 0
+	for _, c := range m.src[m.groups[k].start:m.groups[k].end] {
+		if v = v*10 + int(c-'0'); v > 1e6 {
+			return v
+		}
+	}
+	return v
+}
+
+// separated tells whether groups 1 to k all have the separator sep.
+func (m *numeral) separated(k int, sep byte) bool {
+	for _, g := range m.groups[1 : k+1] {
+		if g.sep != sep {
 			return false
 		}
 	}
 	return true
 }
 
-// card follows ISO/IEC 7812: 13 to 19 digits, a known issuer range, a Luhn check digit.
-func (r *run) card() bool {
-	if r.n < 13 || r.n > 19 || r.plus || r.paren || r.ngroups > 1 && !r.uniform(' ') && !r.uniform('-') {
-		return false
+// ipv4 is four numbers up to 255 with dots (RFC 1123 section 2.1), not part of a longer dotted one.
+func (m *numeral) ipv4() Finding {
+	if m.k < 4 || !m.separated(3, '.') || !m.ends(3) || m.k > 4 && m.groups[4].sep == '.' {
+		return Finding{}
 	}
-	if r.ngroups > 1 && (r.groups[0] != 4 || r.groups[1] < 4) {
-		return false
+	if s := m.groups[0].start; s > 0 && m.src[s-1] == '.' {
+		return Finding{}
 	}
-	two := int(r.digits[0])*10 + int(r.digits[1])
-	four := two*100 + int(r.digits[2])*10 + int(r.digits[3])
-	known := r.digits[0] == 4 || two >= 51 && two <= 55 || four >= 2221 && four <= 2720 || two == 34 || two == 37 || two == 36 || two == 38 || two == 39 ||
-		four >= 3000 && four <= 3059 || four >= 3528 && four <= 3589 || two == 50 || two >= 56 && two <= 69
-	return known && luhn(r.digits[:r.n])
+	for k := range 4 {
+		if m.groups[k].len() > 3 || m.value(k) > 255 {
+			return Finding{}
+		}
+	}
+	return Finding{m.groups[0].start, m.groups[3].end, "ip"}
+}
+
+// date gives the end of a date or time stamp that stands here, or 0: 2024-05-06, 06.05.2024, 5/6/24.
+func (m *numeral) date() int {
+	if m.k < 3 || m.groups[1].sep != m.groups[2].sep || m.groups[1].sep == ' ' || m.groups[1].sep == '*' {
+		return 0
+	}
+	a, b, c := m.groups[0].len(), m.groups[1].len(), m.groups[2].len()
+	switch {
+	case a == 4 && b <= 2 && c <= 2 && m.value(1) <= 12 && m.value(2) <= 31:
+	case a <= 2 && b <= 2 && (c == 4 || c == 2 && m.k == 3) && m.value(0) <= 31 && m.value(1) <= 31:
+	default:
+		return 0
+	}
+	return m.groups[2].end
+}
+
+// cardWords let a number of 12 to 19 digits be a card outside of the common ranges.
+var cardWords = []string{"card", "cc", "credit", "debit", "visa", "mastercard", "maestro", "amex"}
+
+// card is 13 to 19 digits in one of the issuers' ranges, in their usual groups, with a right check
+// digit (ISO/IEC 7812). Where a card is spoken of, the check digit is enough.
+func (m *numeral) card() Finding {
+	for k := 0; k < min(m.k, 5); k++ {
+		n := m.upTo(k)
+		if n > 19 {
+			break
+		}
+		if n < 12 || !m.ends(k) || k > 0 && !m.separated(k, ' ') && !m.separated(k, '-') || !m.cardGroups(k) {
+			continue
+		}
+		if d := m.digits[:n]; luhn(d) && (n > 12 && cardRange(d) || said(m.src[:m.groups[0].start], cardWords)) {
+			return Finding{m.groups[0].start, m.groups[k].end, "card"}
+		}
+	}
+	return Finding{}
+}
+
+func (m *numeral) cardGroups(k int) bool {
+	g := m.groups[:]
+	switch k {
+	case 0:
+		return true
+	case 2: // American Express, Diners
+		return g[0].len() == 4 && g[1].len() == 6
+	case 3, 4:
+		return g[0].len() == 4 && g[1].len() == 4 && g[2].len() == 4
+	}
+	return false
+}
+
+// cardRange knows the leading digits of Visa, Mastercard, American Express, Discover, Diners, JCB,
+// UnionPay and Maestro.
+func cardRange(d []byte) bool {
+	two := int(d[0]-'0')*10 + int(d[1]-'0')
+	four := two*100 + int(d[2]-'0')*10 + int(d[3]-'0')
+	n := len(d)
+	switch {
+	case d[0] == '4':
+		return n == 13 || n == 16 || n == 19
+	case two >= 51 && two <= 55, four >= 2221 && four <= 2720:
+		return n == 16
+	case two == 34, two == 37:
+		return n == 15
+	case two == 36, two == 38, two == 39, two == 30:
+		return n >= 14
+	case two == 35, two == 62, two == 60, two == 64, two == 65:
+		return n >= 16
+	case two == 50, two >= 56 && two <= 58, two == 63, two == 67, two == 68, two == 18, two == 21:
+		return true
+	}
+	return false
 }
 
 func luhn(d []byte) bool {
-	sum, double := 0, false
-	for i := len(d) - 1; i >= 0; i-- {
-		v := int(d[i])
-		if double {
+	sum := 0
+	for i := range d {
+		v := int(d[len(d)-1-i] - '0')
+		if i%2 == 1 {
 			if v *= 2; v > 9 {
 				v -= 9
 			}
 		}
 		sum += v
-		double = !double
 	}
 	return sum%10 == 0
 }
 
-// ssn is a United States social security number as written, 3-2-4, in a range that is issued.
-func (r *run) ssn() bool {
-	if r.ngroups != 3 || r.groups[0] != 3 || r.groups[1] != 2 || r.groups[2] != 4 || r.plus || r.paren || !r.uniform('-') && !r.uniform(' ') {
-		return false
+// ssn is a US social security number as it is written, with the areas that were never given out left
+// aside (SSA, POMS RM 10201).
+func (m *numeral) ssn() Finding {
+	if m.k < 3 || !m.ends(2) || m.groups[0].len() != 3 || m.groups[1].len() != 2 || m.groups[2].len() != 4 ||
+		!m.separated(2, '-') && !m.separated(2, ' ') || m.k > 3 && m.groups[3].sep == m.groups[1].sep {
+		return Finding{}
 	}
-	area := int(r.digits[0])*100 + int(r.digits[1])*10 + int(r.digits[2])
-	return area != 0 && area != 666 && area < 900 && (r.digits[3] != 0 || r.digits[4] != 0)
+	if area := m.value(0); area == 0 || area == 666 || area >= 900 || m.value(1) == 0 || m.value(2) == 0 {
+		return Finding{}
+	}
+	return Finding{m.groups[0].start, m.groups[2].end, "ssn"}
 }
 
-func (r *run) ipv4() bool {
-	if r.ngroups != 4 || !r.uniform('.') || r.plus || r.paren {
-		return false
-	}
-	at := 0
-	for i := range 4 {
-		v := 0
-		if r.groups[i] > 3 {
-			return false
-		}
-		for range r.groups[i] {
-			v = v*10 + int(r.digits[at])
-			at++
-		}
-		if v > 255 {
-			return false
-		}
-	}
-	return true
+// ibanLength has the length by country (ISO 13616 registry) for the greater part of its users; other
+// countries may have any length in range.
+var ibanLength = map[string]int{
+	"AD": 24, "AE": 23, "AT": 20, "BE": 16, "BG": 22, "CH": 21, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "EE": 20, "ES": 24,
+	"FI": 18, "FR": 27, "GB": 22, "GR": 27, "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IS": 26, "IT": 27, "LI": 21, "LT": 20,
+	"LU": 20, "LV": 21, "MC": 27, "MT": 31, "NL": 18, "NO": 15, "PL": 28, "PT": 25, "RO": 24, "SA": 24, "SE": 24, "SI": 19,
+	"SK": 24, "SM": 27, "TR": 26, "UA": 29, "XK": 20,
 }
 
-// phone is an international number (E.164: a plus and 8 to 15 digits) or a national one as people write
-// them, in groups. Dates, times, amounts and long identifiers are none.
-func (r *run) phone() bool {
-	if r.plus {
-		return r.n >= 8 && r.n <= 15
-	}
-	if r.n < 9 || r.n > 12 || r.ngroups < 2 || r.ngroups > 6 || r.uniform('/') {
-		return false
-	}
-	if r.paren {
-		return true
-	}
-	nanp := r.n == 10 && r.ngroups == 3 && r.groups[0] == 3 && r.groups[1] == 3 && r.digits[0] >= 2
-	one := r.n == 11 && r.digits[0] == 1 && r.groups[0] == 1 && r.ngroups == 4 && r.groups[1] == 3
-	trunk := r.digits[0] == 0 && r.groups[0] >= 2 && r.groups[0] <= 5 && (r.uniform(' ') || r.uniform('-') || r.uniform('.') || r.ngroups > 2)
-	double := r.digits[0] == 0 && r.digits[1] == 0 && r.n >= 10
-	return nanp || one || trunk || double
-}
-
-// iban follows ISO 13616: two letters, two check digits, up to 30 letters and digits, in groups of four or
-// not, with a remainder of 1 modulo 97. i is at the first check digit.
-func iban(src []byte, i, floor int) (finding, bool) {
-	from := i - 2
-	if from < floor || src[from] < 'A' || src[from] > 'Z' || src[from+1] < 'A' || src[from+1] > 'Z' || from > floor && word(src[from-1]) ||
-		i+1 >= len(src) || !digit(src[i+1]) {
-		return finding{}, false
-	}
-	var chars [34]byte
-	n, to, best := 0, from, 0
-	for p := from; p < len(src) && n < len(chars); p++ {
-		c := src[p]
-		if c == ' ' && n%4 == 0 {
+// iban is two letters, two check digits and 11 to 30 letters and digits, perhaps in groups of four,
+// that are 1 modulo 97 (ISO 13616).
+func iban(src []byte, start int) Finding {
+	var text [34]byte
+	n, end, i := 0, 0, start
+	country := [2]byte{upper(src[start]), upper(src[start+1])}
+	want := ibanLength[string(country[:])]
+	for i < len(src) && n < len(text) {
+		c := src[i]
+		switch {
+		case isAlnum(c):
+			text[n] = upper(c)
+			n++
+			i++
+			end = i
+		case c == ' ' && n%4 == 0 && i+1 < len(src) && isAlnum(src[i+1]):
+			i++
 			continue
+		default:
+			i = len(src)
 		}
-		if !digit(c) && (c < 'A' || c > 'Z') {
+		if want > 0 && n == want {
 			break
 		}
-		chars[n] = c
-		n++
-		if n >= 15 && (p+1 == len(src) || !word(src[p+1])) && mod97(chars[:n]) {
-			to, best = p+1, n
-		}
 	}
-	return finding{from, to, "[iban]"}, best > 0
+	if n < 15 || want > 0 && n != want || end < len(src) && isAlnum(src[end]) || !mod97(text[:n]) {
+		return Finding{}
+	}
+	return Finding{start, end, "iban"}
 }
 
-func mod97(chars []byte) bool {
-	rem := 0
-	for i := range chars {
-		c := chars[(i+4)%len(chars)]
-		if digit(c) {
-			rem = (rem*10 + int(c-'0')) % 97
-		} else {
-			rem = (rem*100 + int(c-'A') + 10) % 97
+func upper(c byte) byte {
+	if isLetter(c) {
+		return c &^ 0x20
+	}
+	return c
+}
+
+func mod97(text []byte) bool {
+	rest := 0
+	for i := range text {
+		switch c := text[(i+4)%len(text)]; {
+		case isDigit(c):
+			rest = (rest*10 + int(c-'0')) % 97
+		default:
+			rest = (rest*100 + int(c-'A') + 10) % 97
 		}
 	}
-	return rem == 1
+	return rest == 1
 }

@@ -2,93 +2,111 @@ package mask
 
 import "strings"
 
-// SQL is sql with findings replaced inside of its literals and comments, and nowhere else: names and
-// structure stay what they are. It is for showing and storing, not for running. What does not lex as
-// expected is treated as text throughout, which can only hide more.
+// SQL masks findings in the literals and comments of a SQL text, for the record. Identifiers are left
+// alone, quoted ones too. It reads PostgreSQL's lexical structure (chapter 4.1) with
+// standard_conforming_strings on; text that ends inside a literal is masked to its end.
 func (d *Detector) SQL(sql string) string {
-	clean := true
-	for i := 0; i < len(sql); i++ {
-		if trigger[sql[i]] != 0 {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return sql
-	}
 	if d.String(sql) == sql {
 		return sql
 	}
-	var out strings.Builder
+	var b strings.Builder
 	for i := 0; i < len(sql); {
-		end, text := sqlToken(sql, i)
-		switch piece := sql[i:end]; {
-		case text && sql[i] == '\'':
-			out.WriteString(strings.ReplaceAll(d.String(piece), "\x00", ""))
-		case text:
-			out.WriteString(d.String(piece))
-		default:
-			out.WriteString(piece)
+		start, end, inside := lexeme(sql, i)
+		if !inside {
+			b.WriteString(sql[i:end])
+		} else {
+			b.WriteString(sql[i:start])
+			b.WriteString(d.String(sql[start:end]))
 		}
 		i = end
 	}
-	return out.String()
+	return b.String()
 }
 
-// sqlToken gives the end of the token at i and whether it is text: a string, a number or a comment.
-func sqlToken(sql string, i int) (end int, text bool) {
+// lexeme gives the piece of sql that begins at i; inside tells that sql[start:end] is the inside of a
+// literal or comment, or a number.
+func lexeme(sql string, i int) (start, end int, inside bool) {
+	rest := sql[i:]
 	switch c := sql[i]; {
 	case c == '\'':
-		for j := i + 1; j < len(sql); j++ {
-			if sql[j] == '\'' {
-				if j+1 < len(sql) && sql[j+1] == '\'' {
-					j++
-					continue
-				}
-				return j + 1, true
-			}
-		}
-		return len(sql), true
+		escapes := i > 0 && sql[i-1]|0x20 == 'e' && (i == 1 || !wordByte(sql[i-2]))
+		return i + 1, i + 1 + quoted(sql[i+1:], '\'', escapes), true
 	case c == '"':
-		if j := strings.IndexByte(sql[i+1:], '"'); j >= 0 {
-			return i + j + 2, false
+		n := quoted(sql[i+1:], '"', false)
+		return i, min(len(sql), i+n+2), false
+	case strings.HasPrefix(rest, "--"):
+		if n := strings.IndexByte(rest, '\n'); n >= 0 {
+			return i + 2, i + n, true
 		}
-		return len(sql), true
+		return i + 2, len(sql), true
+	case strings.HasPrefix(rest, "/*"):
+		return i + 2, i + comment(rest), true
 	case c == '$':
-		if tag := strings.IndexByte(sql[i+1:], '$'); tag >= 0 && !strings.ContainsAny(sql[i+1:i+1+tag], " \n'\"") && (tag == 0 || !digit(sql[i+1])) {
-			delim := sql[i : i+tag+2]
-			if j := strings.Index(sql[i+len(delim):], delim); j >= 0 {
-				return i + 2*len(delim) + j, true
+		if tag := dollarTag(rest); tag != "" && (i == 0 || !wordByte(sql[i-1])) {
+			if n := strings.Index(rest[len(tag):], tag); n >= 0 {
+				// The closing tag is copied with what follows; as it stands alone it opens nothing.
+				return i + len(tag), i + len(tag) + n, true
 			}
-			return len(sql), true
+			return i + len(tag), len(sql), true
 		}
-		j := i + 1
-		for j < len(sql) && digit(sql[j]) {
-			j++
+	case isDigit(c):
+		end = i
+		for end < len(sql) && (wordByte(sql[end]) || sql[end] == '.') {
+			end++
 		}
-		return j, false
-	case strings.HasPrefix(sql[i:], "--"):
-		if j := strings.IndexByte(sql[i:], '\n'); j >= 0 {
-			return i + j, true
+		return i, end, true
+	case wordByte(c):
+		end = i
+		for end < len(sql) && (wordByte(sql[end]) || sql[end] == '$') {
+			end++
 		}
-		return len(sql), true
-	case strings.HasPrefix(sql[i:], "/*"):
-		if j := strings.Index(sql[i+2:], "*/"); j >= 0 {
-			return i + j + 4, true
-		}
-		return len(sql), true
-	case digit(c):
-		j := i
-		for j < len(sql) && (word(sql[j]) || sql[j] == '.') {
-			j++
-		}
-		return j, true
-	case word(c) || c >= 0x80:
-		j := i
-		for j < len(sql) && (word(sql[j]) || sql[j] >= 0x80 || sql[j] == '$') {
-			j++
-		}
-		return j, false
+		return i, end, false
 	}
-	return i + 1, false
+	return i, i + 1, false
+}
+
+// quoted gives the length of the inside of a literal, up to its closing quote or the end.
+func quoted(s string, quote byte, escapes bool) int {
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && escapes:
+			i++
+		case s[i] == quote && i+1 < len(s) && s[i+1] == quote:
+			i++
+		case s[i] == quote:
+			return i
+		}
+	}
+	return len(s)
+}
+
+// comment gives the length of a comment, which may hold others.
+func comment(s string) int {
+	depth := 0
+	for i := 0; i+1 < len(s); i++ {
+		switch s[i : i+2] {
+		case "/*":
+			depth++
+			i++
+		case "*/":
+			i++
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(s)
+}
+
+// dollarTag gives the opening tag of a dollar-quoted literal, or "".
+func dollarTag(s string) string {
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '$':
+			return s[:i+1]
+		case !wordByte(c) || i == 1 && isDigit(c):
+			return ""
+		}
+	}
+	return ""
 }

@@ -1,0 +1,191 @@
+package mask
+
+import (
+	"bytes"
+	"encoding/json"
+	"unsafe"
+)
+
+// Detector finds personal data and secrets in text that no label speaks of: the second line behind
+// the masks. It knows email addresses, phone numbers, payment cards, IBANs, IP addresses, US social
+// security numbers, credentials in URLs, private keys and common API keys. A finding can only be
+// hidden; nothing is ever shown because a detector did not fire.
+//
+// It is one pass over the bytes by hand: a table of trigger bytes, and a small recogniser behind
+// each. It allocates nothing where it finds nothing. A Detector has no state and may be shared.
+type Detector struct{}
+
+// NewDetector gives a detector with all recognisers.
+func NewDetector() *Detector { return &Detector{} }
+
+// Finding is one place in a text: bytes Start to End, and what they are.
+type Finding struct {
+	Start, End int
+	Kind       string // email, phone, card, iban, ip, ssn, credentials, key
+}
+
+// Redact appends src to dst with each finding replaced by its kind in brackets, [email], and gives how
+// many there were. Without a finding it allocates nothing beyond dst's growth. JSON stays JSON, text
+// or binary: a number that is hidden becomes a string, and no escape sequence is cut.
+func (d *Detector) Redact(dst, src []byte) (out []byte, n int) {
+	f, ok := next(src, 0)
+	if !ok {
+		return append(dst, src...), 0
+	}
+	doc := newDocument(src)
+	done := 0
+	for ; ok; f, ok = next(src, f.End) {
+		cut, bare := f, false
+		if doc != nil {
+			cut, bare = doc.adjust(f)
+		}
+		if cut.Start < done || cut.End <= cut.Start {
+			continue
+		}
+		dst = append(dst, src[done:cut.Start]...)
+		dst = appendKind(dst, cut.Kind, bare)
+		done = cut.End
+		n++
+	}
+	return append(dst, src[done:]...), n
+}
+
+// String is Redact for a string; without a finding it gives s itself.
+func (d *Detector) String(s string) string {
+	src := unsafe.Slice(unsafe.StringData(s), len(s)) // only read
+	if _, ok := next(src, 0); !ok {
+		return s
+	}
+	out, _ := d.Redact(nil, src)
+	return string(out)
+}
+
+// Find appends the findings in src to dst.
+func (d *Detector) Find(dst []Finding, src []byte) []Finding {
+	for f, ok := next(src, 0); ok; f, ok = next(src, f.End) {
+		dst = append(dst, f)
+	}
+	return dst
+}
+
+func appendKind(dst []byte, kind string, quoted bool) []byte {
+	if quoted {
+		dst = append(dst, '"')
+	}
+	dst = append(dst, '[')
+	dst = append(dst, kind...)
+	dst = append(dst, ']')
+	if quoted {
+		dst = append(dst, '"')
+	}
+	return dst
+}
+
+// trigger classes: which recogniser a byte may be part of.
+const (
+	plain = iota
+	atSign
+	digit
+	colon
+	dash
+	underscore
+)
+
+var triggers = func() (t [256]uint8) {
+	for c := '0'; c <= '9'; c++ {
+		t[c] = digit
+	}
+	t['@'], t[':'], t['-'], t['_'] = atSign, colon, dash, underscore
+	return t
+}()
+
+// next gives the first finding that begins at or after from.
+func next(src []byte, from int) (Finding, bool) {
+	for i := from; i < len(src); {
+		kind := triggers[src[i]]
+		if kind == plain {
+			i++
+			continue
+		}
+		var f Finding
+		resume := i + 1
+		switch kind {
+		case atSign:
+			f = email(src, from, i)
+		case digit:
+			f, resume = number(src, from, i)
+		case colon:
+			f = colons(src, from, i)
+		case dash:
+			f = privateKey(src, i)
+		case underscore:
+			f, resume = apiKey(src, from, i)
+		}
+		if f.Kind != "" {
+			return f, true
+		}
+		i = max(resume, i+1)
+	}
+	return Finding{}, false
+}
+
+// document follows a JSON text to tell what is inside a string.
+type document struct {
+	src      []byte
+	pos      int
+	inString bool
+}
+
+// newDocument gives nil for what is not JSON. The binary form of jsonb is the text after a byte 1.
+func newDocument(src []byte) *document {
+	start := 0
+	if len(src) > 0 && src[0] == 1 {
+		start = 1
+	}
+	text := bytes.TrimLeft(src[start:], " \t\r\n")
+	// A number by itself is taken for plain text.
+	if len(text) == 0 || text[0] != '{' && text[0] != '[' && text[0] != '"' || !json.Valid(text) {
+		return nil
+	}
+	return &document{src: src, pos: start}
+}
+
+// adjust moves the ends of a finding to where JSON can be cut: past an escape sequence that the
+// finding seems to begin in, and around the whole number when it is not inside a string (bare).
+func (d *document) adjust(f Finding) (Finding, bool) {
+	for d.pos < f.Start {
+		switch c := d.src[d.pos]; {
+		case c == '"':
+			d.inString = !d.inString
+			d.pos++
+		case c == '\\' && d.inString:
+			size := 2
+			if d.pos+1 < len(d.src) && d.src[d.pos+1] == 'u' {
+				size = 6
+			}
+			d.pos += size
+		default:
+			d.pos++
+		}
+	}
+	if d.inString {
+		f.Start = d.pos // past the escape, if the finding began inside one
+		return f, false
+	}
+	for f.Start > 0 && numberByte(d.src[f.Start-1]) {
+		f.Start--
+	}
+	for f.End < len(d.src) && numberByte(d.src[f.End]) {
+		f.End++
+	}
+	return f, true
+}
+
+func numberByte(c byte) bool {
+	return isDigit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'
+}
+
+func isDigit(c byte) bool  { return c-'0' <= 9 }
+func isLetter(c byte) bool { return c|0x20-'a' <= 'z'-'a' }
+func isAlnum(c byte) bool  { return isDigit(c) || isLetter(c) }
+func isUpper(c byte) bool  { return c-'A' <= 'Z'-'A' }

@@ -1,0 +1,170 @@
+package mask
+
+import (
+	"bytes"
+	"net/netip"
+)
+
+// email recognises an address around the '@' at position at (RFC 5321, unquoted local parts). Bytes
+// beyond ASCII count as letters.
+func email(src []byte, from, at int) Finding {
+	start := at
+	for start > from && at-start < 64 && localByte(src[start-1]) {
+		start--
+	}
+	for start < at && (src[start] == '.' || src[start] == '\'' || src[start] == '-') {
+		start++
+	}
+	if start == at || src[at-1] == '.' {
+		return Finding{}
+	}
+	end, dot := at+1, 0
+	for end < len(src) && end-at < 254 && (isAlnum(src[end]) || src[end] >= 0x80 || src[end] == '-' || src[end] == '.') {
+		if src[end] == '.' {
+			if src[end-1] == '.' || src[end-1] == '@' {
+				break
+			}
+			dot = end
+		}
+		end++
+	}
+	for end > at+1 && (src[end-1] == '.' || src[end-1] == '-') {
+		end--
+		if dot >= end {
+			dot = bytes.LastIndexByte(src[:end], '.')
+		}
+	}
+	if dot <= at || end-dot < 3 || isDigit(src[end-1]) {
+		return Finding{}
+	}
+	return Finding{start, end, "email"}
+}
+
+func localByte(c byte) bool {
+	if isAlnum(c) || c >= 0x80 {
+		return true
+	}
+	switch c {
+	case '.', '_', '%', '+', '-', '\'', '!', '#', '$', '&', '*', '=', '?', '^', '~':
+		return true
+	}
+	return false
+}
+
+// colons recognises what a colon can be part of: credentials in a URL, an IPv6 address.
+func colons(src []byte, from, i int) Finding {
+	if i+2 < len(src) && src[i+1] == '/' && src[i+2] == '/' {
+		return urlCredentials(src, i+3)
+	}
+	return ipv6(src, from, i)
+}
+
+// urlCredentials finds user:password before the '@' of a URL's authority (RFC 3986 section 3.2.1).
+func urlCredentials(src []byte, start int) Finding {
+	password := false
+	for i := start; i < len(src) && i-start < 512; i++ {
+		switch c := src[i]; {
+		case c == ':':
+			password = true
+		case c == '@':
+			if !password {
+				return Finding{}
+			}
+			return Finding{start, i, "credentials"}
+		case c <= ' ' || c == '/' || c == '?' || c == '#' || c == '"' || c == '\'' || c == '<' || c == '>' || c == '\\':
+			return Finding{}
+		}
+	}
+	return Finding{}
+}
+
+// ipv6 wants "::" or seven colons, so that times of day and casts cost nothing.
+func ipv6(src []byte, from, i int) Finding {
+	if i+1 >= len(src) || (src[i+1] != ':' && !isHex(src[i+1])) {
+		return Finding{}
+	}
+	start, end := i, i
+	for start > from && i-start < 40 && (isHex(src[start-1]) || src[start-1] == ':') {
+		start--
+	}
+	for end < len(src) && end-i < 46 && (isHex(src[end]) || src[end] == ':' || src[end] == '.') {
+		end++
+	}
+	for end > start && src[end-1] == '.' {
+		end--
+	}
+	if end-start < 6 || start > from && wordByte(src[start-1]) || end < len(src) && wordByte(src[end]) {
+		return Finding{}
+	}
+	text := src[start:end]
+	if bytes.Count(text, []byte(":")) < 7 && !bytes.Contains(text, []byte("::")) {
+		return Finding{}
+	}
+	if a, err := netip.ParseAddr(string(text)); err != nil || !a.Is6() {
+		return Finding{}
+	}
+	return Finding{start, end, "ip"}
+}
+
+func isHex(c byte) bool    { return isDigit(c) || c|0x20-'a' <= 'f'-'a' }
+func wordByte(c byte) bool { return isAlnum(c) || c == '_' || c >= 0x80 }
+
+var (
+	pemBegin = []byte("-----BEGIN ")
+	pemKey   = []byte("PRIVATE KEY")
+	pemEnd   = []byte("-----END ")
+	pemDash  = []byte("-----")
+)
+
+// privateKey recognises a PEM private key (RFC 7468) up to its end line, or to the end of the text.
+func privateKey(src []byte, i int) Finding {
+	if i+1 >= len(src) || src[i+1] != '-' || !bytes.HasPrefix(src[i:], pemBegin) {
+		return Finding{}
+	}
+	head := src[i:min(len(src), i+60)]
+	if !bytes.Contains(head, pemKey) {
+		return Finding{}
+	}
+	end := bytes.Index(src[i:], pemEnd)
+	if end < 0 {
+		return Finding{i, len(src), "key"}
+	}
+	end += i + len(pemEnd)
+	if last := bytes.Index(src[end:], pemDash); last >= 0 {
+		return Finding{i, end + last + len(pemDash), "key"}
+	}
+	return Finding{i, len(src), "key"}
+}
+
+// keyPrefixes are how well-known services begin their API keys, by the least length of a key.
+var keyPrefixes = []struct {
+	prefix string
+	least  int
+}{
+	{"AKIA", 20}, {"ASIA", 20}, {"AIza", 39}, {"ghp_", 36}, {"gho_", 36}, {"ghu_", 36}, {"ghs_", 36}, {"ghr_", 36},
+	{"github_pat_", 40}, {"glpat-", 20}, {"sk_live_", 24}, {"sk_test_", 24}, {"rk_live_", 24}, {"sk-", 32},
+	{"xoxb-", 24}, {"xoxp-", 24}, {"xoxa-", 24}, {"hf_", 30}, {"npm_", 36}, {"SG.", 40}, {"eyJ", 60},
+}
+
+// apiKey recognises a key around position i, which is a digit or an underscore in it.
+func apiKey(src []byte, from, i int) (Finding, int) {
+	start, end := i, i
+	for start > from && i-start < 256 && keyByte(src[start-1]) {
+		start--
+	}
+	for end < len(src) && keyByte(src[end]) {
+		end++
+	}
+	if end-start < 20 || !isLetter(src[start]) {
+		return Finding{}, i + 1
+	}
+	for _, k := range keyPrefixes {
+		if end-start >= k.least && bytes.HasPrefix(src[start:end], []byte(k.prefix)) {
+			return Finding{start, end, "key"}, end
+		}
+	}
+	return Finding{}, i + 1
+}
+
+// keyByte has the dot for JSON web tokens, whose three parts it joins.
+func keyByte(c byte) bool { return isAlnum(c) || c == '_' || c == '-' || c == '.' }
