@@ -23,11 +23,10 @@ type value struct {
 // columnTable numbers the catalog columns that a statement touches, so that sets of them are small.
 // A virtual id stands for a column of a recursive query while its sources are still being found.
 type columnTable struct {
-	ids     []access.ColumnID // Relation is zero for a virtual id
-	uses    []access.Use
-	deps    map[int32][]int32 // virtual ids
-	self    []int32           // self[i] == i; sets of one are slices of it
-	settled bool
+	ids  []access.ColumnID // Relation is zero for a virtual id
+	uses []access.Use
+	deps map[int32][]int32 // virtual ids
+	self []int32           // self[i] == i; sets of one are slices of it
 }
 
 // block numbers all columns of rel, in order.
