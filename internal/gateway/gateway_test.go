@@ -559,3 +559,30 @@ func TestLargeResultLeavesInRecordedWindows(t *testing.T) {
 		t.Errorf("%d release records", releases)
 	}
 }
+
+func TestGroupingByThePrimaryKeySurvivesMasks(t *testing.T) {
+	w := newWorld(t)
+	s := w.login("agent")
+	defer s.Close()
+	for _, sql := range []string{
+		"select c.id, c.region, c.ssn, count(*) from customers c join orders o on o.customer_id = c.id where c.id < 4 group by c.id order by c.id",
+		"select c.id, upper(c.name), count(*) from customers c where c.id < 4 group by 1 having min(c.region) <> 'x' order by c.region, c.id",
+	} {
+		if a := w.query(s, sql); len(a.errs) > 0 || len(a.rows) != 3 {
+			t.Errorf("%s: %v %v", sql, a.rows, a.errs)
+		}
+	}
+	wantError(t, w.query(s, "select c.region, c.name from customers c group by c.region"), "42803")
+}
+
+func TestCopyLeavesTokensAlone(t *testing.T) {
+	w := newWorld(t)
+	s := w.login("agent")
+	defer s.Close()
+	plain, copied := w.query(s, "select id, email from customers where id < 90 order by id"), w.query(s, "copy (select id, email from customers where id < 90 order by id) to stdout")
+	for i, row := range plain.rows {
+		if got, want := copied.rows[i][0], row[0]+"\t"+row[1]; got != want {
+			t.Errorf("COPY gave %q, SELECT %q", got, want)
+		}
+	}
+}

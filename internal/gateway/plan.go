@@ -29,6 +29,7 @@ type plan struct {
 
 	masked   bool // the principal may not see all of this database: messages are filtered
 	detects  bool // the detectors watch what it returns
+	copyText bool // COPY TO in the default format: fields are divided by tabs
 	userCode bool // code of the database's own users may run: what it says is not trusted
 	pure     bool // may be sent before its record is durable
 	quiet    bool // its success changes nothing for the session
@@ -97,7 +98,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 	if !sc.masked {
 		return p.finish(nil)
 	}
-	if p.facts.CopyOut && copyBinary(t.Stmt) {
+	if p.facts.CopyOut && copyOption(t.Stmt, "format") == "binary" {
 		return nil, refusal{plan: p, sql: t.SQL, why: &access.Error{Kind: access.Unsupported, Code: "0A000",
 			Message: "COPY in binary format is not available where columns are masked", Hint: "use the text or CSV format"}}
 	}
@@ -108,6 +109,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 	}
 	p.original, p.sql, p.outputs = c.SQL == t.SQL, c.SQL, c.OutputMasks
 	p.detects = true
+	p.copyText = p.facts.CopyOut && copyOption(t.Stmt, "format") == "" && copyOption(t.Stmt, "delimiter") == ""
 	return p.finish(c.Applied)
 }
 
@@ -244,13 +246,14 @@ func forget[T any](m map[string]T, name string) {
 	}
 }
 
-func copyBinary(stmt *pg.Node) bool {
+// copyOption is the value of an option of COPY, or "".
+func copyOption(stmt *pg.Node, name string) string {
 	for _, o := range stmt.GetCopyStmt().GetOptions() {
-		if d := o.GetDefElem(); d.GetDefname() == "format" && d.GetArg().GetString_().GetSval() == "binary" {
-			return true
+		if d := o.GetDefElem(); d.GetDefname() == name {
+			return d.GetArg().GetString_().GetSval()
 		}
 	}
-	return false
+	return ""
 }
 
 // effective is the plan that EXECUTE or FETCH really runs: that of what was prepared or declared.

@@ -36,8 +36,8 @@ func textual(oid uint32) bool {
 	return oid >= firstUserOID
 }
 
-// readFields reads a RowDescription. A labelled column that passes through unchanged is not watched: it
-// is masked already, or the principal may see it.
+// readFields reads a RowDescription. A column that is made of labelled ones alone is not watched: its values
+// are masked already, or the principal may see them, and a token must not be taken for something else.
 func readFields(body []byte, pl *plan) *fields {
 	f := &fields{}
 	if len(body) < 2 {
@@ -59,14 +59,18 @@ func readFields(body []byte, pl *plan) *fields {
 	return f
 }
 
-// labelled reports whether output i of n is a labelled column passed through unchanged.
+// labelled reports whether output i of n is made of labelled columns only.
 func (p *plan) labelled(i, n int) bool {
 	outs := p.facts.Outputs
-	if len(outs) != n || !outs[i].Plain || len(outs[i].Sources) != 1 {
+	if len(outs) != n || len(outs[i].Sources) == 0 {
 		return false
 	}
-	src := outs[i].Sources[0]
-	return len(p.scope.snap.labels.Columns(src.Relation)[src.Column]) > 0
+	for _, src := range outs[i].Sources {
+		if len(p.scope.snap.labels.Columns(src.Relation)[src.Column]) == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // watchRow holds a DataRow or COPY line after the detectors have looked at it.
@@ -75,7 +79,7 @@ func (s *Session) watchRow(r *run, f pgframe.Frame) error {
 		at := 0
 		var n int
 		s.held, at = pgframe.Begin(s.held, 'd')
-		s.held, n = s.gw.detector.Redact(s.held, f.Body())
+		s.held, n = s.redactLine(s.held, f.Body(), r.plan)
 		s.held = pgframe.End(s.held, at)
 		r.detected += n
 		return nil
@@ -128,6 +132,30 @@ func (s *Session) watchRow(r *run, f pgframe.Frame) error {
 	}
 	binary.BigEndian.PutUint32(s.held[start+1:], uint32(len(s.held)-start-1))
 	return nil
+}
+
+// redactLine runs the detectors over a line of COPY: over each field that is not made of labelled columns
+// alone, where fields can be told apart, else over the line.
+func (s *Session) redactLine(dst, line []byte, pl *plan) ([]byte, int) {
+	n := len(pl.facts.Outputs)
+	if !pl.copyText || bytes.Count(line, []byte{'\t'}) != n-1 {
+		return s.gw.detector.Redact(dst, line)
+	}
+	found := 0
+	for i := range n {
+		field := line
+		if tab := bytes.IndexByte(line, '\t'); tab >= 0 {
+			field, line = line[:tab+1], line[tab+1:]
+		}
+		if pl.labelled(i, n) {
+			dst = append(dst, field...)
+			continue
+		}
+		var k int
+		dst, k = s.gw.detector.Redact(dst, field)
+		found += k
+	}
+	return dst, found
 }
 
 // binaryForm reports whether a value of a textual type is not plain text: a binary array or record.
