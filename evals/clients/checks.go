@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -33,7 +34,6 @@ func describeChecks() []check {
 			if err != nil {
 				return err.Error()
 			}
-			// Sizes may be kept from a masked principal; the rest has to be the same.
 			if squeeze(got) != squeeze(want) {
 				return "another output than directly: " + firstLine(want, got)
 			}
@@ -43,7 +43,13 @@ func describeChecks() []check {
 	return all
 }
 
-func squeeze(s string) string { return strings.Join(strings.Fields(strings.ReplaceAll(s, "-", "")), " ") }
+// sizes tell about labelled values (a wider value makes a larger table) and are kept from a masked
+// principal: psql then shows an empty cell.
+var sizes = regexp.MustCompile(`\b\d+ (?:bytes|kB|MB|GB)`)
+
+func squeeze(s string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(sizes.ReplaceAllString(s, ""), "-", "")), " ")
+}
 
 func firstLine(want, got string) string {
 	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
@@ -140,7 +146,7 @@ func tabCompletion(ctx context.Context, e *env) string {
 	}
 	go func() {
 		defer in.Close()
-		for _, keys := range []string{"select 'got', cit", "\t", " from custo", "\t", " where id = 1;\n", "\\q\n"} {
+		for _, keys := range []string{"select city from custo", "\t", " where id = 1;\n", "\\q\n"} {
 			time.Sleep(500 * time.Millisecond)
 			in.Write([]byte(keys))
 		}
