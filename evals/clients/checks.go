@@ -153,7 +153,8 @@ func tabCompletion(ctx context.Context, e *env) string {
 		time.Sleep(time.Second)
 	}()
 	out, err := cmd.CombinedOutput()
-	if strings.Contains(string(out), "customers") && !strings.Contains(string(out), "ERROR") {
+	// "custo" is no table: only the completed statement gives the row.
+	if strings.Contains(string(out), "here") && !strings.Contains(string(out), "ERROR") {
 		return ""
 	}
 	return fmt.Sprintf("no completion: %v %s", err, last(string(out)))
