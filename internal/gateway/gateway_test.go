@@ -586,3 +586,21 @@ func TestCopyLeavesTokensAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestPathChangedInABurstJudgesTheRestOfIt(t *testing.T) {
+	w := newWorld(t)
+	dba, s := w.login("dba"), w.login("writer")
+	defer dba.Close()
+	defer s.Close()
+	wantNoError(t, w.query(dba, "create schema other; create table other.orders(id int, ssn text); insert into other.orders values (7, 'raw')"))
+	var ops []Op
+	for _, sql := range []string{"begin", "set local search_path = other", "select * from orders", "rollback", "select * from orders where id = 1"} {
+		ops = append(ops, pipeline(sql)[:4]...)
+	}
+	a := w.do(s, append(ops, Op{Kind: OpSync})...)
+	wantNoError(t, a)
+	if len(a.rows) != 2 || a.rows[0][0] != "7" || a.rows[0][1] != "***" || len(a.rows[1]) != 3 {
+		t.Errorf("rows %v", a.rows)
+	}
+	wantError(t, w.query(s, "rollback; select * from orders"), "0A000")
+}

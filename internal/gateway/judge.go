@@ -41,6 +41,14 @@ func (s *Session) judge(sql string, sink Sink) ([]judged, error) {
 		}
 		sc.putText(sql, list)
 	}
+	if s.pathMoved && len(list) > 1 && s.scope.unrestricted.Effect != access.Allow {
+		for _, j := range list[:len(list)-1] {
+			if endsTransaction(j.plan.facts) {
+				return nil, refusal{sql: sql, why: &access.Error{Kind: access.Unsupported, Code: "0A000",
+					Message: "the end of a transaction has to come alone or last once search_path was changed", Hint: "send it on its own: what follows is judged by the search_path that it leaves"}}
+			}
+		}
+	}
 	if len(list) == 1 && list[0].plan.quiet && list[0].plan.facts.Executes == "" && list[0].plan.facts.Fetches == "" {
 		return list, nil
 	}

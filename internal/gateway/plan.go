@@ -57,9 +57,10 @@ func (p *plan) pages() bool {
 		!f.CopyOut && !f.CopyIn && !f.Explain && f.Prepares == "" && f.Declares == ""
 }
 
-// renames reports whether success changes what a statement's or portal's name means.
-func (p *plan) renames() bool {
-	return p.inner != nil || p.forgets != nil || p.facts.Transaction != ""
+// turns reports whether success changes by what the next operation is judged: what a name means, the
+// search_path, the reason given. Nothing is judged until it is known to have succeeded.
+func (p *plan) turns() bool {
+	return p.inner != nil || p.forgets != nil || p.sets != nil || p.facts.Transaction != "" || p.facts.PathChange
 }
 
 // newPlan judges and compiles one statement. A denial is a refusal, with the plan for its record.

@@ -143,6 +143,15 @@ func (s *Session) abandon() {
 	s.busy.Store(false)
 }
 
+// endsTransaction reports whether a statement can take a change of a setting back.
+func endsTransaction(f *access.Facts) bool {
+	switch f.Transaction {
+	case "commit", "rollback", "rollback to", "prepare":
+		return true
+	}
+	return false
+}
+
 func rowLimit(n int64) *access.Error {
 	return &access.Error{Kind: access.Denied, Code: "54000", Message: fmt.Sprintf("the answer has more than the %d rows that the policy releases", n),
 		Hint: "narrow the statement down with WHERE or LIMIT, or ask for a policy with a larger @rows"}
@@ -195,11 +204,7 @@ func (s *Session) succeeded(r *run) {
 		}
 	}
 	s.pathMoved = s.pathMoved || f.PathChange
-	switch f.Transaction {
-	case "commit", "rollback", "rollback to", "prepare": // their end can take a change back
-		s.pathStale = s.pathStale || s.pathMoved
-	}
-	s.pathStale = s.pathStale || f.PathChange
+	s.pathStale = s.pathStale || f.PathChange || s.pathMoved && endsTransaction(f)
 	if f.Class == access.ClassDDL || f.Class == access.ClassRole {
 		s.db.ddl.Store(true)
 		if s.tx == 'I' {

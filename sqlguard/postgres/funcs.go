@@ -144,6 +144,8 @@ func (a *analyzer) settingCall(f *pg.FuncCall, use access.FunctionUse) {
 	name := ""
 	if c, ok := f.Args[0].GetNode().(*pg.Node_AConst); ok {
 		name = strings.ToLower(c.AConst.GetSval().GetSval())
+	} else if a.t.SQL == pgDumpSetting {
+		name = "restrict_nonsystem_relation_kind"
 	}
 	if use.Name.Name == "current_setting" {
 		a.facts.Shows = append(a.facts.Shows, name)
@@ -152,6 +154,10 @@ func (a *analyzer) settingCall(f *pg.FuncCall, use access.FunctionUse) {
 	a.facts.Settings = append(a.facts.Settings, name)
 	a.facts.PathChange = a.facts.PathChange || name == "" || changesPath(name)
 }
+
+// pgDumpSetting is how pg_dump (15.8 and later) sets a setting that older servers lack. The name is not a
+// constant there, but with this text it can be no other.
+const pgDumpSetting = `SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`
 
 func changesPath(setting string) bool {
 	switch setting {
