@@ -23,6 +23,7 @@ type owed struct {
 	kind    byte          // the frontend message: P B D C E S Q
 	stmt    bool          // Describe: of a statement rather than a portal
 	hidden  bool          // the core's own question: its answer is not the client's
+	simple  bool          // Describe for a simple query, which knows no NoData
 	replace *access.Error // our refusal stands in for the error that the poison provokes
 	run     int           // E, Q: the first of its runs; the others follow
 	runs    int
@@ -191,7 +192,7 @@ func (s *Session) query(op *Op, sink Sink) error {
 func (s *Session) queryPaged(op *Op, j judged) error {
 	limit := j.plan.decision.Obligations.Rows
 	r := s.addRun(j, nil, nil, op.SQL)
-	s.runs[r].limit = limit
+	limit = s.runs[r].limitTo(limit, s.cursorOf(j.named))
 	at := 0
 	s.out, at = pgframe.Begin(s.out, 'P')
 	s.out = append(s.out, 0)
@@ -202,7 +203,7 @@ func (s *Session) queryPaged(op *Op, j judged) error {
 	s.out = pgframe.End(append(s.out, 0, 0, 0, 0, 0, 0, 0, 0), at)
 	s.owed = append(s.owed, owed{kind: 'B', hidden: true})
 	s.out = pgframe.End(append(s.out, 'D', 0, 0, 0, 0, 'P', 0), len(s.out))
-	s.owed = append(s.owed, owed{kind: 'D', plan: j.plan})
+	s.owed = append(s.owed, owed{kind: 'D', plan: j.plan, simple: true})
 	s.appendExecute("", limit+1)
 	s.owed = append(s.owed, owed{kind: 'E', run: r, runs: 1})
 	s.out = pgframe.AppendEmpty(s.out, 'S')
@@ -350,11 +351,14 @@ func (s *Session) execute(op *Op, sink Sink) error {
 	r := s.addRun(judged{plan: pl}, p, p.params, p.sql())
 	rows := int64(op.MaxRows)
 	if limit := pl.decision.Obligations.Rows; limit > 0 && pl.pages() {
-		left := max(limit-p.rows, 0)
-		if rows == 0 || rows > left {
-			rows = left + 1
-			s.runs[r].limit = left
-			s.runs[r].limited = left == 0
+		cursor := s.cursorOf(p.plan)
+		if cursor == nil {
+			cursor = p
+		}
+		if left := max(limit-cursor.rows, 0); rows == 0 || rows > left {
+			rows = s.runs[r].limitTo(limit, cursor) + 1
+		} else {
+			s.runs[r].cursor = cursor
 		}
 	}
 	s.appendExecute(op.Portal, rows)

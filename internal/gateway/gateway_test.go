@@ -315,6 +315,29 @@ func TestRowLimit(t *testing.T) {
 	}
 }
 
+func TestRowLimitHoldsOverAllFetchesOfACursor(t *testing.T) {
+	w := newWorld(t)
+	s := w.login("agent")
+	defer s.Close()
+	w.query(s, "begin")
+	w.query(s, "declare c scroll cursor for select id from orders")
+	rows := 0
+	for _, sql := range []string{"fetch 60 from c", "fetch 30 from c", "fetch all from c", "move backward all in c", "fetch 60 from c"} {
+		a := w.query(s, sql)
+		wantNoError(t, a)
+		rows += len(a.rows)
+		if strings.Contains(a.types, "n") || sql == "fetch all from c" && a.tags[0] != "FETCH 10" {
+			t.Errorf("%s answered %s with tag %v", sql, a.types, a.tags)
+		}
+	}
+	for range 2 {
+		rows += len(w.do(s, pipeline("fetch 60 from c")...).rows)
+	}
+	if rows != 100 {
+		t.Errorf("one cursor released %d rows, the limit is 100", rows)
+	}
+}
+
 func TestTimeLimit(t *testing.T) {
 	w := newWorld(t)
 	s := w.login("slowly")

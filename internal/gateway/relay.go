@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"strings"
 
 	"sallyport/internal/access"
 	"sallyport/internal/gateway/internal/upstream"
@@ -144,7 +145,7 @@ func (s *Session) hold(o *owed, f pgframe.Frame) {
 func (s *Session) row(o *owed, f pgframe.Frame, sink Sink) error {
 	r := &s.runs[o.run]
 	pl := r.plan
-	if r.limit > 0 || r.limited {
+	if r.capped {
 		if r.rows >= r.limit {
 			r.limited = true
 			return nil
@@ -217,11 +218,18 @@ func (s *Session) complete(o *owed, f pgframe.Frame) {
 		s.recordRun(r, r.refusal)
 		s.held = appendError(s.held, "ERROR", r.refusal)
 	} else {
-		if p := r.portal; p != nil {
-			p.rows += r.rows
+		if r.cursor != nil {
+			r.cursor.rows += r.rows
 		}
 		if r.limited {
-			r.command = fmt.Sprintf("SELECT %d", r.rows)
+			verb, _, _ := strings.Cut(r.command, " ")
+			if f.Type == 's' {
+				verb = "SELECT"
+				if r.cursor != r.portal {
+					verb = "FETCH"
+				}
+			}
+			r.command = fmt.Sprintf("%s %d", verb, r.rows)
 		}
 		s.recordRun(r, nil)
 		if r.limited {
@@ -250,7 +258,9 @@ func (s *Session) described(o *owed, f pgframe.Frame) {
 	} else {
 		s.next++
 	}
-	s.hold(o, f)
+	if !o.simple || f.Type == 'T' {
+		s.hold(o, f)
+	}
 	if pl == nil || pl.shared {
 		return
 	}

@@ -25,7 +25,9 @@ type run struct {
 	intent  uint64 // position of the durable intent, 0 for a pure read
 	started time.Time
 
-	limit   int64         // rows to release, where Execute was told to stop; 0 is no limit
+	capped  bool          // Execute was told to stop one row after limit
+	limit   int64         // rows to release
+	cursor  *portal       // the portal or cursor whose rows count against the limit
 	limited bool          // there were more rows than may be released
 	refusal *access.Error // why the rest was not released
 
@@ -51,6 +53,24 @@ func (s *Session) addRun(j judged, p *portal, params []string, sql string) int {
 		s.recordIntent(&s.runs[len(s.runs)-1])
 	}
 	return len(s.runs) - 1
+}
+
+// limitTo holds the run to what is left of a row limit over all reads of a cursor, and gives that.
+func (r *run) limitTo(limit int64, cursor *portal) int64 {
+	r.cursor = cursor
+	if cursor != nil {
+		limit = max(limit-cursor.rows, 0)
+	}
+	r.capped, r.limit = true, limit
+	return limit
+}
+
+// cursorOf is the cursor that a FETCH reads, or nil.
+func (s *Session) cursorOf(p *plan) *portal {
+	if p == nil || p.facts.Fetches == "" {
+		return nil
+	}
+	return s.portals[p.facts.Fetches]
 }
 
 // mark remembers the column names for the record.
