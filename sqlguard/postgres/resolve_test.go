@@ -170,7 +170,7 @@ func (w *world) compare(file string, tree *pgtree.Tree) {
 			continue
 		}
 		// A field of x is a dependency on the table whose row type x has, but no read of it either.
-		if rel := d[:max(strings.LastIndex(d, "."), 0)]; !whole && !have[rel] && (strings.Contains(tree.SQL, ").") || userFunctions) {
+		if rel := d[:max(strings.LastIndex(d, "."), 0)]; !whole && !have[rel] && (strings.Contains(tree.SQL, ").") || strings.Contains(tree.SQL, "set fn.") || userFunctions) {
 			continue
 		}
 		if !have[d] {
@@ -225,7 +225,8 @@ SELECT 'function ' || n.nspname || '.' || p.proname FROM d
 	JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
 	JOIN pg_namespace n ON n.oid = p.pronamespace
 	WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) AND n.nspname <> 'pg_catalog'`
-	rows, err := w.conn.Query(context.Background(), strings.ReplaceAll(query, "$object", object))
+	rows, err := w.conn.Query(context.Background(), strings.ReplaceAll(query, "$object", object),
+		pgx.QueryExecModeExec) // a cached plan would keep the oid of an object that is gone
 	if err != nil {
 		w.Fatal(err)
 	}
