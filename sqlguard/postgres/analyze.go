@@ -86,6 +86,9 @@ func newAnalyzer(t *pgtree.Tree, env Env) *analyzer {
 	return &analyzer{t: t, env: env, facts: Sketch(t), byRel: map[*access.Relation]*relation{}, funcs: map[access.FunctionUse]bool{}}
 }
 
+// firstUserOID is FirstNormalObjectId: what initdb did not make has at least this OID.
+const firstUserOID = 16384
+
 // stop is how the walk ends early; it never leaves this package.
 type stop struct{ err *access.Error }
 
@@ -200,6 +203,10 @@ func (a *analyzer) finish() {
 	}
 	for _, use := range a.cols.uses {
 		f.Stores = f.Stores || use&access.UseStore != 0
+	}
+	for _, c := range a.env.Catalog.Casts {
+		// A user's cast between built-in types can be applied without being written anywhere.
+		a.impure = a.impure || c.Source < firstUserOID && c.Target < firstUserOID && c.Function.Name != ""
 	}
 	f.Pure = f.Pure && !a.impure && !f.Locks && !f.Stores
 }

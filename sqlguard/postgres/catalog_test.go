@@ -219,3 +219,18 @@ func useString(u access.Use) string {
 }
 
 func sortStrings(s []string) { slices.Sort(s) }
+
+func TestCastBetweenBuiltInTypesIsNotPure(t *testing.T) {
+	env := testEnv(t)
+	for _, target := range []uint32{23, 20001} {
+		env.Catalog.Casts = []access.Cast{{Source: 25, Target: target, Function: access.Name{Schema: "public", Name: "f"}}}
+		trees, err := Parse("SELECT length(email) FROM customers")
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts, err := Analyze(trees[0], env)
+		if err != nil || facts.Pure != (target > firstUserOID) {
+			t.Errorf("cast to %d: pure %v, %v", target, facts.Pure, err)
+		}
+	}
+}

@@ -262,7 +262,7 @@ func (a *analyzer) casts(oid uint32) {
 
 // rowType gives the relation whose row a type holds, or nil.
 func (a *analyzer) rowType(oid uint32) *access.Relation {
-	if oid < 16384 {
+	if oid < firstUserOID {
 		return nil
 	}
 	if t := a.env.Catalog.TypeByOID[oid]; t != nil && t.Kind == 'c' {
