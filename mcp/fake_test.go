@@ -95,8 +95,8 @@ func (f *fakeCore) LookupTask(ctx context.Context, c access.Credentials, id stri
 	return t.task, nil
 }
 
-func (f *fakeCore) SearchSchema(_ context.Context, _ access.Credentials, _, _ string, limit int) ([]gateway.RelationInfo, error) {
-	return f.schema[:min(limit, len(f.schema))], nil
+func (f *fakeCore) SearchSchema(_ context.Context, _ access.Credentials, q gateway.SchemaQuery) ([]gateway.RelationInfo, error) {
+	return f.schema[:min(q.Limit, len(f.schema))], nil
 }
 
 // connect is what newServer takes.

@@ -95,10 +95,12 @@ type schemaColumnBody struct {
 
 func (s *Server) searchSchema(ctx context.Context, c *front.Caller, a args) (*answer, error) {
 	// Names and comments are data too: a task and a reason are asked for like anywhere else.
-	if _, err := s.core.LookupTask(ctx, c.Credentials, a.text["task_id"]); err != nil {
+	task, err := s.core.LookupTask(ctx, c.Credentials, a.text["task_id"])
+	if err != nil {
 		return nil, err
 	}
-	list, err := s.core.SearchSchema(ctx, c.Credentials, a.text["connection"], a.text["pattern"], relationsMost+1)
+	list, err := s.core.SearchSchema(ctx, c.Credentials, gateway.SchemaQuery{Door: access.DoorMCP, Connection: a.text["connection"],
+		Pattern: a.text["pattern"], Limit: relationsMost + 1, Task: task, Reason: a.text["reason"]})
 	if err != nil {
 		return nil, err
 	}

@@ -137,9 +137,19 @@ type Core interface {
 	LookupTask(ctx context.Context, c access.Credentials, id string) (Task, error)
 	// SearchSchema finds relations and columns whose name or comment matches, as the principal may
 	// see them; an empty pattern lists all relations.
-	SearchSchema(ctx context.Context, c access.Credentials, connection, pattern string, limit int) ([]RelationInfo, error)
+	SearchSchema(ctx context.Context, c access.Credentials, q SchemaQuery) ([]RelationInfo, error)
 	// Cancel cancels what the session with that backend key is running; unknown keys do nothing.
 	Cancel(pid uint32, key uint32)
+}
+
+// SchemaQuery asks for what a database defines.
+type SchemaQuery struct {
+	Door       access.Door
+	Connection string
+	Pattern    string // a part of a name or comment; empty for all
+	Limit      int    // most relations; 0 is no limit
+	Task       Task
+	Reason     string
 }
 
 // Exchange is one SCRAM exchange. Once Step reports done, pass the Exchange as Credentials.

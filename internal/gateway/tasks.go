@@ -134,7 +134,8 @@ func (sc *scope) mayRead(r *access.Relation) bool {
 
 // SearchSchema finds relations and columns by a part of their name or comment, as the principal may see
 // them; relations that they may not read are not there.
-func (g *Gateway) SearchSchema(_ context.Context, c access.Credentials, connection, pattern string, limit int) ([]RelationInfo, error) {
+func (g *Gateway) SearchSchema(_ context.Context, c access.Credentials, q SchemaQuery) ([]RelationInfo, error) {
+	connection := q.Connection
 	p, err := g.people.Verify(c)
 	if err != nil {
 		return nil, err
@@ -153,7 +154,7 @@ func (g *Gateway) SearchSchema(_ context.Context, c access.Credentials, connecti
 			masked[id] = true
 		}
 	}
-	pattern = strings.ToLower(strings.Trim(pattern, "%* "))
+	pattern := strings.ToLower(strings.Trim(q.Pattern, "%* "))
 	var out []RelationInfo
 	for _, r := range sc.snap.cat.Relations {
 		if userRelation(r) && matches(r, pattern) && sc.mayRead(r) {
@@ -161,10 +162,25 @@ func (g *Gateway) SearchSchema(_ context.Context, c access.Credentials, connecti
 		}
 	}
 	slices.SortFunc(out, func(a, b RelationInfo) int { return strings.Compare(a.Name.String(), b.Name.String()) })
-	if limit > 0 && len(out) > limit {
-		out = out[:limit]
+	if q.Limit > 0 && len(out) > q.Limit {
+		out = out[:q.Limit]
+	}
+	if err := g.recordSearch(p, q, len(out)); err != nil {
+		return nil, err
 	}
 	return out, nil
+}
+
+// recordSearch records a look at the schema before its answer leaves.
+func (g *Gateway) recordSearch(p access.Principal, q SchemaQuery, found int) error {
+	g.system.mu.Lock()
+	rec := g.system.newRecord(access.RecordStatement)
+	g.system.mu.Unlock()
+	rec.Door, rec.Connection, rec.Principal, rec.Actor, rec.Groups = q.Door, q.Connection, p.Name, p.Actor, p.Groups
+	rec.Task, rec.Reason = q.Task.ID, g.detector.String(q.Reason)
+	rec.SQL, rec.Command, rec.Rows = "search_schema "+g.detector.String(q.Pattern), "SEARCH SCHEMA", int64(found)
+	_, err := g.log.Append(rec)
+	return err
 }
 
 func matches(r *access.Relation, pattern string) bool {
