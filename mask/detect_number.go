@@ -265,31 +265,27 @@ var ibanLength = map[string]int{
 // that are 1 modulo 97 (ISO 13616).
 func iban(src []byte, start int) Finding {
 	var text [34]byte
-	n, end, i := 0, 0, start
 	country := [2]byte{upper(src[start]), upper(src[start+1])}
 	want := ibanLength[string(country[:])]
-	for i < len(src) && n < len(text) {
+	n, best := 0, 0
+	for i := start; i < len(src) && n < len(text); i++ {
 		c := src[i]
-		switch {
-		case isAlnum(c):
-			text[n] = upper(c)
-			n++
-			i++
-			end = i
-		case c == ' ' && n%4 == 0 && i+1 < len(src) && isAlnum(src[i+1]):
-			i++
+		if c == ' ' && n > 0 && n%4 == 0 {
 			continue
-		default:
-			i = len(src)
 		}
-		if want > 0 && n == want {
+		if !isAlnum(c) {
 			break
 		}
+		text[n] = upper(c)
+		n++
+		if n >= 15 && (want == 0 || n == want) && (i+1 == len(src) || !wordByte(src[i+1])) && mod97(text[:n]) {
+			best = i + 1
+		}
 	}
-	if n < 15 || want > 0 && n != want || end < len(src) && isAlnum(src[end]) || !mod97(text[:n]) {
+	if best == 0 {
 		return Finding{}
 	}
-	return Finding{start, end, "iban"}
+	return Finding{start, best, "iban"}
 }
 
 func upper(c byte) byte {
