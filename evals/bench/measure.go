@@ -82,6 +82,9 @@ func transfer(ctx context.Context, t target, sql string) (mbs float64, rows int,
 	if err != nil {
 		return 0, 0, err
 	}
+	if err := pc.SyncConn(ctx); err != nil { // pgconn may still be reading in the background
+		return 0, 0, err
+	}
 	h, err := pc.Hijack()
 	if err != nil {
 		return 0, 0, err

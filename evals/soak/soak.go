@@ -84,6 +84,9 @@ func pass(ctx context.Context, g *harness.Gateway, sql string, after int, pause 
 	if err != nil {
 		return 0, 0, 0, err
 	}
+	if err := pc.SyncConn(ctx); err != nil { // pgconn may still be reading in the background
+		return 0, 0, 0, err
+	}
 	h, err := pc.Hijack()
 	if err != nil {
 		return 0, 0, 0, err

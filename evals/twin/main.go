@@ -2,6 +2,7 @@ package twin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,7 +25,7 @@ func Main(ctx context.Context, kinds []string, direct bool, only string) error {
 	t := &totals{corpus: corpus, shapes: shapes}
 	for _, k := range kinds {
 		if err := t.kind(ctx, Kind(k)); err != nil {
-			return err
+			return errors.Join(err, t.write(false)) // what was seen so far is worth a look
 		}
 	}
 	if err := t.write(only == ""); err != nil || only != "" {
@@ -108,13 +109,13 @@ func (t *totals) kind(ctx context.Context, k Kind) error {
 	}
 	defer w.Close()
 	out, err := Run(ctx, w, t.shapes, func(s string) { fmt.Println(s) })
-	if err != nil {
-		return err
-	}
 	if t.outcomes == nil {
 		t.outcomes = map[Kind][]Outcome{}
 	}
 	t.byKind, t.outcomes[k] = append(t.byKind, k), out
+	if err != nil {
+		return err
+	}
 	if ag, err := agent.Dial(ctx, w.A.Gateway.MCPURL, Secret+"-token-0123456789", Database); err == nil {
 		t.tools, _ = ag.ToolsListBytes(ctx)
 		ag.Close()

@@ -49,8 +49,13 @@ func Dial(ctx context.Context, dsn string) (*Conn, error) {
 		return nil, err
 	}
 	cfg.RuntimeParams["application_name"] = "evals"
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // a door that keeps us waiting is an error too
+	defer cancel()
 	pc, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
+		return nil, err
+	}
+	if err := pc.SyncConn(ctx); err != nil {
 		return nil, err
 	}
 	h, err := pc.Hijack()
