@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sallyport/internal/access"
 	"sallyport/internal/gateway/internal/upstream"
@@ -80,10 +81,12 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (*Se
 		g.logger.Warn("upstream not reached", "connection", l.Connection, "error", err)
 		return nil, err
 	}
+	s.up.Deadline(time.Now().Add(upstream.DialTimeout))
 	if err := s.askPath(nil); err != nil {
 		s.up.Close()
-		return nil, err
+		return nil, &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the database did not answer", Hint: "try again later", Err: err}
 	}
+	s.up.Deadline(time.Time{})
 	if err := s.refresh(nil); err != nil {
 		s.up.Close()
 		return nil, err

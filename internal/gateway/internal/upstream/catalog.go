@@ -26,7 +26,7 @@ func Snapshot(ctx context.Context, name, dsn string) (*access.Catalog, error) {
 	// pg_get_viewdef and its kin lock what they print. Give way before the server looks for deadlocks
 	// (deadlock_timeout, 1 s): somebody's DDL goes first, and the snapshot is tried again.
 	cfg.RuntimeParams["lock_timeout"] = "200ms"
-	ctx, cancel := context.WithTimeout(ctx, 6*dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 6*DialTimeout)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {

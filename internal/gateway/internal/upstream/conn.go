@@ -25,10 +25,12 @@ var Pinned = map[string]string{
 	"client_encoding":             "UTF8",
 }
 
+// DialTimeout bounds reaching an upstream, from the socket to its first answer.
+const DialTimeout = 10 * time.Second
+
 const (
-	dialTimeout = 10 * time.Second
-	readSize    = 16 << 10
-	maxFrame    = 1 << 30 // PostgreSQL's MaxAllocSize: no message can be larger
+	readSize = 16 << 10
+	maxFrame = 1 << 30 // PostgreSQL's MaxAllocSize: no message can be larger
 )
 
 // Conn is one authenticated connection. One goroutine may use it at a time, but for Cancel and Close.
@@ -58,10 +60,16 @@ func Dial(ctx context.Context, dsn string, settings map[string]string) (*Conn, e
 	for name, value := range Pinned {
 		cfg.RuntimeParams[name] = value
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
 	defer cancel()
 	pc, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
+		return nil, dialError(err)
+	}
+	// pgx may have left a reader behind that waits for the next answer: it has to be gone before the
+	// connection is ours.
+	if err := pc.SyncConn(ctx); err != nil {
+		pc.Close(ctx)
 		return nil, dialError(err)
 	}
 	hc, err := pc.Hijack()
@@ -168,19 +176,22 @@ func (c *Conn) Idle() {
 // Interrupt makes a blocked Next return with a timeout error; Resume undoes it.
 func (c *Conn) Interrupt() { c.net.SetReadDeadline(time.Unix(1, 0)) }
 
+// Deadline bounds the reads from now on; the zero time ends the bound.
+func (c *Conn) Deadline(t time.Time) { c.net.SetReadDeadline(t) }
+
 // Resume lets reads block again after Interrupt.
 func (c *Conn) Resume() { c.net.SetReadDeadline(time.Time{}) }
 
 // Cancel asks the server to cancel what this connection runs, and returns once the server has passed
 // the request on. It may be called from any goroutine.
 func (c *Conn) Cancel(ctx context.Context) error {
-	d := net.Dialer{Timeout: dialTimeout}
+	d := net.Dialer{Timeout: DialTimeout}
 	conn, err := d.DialContext(ctx, c.addr.Network(), c.addr.String())
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(dialTimeout))
+	conn.SetDeadline(time.Now().Add(DialTimeout))
 	msg := binary.BigEndian.AppendUint32(nil, uint32(12+len(c.key)))
 	msg = binary.BigEndian.AppendUint32(msg, 80877102) // CancelRequestCode, src/include/libpq/pqcomm.h
 	msg = binary.BigEndian.AppendUint32(msg, c.PID)
