@@ -20,6 +20,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"sallyport/evals/harness"
 	"sallyport/evals/results"
 	"sallyport/evals/twin"
@@ -59,6 +61,9 @@ func Main(ctx context.Context, n int, seed int64) error {
 		return err
 	}
 	defer w.Close()
+	if err := makeAuthor(ctx, w.A.Direct()); err != nil {
+		return err
+	}
 	statements, err := generate(ctx, w.A.Server.Port, n, seed)
 	if err != nil {
 		return err
@@ -83,13 +88,36 @@ func Main(ctx context.Context, n int, seed int64) error {
 	return results.Check(figures(all, seed)...)
 }
 
+// author is the role that sqlsmith looks at the schema as. It does not see the tables that a labelled column
+// divides into partitions: masked principals are refused them by design, and a fuzzer that joins three tables
+// a statement would spend half of its statements on finding that out. The twin check has its own shapes for
+// them.
+const author = "smith"
+
+func makeAuthor(ctx context.Context, dsn string) error {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, `
+		create role smith login;
+		do $$ declare s name; begin
+		  for s in select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' loop
+		    execute format('grant usage on schema %I to smith; grant all on all tables in schema %I to smith', s, s);
+		  end loop;
+		end $$;
+		revoke all on bykey, bykey_low, bykey_high, bykey_rest from smith`)
+	return err
+}
+
 // generate has sqlsmith print statements. It reads the schema from the server and runs nothing.
 func generate(ctx context.Context, port, n int, seed int64) ([]string, error) {
 	bin, err := exec.LookPath("sqlsmith")
 	if err != nil {
 		return nil, fmt.Errorf("%w: run `make deps`", err)
 	}
-	target := fmt.Sprintf("host=127.0.0.1 port=%d dbname=%s user=postgres", port, twin.Database)
+	target := fmt.Sprintf("host=127.0.0.1 port=%d dbname=%s user=%s", port, twin.Database, author)
 	out, err := exec.CommandContext(ctx, bin, "--target="+target, "--exclude-catalog", "--dry-run", "--seed="+strconv.FormatInt(seed, 10), "--max-queries="+strconv.Itoa(n)).Output()
 	if err != nil {
 		return nil, fmt.Errorf("sqlsmith: %w", err)
@@ -176,19 +204,22 @@ func (r *runner) run(ctx context.Context, sql string) (outcome, error) {
 	case late(a) || late(b):
 		o.verdict = "timeout"
 	default:
-		a2, err := r.ask(ctx, doorA, sql)
-		if err != nil {
-			return o, err
+		// What is drawn by chance can agree with itself a few times.
+		var a2, b2 wire.Answer
+		unstable := false
+		for try := 0; try < 30 && !unstable; try++ {
+			if a2, err = r.ask(ctx, doorA, sql); err != nil {
+				return o, err
+			}
+			if b2, err = r.ask(ctx, doorB, sql); err != nil {
+				return o, err
+			}
+			unstable = a.Text() != a2.Text() || b.Text() != b2.Text()
 		}
-		b2, err := r.ask(ctx, doorB, sql)
-		if err != nil {
-			return o, err
-		}
-		unstable := a.Text() != a2.Text() || b.Text() != b2.Text()
 		switch {
 		case unstable && sorted(a) == sorted(b):
 			o.verdict = "unstable"
-		case unstable && sorted(a) != sorted(a2):
+		case unstable && (sorted(a) != sorted(a2) || sorted(b) != sorted(b2)):
 			o.verdict = "random"
 		default:
 			o.verdict, o.why = "DIFFERENT", firstDifference(a.Lines, b.Lines)
@@ -289,7 +320,7 @@ func figures(all []outcome, seed int64) []results.Figure {
 	var list []results.Figure
 	add := func(f results.Figure, note string) {
 		f.Command, f.Seed, f.Note = "go run ./evals/cmd/sqlsmith", seed, note
-		f.Corpus = "sqlsmith 1.4 over evals/twin's plain schema"
+		f.Corpus = "sqlsmith 1.4 over evals/twin's plain schema, without tables that a labelled column divides"
 		list = append(list, f)
 	}
 	add(results.Count("sqlsmith.differences", verdicts["DIFFERENT"], len(all)), "every message of both sides' answers compared")
