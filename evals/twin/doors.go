@@ -62,6 +62,9 @@ var doors = []door{
 	{name: "mcp-explain", applies: reads, mcp: func(ctx context.Context, c *agent.Client, sql string) wire.Answer { return c.Explain(ctx, sql) }},
 }
 
+// plainly is how statements go around the gateway.
+var plainly = door{name: "direct", applies: always, last: (*wire.Conn).Simple}
+
 // table spells TABLE x so that it can stand in parentheses everywhere.
 func table(sql string) string { return strings.TrimRight(sql, "; \n") }
 

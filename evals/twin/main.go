@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sallyport/evals/agent"
@@ -14,10 +15,13 @@ import (
 )
 
 // Main runs the check for each kind and records the figures.
-func Main(ctx context.Context, kinds []string, direct bool, only string) error {
+func Main(ctx context.Context, kinds []string, direct bool, only, through string) error {
 	shapes, corpus, err := load(only)
 	if err != nil {
 		return err
+	}
+	if through != "" {
+		doors = slices.DeleteFunc(doors, func(d door) bool { return d.name != through })
 	}
 	if direct {
 		return listDirect(ctx, shapes)
@@ -28,7 +32,8 @@ func Main(ctx context.Context, kinds []string, direct bool, only string) error {
 			return errors.Join(err, t.write(false)) // what was seen so far is worth a look
 		}
 	}
-	if err := t.write(only == ""); err != nil || only != "" {
+	whole := only == "" && through == ""
+	if err := t.write(whole); err != nil || !whole {
 		return err
 	}
 	return results.Check(t.figures()...)

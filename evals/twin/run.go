@@ -86,7 +86,7 @@ func Direct(ctx context.Context, w *World, shapes []Shape) (reads []bool, errs [
 			reads, errs = append(reads, false), append(errs, "")
 			continue
 		}
-		ra, rb := a.run(ctx, doors[0], s), b.run(ctx, doors[0], s)
+		ra, rb := a.run(ctx, plainly, s), b.run(ctx, plainly, s)
 		if ra.Code == "CLOSED" && rb.Code == "CLOSED" && len(ra.Lines) == 1 {
 			return nil, nil, fmt.Errorf("direct run of %s: %s", s.Name, ra.Error)
 		}

@@ -16,8 +16,9 @@ func main() {
 	kinds := flag.String("kinds", "redact,token,partial", "kinds of principal")
 	direct := flag.Bool("direct", false, "only try the shapes directly on the twins")
 	only := flag.String("only", "", "run shapes whose name contains this; records nothing")
+	door := flag.String("door", "", "run this door only; records nothing")
 	flag.Parse()
-	if err := twin.Main(context.Background(), strings.Split(*kinds, ","), *direct, *only); err != nil {
+	if err := twin.Main(context.Background(), strings.Split(*kinds, ","), *direct, *only, *door); err != nil {
 		fmt.Fprintln(os.Stderr, "twin:", err)
 		os.Exit(1)
 	}
