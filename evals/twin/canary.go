@@ -13,7 +13,8 @@ import (
 // canaries finds raw labelled values in answers, whatever differs or not: as they are, in hex, in
 // base64, reversed, in any case. Values shorter than gram are too likely to be there by chance.
 type canaries struct {
-	byGram map[string][]canary // first gram bytes, lower-case
+	byGram  map[string][]canary // first gram bytes, lower-case
+	numbers int                 // least length of a value that is all digits
 }
 
 type canary struct{ form, value string } // form is lower-case
@@ -25,7 +26,10 @@ var shown = map[Kind]map[string]bool{Partial: {"age": true, "salary": true, "bor
 
 // newCanaries reads the raw values of both sides.
 func newCanaries(ctx context.Context, w *World) (*canaries, error) {
-	c := &canaries{byGram: map[string][]canary{}}
+	c := &canaries{byGram: map[string][]canary{}, numbers: gram}
+	if w.Kind == Token { // tokens are full of digits: short numbers turn up in them by chance
+		c.numbers = 9
+	}
 	public := map[string]bool{} // guesses hold some values as unlabelled constants
 	for _, side := range []*Side{w.A, w.B} {
 		conn, err := pgx.Connect(ctx, side.Direct())
@@ -79,7 +83,7 @@ func texts(ctx context.Context, conn *pgx.Conn, sql string) []string {
 }
 
 func (c *canaries) add(v string) {
-	if len(v) < gram {
+	if len(v) < gram || len(v) < c.numbers && strings.Trim(v, "0123456789.") == "" {
 		return
 	}
 	rev := []byte(v)
