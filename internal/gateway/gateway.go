@@ -191,7 +191,7 @@ func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p ac
 	if sc := g.scopes[key]; sc != nil {
 		return sc
 	}
-	sc := &scope{db: db, snap: snap, policies: policies, principal: p, door: door, path: slices.Clone(path), hasReason: hasReason, reason: reason,
+	sc := &scope{db: db, snap: snap, policies: policies, principal: p, door: door, path: existing(path, snap), hasReason: hasReason, reason: reason,
 		texts: map[string][]judged{}, shapes: map[string]*template{}}
 	sc.unrestricted = sqlguard.Unrestricted(p, db.conf.Name, door, policies)
 	sc.masked = sc.unrestricted.Effect != access.Allow && len(sc.maskedColumns()) > 0
@@ -202,6 +202,12 @@ func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p ac
 	}
 	g.scopes[key] = sc
 	return sc
+}
+
+// existing is a search_path less the schemas that do not exist, as the server skips them: the first that is
+// left is where CREATE puts a table.
+func existing(path []string, snap *snapshot) []string {
+	return slices.DeleteFunc(slices.Clone(path), func(schema string) bool { return !snap.cat.Schemas[schema] })
 }
 
 // maskedColumns lists every column of the database that the principal may not see raw. A relation that a

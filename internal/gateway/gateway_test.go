@@ -501,6 +501,28 @@ func TestRecordsHaveNoGapsAndWritesHaveIntents(t *testing.T) {
 	}
 }
 
+func TestStatementsBehindAFailedOneHaveOutcomes(t *testing.T) {
+	w := newWorld(t)
+	s := w.login("writer")
+	wantError(t, w.query(s, "select 1; select 1/0; update orders set amount = 1 where id = 1; update orders set amount = 1 where id = 2"), "22012")
+	s.Close()
+	rep, err := audit.Check(w.dir + "/log")
+	if err != nil || len(rep.Dangling) > 0 {
+		t.Errorf("%d intents without an outcome, err %v", len(rep.Dangling), err)
+	}
+}
+
+func TestCreateTableSkipsMissingSchemas(t *testing.T) {
+	w := newWorld(t)
+	w.gw.LoadPolicies([]PolicyFile{{Name: "p", Text: testPolicy + `@id("ddl") permit (principal in Group::"writers", action == Action::"ddl", resource in Connection::"shop");`}})
+	s := w.login("writer")
+	defer s.Close()
+	wantNoError(t, w.query(s, "create table w1(id int)"))
+	if a := w.query(s, "select count(*) from public.w1"); len(a.errs) > 0 {
+		t.Errorf("w1 is not in public: %v", a.errs)
+	}
+}
+
 func TestNothingIsReleasedWhenTheLogFails(t *testing.T) {
 	w := newWorld(t)
 	s := w.login("agent")

@@ -199,8 +199,7 @@ func (s *Session) askPath(sink Sink) error {
 }
 
 // setPath takes search_path as SHOW prints it and makes the effective path of it: pg_catalog first unless it
-// is named, temporary schemas left out, for no catalog snapshot has what is in them. A schema that does not
-// exist does no harm: nothing is found there.
+// is named, temporary schemas left out, for no catalog snapshot has what is in them.
 func (s *Session) setPath(list string) {
 	path := pathItems(list)
 	if !slices.Contains(path, "pg_catalog") {

@@ -328,6 +328,10 @@ func (s *Session) failed(o *owed, f pgframe.Frame) {
 		return // the connection closes next, and the session with it
 	}
 	if o.kind == 'Q' {
+		for ; o.runs > 1; o.runs-- { // the rest of the batch is not run
+			o.run++
+			s.recordSkipped(&s.runs[o.run])
+		}
 		o.runs = 0 // ReadyForQuery follows
 		return
 	}
