@@ -83,6 +83,29 @@ func snapshot(t testing.TB, dsn string) *access.Catalog {
 		}
 		return err
 	})
+	each(`SELECT conrelid, conname, contype::text, array(SELECT attname::text FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey))
+		FROM pg_constraint WHERE conrelid <> 0`,
+		func(scan func(...any) error) error {
+			var rel uint32
+			con, typ := access.Constraint{}, ""
+			err := scan(&rel, &con.Name, &typ, &con.Columns)
+			con.Type = typ[0]
+			if r := byOID[rel]; r != nil {
+				r.Constraints = append(r.Constraints, con)
+			}
+			return err
+		})
+	each(`SELECT partrelid, array(SELECT attname::text FROM pg_attribute WHERE attrelid = partrelid AND attnum = ANY (partattrs::int2[])), partexprs IS NOT NULL FROM pg_partitioned_table`,
+		func(scan func(...any) error) error {
+			var rel uint32
+			var key []string
+			var expr bool
+			err := scan(&rel, &key, &expr)
+			if r := byOID[rel]; r != nil {
+				r.PartitionKey, r.PartitionExpr = key, expr
+			}
+			return err
+		})
 	each(`SELECT nspname, proname, prokind::text, provolatile::text, proretset, prorettype, coalesce(e.extname, '') FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
 		LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' LEFT JOIN pg_extension e ON e.oid = d.refobjid
 		WHERE nspname NOT IN ('pg_catalog', 'information_schema')`,
@@ -132,7 +155,8 @@ func newWorld(t testing.TB, dsn string, rules []access.LabelRule, masks []access
 	w := &world{cat: snapshot(t, dsn), lookup: map[access.ColumnID]bool{}}
 	w.env = postgres.Env{Catalog: w.cat, Path: []string{"pg_catalog", "public"}, Registry: reg}
 	labels, problems := mask.Resolve(w.cat, "test", rules, func(r *access.Relation) ([]access.Output, []access.ColumnID, error) {
-		return viewLineage(r, w.env)
+		l, err := postgres.ViewLineage(r, postgres.Env{Catalog: w.cat, Path: []string{"pg_catalog"}, Registry: reg})
+		return l.Outputs, l.Decides, err
 	})
 	for _, p := range problems {
 		t.Log(p)

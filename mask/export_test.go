@@ -1,0 +1,63 @@
+package mask
+
+import (
+	"regexp"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"sallyport/internal/access"
+	"sallyport/internal/pgtree"
+)
+
+// MaskPattern matches the mask of a column as it stands in a compiled statement; its group is the column.
+type MaskPattern struct {
+	Column string
+	Expr   *regexp.Regexp
+}
+
+// MaskPatterns gives the patterns of all labelled columns of a catalog.
+func MaskPatterns(cat *access.Catalog, l *Labels, m *Masks) []MaskPattern {
+	var out []MaskPattern
+	seen := map[string]bool{}
+	for _, c := range l.All() {
+		col := cat.Relations[c.Column.Relation].Column(c.Column.Column)
+		expr := m.For(col, cat, c.Labels, c.Derived).expression(shapeOf(cat, col))
+		tree, err := pg.Parse("SELECT " + expr)
+		if err != nil {
+			panic(err)
+		}
+		sql, err := pg.Deparse(tree)
+		if err != nil {
+			panic(err)
+		}
+		pattern := regexp.QuoteMeta(strings.TrimPrefix(sql, "SELECT "))
+		pattern = strings.ReplaceAll(pattern, colRef, `([\w".]+)`)
+		if !strings.Contains(expr, colRef) {
+			pattern += ` AS (` + regexp.QuoteMeta(ident(col.Name)) + `|` + regexp.QuoteMeta(col.Name) + `\b)`
+		}
+		if !seen[pattern] {
+			seen[pattern] = true
+			out = append(out, MaskPattern{Column: col.Name, Expr: regexp.MustCompile(pattern)})
+		}
+	}
+	return out
+}
+
+// Verify runs the verifier alone on a statement, with these columns masked and those open to lookups. It gives
+// what the verifier objects to, or "".
+func Verify(cat *access.Catalog, l *Labels, m *Masks, masked, lookup []access.ColumnID, sql string) string {
+	tree, err := pg.Parse(sql)
+	if err != nil {
+		panic(err)
+	}
+	c, err := newCompiler(Input{Tree: &pgtree.Tree{Stmt: tree.Stmts[0].Stmt}, Facts: &access.Facts{}, Catalog: cat, Labels: l, Masks: m,
+		Decision: access.Decision{Effect: access.Allow, Masked: masked, Lookup: lookup}})
+	if err != nil {
+		panic(err)
+	}
+	strip(tree.ProtoReflect())
+	v := verifier{masks: c.masks, forms: map[string]*pg.SelectStmt{}}
+	v.visit(tree.Stmts[0].Stmt.ProtoReflect(), reach{})
+	return v.why
+}
