@@ -15,6 +15,7 @@ import (
 // deparse writes the compiled tree as SQL and believes it only after parsing it again: the text must
 // mean this very tree, and the verifier must find no way from it to a masked column.
 func (c *compiler) deparse() (string, error) {
+	parenthesise(c.in.Tree.Stmt)
 	tree := &pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: c.in.Tree.Stmt}}}
 	sql, err := pg.Deparse(tree)
 	if err != nil {
@@ -26,6 +27,7 @@ func (c *compiler) deparse() (string, error) {
 	}
 	got := again.Stmts[0].Stmt
 	want := clone(c.in.Tree.Stmt)
+	unparenthesise(want)
 	strip(got.ProtoReflect())
 	strip(want.ProtoReflect())
 	if !proto.Equal(got, want) {
@@ -37,6 +39,40 @@ func (c *compiler) deparse() (string, error) {
 		return "", internal("the compiled statement does not verify: " + v.why + ": " + sql)
 	}
 	return sql, nil
+}
+
+// parenthesise makes the deparser write (ARRAY[1, 2])[i], which it gives without the parentheses, and so
+// wrongly, for arguments other than those below: an indirection without indices is written as its argument,
+// and an indirection in another one is put in parentheses.
+func parenthesise(n *pg.Node) {
+	walkNode(n, func(n any) bool {
+		ind, ok := n.(*pg.A_Indirection)
+		if !ok || len(ind.Indirection) == 0 {
+			return true
+		}
+		switch arg := ind.Arg.GetNode().(type) {
+		case *pg.Node_ColumnRef, *pg.Node_ParamRef, *pg.Node_AIndirection, *pg.Node_FuncCall, *pg.Node_AExpr, *pg.Node_TypeCast, *pg.Node_RowExpr:
+		case *pg.Node_SubLink:
+			if arg.SubLink.SubLinkType != pg.SubLinkType_EXPR_SUBLINK {
+				ind.Arg = &pg.Node{Node: &pg.Node_AIndirection{AIndirection: &pg.A_Indirection{Arg: ind.Arg}}}
+			}
+		default:
+			ind.Arg = &pg.Node{Node: &pg.Node_AIndirection{AIndirection: &pg.A_Indirection{Arg: ind.Arg}}}
+		}
+		return true
+	})
+}
+
+// unparenthesise takes out what parenthesise put in.
+func unparenthesise(n *pg.Node) {
+	walkNode(n, func(n any) bool {
+		if ind, ok := n.(*pg.A_Indirection); ok {
+			if inner := ind.Arg.GetAIndirection(); inner != nil && len(inner.Indirection) == 0 {
+				ind.Arg = inner.Arg
+			}
+		}
+		return true
+	})
 }
 
 // strip clears the positions in a tree: all that a deparsed statement may differ in.
