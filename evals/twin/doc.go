@@ -16,6 +16,7 @@
 // differs from itself when it is asked twice on one side (counted, and compared as a set of rows).
 //
 // Where to start: Run. Shapes are in shapes/*.tsv (name, tab, SQL, optional tab and flags; " ;; "
-// separates statements sent one after the other; flag nt: not inside a transaction) and in the
-// corpora's leaks/shapes.tsv.
+// separates statements sent one after the other; flags: nt, not inside a transaction; refuse, DESIGN
+// and THREATS want it refused, for example because it stores a masked value, runs SQL given as text or
+// calls a user's function without a permit) and in the corpora's leaks/shapes.tsv.
 package twin

@@ -144,11 +144,20 @@ func (t *totals) write(committed bool) error {
 			}
 		}
 	}
+	for _, o := range t.outcomes[Redact] {
+		if o.Door == "simple" && o.Shape.Refuse && !refusedCode(o.Code) {
+			fmt.Fprintf(&brief, "\n- to be refused, but answered: `%s`\n", o.Shape.Name)
+		}
+	}
 	for _, door := range []string{"simple", "mcp-query"} {
 		fmt.Fprintf(&brief, "\nRefused through %s with redact masks, though the shape reads labelled data:\n\n", door)
 		for _, o := range t.outcomes[Redact] {
 			if o.Door == door && o.Reads && o.Refused {
-				fmt.Fprintf(&brief, "- `%s`: %s %s\n", o.Shape.Name, o.Code, oneLine(o.Message))
+				mark := ""
+				if o.Shape.Refuse {
+					mark = " (rightly)"
+				}
+				fmt.Fprintf(&brief, "- `%s`%s: %s %s\n", o.Shape.Name, mark, o.Code, oneLine(o.Message))
 			}
 		}
 	}
@@ -177,7 +186,7 @@ func (t *totals) figures() []results.Figure {
 		all = append(all, f)
 	}
 	diffs, seen, n := 0, 0, 0
-	worst, worstDoor := results.Figure{Value: 2}, ""
+	var worst, worstAll lowest
 	for _, k := range t.byKind {
 		verdicts := map[string]int{}
 		byDoor := map[string][]Outcome{}
@@ -193,20 +202,29 @@ func (t *totals) figures() []results.Figure {
 			byDoor[o.Door] = append(byDoor[o.Door], o)
 		}
 		for _, d := range doors {
-			answered, reading, differing, canaries := 0, 0, 0, 0
+			var may, every tally
+			differing, canaries := 0, 0
 			for _, o := range byDoor[d.name] {
 				differing += b2i(o.Verdict == different)
 				canaries += b2i(o.Canary != "")
-				reading += b2i(o.Reads)
-				answered += b2i(o.Reads && !o.Refused)
+				// The MCP door keeps nothing between calls: what needs several is not for it to answer.
+				if !o.Reads || d.mcp != nil && len(o.Shape.Steps) > 1 {
+					continue
+				}
+				every.add(!o.Refused)
+				if !o.Shape.Refuse {
+					may.add(!o.Refused)
+				}
 			}
 			prefix := fmt.Sprintf("twin.%s.%s.", k, d.name)
-			share := results.Share(prefix+"answered_share", answered, reading)
-			add(share, "of the shapes that read labelled data")
+			share := results.Share(prefix+"answered_share", may.hits, may.n)
+			add(share, "of the shapes that read labelled data and are not marked to be refused")
 			add(results.Count(prefix+"differences", differing, len(byDoor[d.name])), "")
 			add(results.Count(prefix+"canaries_seen", canaries, len(byDoor[d.name])), "")
-			if (d.name == "simple" || d.name == "extended-text" || d.name == "mcp-query") && share.Value < worst.Value {
-				worst, worstDoor = share, fmt.Sprintf("%s, %s masks", d.name, k)
+			if d.name == "simple" || d.name == "extended-text" || d.name == "mcp-query" {
+				where := fmt.Sprintf("%s, %s masks", d.name, k)
+				worst.take(share, where)
+				worstAll.take(results.Share("", every.hits, every.n), where)
 			}
 		}
 		for _, v := range []string{"unstable", "renamed", "token bytes"} {
@@ -217,12 +235,44 @@ func (t *totals) figures() []results.Figure {
 	}
 	add(results.Count("twin.differences", diffs, n), "over all kinds of principal and all doors; n counts shape-at-door pairs")
 	add(results.Count("twin.canaries_seen", seen, n), "answers that hold a raw labelled value, as it is, in hex, base64 or reversed")
-	worst.Name = "twin.answered_share"
-	add(worst, "the lowest of the plain doors (simple, extended, MCP query): "+worstDoor+"; a shape counts when its direct answers differ between the twins")
+	worst.Name, worstAll.Name = "twin.answered_share", "twin.answered_share.with_attacks"
+	add(worst.Figure, "the lowest of the plain doors (simple, extended, MCP query): "+worst.where+"; a shape counts when its direct answers differ between the twins, unless it is one of ours that DESIGN or THREATS want refused")
+	add(worstAll.Figure, "the same with those counted too: "+worstAll.where)
+	corpus, wrong := tally{}, tally{}
+	for _, o := range t.outcomes[Redact] {
+		if o.Door == "simple" && o.Shape.Corpus && o.Reads {
+			corpus.add(!o.Refused)
+		}
+		if o.Door == "simple" && o.Shape.Refuse {
+			wrong.add(!refusedCode(o.Code))
+		}
+	}
+	add(results.Share("twin.answered_share.corpus", corpus.hits, corpus.n), "the corpora's shapes alone, simple protocol, redact masks")
+	add(results.Count("twin.refuse_answered", wrong.hits, wrong.n), "shapes marked to be refused that were not, simple protocol, redact masks")
 	if t.tools > 0 {
 		all = append(all, results.Figure{Name: "mcp.tools_list_tokens", Value: float64((t.tools + 3) / 4), Unit: "tokens", N: 1, Command: command, Note: "bytes of the tools/list result divided by four"})
 	}
 	return all
+}
+
+// tally counts hits among n.
+type tally struct{ hits, n int }
+
+func (t *tally) add(hit bool) {
+	t.n++
+	t.hits += b2i(hit)
+}
+
+// lowest keeps the lowest share and where it was.
+type lowest struct {
+	results.Figure
+	where string
+}
+
+func (l *lowest) take(f results.Figure, where string) {
+	if l.where == "" || f.Value < l.Value {
+		l.Figure, l.where = f, where
+	}
 }
 
 var verdictNotes = map[string]string{

@@ -118,16 +118,15 @@ func changes(s Shape) bool {
 // it sees: an answer, as a masked database would give it. Everything else is a refusal.
 var serverErrors = []string{"21", "22", "23", "P0"}
 
-func refused(a wire.Answer) bool {
-	if !a.Failed() {
-		return false
-	}
+func refused(a wire.Answer) bool { return refusedCode(a.Code) }
+
+func refusedCode(code string) bool {
 	for _, class := range serverErrors {
-		if strings.HasPrefix(a.Code, class) {
+		if strings.HasPrefix(code, class) {
 			return false
 		}
 	}
-	return true
+	return code != ""
 }
 
 // Tally sums up one door's outcomes in a line.

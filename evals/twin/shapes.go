@@ -17,6 +17,7 @@ type Shape struct {
 	Source string   // file it comes from
 	Steps  []string // run one after the other; the door's protocol applies to the last
 	NoTx   bool     // must not run inside a transaction
+	Refuse bool     // DESIGN and THREATS want it refused: to answer it is a mistake
 	Corpus bool
 }
 
@@ -76,10 +77,16 @@ func parseShapes(file, text string) ([]Shape, error) {
 			}
 			s := Shape{Name: f[0], Source: file, Steps: strings.Split(f[1], " ;; ")}
 			if len(f) == 3 {
-				if f[2] != "nt" {
-					return nil, fmt.Errorf("%s:%d: unknown flag %q", file, n+1, f[2])
+				for _, flag := range strings.Split(f[2], ",") {
+					switch flag {
+					case "nt":
+						s.NoTx = true
+					case "refuse":
+						s.Refuse = true
+					default:
+						return nil, fmt.Errorf("%s:%d: unknown flag %q", file, n+1, flag)
+					}
 				}
-				s.NoTx = true
 			}
 			all = append(all, s)
 			last = &all[len(all)-1]
