@@ -23,11 +23,11 @@ func MaskPatterns(cat *access.Catalog, l *Labels, m *Masks) []MaskPattern {
 	for _, c := range l.All() {
 		col := cat.Relations[c.Column.Relation].Column(c.Column.Column)
 		expr := m.For(col, cat, c.Labels, c.Derived).expression(shapeOf(cat, col))
-		tree, err := pg.Parse("SELECT " + expr)
+		n, err := parseSelect("SELECT " + expr)
 		if err != nil {
 			panic(err)
 		}
-		sql, err := pg.Deparse(tree)
+		sql, err := pg.Deparse(&pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: n}}})
 		if err != nil {
 			panic(err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+	pg "github.com/pganalyze/pg_query_go/v5"
 
 	"sallyport/internal/access"
 	"sallyport/internal/testdb"
@@ -167,9 +168,19 @@ var transforms = []Transform{
 	{Kind: Generalise, Bucket: "10"}, {Kind: Generalise, Bucket: "0.25"}, {Kind: Generalise, Bucket: "3"}, {Kind: Generalise, Bucket: "100"},
 }
 
+// setPath changes the search_path: with an empty one the server qualifies every name that it prints.
+func setPath(t *testing.T, conn *pgx.Conn, path string) {
+	t.Helper()
+	if _, err := conn.Exec(context.Background(), "SELECT set_config('search_path', $1, false)", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // loadTypes fills a catalog with the types of the database that are not built in.
 func loadTypes(t *testing.T, conn *pgx.Conn) *access.Catalog {
 	t.Helper()
+	setPath(t, conn, "")
+	defer setPath(t, conn, "public")
 	cat := &access.Catalog{TypeByOID: map[uint32]*access.Type{}, Types: map[access.Name]*access.Type{}}
 	rows, err := conn.Query(context.Background(), `SELECT t.oid, n.nspname, typname, typtype::text, typcategory::text, typelem, typbasetype,
 		coalesce(format_type(nullif(typbasetype, 0), typtypmod), ''), typnotnull, EXISTS (SELECT 1 FROM pg_constraint WHERE contypid = t.oid), coalesce(rn.nspname, ''), coalesce(c.relname, '')
@@ -194,8 +205,10 @@ func loadTypes(t *testing.T, conn *pgx.Conn) *access.Catalog {
 
 func columnOf(t *testing.T, conn *pgx.Conn, table string) *access.Column {
 	t.Helper()
+	setPath(t, conn, "")
+	defer setPath(t, conn, "public")
 	var col access.Column
-	err := conn.QueryRow(context.Background(), `SELECT attname, format_type(atttypid, atttypmod), atttypid FROM pg_attribute WHERE attrelid = $1::regclass AND attname = 'c'`, table).
+	err := conn.QueryRow(context.Background(), `SELECT attname, format_type(atttypid, atttypmod), atttypid FROM pg_attribute WHERE attrelid = ('public.' || $1)::regclass AND attname = 'c'`, table).
 		Scan(&col.Name, &col.Type, &col.TypeOID)
 	if err != nil {
 		t.Fatal(err)
@@ -231,9 +244,23 @@ func TestMaskedTypes(t *testing.T) {
 	}
 }
 
+// deparsed is a transform's SQL over column c as a compiled statement has it, through parser and deparser.
+func deparsed(t *testing.T, tr Transform, s shape) string {
+	t.Helper()
+	n, err := parseSelect("SELECT " + strings.ReplaceAll(tr.expression(s), colRef, "c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sql, err := pg.Deparse(&pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: n}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(sql, "SELECT ")
+}
+
 func checkTransform(t *testing.T, conn *pgx.Conn, table string, s shape, tr Transform) {
 	ctx := context.Background()
-	expr := strings.ReplaceAll(tr.expression(s), colRef, "c")
+	expr := deparsed(t, tr, s)
 	rows, err := conn.Query(ctx, fmt.Sprintf("SELECT c, %s AS c, c::text, (%[1]s)::text, pg_typeof(c)::text, pg_typeof(%[1]s)::text FROM (SELECT c FROM %s OFFSET 0) q", expr, table))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, expr)
@@ -280,7 +307,7 @@ func TestTokenIsHMAC(t *testing.T) {
 		return hex.EncodeToString(h.Sum(nil))
 	}
 	for _, v := range []string{"", "alice@example.org", `back\slash \x41 \101`, "ünï 😀", strings.Repeat("x", 1000)} {
-		expr := strings.ReplaceAll(Transform{Kind: Token}.expression(shape{family: textFamily, oid: oidText, cast: "text"}), colRef, "c")
+		expr := deparsed(t, Transform{Kind: Token}, shape{family: textFamily, oid: oidText, cast: "text"})
 		var got string
 		if err := conn.QueryRow(context.Background(), "SELECT "+expr+" FROM (SELECT $1::text AS c) q", v).Scan(&got); err != nil {
 			t.Fatal(err)
@@ -313,7 +340,7 @@ func TestGeneralise(t *testing.T) {
 		if err := conn.QueryRow(context.Background(), "SELECT $1::regtype::oid", strings.Split(c.typ, "(")[0]).Scan(&col.TypeOID); err != nil {
 			t.Fatal(err)
 		}
-		expr := strings.ReplaceAll(c.tr.expression(shapeOf(nil, &col)), colRef, "c")
+		expr := deparsed(t, c.tr, shapeOf(nil, &col))
 		var same bool
 		err := conn.QueryRow(context.Background(), fmt.Sprintf("SELECT %s = %s::%s FROM (SELECT %s::%s AS c) q", expr, quote(c.wants), c.typ, c.value, c.typ)).Scan(&same)
 		if err != nil || !same {

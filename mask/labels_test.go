@@ -39,6 +39,7 @@ CREATE VIEW v_agg AS SELECT max(email) AS top, count(*) AS n FROM people;
 CREATE VIEW v_row AS SELECT p AS who, to_jsonb(p) AS doc FROM people p;
 CREATE VIEW v_sub AS SELECT plain, (SELECT q.email FROM part q WHERE q.id = p.id) AS other FROM people p;
 CREATE MATERIALIZED VIEW m_plain AS SELECT email FROM people;
+CREATE VIEW v_sizes AS SELECT relname, reltuples > 5 AS big FROM pg_class;
 CREATE VIEW v_clean AS SELECT id, plain FROM people WHERE plain > 'a';`
 
 // TestLabels resolves the labels of a database and shows all of them, with the views that are refused.
@@ -89,7 +90,7 @@ public.v_union_distinct.email [pii.email] derived=true derived from public.peopl
 	for name, why := range map[string]string{
 		"v_where": "depends on the labelled column", "v_join": "depends on the labelled column", "v_group": "depends on the labelled column",
 		"v_distinct": "depends on the labelled column", "v_union_distinct": "depends on the labelled column", "v_top": "depends on the labelled column",
-		"v_count": "it reads public.v_where", "v_shady": "it calls public.shady",
+		"v_count": "it reads public.v_where", "v_shady": "it calls public.shady", "v_sizes": "row or page counts",
 		"v_plain": "", "v_expr": "", "v_over": "", "v_union": "", "v_agg": "", "v_row": "", "v_sub": "", "m_plain": "", "v_clean": "", "v_citext": "", "people": "",
 	} {
 		if got := w.labels.Refused(access.Name{Schema: "public", Name: name}); (why == "") != (got == "") || !strings.Contains(got, why) {

@@ -217,6 +217,9 @@ func TestTwinRandom(t *testing.T) {
 			if access.AsError(err).Kind == access.Internal {
 				t.Errorf("%v\n%s", err, sql)
 			}
+			if access.AsError(err).Kind == access.Invalid && !strings.Contains(answer(t, direct, sql), "ERROR") {
+				t.Errorf("the server takes what was refused: %v\n%s", err, sql)
+			}
 			continue
 		}
 		compiled++

@@ -310,7 +310,9 @@ func parseSelect(sql string) (*pg.Node, error) {
 	return tree.Stmts[0].Stmt, nil
 }
 
-// own marks every name in a tree as the compiler's.
+// own marks every name in a tree as the compiler's, and qualifies its types: those outside pg_catalog are
+// qualified already, and a temporary relation called "text" must not come first. (bpchar has to stay as it is,
+// the deparser writes the qualified name as char, which is char(1).)
 func own(n *pg.Node) {
 	walkNode(n, func(n any) bool {
 		switch n := n.(type) {
@@ -318,6 +320,10 @@ func own(n *pg.Node) {
 			n.Location = ownLocation
 		case *pg.RangeVar:
 			n.Location = ownLocation
+		case *pg.TypeName:
+			if len(n.Names) == 1 && lastName(n.Names) != "bpchar" {
+				n.Names = []*pg.Node{pg.MakeStrNode("pg_catalog"), n.Names[0]}
+			}
 		}
 		return true
 	})

@@ -35,12 +35,12 @@ func (v *verifier) form(m *maskedRelation, inherit bool) *pg.SelectStmt {
 	if q := v.forms[sql]; q != nil {
 		return q
 	}
-	tree, err := pg.Parse(sql)
-	if err != nil || len(tree.Stmts) != 1 {
+	n, err := parseSelect(sql)
+	if err != nil {
 		v.object("own SQL does not parse")
 		return nil
 	}
-	q := tree.Stmts[0].Stmt.GetSelectStmt()
+	q := n.GetSelectStmt()
 	strip(q.ProtoReflect())
 	v.forms[sql] = q
 	return q

@@ -30,7 +30,7 @@ func verifyWorld(t *testing.T) func(sql string) string {
 }
 
 const (
-	genericOf = `CAST(CASE WHEN X IS NULL THEN NULL ELSE pg_catalog.concat(pg_catalog."left"(CAST(X AS pg_catalog.text), 1), '***') END AS text)`
+	genericOf = `CAST(CASE WHEN X IS NULL THEN NULL ELSE pg_catalog.concat(pg_catalog."left"(CAST(X AS pg_catalog.text), 1), '***') END AS pg_catalog.text)`
 	maskedT   = `(SELECT id, MASK AS ssn, note FROM s.t)`
 )
 

@@ -2,6 +2,7 @@ package mask
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -59,6 +60,12 @@ func (r *resolver) view(name access.Name) {
 		if r.labels.column(id.Relation, id.Column) != nil {
 			refuse(fmt.Sprintf("which rows it has depends on the labelled column %s.%s", id.Relation, id.Column))
 		}
+	}
+	for _, out := range outputs {
+		decides = append(decides, out.Sources...)
+	}
+	if slices.ContainsFunc(decides, func(id access.ColumnID) bool { return id.Relation == pgClass && estimated[id.Column] != "" }) {
+		refuse("it shows row or page counts of relations")
 	}
 	for i, out := range outputs {
 		r.output(name, rel.Columns[i].Name, out)
