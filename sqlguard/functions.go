@@ -45,6 +45,9 @@ func (j *judge) builtin(f access.FunctionUse) *access.Decision {
 	case registry.Notify:
 		return j.need(access.ActNotify, policy.Connection(j.in.Connection), "notifying with "+call)
 	case registry.Writes:
+		if j.maskedPrincipal() && f.Name.Name != "nextval" {
+			return j.no("function "+call+" is not available to principals with masked columns", "it could store a masked value")
+		}
 		// Which sequence or large object it changes is an argument, so it takes the permission to
 		// write anything on the connection.
 		return j.need(access.ActWrite, policy.Connection(j.in.Connection), "calling "+call+", which changes data,")
