@@ -72,6 +72,7 @@ type compiler struct {
 	keep map[*pg.ColumnRef]bool
 	// names are the column names that select-list items have before the rewriting.
 	names map[*pg.ResTarget]string
+	uses  uses
 	// writes is true when a target has masked columns.
 	writes bool
 }

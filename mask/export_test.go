@@ -57,7 +57,7 @@ func Verify(cat *access.Catalog, l *Labels, m *Masks, masked, lookup []access.Co
 		panic(err)
 	}
 	strip(tree.ProtoReflect())
-	v := verifier{masks: c.masks, forms: map[string]*pg.SelectStmt{}}
+	v := verifier{masks: c.masks, trees: c.in.Masks, items: map[access.ColumnID]*pg.Node{}}
 	v.visit(tree.Stmts[0].Stmt.ProtoReflect(), reach{})
 	return v.why
 }

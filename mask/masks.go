@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 
 	"sallyport/internal/access"
 )
@@ -30,6 +31,7 @@ func (p Problem) String() string {
 // Masks says how each label is masked. A label without an entry is redacted.
 type Masks struct {
 	byLabel map[access.Label]Transform
+	trees   sync.Map // SQL of a mask -> *pg.Node, not to be changed
 }
 
 // NewMasks checks the configuration's masks. Unlike a mask that does not fit one column, a mask that

@@ -2,11 +2,9 @@ package mask
 
 import (
 	"fmt"
-	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
 
-	"sallyport/internal/access"
 	"sallyport/internal/pgtree"
 )
 
@@ -14,6 +12,7 @@ import (
 // masked columns of targets become masks, and every name is qualified as it was resolved, so that a
 // search_path changed meanwhile cannot lead it elsewhere. An unresolved name ends it.
 func (c *compiler) rewrite() error {
+	c.noteUses()
 	var err error
 	fail := func(e error) bool {
 		if err == nil {
@@ -129,7 +128,7 @@ func (c *compiler) columnRef(n *pg.Node, cr *pg.ColumnRef, col *pgtree.Col) (boo
 	if !ok {
 		return false, nil
 	}
-	masked, err := splice(expr, cr)
+	masked, err := c.in.Masks.splice(expr, cr)
 	if err != nil {
 		return false, err
 	}
@@ -249,100 +248,6 @@ func (c *compiler) functionName(f *pg.FuncCall) {
 // parses back as another tree: OVERLAY(a, b, c, d). Keywords lead to pg_catalog anyway.
 func keywordCall(f *pg.FuncCall) bool {
 	return len(f.Funcname) == 1 && len(f.Args) == 4 && f.Funcname[0].GetString_().GetSval() == "overlay"
-}
-
-// subquery is the masked form of a relation: the same columns in the same order, of the same types,
-// under the name that the statement knows the relation by.
-func (c *compiler) subquery(ref *pgtree.Ref, rv *pg.RangeVar) (*pg.Node, error) {
-	sql := selectMasked(c.masks[ref.Relation.Name], rv.Inh)
-	n, err := parseSelect("SELECT FROM (" + sql + ") AS " + ident(c.name(ref)))
-	if err != nil {
-		return nil, err
-	}
-	sub := n.GetSelectStmt().FromClause[0]
-	if rv.Alias != nil {
-		sub.GetRangeSubselect().Alias.Colnames = rv.Alias.Colnames
-	}
-	for _, cond := range c.pushed[ref] {
-		q := sub.GetRangeSubselect().Subquery.GetSelectStmt()
-		if q.WhereClause == nil {
-			q.WhereClause = cond
-			continue
-		}
-		q.WhereClause = pg.MakeBoolExprNode(pg.BoolExprType_AND_EXPR, []*pg.Node{q.WhereClause, cond}, -1)
-	}
-	return sub, nil
-}
-
-// selectMasked is the SQL of that subquery.
-func selectMasked(m *maskedRelation, inherit bool) string {
-	var b strings.Builder
-	b.WriteString("SELECT ")
-	for i, col := range m.rel.Columns {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		name := ident(col.Name)
-		if expr, ok := m.exprs[col.Name]; ok {
-			b.WriteString(strings.ReplaceAll(expr, colRef, name) + " AS ")
-		}
-		b.WriteString(name)
-	}
-	b.WriteString(" FROM ")
-	if !inherit {
-		b.WriteString("ONLY ")
-	}
-	b.WriteString(ident(m.rel.Name.Schema) + "." + ident(m.rel.Name.Name))
-	return b.String()
-}
-
-// ident quotes an identifier.
-func ident(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
-
-// parseSelect parses SQL of the compiler's own making.
-func parseSelect(sql string) (*pg.Node, error) {
-	tree, err := pg.Parse(sql)
-	if err != nil || len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetSelectStmt() == nil {
-		return nil, &access.Error{Kind: access.Internal, Code: "XX000", Message: "the statement could not be compiled with masks",
-			Hint: "nothing was executed; the operator's log has the cause", Err: fmt.Errorf("own SQL does not parse: %w: %s", err, sql)}
-	}
-	own(tree.Stmts[0].Stmt)
-	return tree.Stmts[0].Stmt, nil
-}
-
-// own marks every name in a tree as the compiler's, and qualifies its types: those outside pg_catalog are
-// qualified already, and a temporary relation called "text" must not come first. (bpchar has to stay as it is,
-// the deparser writes the qualified name as char, which is char(1).)
-func own(n *pg.Node) {
-	walkNode(n, func(n any) bool {
-		switch n := n.(type) {
-		case *pg.ColumnRef:
-			n.Location = ownLocation
-		case *pg.RangeVar:
-			n.Location = ownLocation
-		case *pg.TypeName:
-			if len(n.Names) == 1 && lastName(n.Names) != "bpchar" {
-				n.Names = []*pg.Node{pg.MakeStrNode("pg_catalog"), n.Names[0]}
-			}
-		}
-		return true
-	})
-}
-
-// splice parses a mask's SQL and puts the reference cr in the place of its placeholder.
-func splice(expr string, cr *pg.ColumnRef) (*pg.Node, error) {
-	n, err := parseSelect("SELECT " + expr)
-	if err != nil {
-		return nil, err
-	}
-	val := n.GetSelectStmt().TargetList[0].GetResTarget().Val
-	walkNode(val, func(n any) bool {
-		if r, ok := n.(*pg.ColumnRef); ok && len(r.Fields) == 1 && r.Fields[0].GetString_().GetSval() == colRef {
-			r.Fields = clone(cr).Fields
-		}
-		return true
-	})
-	return val, nil
 }
 
 func columnRef(parts ...string) *pg.Node {

@@ -174,6 +174,7 @@ func (c *compiler) copy(s *pg.CopyStmt) error {
 	}
 	only := clone(s.Relation)
 	only.Inh = ref.Relation.Kind == access.Partitioned // COPY reads this table alone, not its children
+	c.uses.all = true
 	inner, err := c.subquery(ref, only)
 	if err != nil {
 		return err

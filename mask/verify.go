@@ -33,7 +33,7 @@ func (c *compiler) deparse() (string, error) {
 	if !proto.Equal(got, want) {
 		return "", internal("the deparsed statement parses to another tree: " + sql)
 	}
-	v := verifier{masks: c.masks, forms: map[string]*pg.SelectStmt{}}
+	v := verifier{masks: c.masks, trees: c.in.Masks, items: map[access.ColumnID]*pg.Node{}}
 	v.visit(got.ProtoReflect(), reach{})
 	if v.why != "" {
 		return "", internal("the compiled statement does not verify: " + v.why + ": " + sql)
@@ -98,13 +98,14 @@ func strip(m protoreflect.Message) {
 // and the list of masked columns, no resolution. Where it cannot tell, it objects.
 //
 // It holds that
-//   - a relation with masked columns stands only inside its own masked subquery, letter by letter
-//     the expected one, or as the target of a write;
+//   - a relation with masked columns stands only inside its own masked subquery, column by column and
+//     letter by letter the expected one, or as the target of a write;
 //   - a name without schema is a common table expression in scope;
 //   - what could be a masked column of a target stands inside its own mask, or in a granted lookup.
 type verifier struct {
 	masks map[access.Name]*maskedRelation
-	forms map[string]*pg.SelectStmt // expected subqueries
+	trees *Masks                       // for its parsed masks
+	items map[access.ColumnID]*pg.Node // expected columns of subqueries
 	why   string
 }
 

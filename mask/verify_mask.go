@@ -24,26 +24,40 @@ func (v *verifier) isMask(s *pg.RangeSubselect) bool {
 	if m == nil || !v.lookupsOnly(m, q.WhereClause) {
 		return false
 	}
-	bare := clone(q)
-	bare.WhereClause = nil
-	return proto.Equal(bare, v.form(m, rv.Inh))
+	next := 0 // columns keep their order
+	for _, n := range q.TargetList {
+		name := n.GetResTarget().GetName()
+		if name == "" {
+			name = lastName(n.GetResTarget().GetVal().GetColumnRef().GetFields())
+		}
+		for next < len(m.rel.Columns) && m.rel.Columns[next].Name != name {
+			next++
+		}
+		if next == len(m.rel.Columns) || !proto.Equal(n, v.item(m, name)) {
+			return false
+		}
+		next++
+	}
+	return proto.Equal(&pg.SelectStmt{
+		TargetList: q.TargetList, FromClause: []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: rv}}}, WhereClause: q.WhereClause,
+		LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE,
+	}, q)
 }
 
-// form is the expected subquery of a relation.
-func (v *verifier) form(m *maskedRelation, inherit bool) *pg.SelectStmt {
-	sql := selectMasked(m, inherit)
-	if q := v.forms[sql]; q != nil {
-		return q
+// item is the column that the subquery of a relation has to have for one of the relation's.
+func (v *verifier) item(m *maskedRelation, name string) *pg.Node {
+	id := access.ColumnID{Relation: m.rel.Name, Column: name}
+	if n := v.items[id]; n != nil {
+		return n
 	}
-	n, err := parseSelect(sql)
+	n, err := m.item(v.trees, name)
 	if err != nil {
 		v.object("own SQL does not parse")
 		return nil
 	}
-	q := n.GetSelectStmt()
-	strip(q.ProtoReflect())
-	v.forms[sql] = q
-	return q
+	strip(n.ProtoReflect())
+	v.items[id] = n
+	return n
 }
 
 func (v *verifier) lookupsOnly(m *maskedRelation, where *pg.Node) bool {
@@ -157,7 +171,7 @@ func (v *verifier) isTargetMask(n *pg.TypeCast, r reach) bool {
 	for _, t := range r.targets {
 		col, ok := t.means(parts(found))
 		if expr, masked := t.m.exprs[col]; ok && masked {
-			want, err := splice(expr, found)
+			want, err := v.trees.splice(expr, found)
 			if err != nil {
 				return false
 			}

@@ -47,6 +47,8 @@ func TestVerifierAccepts(t *testing.T) {
 	verify := verifyWorld(t)
 	for _, sql := range []string{
 		"SELECT * FROM MASKED_T t",
+		"SELECT ssn FROM (SELECT MASK AS ssn FROM s.t) t",
+		"SELECT pg_catalog.count(*) FROM (SELECT FROM s.t) t",
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM ONLY s.t) x WHERE ssn LIKE 'a%'",
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t WHERE ssn OPERATOR(pg_catalog.=) $1 AND ssn IN ('a', 'b')) x",
 		"WITH t AS (SELECT * FROM MASKED_T q) SELECT ssn FROM t",
@@ -78,7 +80,12 @@ func TestVerifierObjects(t *testing.T) {
 		"SELECT 1 WHERE EXISTS (SELECT FROM s.t)",
 		"SELECT ssn FROM (SELECT id, ssn, note FROM s.t) t",
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, ssn AS note FROM s.t) t",
-		"SELECT ssn FROM (SELECT id, MASK AS ssn FROM s.t) t",
+		"SELECT ssn FROM (SELECT MASK AS ssn, id FROM s.t) t",
+		"SELECT ssn FROM (SELECT MASK AS ssn, MASK AS ssn FROM s.t) t",
+		"SELECT ssn FROM (SELECT id, MASK AS note FROM s.t) t",
+		"SELECT ssn FROM (SELECT id AS ssn FROM s.t) t",
+		"SELECT ssn FROM (SELECT DISTINCT MASK AS ssn FROM s.t) t",
+		"SELECT ssn FROM (SELECT *, MASK AS ssn FROM s.t) t",
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t ORDER BY ssn) t",
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t LIMIT 1) t",
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t WHERE ssn LIKE 'a%') t",
