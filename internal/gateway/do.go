@@ -364,7 +364,7 @@ func (s *Session) execute(op *Op, sink Sink) error {
 	s.appendExecute(op.Portal, rows)
 	s.owed = append(s.owed, owed{kind: 'E', run: r, runs: 1})
 	s.unsync = true
-	if p.plan.turns() {
+	if p.plan.turns() || pl.turns() {
 		return s.settle(sink)
 	}
 	return nil

@@ -138,7 +138,7 @@ func (p *plan) finish(applied []access.MaskApplied) (*plan, error) {
 		inner.Prepares, inner.Declares = "", ""
 		p.inner = &plan{scope: p.scope, sql: p.sql, original: p.original, facts: &inner, decision: p.decision, record: p.record, outputs: p.outputs,
 			masked: p.masked, detects: p.detects, userCode: p.userCode, pure: inner.Pure && f.Class == access.ClassRead}
-		p.inner.quiet = true
+		p.inner.quiet = !f.PathChange && len(f.Channels) == 0
 	}
 	p.quiet = p.inner == nil && p.forgets == nil && p.sets == nil && f.Transaction == "" && !f.PathChange &&
 		f.Class != access.ClassDDL && f.Class != access.ClassRole && len(f.Channels) == 0
@@ -295,7 +295,7 @@ func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
 	}
 	// The arguments of EXECUTE do more than what was prepared.
 	return &plan{scope: inner.scope, sql: inner.sql, original: inner.original, facts: inner.facts, decision: inner.decision,
-		record: inner.record, outputs: inner.outputs, masked: inner.masked, detects: inner.detects, userCode: p.userCode || inner.userCode, quiet: true}, nil
+		record: inner.record, outputs: inner.outputs, masked: inner.masked, detects: inner.detects, userCode: p.userCode || inner.userCode, quiet: inner.quiet}, nil
 }
 
 // current makes sure that what was prepared would be decided and compiled the same now.

@@ -221,6 +221,10 @@ func (a *analyzer) indirection(sc *scope, ind *pg.A_Indirection, use access.Use)
 // field picks a field off a row value. A row of known shape gives the column itself.
 func (a *analyzer) field(sc *scope, v value, name string, first bool, use access.Use) value {
 	if v.row == nil {
+		// Of a value whose columns are not known here the server takes (v).f as f(v) where it can.
+		if len(a.functions([]string{name}, -1)) > 0 {
+			a.refuse(-1, "write a function as f(x)", "(...).%s can mean a call of the function %s", name, name)
+		}
 		return value{src: v.src, row: nil}
 	}
 	for _, c := range v.row {
