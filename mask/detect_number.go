@@ -3,36 +3,39 @@ package mask
 // numeral is a run of digit groups with separators between them, as people write long numbers.
 type numeral struct {
 	src    []byte
+	n, k   int
 	digits [40]byte
-	n      int
-	groups [16]group
-	k      int
+	groups [12]group
 }
 
 // group is one run of digits: where it stands, and what separates it from the one before.
 type group struct {
 	start, end int
-	first      int  // index of its first digit
-	sep        byte // ' ', '-', '.', '/', '(' or ')' ; 0 for the first group, '*' for several
+	first      uint8 // index of its first digit
+	sep        byte  // what stands before it: ' ', '-', '.', '/', '(' or ')'; 0 for the first group, '*' for several
 }
 
-func (g group) len() int { return g.end - g.start }
+func (g *group) len() int { return g.end - g.start }
 
 // number recognises what begins with the digit at i, and says where to go on if it is nothing.
 func number(src []byte, from, i int) (Finding, int) {
 	if i > from && (isLetter(src[i-1]) || src[i-1] == '_') || i+1 < len(src) && isLetter(src[i+1]) {
 		return word(src, from, i)
 	}
+	end := i + 1
+	for end < len(src) && isDigit(src[end]) {
+		end++
+	}
+	if end-i < 6 && !continues(src, end) {
+		return Finding{}, end // too short for anything
+	}
 	var m numeral
 	m.read(src, i)
-	if m.n < 4 {
-		return Finding{}, m.groups[0].end
-	}
 	if f := m.ipv4(); f.Kind != "" {
 		return f, f.End
 	}
-	if end := m.date(); end > 0 {
-		return Finding{}, end
+	if last := m.date(); last > 0 {
+		return Finding{}, last
 	}
 	if f := m.card(); f.Kind != "" {
 		return f, f.End
@@ -74,7 +77,8 @@ func (m *numeral) read(src []byte, i int) {
 	m.src = src
 	var sep byte
 	for i < len(src) && m.k < len(m.groups) {
-		g := group{start: i, first: m.n, sep: sep}
+		g := &m.groups[m.k]
+		g.start, g.first, g.sep = i, uint8(m.n), sep
 		for i < len(src) && isDigit(src[i]) {
 			if m.n < len(m.digits) {
 				m.digits[m.n] = src[i]
@@ -83,7 +87,6 @@ func (m *numeral) read(src []byte, i int) {
 			i++
 		}
 		g.end = i
-		m.groups[m.k] = g
 		m.k++
 		seps := 0
 		for sep = 0; i < len(src) && seps < 3 && separator(src[i]); i++ {
@@ -99,6 +102,16 @@ func (m *numeral) read(src []byte, i int) {
 	}
 }
 
+// continues tells whether another group of digits follows a group that ends at i.
+func continues(src []byte, i int) bool {
+	for n := 0; i < len(src) && n < 3 && separator(src[i]); n++ {
+		if i++; i < len(src) && isDigit(src[i]) {
+			return true
+		}
+	}
+	return false
+}
+
 func separator(c byte) bool {
 	return c == ' ' || c == '-' || c == '.' || c == '/' || c == '(' || c == ')'
 }
@@ -112,7 +125,7 @@ func (m *numeral) ends(k int) bool {
 // upTo is the number of digits in groups 0 to k.
 func (m *numeral) upTo(k int) int {
 	if k+1 < m.k {
-		return m.groups[k+1].first
+		return int(m.groups[k+1].first)
 	}
 	return m.n
 }
@@ -129,8 +142,8 @@ func (m *numeral) value(k int) int {
 
 // separated tells whether groups 1 to k all have the separator sep.
 func (m *numeral) separated(k int, sep byte) bool {
-	for _, g := range m.groups[1 : k+1] {
-		if g.sep != sep {
+	for i := 1; i <= k; i++ {
+		if m.groups[i].sep != sep {
 			return false
 		}
 	}

@@ -42,8 +42,8 @@ func (m *numeral) phone(from int) Finding {
 			return f
 		}
 	}
-	if said(m.src[:start], phoneWords) {
-		return m.calls(start, 6, 15)
+	if f := m.calls(start, 6, 15); f.Kind != "" && said(m.src[:start], phoneWords) {
+		return f
 	}
 	return Finding{}
 }
@@ -86,19 +86,33 @@ var phoneWords = []string{"phone", "tel", "mobile", "cell", "fax", "call", "dial
 
 // said tells whether one of the words begins in the few bytes before a number.
 func said(before []byte, words []string) bool {
-	var tail [32]byte
-	n := copy(tail[:], before[max(0, len(before)-len(tail)):])
-	for i := range tail[:n] {
-		if isUpper(tail[i]) {
-			tail[i] |= 0x20
+	tail := before[max(0, len(before)-32):]
+	for i := range tail {
+		if !isLetter(tail[i]) || i > 0 && isAlnum(tail[i-1]) {
+			continue
 		}
-	}
-	for _, w := range words {
-		for i := 0; i+len(w) <= n; i++ {
-			if string(tail[i:i+len(w)]) == w && (i == 0 || !isAlnum(tail[i-1])) {
+		for _, w := range words {
+			if begins(tail[i:], w) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// begins compares a lower-case word with the beginning of a text.
+func begins(text []byte, word string) bool {
+	if len(text) < len(word) {
+		return false
+	}
+	for i := range len(word) {
+		c := text[i]
+		if isUpper(c) {
+			c |= 0x20
+		}
+		if c != word[i] {
+			return false
+		}
+	}
+	return true
 }

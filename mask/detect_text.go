@@ -146,20 +146,25 @@ var keyPrefixes = []struct {
 	{"xoxb-", 24}, {"xoxp-", 24}, {"xoxa-", 24}, {"hf_", 30}, {"npm_", 36}, {"SG.", 40}, {"eyJ", 60},
 }
 
-// apiKey recognises a key around position i, which is a digit or an underscore in it.
+// apiKey recognises a key around position i, which is a digit or an underscore in it. Only what begins like a
+// key is read to its end, so that a long run of key bytes is not read again from each of them.
 func apiKey(src []byte, from, i int) (Finding, int) {
-	start, end := i, i
+	start := i
 	for start > from && i-start < 256 && keyByte(src[start-1]) {
 		start--
 	}
-	for end < len(src) && keyByte(src[end]) {
-		end++
-	}
-	if end-start < 20 || !isLetter(src[start]) {
+	if !isLetter(src[start]) {
 		return Finding{}, i + 1
 	}
 	for _, k := range keyPrefixes {
-		if end-start >= k.least && bytes.HasPrefix(src[start:end], []byte(k.prefix)) {
+		if !bytes.HasPrefix(src[start:], []byte(k.prefix)) {
+			continue
+		}
+		end := i
+		for end < len(src) && keyByte(src[end]) {
+			end++
+		}
+		if end-start >= k.least {
 			return Finding{start, end, "key"}, end
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDetectorFindsIdentifiers(t *testing.T) {
@@ -68,6 +69,19 @@ func TestDetectorTouchesOnlyLiteralsOfSQL(t *testing.T) {
 	} {
 		if got := d.SQL(sql); got != want {
 			t.Errorf("%q became %q, want %q", sql, got, want)
+		}
+	}
+}
+
+// TestDetectorIsLinear reads texts made to be read again and again.
+func TestDetectorIsLinear(t *testing.T) {
+	d := NewDetector()
+	for _, piece := range []string{"_", "a_", "ghp_", "1", "1 ", "12-", "a@", "@a.b", "://a:", "::", "a1", "eyJ.", "-----BEGIN ", "0 0", "+1", "call 1", "DE1 "} {
+		text := []byte(strings.Repeat(piece, 1<<20/len(piece)))
+		start := time.Now()
+		d.Redact(nil, text)
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("a megabyte of %q took %v", piece, took)
 		}
 	}
 }

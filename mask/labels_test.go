@@ -124,7 +124,7 @@ func TestLabelProblems(t *testing.T) {
 		return nil, nil, fmt.Errorf("too hard")
 	})
 	text := fmt.Sprint(problems)
-	for _, want := range []string{`"s.nope.*" matches no column`, `"a.b.c.d" cannot match`, `"" cannot match`, `"s..a" cannot match`, "view s.v cannot be analysed", "view s.broken cannot be parsed"} {
+	for _, want := range []string{`"s.nope.*" matches no column`, `"a.b.c.d" cannot match`, `"" cannot match`, `"s..a" cannot match`, "may not use view s.v: its definition cannot be analysed (too hard)", "may not use view s.broken: its definition cannot be parsed"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no problem %q in %s", want, text)
 		}

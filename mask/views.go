@@ -19,32 +19,31 @@ func (r *resolver) view(name access.Name) {
 		return
 	}
 	r.done[name] = true // before its sources: a view cannot really read itself
-	refuse := func(why string) {
+	refuse := func(why, hint string) {
 		if l := r.labels.relation(name); l.refused == "" {
 			l.refused = why
+			r.problem("", fmt.Sprintf("masked principals may not use view %s: %s", name, why), hint)
 		}
 	}
 	def, err := readDefinition(rel.Definition)
 	if err != nil {
-		refuse("its definition cannot be analysed")
-		r.problem(name.String(), "the definition of view "+name.String()+" cannot be parsed: masked principals may not use it", "")
+		refuse("its definition cannot be parsed", "")
 		return
 	}
 	for _, src := range def.relations {
 		r.view(src)
 		if r.labels.Refused(src) != "" {
-			refuse("it reads " + src.String() + ", which masked principals may not use")
+			refuse("it reads " + src.String() + ", which masked principals may not use", "")
 		}
 	}
 	for _, f := range def.functions {
 		if !r.computes(f) {
-			refuse("it calls " + f.String() + ", whose body is not analysed")
-			r.problem(name.String(), fmt.Sprintf("view %s calls %s: masked principals may not use it", name, f), "extension functions that are immutable are fine")
+			refuse("it calls "+f.String()+", whose body is not analysed", "functions of an extension that are immutable are fine")
 		}
 	}
 	for _, op := range def.operators {
 		if !r.computesOperator(op) {
-			refuse("it uses the operator " + op.String() + ", whose function is not analysed")
+			refuse("it uses the operator "+op.String()+", whose function is not analysed", "")
 		}
 	}
 	outputs, decides, err := r.lineage(rel)
@@ -52,20 +51,19 @@ func (r *resolver) view(name access.Name) {
 		err = fmt.Errorf("%d outputs for %d columns", len(outputs), len(rel.Columns))
 	}
 	if err != nil {
-		refuse("its definition cannot be analysed")
-		r.problem(name.String(), fmt.Sprintf("view %s cannot be analysed (%s): masked principals may not use it", name, err), "")
+		refuse("its definition cannot be analysed", err.Error())
 		return
 	}
 	for _, id := range decides {
 		if r.labels.column(id.Relation, id.Column) != nil {
-			refuse(fmt.Sprintf("which rows it has depends on the labelled column %s.%s", id.Relation, id.Column))
+			refuse(fmt.Sprintf("which rows it has depends on the labelled column %s.%s", id.Relation, id.Column), "grant reveal, or let them query what it reads")
 		}
 	}
 	for _, out := range outputs {
 		decides = append(decides, out.Sources...)
 	}
 	if slices.ContainsFunc(decides, func(id access.ColumnID) bool { return id.Relation == pgClass && estimated[id.Column] != "" }) {
-		refuse("it shows row or page counts of relations")
+		refuse("it shows row or page counts of relations", "")
 	}
 	for i, out := range outputs {
 		r.output(name, rel.Columns[i].Name, out)
