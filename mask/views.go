@@ -33,7 +33,7 @@ func (r *resolver) view(name access.Name) {
 	for _, src := range def.relations {
 		r.view(src)
 		if r.labels.Refused(src) != "" {
-			refuse("it reads " + src.String() + ", which masked principals may not use", "")
+			refuse("it reads "+src.String()+", which masked principals may not use", "")
 		}
 	}
 	for _, f := range def.functions {
