@@ -169,12 +169,11 @@ func (s *Session) startup(asked map[string]string, policies *policy.Set) (map[st
 // recordLogin records a refused log-in.
 func (g *Gateway) recordLogin(l Login, name string, err error) {
 	e := access.AsError(err)
-	g.system.mu.Lock()
-	defer g.system.mu.Unlock()
-	rec := g.system.newRecord(access.RecordRefused)
-	rec.Door, rec.Connection, rec.Principal, rec.Client = l.Door, l.Connection, name, l.Client
-	rec.Code, rec.Error, rec.Hint = e.Code, e.Message, e.Hint
-	if _, err := g.log.Append(rec); err != nil {
+	err = g.note(access.RecordRefused, func(rec *access.Record) {
+		rec.Door, rec.Connection, rec.Principal, rec.Client = l.Door, l.Connection, name, l.Client
+		rec.Code, rec.Error, rec.Hint = e.Code, e.Message, e.Hint
+	})
+	if err != nil {
 		g.logger.Error("refused log-in not recorded", "error", err)
 	}
 }

@@ -53,14 +53,25 @@ func (d *database) stale() {
 
 // fresh refreshes a snapshot that is out of date or over age. The age is looked at without a clock read:
 // a ticker of the gateway's sets old.
-func (d *database) fresh() {
-	if d.old.Load() {
+//
+// It reports false when the catalog is known to have changed, or may have, and cannot be read: nothing may
+// then be judged by the snapshot that there is.
+func (d *database) fresh() bool {
+	for range 3 { // a change can be seen while the one before is being read
+		if !d.old.Load() {
+			return true
+		}
 		d.refresh(0)
 	}
+	return !d.old.Load()
 }
 
+// errStale refuses what would be judged by an outdated catalog.
+var errStale = &access.Error{Kind: access.Unavailable, Code: "57P03", Message: "the database's catalog may have changed and cannot be read just now",
+	Hint: "try again in a moment; a lock on a view or table can be in the way"}
+
 // refresh takes a new snapshot unless the last try is younger than least, and reports whether it changed.
-// When the catalog cannot be read the old snapshot stays: statements judged by it still run as compiled.
+// When the catalog cannot be read the old snapshot stays, marked old: see fresh.
 func (d *database) refresh(least time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -31,8 +31,10 @@ func (g *Gateway) Explain(_ context.Context, principal, connection string, door 
 	if db == nil {
 		return nil, &access.Error{Kind: access.Invalid, Message: fmt.Sprintf("there is no connection %q in the configuration", connection)}
 	}
-	db.fresh()
-	snap := db.snap.Load()
+	fresh, snap := db.fresh(), db.snap.Load()
+	if !fresh && snap != nil {
+		return nil, errStale
+	}
 	if snap == nil {
 		return nil, &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the database behind " + connection + " cannot be reached", Hint: "sallyport check says why"}
 	}

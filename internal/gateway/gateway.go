@@ -93,6 +93,9 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if err := g.closeDangling(); err != nil {
 		return nil, errors.Join(err, g.log.Close())
 	}
+	if err := g.note(access.RecordOpen, func(rec *access.Record) { rec.Client = "the gateway itself" }); err != nil {
+		return nil, errors.Join(err, g.log.Close())
+	}
 	for _, db := range g.dbs {
 		db.refresh(0)
 	}
@@ -176,7 +179,8 @@ func (g *Gateway) Close() error {
 		s.close("the gateway was stopped")
 		s.mu.Unlock()
 	}
-	return g.log.Close()
+	err := g.note(access.RecordClose, func(rec *access.Record) { rec.Rows = int64(rec.Seq) })
+	return errors.Join(err, g.log.Close())
 }
 
 // scope finds or makes the scope for a principal.

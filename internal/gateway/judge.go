@@ -128,7 +128,9 @@ func (s *Session) refresh(sink Sink) error {
 	if sc := s.scope; sc != nil && sc.policies == policies && sc.unrestricted.Effect == access.Allow {
 		return nil // neither catalog nor path plays a part
 	}
-	s.db.fresh()
+	if !s.db.fresh() {
+		return errStale
+	}
 	snap := s.db.snap.Load()
 	if sc := s.scope; sc != nil && sc.snap == snap && sc.policies == policies && !s.pathStale {
 		return nil
@@ -149,6 +151,10 @@ func (s *Session) refresh(sink Sink) error {
 func (s *Session) askPath(sink Sink) error {
 	if err := s.settle(sink); err != nil {
 		return err
+	}
+	if s.skip {
+		// The server answers nothing before Sync; what comes next is skipped, as refuse will see.
+		return &access.Error{Kind: access.Internal, Message: "skipped after an error"}
 	}
 	const name = "sallyport path"
 	at := 0
@@ -179,7 +185,9 @@ func (s *Session) askPath(sink Sink) error {
 		case 'D':
 			s.setPath(rowText(f.Body()))
 		case 'E':
-			return &access.Error{Kind: access.Upstream, Code: "08000", Message: "the session's search_path cannot be read"}
+			// Nothing below the statement in hand may go on: the server is in a state that is not ours
+			// to guess at, so the session ends.
+			return errPathLost
 		case '3':
 			if closed++; closed == 2 && s.unsync {
 				s.pathStale = false
@@ -197,6 +205,9 @@ func (s *Session) askPath(sink Sink) error {
 		}
 	}
 }
+
+// errPathLost ends the session: refuse passes it on.
+var errPathLost = &access.Error{Kind: access.Upstream, Code: "08000", Message: "the session's search_path cannot be read"}
 
 // setPath takes search_path as SHOW prints it and makes the effective path of it: pg_catalog first unless it
 // is named, temporary schemas left out, for no catalog snapshot has what is in them.

@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
 	"time"
 
 	"sallyport/internal/access"
@@ -15,10 +18,25 @@ func (s *Session) newRecord(kind access.RecordKind) *access.Record {
 		Task: s.task.ID, Reason: s.gw.detector.String(s.reason)}
 }
 
+// note records what belongs to no session of its own, in the gateway's session, and returns once it is durable.
+func (g *Gateway) note(kind access.RecordKind, fill func(*access.Record)) error {
+	g.system.mu.Lock()
+	rec := g.system.newRecord(kind)
+	fill(rec)
+	err := g.system.enqueue(rec) // under the lock: numbers and positions go up together
+	ticket := g.system.ticket
+	g.system.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return ticket.Wait()
+}
+
 // enqueue gives a record to the log; nothing is released before it is durable.
 func (s *Session) enqueue(rec *access.Record) error {
 	t, err := s.gw.log.Enqueue(rec)
 	if err != nil {
+		s.seq-- // the log took nothing: the number is still to be given
 		return err
 	}
 	// The log is one sequence: once the newest record is durable, all before it are.
@@ -37,10 +55,10 @@ func (s *Session) recordIntent(r *run) {
 }
 
 func (s *Session) describeRun(rec *access.Record, r *run) {
-	rec.SQL = s.gw.detector.SQL(r.sql)
+	rec.SQL = s.gw.detector.SQL(shortened(r.sql, mostSQL))
 	rec.Plan = r.plan.record
 	for _, p := range r.params {
-		rec.Params = append(rec.Params, s.gw.detector.String(p))
+		rec.Params = append(rec.Params, s.gw.detector.String(shortened(p, mostParam)))
 	}
 }
 
@@ -105,10 +123,25 @@ func (s *Session) recordSkipped(r *run) {
 // recordRefused enqueues a refusal.
 func (s *Session) recordRefused(sql string, pl *plan, e *access.Error) {
 	rec := s.newRecord(access.RecordRefused)
-	rec.SQL = s.gw.detector.SQL(sql)
+	rec.SQL = s.gw.detector.SQL(shortened(sql, mostSQL))
 	if pl != nil {
 		rec.Plan = pl.record
 	}
 	rec.Code, rec.Error, rec.Hint = e.Code, s.gw.detector.String(e.Message), s.gw.detector.String(e.Hint)
 	s.note(rec)
+}
+
+// A record keeps as much of a text as the guard takes of a statement, and of a parameter what a person reads.
+// The digest of what was cut tells whether two were the same.
+const (
+	mostSQL   = 1 << 20
+	mostParam = 4 << 10
+)
+
+// shortened is s, or its beginning with the length and digest of the whole.
+func shortened(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return fmt.Sprintf("%s ... (%d bytes, sha256 %x)", strings.ToValidUTF8(s[:most], ""), len(s), sha256.Sum256([]byte(s)))
 }

@@ -279,6 +279,8 @@ func (s *Session) ready(f pgframe.Frame) {
 	s.tx = f.Body()[0]
 	s.unsync = false
 	if s.tx == 'I' {
+		// The transaction's end takes SET LOCAL back, and SET too where it failed.
+		s.pathStale, s.pathOpen = s.pathStale || s.pathOpen, false
 		for name, p := range s.portals {
 			if !p.hold {
 				delete(s.portals, name)

@@ -223,7 +223,9 @@ func (s *Session) succeeded(r *run) {
 			s.task = Task{ID: value}
 		}
 	}
-	s.pathMoved = s.pathMoved || f.PathChange
+	if f.PathChange {
+		s.pathMoved, s.pathOpen = true, true
+	}
 	s.pathStale = s.pathStale || f.PathChange || s.pathMoved && endsTransaction(f)
 	if f.Class == access.ClassDDL || f.Class == access.ClassRole {
 		s.db.ddl.Store(true)

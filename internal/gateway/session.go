@@ -51,6 +51,7 @@ type Session struct {
 	path         []string // effective search_path
 	pathID       string   // path joined, part of the plan key
 	pathMoved    bool     // search_path was changed in this session
+	pathOpen     bool     // ... in a transaction, explicit or implicit, that has not ended
 	pathStale    bool     // path must be asked again before the next judgement
 	lastPos      uint64   // position of the newest record of an execution
 	lastDetected int

@@ -30,12 +30,11 @@ func (g *Gateway) StartTask(_ context.Context, door access.Door, c access.Creden
 		return Task{}, err
 	}
 	t := Task{ID: newID("task"), Goal: goal, Ticket: ticket}
-	g.system.mu.Lock()
-	rec := g.system.newRecord(access.RecordTask)
-	g.system.mu.Unlock()
-	rec.Door, rec.Principal, rec.Actor, rec.Groups = door, p.Name, p.Actor, p.Groups
-	rec.Task, rec.Goal, rec.Ticket = t.ID, g.detector.String(goal), g.detector.String(ticket)
-	if _, err := g.log.Append(rec); err != nil {
+	err = g.note(access.RecordTask, func(rec *access.Record) {
+		rec.Door, rec.Principal, rec.Actor, rec.Groups = door, p.Name, p.Actor, p.Groups
+		rec.Task, rec.Goal, rec.Ticket = t.ID, g.detector.String(goal), g.detector.String(ticket)
+	})
+	if err != nil {
 		return Task{}, err
 	}
 	g.mu.Lock()
@@ -99,9 +98,8 @@ const reasonToLook = "looking at the schema, not at data"
 
 // viewOf is a scope for looking at a database's schema, or nil when it was never reached.
 func (g *Gateway) viewOf(db *database, p access.Principal) *scope {
-	db.fresh()
-	snap := db.snap.Load()
-	if snap == nil {
+	fresh, snap := db.fresh(), db.snap.Load()
+	if !fresh || snap == nil {
 		return nil
 	}
 	return g.scope(db, snap, g.policies.Load(), p, access.DoorMCP, []string{"pg_catalog", "public"}, "pg_catalog\x00public", reasonToLook)
@@ -173,14 +171,11 @@ func (g *Gateway) SearchSchema(_ context.Context, c access.Credentials, q Schema
 
 // recordSearch records a look at the schema before its answer leaves.
 func (g *Gateway) recordSearch(p access.Principal, q SchemaQuery, found int) error {
-	g.system.mu.Lock()
-	rec := g.system.newRecord(access.RecordStatement)
-	g.system.mu.Unlock()
-	rec.Door, rec.Connection, rec.Principal, rec.Actor, rec.Groups = q.Door, q.Connection, p.Name, p.Actor, p.Groups
-	rec.Task, rec.Reason = q.Task.ID, g.detector.String(q.Reason)
-	rec.SQL, rec.Command, rec.Rows = "search_schema "+g.detector.String(q.Pattern), "SEARCH SCHEMA", int64(found)
-	_, err := g.log.Append(rec)
-	return err
+	return g.note(access.RecordStatement, func(rec *access.Record) {
+		rec.Door, rec.Connection, rec.Principal, rec.Actor, rec.Groups = q.Door, q.Connection, p.Name, p.Actor, p.Groups
+		rec.Task, rec.Reason = q.Task.ID, g.detector.String(q.Reason)
+		rec.SQL, rec.Command, rec.Rows = "search_schema "+g.detector.String(q.Pattern), "SEARCH SCHEMA", int64(found)
+	})
 }
 
 func matches(r *access.Relation, pattern string) bool {
