@@ -128,7 +128,16 @@ func (s *Session) op(op *Op, sink Sink) error {
 		s.owed = append(s.owed, owed{kind: 'S'})
 		return nil
 	case OpCopyData, OpCopyDone, OpCopyFail:
-		return nil // outside of COPY the server ignores them too
+		// Data may come before the server's word that it wants it. Outside of COPY it ignores them too.
+		if s.next < len(s.owed) {
+			if err := s.settle(sink); err != nil {
+				return err
+			}
+			if s.copyIn {
+				return s.copyOp(op)
+			}
+		}
+		return nil
 	}
 	return fmt.Errorf("unknown operation %q", op.Kind)
 }
