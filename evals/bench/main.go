@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -73,23 +74,20 @@ func Main(ctx context.Context, quick bool) error {
 			return err
 		}
 	}
-	var idleFigures []results.Figure
-	for _, t := range b.targets[1:] {
-		before, with, err := idle(ctx, t, clients)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("idle memory of %s: %.1f MB before, %.1f MB with %d clients\n", t.name, before, with, clients)
-		f := results.Figure{Name: "bench.idle_rss_mb", Value: with, Unit: "MB", N: clients, Note: fmt.Sprintf("resident memory with %d idle clients that each ran a statement; %.1f MB before", clients, before)}
-		if t.name != "sallyport" {
-			f.Name = "bench.idle_rss_mb." + t.name
-		}
-		idleFigures = append(idleFigures, f)
-	}
 	if err := s.write(dir); err != nil {
 		return err
 	}
-	figures := append(s.figures(), idleFigures...)
+	// The rounds are on record before the idle clients are tried: they take minutes.
+	missed := record(quick, s.figures())
+	idleFigures, err := b.idle(ctx, clients)
+	if err != nil {
+		return errors.Join(missed, err)
+	}
+	return errors.Join(missed, record(quick, idleFigures))
+}
+
+// record writes figures, or prints those of a quick run.
+func record(quick bool, figures []results.Figure) error {
 	for i := range figures {
 		figures[i].Command = "go run ./evals/cmd/bench"
 	}
@@ -100,6 +98,23 @@ func Main(ctx context.Context, quick bool) error {
 		return nil
 	}
 	return results.Check(figures...)
+}
+
+// idle measures what idle clients cost each proxy.
+func (b *bench) idle(ctx context.Context, clients int) (figures []results.Figure, err error) {
+	for _, t := range b.targets[1:] {
+		before, with, err := idle(ctx, t, clients)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Printf("idle memory of %s: %.1f MB before, %.1f MB with %d clients\n", t.name, before, with, clients)
+		f := results.Figure{Name: "bench.idle_rss_mb", Value: with, Unit: "MB", N: clients, Note: fmt.Sprintf("resident memory with %d idle clients that each ran a statement; %.1f MB before", clients, before)}
+		if t.name != "sallyport" {
+			f.Name = "bench.idle_rss_mb." + t.name
+		}
+		figures = append(figures, f)
+	}
+	return figures, nil
 }
 
 // round measures everything once at each target; who begins changes from round to round.

@@ -55,7 +55,8 @@ permit (principal, action in [Action::"connect", Action::"read", Action::"write"
 func open(ctx context.Context, dir string) (*bench, error) {
 	b := &bench{dir: dir}
 	var err error
-	if b.server, err = testdb.Start(testdb.Options{Conf: []string{"max_connections=1300", "shared_buffers=512MB", "autovacuum=off"}}); err != nil {
+	// pgbouncer keeps the connections of its thousand idle clients while the gateway opens its own.
+	if b.server, err = testdb.Start(testdb.Options{Conf: []string{"max_connections=2400", "shared_buffers=512MB", "autovacuum=off"}}); err != nil {
 		return nil, err
 	}
 	fmt.Println("loading pgbench at scale", scale)
