@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -106,6 +107,25 @@ func (c *Config) policies(d *document) {
 			c.Policies = append(c.Policies, Policy{Name: name, Text: string(text)})
 		}
 	}
+}
+
+// Lost lists the policy files of before that c still speaks of and that are not there any more. A file that
+// vanishes may take a forbid with it, so a reload must not take that for an order. Emptying it is one.
+func (c *Config) Lost(before []Policy) []string {
+	var lost []string
+	for _, old := range before {
+		if strings.TrimSpace(old.Text) == "" || slices.ContainsFunc(c.Policies, func(p Policy) bool { return p.Name == old.Name }) {
+			continue
+		}
+		spoken := slices.ContainsFunc(c.File.Policies, func(pattern string) bool {
+			ok, err := filepath.Match(c.abs(pattern), c.abs(old.Name))
+			return ok && err == nil
+		})
+		if spoken {
+			lost = append(lost, old.Name)
+		}
+	}
+	return lost
 }
 
 // secret gives the value of a setting that may stand in the file, in the environment or in a file

@@ -1,7 +1,10 @@
 package config
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -20,10 +23,18 @@ type document struct {
 
 // parse reads YAML into file. Shape errors (unknown keys, repeated keys, wrong types) are collected.
 func (d *document) parse(text []byte, file *File) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		line, msg := yamlMessage(err.Error())
-		d.add(line, msg, "")
+	var doc, more yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	if err := dec.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		d.syntax(err, text)
+		return
+	}
+	switch err := dec.Decode(&more); {
+	case err == nil:
+		d.add(more.Line, "a second document begins here (---)", "the configuration is one document: what follows would be ignored")
+		return
+	case !errors.Is(err, io.EOF):
+		d.syntax(err, text)
 		return
 	}
 	if len(doc.Content) == 0 {
@@ -46,6 +57,19 @@ func (d *document) parse(text []byte, file *File) {
 		line, msg := yamlMessage(err.Error())
 		d.add(line, msg, "")
 	}
+}
+
+// syntax reports what the YAML library could not read.
+func (d *document) syntax(err error, text []byte) {
+	line, msg := yamlMessage(err.Error())
+	hint := ""
+	if lines := bytes.Split(text, []byte("\n")); line > 0 && line <= len(lines) {
+		indent := lines[line-1][:len(lines[line-1])-len(bytes.TrimLeft(lines[line-1], " \t"))]
+		if bytes.ContainsRune(indent, '\t') {
+			hint = "the line begins with a tab: YAML indents by spaces"
+		}
+	}
+	d.add(line, msg, hint)
 }
 
 func (d *document) add(line int, message, hint string) {
