@@ -17,6 +17,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/internal/access"
+	"sallyport/internal/gateway/internal/upstream"
 	"sallyport/internal/identity"
 	"sallyport/mask"
 	"sallyport/sqlguard"
@@ -31,6 +32,7 @@ type Gateway struct {
 	detector *mask.Detector
 	dbs      map[string]*database
 	policies atomic.Pointer[policy.Set]
+	patience time.Duration
 	tokenKey []byte // master key of token masks; no client and no statement text ever holds it
 
 	mu       sync.Mutex
@@ -58,7 +60,7 @@ type scopeKey struct {
 // Open starts the core: policies and masks are loaded, the log is opened and recovered, every upstream is
 // looked at once. An upstream that is down is no error: its sessions fail until it is back.
 func Open(ctx context.Context, c Config) (*Gateway, error) {
-	g := &Gateway{logger: c.Log, detector: mask.NewDetector(), dbs: map[string]*database{}, scopes: map[scopeKey]*scope{},
+	g := &Gateway{logger: c.Log, detector: mask.NewDetector(), dbs: map[string]*database{}, scopes: map[scopeKey]*scope{}, patience: patience,
 		sessions: map[uint32]*Session{}, tasks: map[string]taskEntry{}, stop: make(chan struct{})}
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
@@ -73,28 +75,33 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if g.people, err = identity.New(c.Principals); err != nil {
 		return nil, err
 	}
+	for _, conf := range c.Connections {
+		if conf.Driver != "" && conf.Driver != "postgres" {
+			return nil, fmt.Errorf("connection %s: driver %q is not available: use postgres", conf.Name, conf.Driver)
+		}
+		if err := upstream.CheckDSN(conf.DSN); err != nil {
+			return nil, fmt.Errorf("connection %s: %w", conf.Name, err)
+		}
+	}
 	if g.log, err = audit.Open(filepath.Join(c.DataDir, "log"), audit.Options{Log: g.logger}); err != nil {
 		return nil, err
 	}
 	if g.tokenKey, err = tokenKey(filepath.Join(c.DataDir, "token.key")); err != nil {
-		return nil, errors.Join(err, g.log.Close())
+		return nil, g.shut(err)
 	}
 	maxAge := c.CatalogRefresh
 	if maxAge <= 0 {
 		maxAge = time.Minute
 	}
 	for _, conf := range c.Connections {
-		if conf.Driver != "" && conf.Driver != "postgres" {
-			return nil, errors.Join(fmt.Errorf("connection %s: driver %q is not available: use postgres", conf.Name, conf.Driver), g.log.Close())
-		}
 		g.dbs[conf.Name] = &database{conf: conf, rules: c.Labels, masks: masks, logger: g.logger}
 	}
 	g.system = &Session{gw: g, db: &database{}, id: newID("sys")}
 	if err := g.closeDangling(); err != nil {
-		return nil, errors.Join(err, g.log.Close())
+		return nil, g.shut(err)
 	}
 	if err := g.note(access.RecordOpen, func(rec *access.Record) { rec.Client = "the gateway itself" }); err != nil {
-		return nil, errors.Join(err, g.log.Close())
+		return nil, g.shut(err)
 	}
 	for _, db := range g.dbs {
 		db.refresh(0)
@@ -174,13 +181,21 @@ func (g *Gateway) Close() error {
 	}
 	g.mu.Unlock()
 	for _, s := range sessions {
-		s.cancelRunning()
+		s.giveUp()
 		s.mu.Lock()
 		s.close("the gateway was stopped")
 		s.mu.Unlock()
 	}
 	err := g.note(access.RecordClose, func(rec *access.Record) { rec.Rows = int64(rec.Seq) })
-	return errors.Join(err, g.log.Close())
+	return g.shut(err)
+}
+
+// shut closes the log. A log that has failed says so again when it is closed: once is enough.
+func (g *Gateway) shut(err error) error {
+	if closed := g.log.Close(); err == nil {
+		return closed
+	}
+	return err
 }
 
 // scope finds or makes the scope for a principal.

@@ -146,6 +146,17 @@ func (s *Session) cancelRunning() {
 	}
 }
 
+// patience is how long an upstream that was told to cancel may take. One that is stopped, or behind a network
+// that swallows everything, would otherwise hold a session, its place and the gateway's own end for ever.
+const patience = 5 * time.Second
+
+// giveUp cancels what runs, and breaks with an upstream that does not react. It is for sessions that are
+// about to end.
+func (s *Session) giveUp() {
+	time.AfterFunc(s.gw.patience, s.up.Abort)
+	s.cancelRunning()
+}
+
 // watch makes a cancelled context cancel the running statement. A door that passes the same context each
 // time pays for this once.
 func (s *Session) watch(ctx context.Context) {
@@ -153,6 +164,6 @@ func (s *Session) watch(ctx context.Context) {
 		if s.unwatch != nil {
 			s.unwatch()
 		}
-		s.watched, s.unwatch = done, context.AfterFunc(ctx, s.cancelRunning)
+		s.watched, s.unwatch = done, context.AfterFunc(ctx, s.giveUp)
 	}
 }

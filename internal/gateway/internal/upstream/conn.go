@@ -5,12 +5,15 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -31,6 +34,9 @@ const DialTimeout = 10 * time.Second
 const (
 	readSize = 16 << 10
 	maxFrame = 1 << 30 // PostgreSQL's MaxAllocSize: no message can be larger
+	// maxNotice is how much of an error or notice is kept: a failed cast prints the whole value, and values
+	// have up to a gigabyte.
+	maxNotice = 64 << 10
 )
 
 // Conn is one authenticated connection. One goroutine may use it at a time, but for Cancel and Close.
@@ -38,6 +44,10 @@ type Conn struct {
 	Status map[string]string // ParameterStatus at log-in
 	User   string            // the gateway's own role there
 	PID    uint32
+
+	// MaxRow is the longest DataRow or CopyData that Next gives whole; 0 is no limit. Of a longer one it gives
+	// the first five bytes, type and length, and throws the rest away without ever holding it.
+	MaxRow int
 
 	net  net.Conn
 	key  []byte
@@ -51,8 +61,7 @@ type Conn struct {
 func Dial(ctx context.Context, dsn string, settings map[string]string) (*Conn, error) {
 	cfg, err := pgconn.ParseConfig(dsn)
 	if err != nil {
-		return nil, &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the connection's DSN cannot be parsed",
-			Hint: "the operator has to fix it: sallyport check", Err: err}
+		return nil, badDSN(err)
 	}
 	for name, value := range settings {
 		cfg.RuntimeParams[name] = value
@@ -76,6 +85,7 @@ func Dial(ctx context.Context, dsn string, settings map[string]string) (*Conn, e
 	if err != nil {
 		return nil, dialError(err)
 	}
+	keepAlive(hc.Conn)
 	c := &Conn{Status: hc.ParameterStatuses, User: cfg.User, PID: hc.PID, net: hc.Conn, key: hc.SecretKey, addr: hc.Conn.RemoteAddr()}
 	for name, want := range Pinned {
 		if got := c.Status[name]; got != want {
@@ -85,6 +95,35 @@ func Dial(ctx context.Context, dsn string, settings map[string]string) (*Conn, e
 		}
 	}
 	return c, nil
+}
+
+// keepAlive finds out within two minutes that a server is gone without a word. Go's default takes about an
+// hour, for which a statement would hang.
+func keepAlive(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	if t, ok := nc.(*net.TCPConn); ok {
+		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4})
+	}
+}
+
+// CheckDSN says whether a DSN can be parsed at all.
+func CheckDSN(dsn string) error {
+	if _, err := pgconn.ParseConfig(dsn); err != nil {
+		return badDSN(err)
+	}
+	return nil
+}
+
+// badDSN leaves pgx's own words out: they quote the DSN, and what is malformed cannot be redacted for sure.
+func badDSN(err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return &access.Error{Kind: access.Unavailable, Code: "08001", Message: fmt.Sprintf("the DSN names a file that cannot be read: %s: %v", pe.Path, pe.Err),
+			Hint: "give the gateway's user access to it, or leave it out of the DSN"}
+	}
+	return &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the DSN cannot be parsed",
+		Hint: "write it as postgres://user:password@host:5432/database, with % escapes in the password, or as host=... user=... dbname=..."}
 }
 
 // dialError tells the client whether the database refused or could not be reached, and no more.
@@ -118,10 +157,57 @@ func (c *Conn) Next() (f pgframe.Frame, err error) {
 			c.r += len(f.Raw)
 			return f, nil
 		}
+		if need > maxNotice {
+			switch typ := c.buf[c.r]; {
+			case (typ == 'D' || typ == 'd') && c.MaxRow > 0 && need > c.MaxRow:
+				return c.skim(need, 5)
+			case typ == 'E' || typ == 'N':
+				if f, err = c.skim(need, maxNotice); err == nil {
+					f.Raw = endFields(f.Raw)
+				}
+				return f, err
+			}
+		}
 		if err := c.fill(need); err != nil {
 			return f, err
 		}
 	}
+}
+
+// Cut is the routine (field R) of an error or notice of which the rest was thrown away, the true routine too.
+const Cut = "sallyport: cut"
+
+// endFields makes a whole message of the first bytes of an ErrorResponse or NoticeResponse.
+func endFields(raw []byte) []byte {
+	if raw[len(raw)-1] != 0 { // in the middle of a value, perhaps of a character
+		for range utf8.UTFMax - 1 {
+			if r, n := utf8.DecodeLastRune(raw); r != utf8.RuneError || n != 1 {
+				break
+			}
+			raw = raw[:len(raw)-1]
+		}
+		raw = append(raw, 0)
+	}
+	raw = pgframe.AppendCString(append(raw, 'R'), Cut)
+	return pgframe.End(append(raw, 0), 0)
+}
+
+// skim reads past a message of need bytes and gives its first keep, which are a copy.
+func (c *Conn) skim(need, keep int) (f pgframe.Frame, err error) {
+	head := make([]byte, 0, keep)
+	for left := need; left > 0; {
+		if c.r == c.w {
+			c.r, c.w = 0, 0
+			if err := c.fill(0); err != nil {
+				return f, err
+			}
+		}
+		part := c.buf[c.r:min(c.w, c.r+left)]
+		head = append(head, part[:min(len(part), keep-len(head))]...)
+		c.r += len(part)
+		left -= len(part)
+	}
+	return pgframe.Frame{Type: head[0], Raw: head}, nil
 }
 
 // Buffered reports whether Next can answer without reading: until it cannot, frames given earlier stay
@@ -203,6 +289,9 @@ func (c *Conn) Cancel(ctx context.Context) error {
 	conn.Read(make([]byte, 1))
 	return nil
 }
+
+// Abort makes every read and write fail from now on. It may be called from any goroutine.
+func (c *Conn) Abort() { c.net.SetDeadline(time.Unix(1, 0)) }
 
 // Close says goodbye and closes. It may be called from any goroutine, and more than once.
 func (c *Conn) Close() error {
