@@ -106,6 +106,7 @@ type gate struct {
 	core  *gateway.Gateway
 	log   *slog.Logger
 	drain time.Duration
+	rules []config.Policy // in force
 
 	pgwire         *pgwire.Server
 	mcp            *mcp.Server
@@ -121,7 +122,7 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{log: log, drain: time.Duration(cfg.File.Limits.DrainTimeout)}
+	g := &gate{log: log, drain: time.Duration(cfg.File.Limits.DrainTimeout), rules: cfg.Policies}
 	if g.drain == 0 {
 		g.drain = defaultDrain
 	}
@@ -273,13 +274,19 @@ func (g *gate) serve(ctx context.Context) error {
 func (g *gate) reload(path string) {
 	cfg, err := config.Load(path)
 	if err == nil {
+		if lost := cfg.Lost(g.rules); len(lost) > 0 {
+			err = fmt.Errorf("%s: no longer there; to drop a policy file, empty it and reload, or restart", strings.Join(lost, ", "))
+		}
+	}
+	if err == nil {
 		err = g.core.LoadPolicies(policyFiles(cfg))
 	}
 	if err != nil {
 		g.log.Error("policies not reloaded: the old ones stay in force", "error", err)
 		return
 	}
-	g.log.Info("policies reloaded")
+	g.rules = cfg.Policies
+	g.log.Info("policies reloaded", "files", len(g.rules))
 }
 
 func (g *gate) closeListeners() {
