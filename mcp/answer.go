@@ -36,13 +36,16 @@ type refused struct {
 	Position int    `json:"position,omitempty"` // character in the statement, from 1
 }
 
+// messageMost is how many characters of an error a model is given.
+const messageMost = 2000
+
 // refusal turns an error into a tool result. Err, the operator's part, stays here.
 func refusal(e *access.Error) *sdk.CallToolResult {
 	r := refused{
 		Kind:     e.Kind.String(),
 		Code:     e.Code,
-		Message:  harmless(e.Message),
-		Hint:     harmless(e.Hint),
+		Message:  clip(harmless(e.Message), messageMost), // a failed cast prints the whole value
+		Hint:     clip(harmless(e.Hint), messageMost),
 		Position: e.Position,
 	}
 	if r.Code == "" {

@@ -21,6 +21,8 @@ type fakeCore struct {
 	connects []gateway.Login
 	queries  []gateway.Query
 	closed   int
+	resets   int
+	resetErr error
 	answer   func(ctx context.Context, q gateway.Query) (*gateway.Result, error)
 	schema   []gateway.RelationInfo
 }
@@ -137,6 +139,13 @@ func (s *fakeSession) Query(ctx context.Context, q gateway.Query) (*gateway.Resu
 		return rows(3, "SELECT 3"), nil
 	}
 	return answer(ctx, q)
+}
+
+func (s *fakeSession) Reset(context.Context) error {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	s.core.resets++
+	return s.core.resetErr
 }
 
 func (s *fakeSession) Close() error {

@@ -204,6 +204,30 @@ func TestStateDoesNotOutliveACall(t *testing.T) {
 	}
 }
 
+func TestSessionThatCannotBeResetIsNotUsedAgain(t *testing.T) {
+	f := newFake()
+	s := newTestServer(t, f, Options{})
+	w := dial(t, s, anna, modern)
+	task := w.task()
+	for range 2 {
+		w.query(task, "select 1")
+	}
+	if connects, _, _ := f.count(); connects != 1 || f.resets != 2 {
+		t.Errorf("%d connects and %d resets for 2 calls", connects, f.resets)
+	}
+	f.mu.Lock()
+	f.resetErr = gateway.ErrEnded
+	f.mu.Unlock()
+	for range 2 {
+		if r := w.query(task, "select 1"); r.isError {
+			t.Errorf("%s", r.text)
+		}
+	}
+	if connects, _, closed := f.count(); connects != 2 || closed != 2 {
+		t.Errorf("%d opened, %d closed", connects, closed)
+	}
+}
+
 func TestLostSessionsAreNotUsedAgain(t *testing.T) {
 	f := newFake()
 	s := newTestServer(t, f, Options{})

@@ -16,6 +16,8 @@ import (
 type session interface {
 	// Query runs one statement. It is called by one goroutine at a time.
 	Query(ctx context.Context, q gateway.Query) (*gateway.Result, error)
+	// Reset makes the session as it was when opened, or fails: then it has ended.
+	Reset(ctx context.Context) error
 	Close() error
 }
 
@@ -80,7 +82,8 @@ func (s *sessions) query(ctx context.Context, c *front.Caller, connection string
 	}()
 	uncancelled := context.AfterFunc(ctx, l.end)
 	res, err := l.Query(l.ctx, q)
-	keep = uncancelled() && stateless(res, err)
+	keep = stateless(res, err) && l.Reset(l.ctx) == nil
+	keep = uncancelled() && keep
 	if errors.Is(err, gateway.ErrEnded) {
 		err = &access.Error{
 			Kind: access.Unavailable, Code: "08003", Message: "the session with the database had ended",
@@ -93,9 +96,10 @@ func (s *sessions) query(ctx context.Context, c *front.Caller, connection string
 	return res, err
 }
 
-// stateless says that a session carries nothing over to the next statement. Statements of another kind
-// (BEGIN, SET, PREPARE, DECLARE, LISTEN, LOCK ...) end with their session, so that agents' calls
-// cannot depend on each other or leave a transaction open.
+// stateless says that a statement's purpose was not to leave something in the session. Statements of another
+// kind (BEGIN, SET, PREPARE, DECLARE, LISTEN, LOCK ...) end with their session, so that agents' calls cannot
+// depend on each other or leave a transaction open; what a function leaves behind (set_config, advisory locks)
+// Reset takes back.
 func stateless(res *gateway.Result, err error) bool {
 	if err != nil {
 		switch access.AsError(err).Kind {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"sallyport/internal/access"
+	"sallyport/internal/gateway/internal/upstream"
 	"sallyport/internal/pgframe"
 )
 
@@ -62,7 +63,7 @@ func (s *Session) appendUpstream(dst []byte, typ byte, fields []pgframe.Field, p
 		drop += "P"
 	}
 	fields = without(fields, drop)
-	if r := field(fields, 'R'); pl.userCode || r == "exec_stmt_raise" {
+	if pl.userCode || byUserCode(fields) {
 		for i := range fields {
 			if fields[i].Code == 'M' {
 				fields[i].Value = "the database's own code refused (its message is hidden where columns are masked)"
@@ -71,6 +72,12 @@ func (s *Session) appendUpstream(dst []byte, typ byte, fields []pgframe.Field, p
 		fields = without(fields, "H")
 	}
 	return pgframe.AppendError(dst, typ, fields...)
+}
+
+// byUserCode reports whether user code may have chosen the words of an error or notice.
+func byUserCode(fields []pgframe.Field) bool {
+	r := field(fields, 'R')
+	return r == "exec_stmt_raise" || r == upstream.Cut
 }
 
 // without is fields less those whose codes are in drop.

@@ -17,6 +17,7 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	if s.task != q.Task || s.reason != q.Reason {
 		s.task, s.reason, s.scope = q.Task, q.Reason, nil
 	}
+	s.wish, s.up.MaxRow, s.lastPlan = q.MaxBytes, maxRow, nil
 	s.mu.Unlock()
 	d := &decoder{res: &Result{}, maxRows: q.MaxRows, maxBytes: q.MaxBytes}
 	rows := int32(0)
@@ -44,18 +45,18 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	if d.res.Command == "" { // Execute stopped at MaxRows
 		d.res.Command = fmt.Sprintf("SELECT %d", len(d.res.Rows))
 	}
-	s.explainResult(q.SQL, d.res)
+	s.explainResult(d.res)
 	return d.res, nil
 }
 
-// explainResult adds what the plan knows about a result: which masks each column went through.
-func (s *Session) explainResult(sql string, res *Result) {
+// explainResult adds what the plan that ran knows about a result: which masks each column went through. The
+// statement is not judged again: it may have moved the search_path under itself.
+func (s *Session) explainResult(res *Result) {
 	res.Record = s.lastPos
-	list, err := s.judge(sql, nil)
-	if err != nil || len(list) != 1 {
+	pl := s.lastPlan
+	if pl == nil {
 		return
 	}
-	pl := list[0].plan
 	res.Decision, res.Detected = pl.decision, s.lastDetected
 	if len(pl.outputs) == len(res.Columns) {
 		for i := range res.Columns {
@@ -101,7 +102,7 @@ func (d *decoder) Release(frames []byte) error {
 		case 's':
 			d.res.Truncated = true
 		case 'N':
-			d.res.Notices = append(d.res.Notices, field(pgframe.Fields(f.Body()), 'M'))
+			d.notice(field(pgframe.Fields(f.Body()), 'M'))
 		case 'E':
 			fields := pgframe.Fields(f.Body())
 			d.err = &access.Error{Kind: kindOf(field(fields, 'C')), Code: field(fields, 'C'), Message: field(fields, 'M'), Hint: field(fields, 'H')}
@@ -110,6 +111,18 @@ func (d *decoder) Release(frames []byte) error {
 	}
 	return nil
 }
+
+// notice keeps the first of many: a loop in a function may raise millions.
+func (d *decoder) notice(text string) {
+	switch n := len(d.res.Notices); {
+	case n < mostNotices:
+		d.res.Notices = append(d.res.Notices, shortened(text, mostParam))
+	case n == mostNotices:
+		d.res.Notices = append(d.res.Notices, "... and more")
+	}
+}
+
+const mostNotices = 50
 
 func (d *decoder) columns(body []byte) {
 	if len(body) < 2 {

@@ -158,6 +158,9 @@ func (s *Session) row(o *owed, f pgframe.Frame, sink Sink) error {
 		}
 		return nil
 	}
+	if s.up.MaxRow > 0 && s.cut(r, f) {
+		return nil
+	}
 	if len(r.columns) == 0 && f.Type == 'D' {
 		r.mark(s)
 	}
@@ -217,6 +220,8 @@ func (s *Session) complete(o *owed, f pgframe.Frame) {
 		// The cancel came too late: everything was read, and what was over the limit was dropped.
 		s.recordRun(r, r.refusal)
 		s.held = appendError(s.held, "ERROR", r.refusal)
+	} else if r.omitted > 0 {
+		s.completeCut(r, f)
 	} else {
 		if r.cursor != nil {
 			r.cursor.rows += r.rows
@@ -311,6 +316,8 @@ func (s *Session) failed(o *owed, f pgframe.Frame) {
 	switch {
 	case o.replace != nil:
 		s.held = appendError(s.held, "ERROR", o.replace)
+	case o.runs > 0 && s.runs[o.run].cutShort(pgerr):
+		s.appendCut(&s.runs[o.run])
 	case o.runs > 0:
 		r := &s.runs[o.run]
 		shown = r.refusal
@@ -319,7 +326,7 @@ func (s *Session) failed(o *owed, f pgframe.Frame) {
 		}
 		s.recordRun(r, orUpstream(shown, pgerr))
 	}
-	if o.replace == nil {
+	if o.replace == nil && (o.runs == 0 || !s.runs[o.run].cutShort(pgerr)) {
 		if shown != nil {
 			s.held = appendError(s.held, "ERROR", shown)
 		} else {
@@ -375,7 +382,7 @@ func (s *Session) notice(o *owed, f pgframe.Frame) {
 		return
 	}
 	fields := pgframe.Fields(f.Body())
-	if pl.userCode || field(fields, 'R') == "exec_stmt_raise" {
+	if pl.userCode || byUserCode(fields) {
 		return
 	}
 	s.held = s.appendUpstream(s.held, 'N', fields, pl)

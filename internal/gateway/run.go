@@ -31,6 +31,9 @@ type run struct {
 	limited bool          // there were more rows than may be released
 	refusal *access.Error // why the rest was not released
 
+	handed  int // bytes of rows that were not left out
+	omitted int // rows that were left out: see cut
+
 	rows     int64
 	detected int
 	command  string
@@ -50,6 +53,7 @@ func (s *Session) addRun(j judged, p *portal, params []string, sql string) int {
 	}
 	s.runs = append(s.runs, run{plan: j.plan, portal: p, sql: sql, params: params, from: -1})
 	if !j.plan.pure {
+		s.dirty = true
 		s.recordIntent(&s.runs[len(s.runs)-1])
 	}
 	return len(s.runs) - 1

@@ -55,6 +55,9 @@ type Session struct {
 	pathStale    bool     // path must be asked again before the next judgement
 	lastPos      uint64   // position of the newest record of an execution
 	lastDetected int
+	lastPlan     *plan
+	dirty        bool   // something ran since Reset that may have left a trace in the session
+	wish         int    // bytes of rows that Query is to fetch
 	reason       string // sallyport.reason
 	task         Task
 	listens      bool          // LISTEN was run: notifications may come at any time
