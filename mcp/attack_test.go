@@ -1,7 +1,11 @@
 package mcp
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -131,5 +135,43 @@ func TestHugeValuesCostNoMemory(t *testing.T) {
 	}
 	if r := w.query(task, "select count(*) from salaries where id = 1 and amount = 2"); !strings.Contains(r.text, "1") {
 		t.Errorf("the write was undone: %s", r.text)
+	}
+}
+
+// TestClientThatLeavesIsOnRecord: its statement is cancelled at the database, and the record says so.
+func TestClientThatLeavesIsOnRecord(t *testing.T) {
+	s, tokens, dir := shop(t)
+	w := dial(t, s, tokens["anna"], modern)
+	task := w.task()
+	w.query(task, "select 1") // connects
+	const sql = "select count(*) from customers a, customers b, customers c, customers d, customers e"
+	body, err := json.Marshal(w.request("tools/call", map[string]any{"name": "query", "arguments": map[string]any{
+		"connection": "shop", "sql": sql, "task_id": task, "reason": why}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	time.AfterFunc(300*time.Millisecond, leave)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Authorization": "Bearer " + tokens["anna"],
+		"Mcp-Protocol-Version": modern, "Mcp-Method": "tools/call", "Mcp-Name": "query"} {
+		req.Header.Set(k, v)
+	}
+	if res, err := http.DefaultClient.Do(req); err == nil {
+		res.Body.Close()
+		t.Fatal("it was answered")
+	}
+	for end := time.Now().Add(10 * time.Second); !recorded(t, dir, `"code":"57014"`); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no record of a cancelled statement")
+		}
+	}
+	// Nothing of it runs on.
+	wilma := dial(t, s, tokens["wilma"], modern)
+	if r := wilma.query(wilma.task(), "select 1"); r.isError {
+		t.Errorf("%s", r.text)
 	}
 }

@@ -19,7 +19,8 @@ type rest struct {
 	detected  int
 	truncated bool // the database had more than was fetched
 	record    uint64
-	size      int // rows of a page
+	policies  string // version by which it was allowed
+	size      int    // rows of a page
 }
 
 // weight is about how many bytes of memory r holds.
@@ -95,8 +96,8 @@ func (c *cursors) makeRoom(most int, match func(*kept) bool) {
 }
 
 // take gives the rest behind id and forgets it. Somebody else's handle is answered as an unknown one
-// and stays usable for its owner.
-func (c *cursors) take(id, owner, task string, now time.Time) (rest, error) {
+// and stays usable for its owner. What policies that are no longer in force allowed is not handed out.
+func (c *cursors) take(id, owner, task, policies string, now time.Time) (rest, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.byID[id]
@@ -107,6 +108,12 @@ func (c *cursors) take(id, owner, task string, now time.Time) (rest, error) {
 		}
 	}
 	delete(c.byID, id)
+	if k.rest.policies != policies {
+		return rest{}, &access.Error{
+			Kind: access.Denied, Code: "42501", Message: "the policies have changed since the query ran",
+			Hint: "run the query again: it is judged anew",
+		}
+	}
 	return k.rest, nil
 }
 

@@ -58,7 +58,7 @@ func (s *Server) query(ctx context.Context, c *front.Caller, a args) (*answer, e
 		if a.text["sql"] != "" || a.text["connection"] != "" || a.params != nil {
 			return nil, invalid("cursor goes on with an earlier query and takes no connection, sql or params", "send cursor, task_id and reason alone")
 		}
-		r, err := s.cursors.take(id, c.Key(), task.ID, time.Now())
+		r, err := s.cursors.take(id, c.Key(), task.ID, s.core.PolicyVersion(), time.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +87,7 @@ func (s *Server) query(ctx context.Context, c *front.Caller, a args) (*answer, e
 	}
 	return s.page(c, task, rest{
 		columns: res.Columns, rows: res.Rows, command: res.Command, notices: res.Notices,
-		detected: res.Detected, truncated: res.Truncated, record: res.Record, size: size,
+		detected: res.Detected, truncated: res.Truncated, record: res.Record, policies: res.Policies, size: size,
 	}), nil
 }
 

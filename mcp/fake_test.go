@@ -21,6 +21,7 @@ type fakeCore struct {
 	connects []gateway.Login
 	queries  []gateway.Query
 	closed   int
+	policies string
 	resets   int
 	resetErr error
 	answer   func(ctx context.Context, q gateway.Query) (*gateway.Result, error)
@@ -56,6 +57,12 @@ func (f *fakeCore) Verify(_ context.Context, c access.Credentials) (access.Princ
 		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "unknown token"}
 	}
 	return p, nil
+}
+
+func (f *fakeCore) PolicyVersion() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.policies
 }
 
 func (f *fakeCore) revoke(token string) {

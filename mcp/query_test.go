@@ -117,6 +117,23 @@ func TestCursorInForeignHands(t *testing.T) {
 	}
 }
 
+func TestCursorEndsWithThePoliciesThatAllowedIt(t *testing.T) {
+	f := newFake()
+	f.gives(rows(150, "SELECT 150"))
+	s := newTestServer(t, f, Options{})
+	w := dial(t, s, anna, modern)
+	task := w.task()
+	cursor := w.query(task, "select 1").body["cursor"]
+	f.mu.Lock()
+	f.policies = "changed"
+	f.mu.Unlock()
+	for range 2 {
+		if r := w.call("query", map[string]any{"cursor": cursor, "task_id": task, "reason": why}); !r.isError || strings.Contains(r.text, "example.com") {
+			t.Errorf("%s", r.text)
+		}
+	}
+}
+
 func TestTaskInForeignHands(t *testing.T) {
 	f := newFake()
 	s := newTestServer(t, f, Options{})
@@ -359,7 +376,7 @@ func TestCursorsExpireAndMakeRoom(t *testing.T) {
 	first := c.put("anna", "t", one, now)
 	second := c.put("anna", "t", one, now.Add(time.Second))
 	third := c.put("anna", "t", one, now.Add(2*time.Second)) // over anna's cap: first goes
-	if _, err := c.take(first, "anna", "t", now); err == nil {
+	if _, err := c.take(first, "anna", "t", "", now); err == nil {
 		t.Error("the oldest made no room")
 	}
 	if big := c.put("anna", "t", rest{rows: rows(200, "").Rows}, now); big != "" {
@@ -367,13 +384,13 @@ func TestCursorsExpireAndMakeRoom(t *testing.T) {
 	}
 	b := c.put("bert", "t", one, now.Add(3*time.Second))
 	b2 := c.put("bert", "t", one, now.Add(4*time.Second)) // over the server's cap: anna's second goes
-	if _, err := c.take(second, "anna", "t", now); err == nil {
+	if _, err := c.take(second, "anna", "t", "", now); err == nil {
 		t.Error("the server's cap is not held")
 	}
-	if _, err := c.take(third, "anna", "t", now.Add(2*time.Minute)); err == nil {
+	if _, err := c.take(third, "anna", "t", "", now.Add(2*time.Minute)); err == nil {
 		t.Error("an expired cursor works")
 	}
-	if _, err := c.take(b, "bert", "t", now); err != nil {
+	if _, err := c.take(b, "bert", "t", "", now); err != nil {
 		t.Error(err)
 	}
 	c.sweep(now.Add(time.Hour))

@@ -109,6 +109,7 @@ type Result struct {
 	Record    uint64 // position of the record in the log
 	Notices   []string
 	Decision  access.Decision
+	Policies  string // version of the policies that it was judged by
 	Detected  int
 }
 
@@ -129,6 +130,8 @@ type Core interface {
 	Verify(ctx context.Context, c access.Credentials) (access.Principal, error)
 	// Connect opens a session; it fails with an *access.Error.
 	Connect(ctx context.Context, l Login) (*Session, error)
+	// PolicyVersion tells the policies in force from those before and after them.
+	PolicyVersion() string
 	// Visible lists the connections that the principal behind c may connect to.
 	Visible(ctx context.Context, c access.Credentials) ([]ConnectionInfo, error)
 	// StartTask records a task for the principal behind c and gives its id.

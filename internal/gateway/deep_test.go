@@ -11,7 +11,9 @@ func TestDeepAndLongStatementsAreRefusedWhole(t *testing.T) {
 	w := newWorld(t)
 	s := w.login("writer")
 	defer s.Close()
-	nest := func(open, inner, shut string, n int) string { return strings.Repeat(open, n) + inner + strings.Repeat(shut, n) }
+	nest := func(open, inner, shut string, n int) string {
+		return strings.Repeat(open, n) + inner + strings.Repeat(shut, n)
+	}
 	const n = 10_000
 	for name, sql := range map[string]string{
 		"parentheses": "select " + nest("(", "1", ")", n),

@@ -170,6 +170,9 @@ func (g *Gateway) LoadPolicies(files []PolicyFile) error {
 	return nil
 }
 
+// PolicyVersion tells the policies in force from those before and after them.
+func (g *Gateway) PolicyVersion() string { return g.policies.Load().Version() }
+
 // Close ends all sessions and closes the log. Doors must be shut before.
 func (g *Gateway) Close() error {
 	close(g.stop)

@@ -58,6 +58,9 @@ func (s *Session) explainResult(res *Result) {
 		return
 	}
 	res.Decision, res.Detected = pl.decision, s.lastDetected
+	if pl.scope != nil {
+		res.Policies = pl.scope.policies.Version()
+	}
 	if len(pl.outputs) == len(res.Columns) {
 		for i := range res.Columns {
 			res.Columns[i].Masks = pl.outputs[i]

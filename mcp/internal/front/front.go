@@ -35,7 +35,7 @@ type Options struct {
 	SessionIdle     time.Duration // an MCP session unused for so long ends
 	ReadTimeout     time.Duration // for the body
 	WriteTimeout    time.Duration // from the first byte of the request to the last of the answer
-	Streams         bool          // serve GET streams; only the conformance fixture has a use for them
+	Streams         bool          // serve streams of notifications; only the conformance fixture sends any
 }
 
 // Front is an http.Handler before an MCP server.
@@ -110,6 +110,10 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if strayCancel(caller.Session, body) {
 		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	if id, ok := idleStream(body); ok && !f.opt.Streams {
+		refuseMethod(w, id, "there is nothing to listen to: this server's lists do not change")
 		return
 	}
 

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -130,5 +131,20 @@ func TestUnauthenticatedRequestsLeaveNoSession(t *testing.T) {
 	}
 	if n := len(r.front.sessions.byID); n != 0 {
 		t.Errorf("%d sessions", n)
+	}
+}
+
+func TestNobodyHoldsAStreamOfNothing(t *testing.T) {
+	r := newRig(t, nil)
+	for _, id := range []string{"1", `"x"`, ""} {
+		body, edit := modernMessage(id, "subscriptions/listen", "")
+		start := time.Now()
+		res := r.send(t, "ta", body, edit)
+		if took := time.Since(start); res.status != http.StatusNotFound || took > time.Second || !json.Valid([]byte(res.body)) {
+			t.Errorf("%d %s after %s", res.status, res.body, took)
+		}
+		if id != "" && !strings.Contains(res.body, `"id":`+id) {
+			t.Errorf("the answer is nobody's: %s", res.body)
+		}
 	}
 }
