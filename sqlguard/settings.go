@@ -43,8 +43,13 @@ var safeSettings = []string{
 	"sallyport.reason", "sallyport.task",
 }
 
-// lockedSettings are nobody's to change short of "unrestricted": they decide as whom statements run
-// and how their bytes are read.
+const (
+	loadsCode   = "it decides what code the server loads"
+	takesGuards = "it takes away what guards the server's own data"
+)
+
+// lockedSettings are nobody's to change short of "unrestricted": they decide as whom statements run, how
+// their bytes are read, and what the server itself is made of.
 var lockedSettings = map[string]string{
 	"role":                        "the gateway judges by the principal, and statements run as the connection's role",
 	"session_authorization":       "the gateway judges by the principal, and statements run as the connection's role",
@@ -55,6 +60,17 @@ var lockedSettings = map[string]string{
 	"transform_null_equals":       "it changes what statements mean",
 	"transaction_snapshot":        "snapshots are not shared between sessions",
 	"session_replication_role":    "it switches triggers and foreign keys off",
+	"session_preload_libraries":   loadsCode,
+	"local_preload_libraries":     loadsCode,
+	"dynamic_library_path":        loadsCode,
+	"extension_destdir":           loadsCode,
+	"jit_provider":                loadsCode,
+	"allow_system_table_mods":     takesGuards,
+	"ignore_system_indexes":       takesGuards,
+	"ignore_checksum_failure":     takesGuards,
+	"zero_damaged_pages":          takesGuards,
+	"lo_compat_privileges":        takesGuards,
+	"post_auth_delay":             "it is for debugging the server",
 }
 
 // settings judges what is set and what is shown.

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -135,6 +136,13 @@ func (s *Session) startup(asked map[string]string, policies *policy.Set) (map[st
 		case "sallyport.task":
 			s.task = Task{ID: value}
 			continue
+		case "user", "database", "options", "replication":
+			// They mean something else in the packet that is sent upstream: "options" would carry settings past
+			// this judgement, "replication" make a stream of raw changes of the connection.
+			return nil, notASetting(name)
+		}
+		if !settingForm.MatchString(lower) || strings.HasPrefix(lower, "_pq_.") {
+			return nil, notASetting(name)
 		}
 		if want, ok := upstream.Pinned[lower]; ok {
 			if !strings.EqualFold(strings.ReplaceAll(value, "-", ""), want) {
@@ -164,6 +172,15 @@ func (s *Session) startup(asked map[string]string, policies *policy.Set) (map[st
 	// Set at start-up rather than by SET, so that RESET ALL and DISCARD ALL give them back.
 	settings["sallyport.ipad"], settings["sallyport.opad"] = hex.EncodeToString(ipad), hex.EncodeToString(opad)
 	return settings, nil
+}
+
+// settingForm is the ASCII part of what PostgreSQL takes for the name of a setting (guc.c,
+// valid_custom_variable_name), folded.
+var settingForm = regexp.MustCompile(`^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$`)
+
+func notASetting(name string) *access.Error {
+	return &access.Error{Kind: access.Unsupported, Code: "0A000", Message: fmt.Sprintf("%q is not a setting that a client may give at start-up", name),
+		Hint: "leave it out of the startup options"}
 }
 
 // recordLogin records a refused log-in.
