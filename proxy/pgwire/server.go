@@ -183,12 +183,20 @@ func (s *Server) accept(ln net.Listener, clients *sync.WaitGroup) error {
 		pause = 0
 		c := newConn(s, nc)
 		if !s.admit(c) {
-			nc.Close()
 			s.log.Warn("client refused: too many connections", "client", nc.RemoteAddr().String())
+			turnAway(nc)
 			continue
 		}
 		clients.Go(c.serve)
 	}
+}
+
+// turnAway says why and closes. Nothing was written to nc yet, so its buffer takes the words at once; what the
+// client has sent stays unread, which costs it nothing but the order of close and reset.
+func turnAway(nc net.Conn) {
+	nc.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+	nc.Write(appendError(nil, "FATAL", tooManyClients()))
+	nc.Close()
 }
 
 // past is a deadline that makes every read or write return at once.

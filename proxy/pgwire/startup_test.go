@@ -339,7 +339,7 @@ func TestConnectionFloodLeavesRunningSessionsAlone(t *testing.T) {
 		d.dial(t)
 	}
 	eventually(t, "the flood is in", func() bool { d.mu.Lock(); defer d.mu.Unlock(); return len(d.conns) == 66 })
-	d.dial(t).expectEnd()
+	d.dial(t).expectFatal("53300")
 	w.send(query("SELECT 1"))
 	if got := w.until('Z'); got != "TDCZ" {
 		t.Errorf("got %s", got)
