@@ -64,9 +64,13 @@ func (s *Session) appendUpstream(dst []byte, typ byte, fields []pgframe.Field, p
 	}
 	fields = without(fields, drop)
 	if pl.userCode || byUserCode(fields) {
+		instead := "the database's own code refused (its message is hidden where columns are masked)"
+		if field(fields, 'R') == upstream.Cut {
+			instead = "the database refused, in more words than are passed on where columns are masked"
+		}
 		for i := range fields {
 			if fields[i].Code == 'M' {
-				fields[i].Value = "the database's own code refused (its message is hidden where columns are masked)"
+				fields[i].Value = instead
 			}
 		}
 		fields = without(fields, "H")
