@@ -39,7 +39,7 @@ func (g *Gateway) Cancel(pid, key uint32) {
 
 // noSuchConnection is also the answer where a connection exists that the principal may not use.
 func noSuchConnection(name string, p access.Principal) *access.Error {
-	return &access.Error{Kind: access.Denied, Code: "3D000", Message: fmt.Sprintf("there is no connection %q that %s may use", name, p.Name),
+	return &access.Error{Kind: access.Denied, Code: "3D000", Message: fmt.Sprintf("there is no connection %q that %s may use", shortened(name, mostTask), p.Name),
 		Hint: "the database name is the name of a connection in the gateway's configuration"}
 }
 
@@ -73,7 +73,7 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (*Se
 			Hint: "try again later; the operator's log has the cause"}
 	}
 	s := &Session{gw: g, db: db, principal: p, door: l.Door, client: l.Client, id: newID("s"), tx: 'I',
-		stmts: map[string]*prepared{}, portals: map[string]*portal{}, reason: l.Reason}
+		stmts: map[string]*prepared{}, portals: map[string]*portal{}, reason: claimedReason(l.Reason)}
 	settings, err := s.startup(l.Settings, policies)
 	if err != nil {
 		return nil, err
@@ -131,10 +131,10 @@ func (s *Session) startup(asked map[string]string, policies *policy.Set) (map[st
 		value, lower := asked[name], strings.ToLower(name)
 		switch lower {
 		case "sallyport.reason":
-			s.reason = value
+			s.reason = claimedReason(value)
 			continue
 		case "sallyport.task":
-			s.task = Task{ID: value}
+			s.task = s.gw.claimedTask(value)
 			continue
 		case "user", "database", "options", "replication":
 			// They mean something else in the packet that is sent upstream: "options" would carry settings past
@@ -187,8 +187,9 @@ func notASetting(name string) *access.Error {
 func (g *Gateway) recordLogin(l Login, name string, err error) {
 	e := access.AsError(err)
 	err = g.note(access.RecordRefused, func(rec *access.Record) {
-		rec.Door, rec.Connection, rec.Principal, rec.Client = l.Door, l.Connection, name, l.Client
-		rec.Code, rec.Error, rec.Hint = e.Code, e.Message, e.Hint
+		// Whoever can reach the door chooses these words.
+		rec.Door, rec.Connection, rec.Principal, rec.Client = l.Door, shortened(l.Connection, mostTask), name, l.Client
+		rec.Code, rec.Error, rec.Hint = e.Code, shortened(e.Message, mostParam), e.Hint
 	})
 	if err != nil {
 		g.logger.Error("refused log-in not recorded", "error", err)

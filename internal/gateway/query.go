@@ -17,7 +17,10 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	if s.task != q.Task || s.reason != q.Reason {
 		s.task, s.reason, s.scope = q.Task, q.Reason, nil
 	}
-	s.wish, s.up.MaxRow, s.lastPlan = q.MaxBytes, maxRow, nil
+	s.wish, s.lastPlan = q.MaxBytes, nil
+	if s.up.MaxRow == 0 { // once: later an idle reader may look at it
+		s.up.MaxRow = maxRow
+	}
 	s.mu.Unlock()
 	d := &decoder{res: &Result{}, maxRows: q.MaxRows, maxBytes: q.MaxBytes}
 	rows := int32(0)

@@ -222,9 +222,9 @@ func (s *Session) succeeded(r *run) {
 	for name, value := range pl.sets {
 		switch name {
 		case "sallyport.reason":
-			s.reason, s.scope = value, nil
+			s.reason, s.scope = claimedReason(value), nil
 		case "sallyport.task":
-			s.task = Task{ID: value}
+			s.task = s.gw.claimedTask(value)
 		}
 	}
 	if f.PathChange {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"sallyport/internal/access"
@@ -47,5 +48,48 @@ func TestStartupSettingsAreJudgedOneByOne(t *testing.T) {
 	}
 	for _, sql := range []string{"set allow_system_table_mods = on", "set dynamic_library_path = '/tmp'", "select set_config('zero_damaged_pages', 'on', false)"} {
 		wantError(t, w.query(s, sql), "42501")
+	}
+}
+
+// TestClaimsStaySmallAndClean: what a client says of itself is in every record of its session.
+func TestClaimsStaySmallAndClean(t *testing.T) {
+	w := newWorld(t)
+	long := strings.Repeat("because of ada.lovelace@example.org ", 5000)
+	s, err := w.gw.Connect(context.Background(), Login{Door: access.DoorPGWire, Connection: "shop", Credentials: access.Password{User: "agent", Secret: "pw-agent"},
+		Reason: long, Settings: map[string]string{"sallyport.task": "mail ada.lovelace@example.org " + strings.Repeat("x", 5000)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.query(s, "select 1")
+	w.query(s, "set sallyport.reason = '"+long+"'")
+	w.query(s, "set sallyport.task = 'mail ada.lovelace@example.org "+strings.Repeat("x", 5000)+"'")
+	w.query(s, "select 2")
+	s.Close()
+	for _, secret := range []string{"no", "pw-agent"} {
+		if s, err := w.gw.Connect(context.Background(), Login{Door: access.DoorPGWire, Connection: strings.Repeat("n", 9000), Credentials: access.Password{User: "agent", Secret: secret}}); err == nil {
+			s.Close()
+			t.Error("there is such a connection")
+		}
+	}
+	for _, r := range w.records() {
+		if r.Kind == access.RecordRefused && len(r.Connection)+len(r.Error) > 2000 {
+			t.Errorf("a refused log-in with a connection of %d bytes and an error of %d", len(r.Connection), len(r.Error))
+		}
+	}
+	seen := 0
+	for _, r := range w.records() {
+		if r.Session != s.id {
+			continue
+		}
+		seen++
+		if len(r.Reason) > 3*mostParam || len(r.Task) > 3*mostTask {
+			t.Errorf("%s: a reason of %d bytes, a task of %d", r.Kind, len(r.Reason), len(r.Task))
+		}
+		if strings.Contains(r.Reason+r.Task, "lovelace@example") {
+			t.Errorf("%s: an address in %.100q %.100q", r.Kind, r.Reason, r.Task)
+		}
+	}
+	if seen < 5 {
+		t.Errorf("%d records", seen)
 	}
 }

@@ -23,6 +23,18 @@ const taskLife = 24 * time.Hour
 
 func ownerOf(p access.Principal) string { return p.Name + "\x00" + p.Actor }
 
+// mostTask is the longest name of a task that a wire client may claim to work on.
+const mostTask = 128
+
+// claimedTask is what a wire client says that it works on. It goes into every record of the session, so it is
+// kept short, and free of what the detectors know.
+func (g *Gateway) claimedTask(name string) Task {
+	return Task{ID: g.detector.String(shortened(name, mostTask))}
+}
+
+// claimedReason keeps a reason to what a person reads: every record of the session repeats it.
+func claimedReason(reason string) string { return shortened(reason, mostParam) }
+
 // StartTask records a task and gives its id, an unguessable handle bound to principal and actor.
 func (g *Gateway) StartTask(_ context.Context, door access.Door, c access.Credentials, goal, ticket string) (Task, error) {
 	p, err := g.people.Verify(c)
