@@ -21,9 +21,10 @@
 // # A commit
 //
 // Enqueue encodes a record, gives it its position and adds it to the open batch. The first caller that
-// waits when nobody is writing becomes the leader: in its own goroutine it takes the batch, writes it
-// and syncs it. Whoever comes meanwhile joins the next batch, whose first waiter is told to lead when
-// the running sync ends. There are no timers: a batch is what came in during the sync before it.
+// waits when nobody is writing wakes the committer, a goroutine on a thread of its own: it takes the
+// batch, writes it and syncs it. Whoever comes meanwhile joins the next batch, which the committer takes
+// when the running sync ends. There are no timers: a batch is what came in during the sync before it.
+// Callers of an event loop register with Await instead, and the loop kicks once for all of them.
 //
 // # What it trusts, what it refuses
 //

@@ -34,13 +34,16 @@ type Log struct {
 	err    error  // the log has failed, or is closed
 	next   uint64 // position of the next record
 	batch  *batch // being filled
-	busy   bool   // a leader is at work, or has been told to be
+	busy   bool   // the committer is at work, or has been told to be
 	closed bool
 	idle   sync.Cond // on mu: busy became false
 	spareB []byte    // buffer of a finished batch, to be used again
 	spareM []mark
 
-	// The rest belongs to the leader, the goroutine that set busy.
+	start *bell         // tells the committer to begin
+	ended chan struct{} // closed when the committer has ended
+
+	// The rest belongs to the committer.
 	seg     file
 	first   uint64 // of seg
 	used    int64  // bytes of seg in use
@@ -51,8 +54,8 @@ type Log struct {
 	filling chan filled // the next segment is being filled; nil when not begun
 }
 
-// batch is what one write and one sync make durable. Its fields belong to Log.mu until a leader has
-// taken it, then to the leader; err and marks are final once done is closed.
+// batch is what one write and one sync make durable. Its fields belong to Log.mu until the
+// committer has taken it, then to the committer; err and marks are final once done is closed.
 type batch struct {
 	buf     []byte
 	marks   []mark
@@ -60,7 +63,7 @@ type batch struct {
 	over    bool          // done is closed, err is final
 	err     error         //
 	done    chan struct{} // closed when the batch is durable, or has failed
-	lead    chan struct{} // one of the waiters is to lead
+	wake    []func()      // to be called when the batch is over
 }
 
 // Ticket stands for a record that has its place in the log and may not be durable yet. The zero Ticket
@@ -136,41 +139,92 @@ func (t Ticket) Wait() error {
 	return t.log.wait(t.b)
 }
 
+// Over reports whether Wait would not wait.
+func (t Ticket) Over() bool {
+	if t.b == nil {
+		return true
+	}
+	t.log.mu.Lock()
+	defer t.log.mu.Unlock()
+	return t.b.over
+}
+
 var errNoTicket = &access.Error{Kind: access.Internal, Code: codeInternal,
 	Message: "a record was waited for that was never made", Hint: "the operator's log has the cause"}
 
-// wait is the group commit. When nobody is busy, a batch that is not over is the one being filled, so
-// the caller may take it; when somebody is, the caller waits for the end of its batch or to be told to
-// lead. Exactly one waiter is told, and it keeps busy set, so there is one leader at a time and none
-// is lost.
+// Await calls wake, from a goroutine that must not be held up, once the record is durable or the log has failed;
+// the result is then Wait's, which does not wait any more. The commit begins with the next Kick, so that one
+// commit can serve many; a record that is over already needs none, and Await reports that it is.
+func (t Ticket) Await(wake func()) (over bool) {
+	if t.b == nil {
+		return true
+	}
+	t.log.mu.Lock()
+	defer t.log.mu.Unlock()
+	if t.b.over {
+		return true
+	}
+	t.b.wake = append(t.b.wake, wake)
+	return false
+}
+
+// Kick begins the commit of what Await waits for.
+func (l *Log) Kick() {
+	l.mu.Lock()
+	start := len(l.batch.wake) > 0 && l.claim()
+	l.mu.Unlock()
+	if start {
+		l.start.signal()
+	}
+}
+
+// wait asks for a commit and waits for the end of b.
 func (l *Log) wait(b *batch) error {
 	l.mu.Lock()
 	if b.over {
 		l.mu.Unlock()
 		return b.err
 	}
-	if l.busy {
-		b.waiters++
-		l.mu.Unlock()
-		select {
-		case <-b.done:
-			return b.err
-		case <-b.lead:
-		}
-		l.mu.Lock()
-	}
-	l.busy = true
+	b.waiters++
+	start := l.claim()
 	l.mu.Unlock()
-	// Whoever is ready to run may have a record to add: fewer and larger batches, at no cost where
-	// nobody is.
-	runtime.Gosched()
+	if start {
+		l.start.signal()
+	}
+	<-b.done
+	return b.err
+}
+
+// claim marks the committer as busy and reports whether it has to be told. A busy one takes the batch that is
+// being filled next. The caller holds l.mu.
+func (l *Log) claim() bool {
+	start := !l.busy
+	l.busy = true
+	return start
+}
+
+// commitLoop is the group commit: one goroutine, on a thread of its own, takes the batch that was filled while
+// it wrote and synced the one before. It waits in the kernel, not in Go's scheduler: a thread that wakes there
+// runs at once.
+func (l *Log) commitLoop() {
+	defer close(l.ended)
+	runtime.LockOSThread()
+	shortSlice()
+	for l.start.wait() {
+		for l.commitBatch() {
+		}
+	}
+}
+
+// commitBatch makes one batch durable, tells who waits for it, and reports whether somebody waits for the next.
+func (l *Log) commitBatch() bool {
 	l.mu.Lock()
-	err := l.err
+	b, err := l.batch, l.err
 	l.batch = newBatch(l.spareB, l.spareM)
 	l.spareB, l.spareM = nil, nil
 	l.mu.Unlock()
 
-	if err == nil {
+	if err == nil && len(b.marks) > 0 {
 		err = l.commit(b)
 	}
 
@@ -179,24 +233,27 @@ func (l *Log) wait(b *batch) error {
 		l.err = err
 	}
 	b.err, b.over = err, true
+	wake := b.wake
 	l.spareB, l.spareM = b.buf[:0], b.marks[:0]
-	b.buf, b.marks = nil, nil
+	b.buf, b.marks, b.wake = nil, nil, nil
 	if cap(l.spareB) > 4<<20 {
 		l.spareB = nil
 	}
-	if l.batch.waiters > 0 {
-		l.batch.lead <- struct{}{}
-	} else {
+	more := l.batch.waiters > 0 || len(l.batch.wake) > 0
+	if !more {
 		l.busy = false
 		l.idle.Broadcast()
 	}
 	l.mu.Unlock()
 	close(b.done)
-	return err
+	for _, f := range wake {
+		f()
+	}
+	return more
 }
 
 func newBatch(buf []byte, marks []mark) *batch {
-	return &batch{buf: buf, marks: marks, done: make(chan struct{}), lead: make(chan struct{}, 1)}
+	return &batch{buf: buf, marks: marks, done: make(chan struct{})}
 }
 
 // Err gives the error that ended the log, or nil.
@@ -240,6 +297,8 @@ func (l *Log) Close() error {
 		l.err = errClosed
 	}
 	l.mu.Unlock()
+	l.start.close()
+	<-l.ended
 	l.dropSpare()
 	l.seg.Close()
 	l.lock.Close()

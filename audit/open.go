@@ -77,6 +77,13 @@ func open(dir string, opt Options, d disk) (_ *Log, err error) {
 		return nil, err
 	}
 	l.next = l.recovery.Last + 1
+	if l.start, err = newBell(); err != nil {
+		l.dropSpare()
+		l.seg.Close()
+		return nil, fmt.Errorf("audit log %s: %w", dir, err)
+	}
+	l.ended = make(chan struct{})
+	go l.commitLoop()
 	return l, nil
 }
 

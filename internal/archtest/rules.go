@@ -28,16 +28,19 @@ var ours = []rule{
 	{"audit/...", []string{"internal/access", "audit/..."}},
 	{"internal/identity", []string{"internal/access"}},
 	{"internal/approval", []string{"internal/access"}},
+
+	// Plumbing of the core and its doors: an event loop, which knows nothing of ours.
+	{"internal/loop", nil},
 	{"internal/config", []string{"internal/access"}},
 
 	// The core, and behind it the only code that talks to a database.
-	{"internal/gateway/internal/...", []string{"internal/access", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/..."}},
-	{"internal/gateway", []string{"internal/access", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/...",
+	{"internal/gateway/internal/...", []string{"internal/access", "internal/loop", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/..."}},
+	{"internal/gateway", []string{"internal/access", "internal/loop", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/...",
 		"sqlguard/...", "mask/...", "audit/...", "internal/identity", "internal/approval"}},
 
 	// Doors: the core, the nouns and their codec.
 	{"mcp/...", []string{"internal/access", "internal/gateway", "mcp/..."}},
-	{"proxy/...", []string{"internal/access", "internal/gateway", "internal/pgframe", "proxy/..."}},
+	{"proxy/...", []string{"internal/access", "internal/gateway", "internal/loop", "internal/pgframe", "proxy/..."}},
 	{"internal/web/...", []string{"internal/access", "internal/gateway", "internal/web/..."}},
 
 	// The program. The demo hands its configuration to the same code as `serve`.
@@ -74,7 +77,7 @@ var fences = []struct {
 	{[]string{"github.com/mark3labs/mcp-go/"}, []string{"mcp/...", "internal/demo", "evals/..."}, "only the agents' door speaks MCP, and its clients in the demo and the evals"},
 	{[]string{"github.com/pganalyze/pg_query_go/"}, []string{"internal/pgtree", "internal/gateway", "sqlguard/...", "mask/...", "evals/..."}, "only the guard, the masks and the core read syntax trees"},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd/..."}, "flags are the program's business"},
-	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/testdb", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "sqlguard/registry/gen"},
+	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/loop", "internal/testdb", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "sqlguard/registry/gen"},
 		"leaves are pure: no network, no processes"},
 	{[]string{"testing"}, nil, "helpers for tests take a small interface instead, so that nothing pulls test flags into the program"},
 }

@@ -51,6 +51,9 @@ func (s *Session) Do(ctx context.Context, ops []Op, sink Sink) error {
 	s.stopIdle()
 	s.watch(ctx)
 	s.windows = false
+	if s.loopTask != nil {
+		defer s.loopTask.Light()
+	}
 	for i := range ops {
 		if err := s.op(&ops[i], sink); err != nil {
 			return s.fail(err, sink)
@@ -68,6 +71,7 @@ func (s *Session) Do(ctx context.Context, ops []Op, sink Sink) error {
 
 // fail ends the session after an error that is not an answer, telling the client what it may know.
 func (s *Session) fail(err error, sink Sink) error {
+	s.heavy() // the end is recorded, and waited for
 	cause := "the connection to the database was lost"
 	if ae := (*access.Error)(nil); errors.As(err, &ae) {
 		cause = ae.Message

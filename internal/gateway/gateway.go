@@ -19,6 +19,7 @@ import (
 	"sallyport/internal/access"
 	"sallyport/internal/gateway/internal/upstream"
 	"sallyport/internal/identity"
+	"sallyport/internal/loop"
 	"sallyport/mask"
 	"sallyport/sqlguard"
 	"sallyport/sqlguard/policy"
@@ -28,6 +29,7 @@ import (
 type Gateway struct {
 	logger   *slog.Logger
 	log      *audit.Log
+	loops    []*loop.Loop // empty where there is none
 	people   *identity.Store
 	detector *mask.Detector
 	dbs      map[string]*database
@@ -106,6 +108,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	for _, db := range g.dbs {
 		db.refresh(0)
 	}
+	g.openLoops()
 	g.wg.Add(1)
 	go g.age(maxAge)
 	return g, nil
@@ -189,6 +192,7 @@ func (g *Gateway) Close() error {
 		s.close("the gateway was stopped")
 		s.mu.Unlock()
 	}
+	g.closeLoops()
 	err := g.note(access.RecordClose, func(rec *access.Record) { rec.Rows = int64(rec.Seq) })
 	return g.shut(err)
 }

@@ -5,6 +5,10 @@ package gateway
 // one reader at a time. Sessions that never LISTEN have no such goroutine.
 
 func (s *Session) startIdle(sink Sink) {
+	if s.loopTask != nil {
+		s.up.Own(nil)
+		s.clientConn.Own(s.loopTask, nil)
+	}
 	s.idle = make(chan struct{})
 	go func(done chan struct{}) {
 		defer close(done)
@@ -32,5 +36,9 @@ func (s *Session) stopIdle() {
 	s.up.Interrupt()
 	<-s.idle
 	s.up.Resume()
+	if s.loopTask != nil {
+		s.up.Own(s.loopTask)
+		s.clientConn.Own(s.loopTask, s.loopTask)
+	}
 	s.idle = nil
 }

@@ -28,6 +28,7 @@ func (s *Session) judge(sql string, sink Sink) ([]judged, error) {
 	}
 	list, ok := sc.text(sql)
 	if !ok {
+		s.heavy()
 		var err error
 		if list, err = sc.plans(sql); err != nil && isUnknownName(err) && s.db.refresh(minRefresh) {
 			if err := s.refresh(sink); err != nil {
@@ -127,6 +128,9 @@ func (s *Session) refresh(sink Sink) error {
 	policies := s.gw.policies.Load()
 	if sc := s.scope; sc != nil && sc.policies == policies && sc.unrestricted.Effect == access.Allow {
 		return nil // neither catalog nor path plays a part
+	}
+	if s.db.old.Load() || s.db.snap.Load() == nil {
+		s.heavy() // the catalog may be read
 	}
 	if !s.db.fresh() {
 		return errStale

@@ -18,7 +18,7 @@ func (s *Session) send() error {
 		return s.logErr
 	}
 	if s.intents {
-		if err := s.ticket.Wait(); err != nil {
+		if err := s.durable(); err != nil {
 			return err
 		}
 		s.intents, s.tickets = false, false
@@ -67,7 +67,7 @@ func (s *Session) release(sink Sink) error {
 		return s.logErr
 	}
 	if s.tickets {
-		if err := s.ticket.Wait(); err != nil {
+		if err := s.durable(); err != nil {
 			return err
 		}
 		s.tickets, s.intents = false, false
@@ -191,6 +191,7 @@ func (s *Session) row(o *owed, f pgframe.Frame, sink Sink) error {
 
 // window releases a part of a large result after a record that says so.
 func (s *Session) window(r *run, sink Sink) error {
+	s.heavy() // there is more to come
 	r.absorb(s.held)
 	if err := s.recordRelease(r); err != nil {
 		return err

@@ -150,7 +150,10 @@ func (s *Session) end() {
 		s.timer.Stop()
 	}
 	s.busy.Store(false)
-	s.cancelMu.Lock()
+	if !s.cancelMu.TryLock() {
+		s.heavy()
+		s.cancelMu.Lock()
+	}
 	//lint:ignore SA2001 the empty section waits for a running cancel
 	s.cancelMu.Unlock()
 }

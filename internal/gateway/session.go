@@ -10,6 +10,7 @@ import (
 	"sallyport/audit"
 	"sallyport/internal/access"
 	"sallyport/internal/gateway/internal/upstream"
+	"sallyport/internal/loop"
 )
 
 // Session is one principal on one door to one upstream. Do, Query and Close may be called from any
@@ -69,8 +70,13 @@ type Session struct {
 	busy     atomic.Bool // something is running upstream
 	timedOut atomic.Bool // the running statement's time limit has passed
 	timer    *time.Timer
-	watched  <-chan struct{} // the last Do's ctx.Done()
-	unwatch  func() bool
+
+	loopTask   *loop.Task // the event loop's task that serves this session, or nil
+	onDurable  func()     // its Signal
+	clientConn *loop.Conn // the client's connection, where loopTask is not nil
+
+	watched <-chan struct{} // the last Do's ctx.Done()
+	unwatch func() bool
 }
 
 // prepared is a prepared statement: of the protocol, or of SQL's PREPARE.

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"sallyport/internal/gateway"
+	"sallyport/internal/loop"
 )
 
 // canned answers every burst with the same bytes at once, so that what is measured is the door.
@@ -25,8 +26,9 @@ func (c canned) Cancel(uint32, uint32) {}
 func (c canned) Do(_ context.Context, ops []gateway.Op, sink gateway.Sink) error {
 	return sink.Release(c.answer)
 }
-func (c canned) Params() gateway.SessionParams { return gateway.SessionParams{PID: 1, TxStatus: 'I'} }
-func (c canned) Close() error                  { return nil }
+func (c canned) Run(_ *loop.Conn, serve func() error) error { return serve() }
+func (c canned) Params() gateway.SessionParams              { return gateway.SessionParams{PID: 1, TxStatus: 'I'} }
+func (c canned) Close() error                               { return nil }
 
 // serveCanned starts a door on the canned core and logs a client in.
 func serveCanned(b testing.TB, opt Options, answer []byte) (addr string) {

@@ -13,6 +13,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/gateway"
+	"sallyport/internal/loop"
 )
 
 // conn is one client. Its goroutine owns all fields but the atomic ones, the sink, and what the
@@ -20,7 +21,7 @@ import (
 type conn struct {
 	srv *Server
 	log *slog.Logger
-	nc  net.Conn        // as accepted
+	nc  *loop.Conn      // as accepted
 	raw syscall.RawConn // of nc, or nil
 	io  net.Conn        // nc, or TLS over it
 	in  *reader
@@ -42,12 +43,14 @@ type conn struct {
 	busy atomic.Uint64 // tick at which the running Do began, 0: none runs
 }
 
-func newConn(s *Server, nc net.Conn) *conn {
+func newConn(s *Server, accepted net.Conn) *conn {
+	if tcp, ok := accepted.(*net.TCPConn); ok {
+		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4})
+	}
+	nc := loop.Wrap(accepted)
 	c := &conn{srv: s, nc: nc, io: nc, log: s.log.With("client", nc.RemoteAddr().String())}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	if sc, ok := nc.(syscall.Conn); ok {
-		c.raw, _ = sc.SyscallConn()
-	}
+	c.raw, _ = nc.SyscallConn()
 	c.in = newReader(nc, &s.budget)
 	c.out.dst, c.out.tick = nc, &s.tick
 	return c
@@ -56,7 +59,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 // serve runs the client from accept to close. A panic ends this client only.
 func (c *conn) serve() {
 	defer c.srv.forget(c)
-	err := c.guarded()
+	err := c.guarded(c.run)
 	told := c.lastWord(err)
 	stay := told && c.ctx.Err() == nil // whom we cut off gets no more of our time
 	c.cancel()
@@ -75,15 +78,15 @@ func (c *conn) serve() {
 	c.nc.Close()
 }
 
-// guarded is run with a panic turned into an error.
-func (c *conn) guarded() (err error) {
+// guarded is run, which serves a client or a part of its time, with a panic turned into an error.
+func (c *conn) guarded(run func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.log.Error("panic in a session", "panic", p, "stack", string(debug.Stack()))
 			err = access.AsError(errPanic)
 		}
 	}()
-	return c.run()
+	return run()
 }
 
 var errPanic = errors.New("panic in a session")
@@ -98,9 +101,6 @@ func (c *conn) closeSession() (err error) {
 }
 
 func (c *conn) run() error {
-	if tcp, ok := c.nc.(*net.TCPConn); ok {
-		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4})
-	}
 	c.nc.SetDeadline(time.Now().Add(c.srv.opt.HandshakeTimeout))
 	if c.srv.draining.Load() { // drain may have come before this deadline
 		return shuttingDown()
@@ -114,7 +114,7 @@ func (c *conn) run() error {
 		return err
 	}
 	c.nc.SetDeadline(time.Time{})
-	return c.loop()
+	return c.sess.Run(c.nc, func() error { return c.guarded(c.loop) })
 }
 
 // readError says what the end of a read means.

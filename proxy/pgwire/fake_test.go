@@ -14,6 +14,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/gateway"
+	"sallyport/internal/loop"
 	"sallyport/internal/pgframe"
 )
 
@@ -117,6 +118,8 @@ type fakeSession struct {
 	out    []byte
 	cancel chan struct{}
 }
+
+func (s *fakeSession) Run(_ *loop.Conn, serve func() error) error { return serve() }
 
 func (s *fakeSession) Params() gateway.SessionParams {
 	return gateway.SessionParams{

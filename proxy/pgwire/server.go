@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sallyport/internal/gateway"
+	"sallyport/internal/loop"
 )
 
 // Options configure a Server. The zero value serves without TLS, with the defaults given here.
@@ -65,6 +66,7 @@ type core interface {
 type session interface {
 	Do(ctx context.Context, ops []gateway.Op, sink gateway.Sink) error
 	Params() gateway.SessionParams
+	Run(client *loop.Conn, serve func() error) error
 	Close() error
 }
 

@@ -117,7 +117,7 @@ func (c *conn) nothingBuffered(request string) error {
 
 // startTLS takes the server's side of a handshake. direct says that its first bytes have been read.
 func (c *conn) startTLS(direct bool) error {
-	under := c.nc
+	var under net.Conn = c.nc
 	if direct {
 		under = &prefixed{Conn: c.nc, first: bytes.Clone(c.in.window())}
 		c.in.discard(len(c.in.window()))

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sallyport/internal/access"
+	"sallyport/internal/loop"
 	"sallyport/internal/pgframe"
 )
 
@@ -50,6 +51,7 @@ type Conn struct {
 	MaxRow int
 
 	net  net.Conn
+	sock *loop.Conn // below net, where TLS is on top
 	key  []byte
 	addr net.Addr
 	buf  []byte // buf[r:w] is read and not yet consumed
@@ -71,6 +73,16 @@ func Dial(ctx context.Context, dsn string, settings map[string]string) (*Conn, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
 	defer cancel()
+	var sock *loop.Conn
+	dial := cfg.DialFunc
+	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		sock = loop.Wrap(nc)
+		return sock, nil
+	}
 	pc, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, dialError(err)
@@ -86,7 +98,7 @@ func Dial(ctx context.Context, dsn string, settings map[string]string) (*Conn, e
 		return nil, dialError(err)
 	}
 	keepAlive(hc.Conn)
-	c := &Conn{Status: hc.ParameterStatuses, User: cfg.User, PID: hc.PID, net: hc.Conn, key: hc.SecretKey, addr: hc.Conn.RemoteAddr()}
+	c := &Conn{Status: hc.ParameterStatuses, User: cfg.User, PID: hc.PID, net: hc.Conn, sock: sock, key: hc.SecretKey, addr: hc.Conn.RemoteAddr()}
 	for name, want := range Pinned {
 		if got := c.Status[name]; got != want {
 			c.Close()
@@ -136,6 +148,12 @@ func dialError(err error) error {
 	return &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the database cannot be reached",
 		Hint: "try again later; the operator's log has the cause", Err: err}
 }
+
+// Adopt moves the connection to t's loop.
+func (c *Conn) Adopt(t *loop.Task) error { return c.sock.Adopt(t) }
+
+// Own gives the connection's waits to t; nil has them block the calling goroutine.
+func (c *Conn) Own(t *loop.Task) { c.sock.Own(t, t) }
 
 // Write sends b.
 func (c *Conn) Write(b []byte) error {
