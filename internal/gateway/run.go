@@ -154,7 +154,6 @@ func (s *Session) end() {
 		s.heavy()
 		s.cancelMu.Lock()
 	}
-	//lint:ignore SA2001 the empty section waits for a running cancel
 	s.cancelMu.Unlock()
 }
 
