@@ -185,7 +185,8 @@ func (m *numeral) date() int {
 var cardWords = []string{"card", "cc", "credit", "debit", "visa", "mastercard", "maestro", "amex"}
 
 // card is 13 to 19 digits in one of the issuers' ranges, in their usual groups, with a right check
-// digit (ISO/IEC 7812). Where a card is spoken of, the check digit is enough.
+// digit (ISO/IEC 7812). Where a card is spoken of, the check digit is enough, unless no issuer of cards
+// has the range: 19 digits that begin with 8 or 9 are what token masks make of a bigint.
 func (m *numeral) card() Finding {
 	for k := 0; k < min(m.k, 5); k++ {
 		n := m.upTo(k)
@@ -195,7 +196,7 @@ func (m *numeral) card() Finding {
 		if n < 12 || !m.ends(k) || k > 0 && !m.separated(k, ' ') && !m.separated(k, '-') || !m.cardGroups(k) {
 			continue
 		}
-		if d := m.digits[:n]; luhn(d) && (n > 12 && cardRange(d) || said(m.src[:m.groups[0].start], cardWords)) {
+		if d := m.digits[:n]; luhn(d) && (n > 12 && cardRange(d) || (n < 19 || d[0] < '8') && said(m.src[:m.groups[0].start], cardWords)) {
 			return Finding{m.groups[0].start, m.groups[k].end, "card"}
 		}
 	}

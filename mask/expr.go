@@ -93,37 +93,6 @@ func partial(style, text string) string {
 	return strings.ReplaceAll(partialStyles[style], "$T", text)
 }
 
-// tokenChars is how much of a text goes into its token: more could fail for want of memory.
-const tokenChars = "1000000"
-
-// token is HMAC-SHA256 over the value's bytes. Without the settings it gives NULL.
-func token(s shape, v string) string {
-	text := "CAST(" + v + " AS pg_catalog.text)"
-	if s.citext {
-		text = "pg_catalog.lower(" + text + ")" // equal values must have equal tokens
-	}
-	// Doubling backslashes makes any text valid input of the escape format: its bytes in the
-	// server's encoding, with no conversion that could fail.
-	msg := `pg_catalog.decode(pg_catalog.replace(pg_catalog.left(` + text + `, ` + tokenChars + `) COLLATE pg_catalog."C", '\', '\\'), 'escape')`
-	pad := func(name string) string {
-		return "pg_catalog.decode(pg_catalog.current_setting('" + name + "', true), 'hex')"
-	}
-	mac := "pg_catalog.sha256(pg_catalog.byteacat(" + pad(SettingOuter) + ", pg_catalog.sha256(pg_catalog.byteacat(" + pad(SettingInner) + ", " + msg + "))))"
-	hex := func(bytes string) string {
-		return "pg_catalog.encode(pg_catalog.substr(" + mac + ", 1, " + bytes + "), 'hex')"
-	}
-	switch {
-	case s.oid == oidInt4:
-		return "CAST(CAST(pg_catalog.concat('x', " + hex("4") + ") AS pg_catalog.bit(32)) AS pg_catalog.int4) OPERATOR(pg_catalog.&) 2147483647"
-	case s.oid == oidInt8:
-		return "CAST(CAST(pg_catalog.concat('x', " + hex("8") + ") AS pg_catalog.bit(64)) AS pg_catalog.int8) OPERATOR(pg_catalog.&) 9223372036854775807"
-	case s.family == uuidFamily:
-		return "CAST(" + hex("16") + " AS pg_catalog.uuid)"
-	default:
-		return "pg_catalog.concat('tok_', " + hex("12") + ")"
-	}
-}
-
 // generalise puts a value into its bucket. Truncation is towards zero, so a result never needs more
 // digits than the value had; the bucket around zero is twice as wide.
 func (t Transform) generalise(s shape, v string) string {
