@@ -71,7 +71,10 @@ func randomText(r *rand.Rand) string {
 	return string(b)
 }
 
-var textValues = []string{"''", "'@'", "'@x.io'", "'a@'", "'a@x.io'", "'a@b@c.io'", "'é@x.io'", `'\'`, `'\x00'`, "repeat('9', 300)", "repeat('a', 400) || '@x.io'", "'+49 170 1234567'", "'4111 1111 1111 1111'", "'٠١٢٣٤٥٦٧٨٩'", "repeat('x', 1100000)"}
+var textValues = []string{"''", "'@'", "'@x.io'", "'a@'", "'a@x.io'", "'a@b@c.io'", "'é@x.io'", `'\'`, `'\x00'`, "repeat('9', 300)", "repeat('a', 400) || '@x.io'", "'+49 170 1234567'", "'4111 1111 1111 1111'", "'٠١٢٣٤٥٦٧٨٩'", "repeat('x', 1100000)",
+	// Where the last 254 characters end, and those of a number's 64.
+	"'a@' || repeat('b', 252)", "'a@' || repeat('b', 253)", "'a@' || repeat('b', 254)", "'é@' || repeat('b', 253)", "'a@b@' || repeat('c', 253)",
+	"'a@' || repeat('é', 252)", "'1' || repeat('x', 57) || '234567'", "'1' || repeat('x', 58) || '234567'", "'12345678901' || repeat('é', 52) || '2'"}
 
 func fitted(n int) []string {
 	var out []string
