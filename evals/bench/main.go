@@ -19,7 +19,9 @@ var modes = []string{"simple", "extended", "prepared"}
 var reads = []struct{ name, sql string }{
 	{"large_read", "SELECT * FROM pgbench_accounts"},
 	{"large_read_words", "SELECT * FROM readings"},
+	{"large_read_unlabelled", "SELECT id, device, serial, amount, at, note FROM readings"},
 	{"large_copy", "COPY (SELECT * FROM pgbench_accounts) TO STDOUT"},
+	{"large_copy_unlabelled", "COPY (SELECT id, device, serial, amount, at, note FROM readings) TO STDOUT"},
 }
 
 // samples are measurements by name ("mode=simple") and target, one a round.
@@ -53,8 +55,9 @@ func (s samples) differences(name, target, base string) []float64 {
 	return r
 }
 
-// Main measures and records. A quick run takes a minute and records nothing.
-func Main(ctx context.Context, quick bool) error {
+// Main measures and records. A quick run takes a minute and records nothing; nor does one of the large reads
+// alone.
+func Main(ctx context.Context, quick, readsOnly bool) error {
 	dir, err := harness.Out("bench")
 	if err != nil {
 		return err
@@ -69,6 +72,14 @@ func Main(ctx context.Context, quick bool) error {
 		rounds, seconds, clients = 2, 2, 100
 	}
 	s := samples{}
+	if readsOnly {
+		for round := range 3 {
+			if err := b.reads(ctx, s, round); err != nil {
+				return err
+			}
+		}
+		return s.write(dir)
+	}
 	for round := range rounds {
 		if err := b.round(ctx, s, round, seconds); err != nil {
 			return err
@@ -117,12 +128,18 @@ func (b *bench) idle(ctx context.Context, clients int) (figures []results.Figure
 	return figures, nil
 }
 
-// round measures everything once at each target; who begins changes from round to round.
-func (b *bench) round(ctx context.Context, s samples, round, seconds int) error {
+// order is the targets: who begins changes from round to round.
+func (b *bench) order(round int) []target {
 	order := make([]target, 0, len(b.targets))
 	for i := range b.targets {
 		order = append(order, b.targets[(i+round)%len(b.targets)])
 	}
+	return order
+}
+
+// round measures everything once at each target.
+func (b *bench) round(ctx context.Context, s samples, round, seconds int) error {
+	order := b.order(round)
 	for _, mode := range modes {
 		for _, t := range order {
 			tps, err := throughput(t, mode, seconds)
@@ -144,13 +161,18 @@ func (b *bench) round(ctx context.Context, s samples, round, seconds int) error 
 			s.add("p99="+mode, t.name, p99)
 		}
 	}
+	return b.reads(ctx, s, round)
+}
+
+// reads measures the large results.
+func (b *bench) reads(ctx context.Context, s samples, round int) error {
 	for _, r := range reads {
-		for _, t := range order {
+		for _, t := range b.order(round) {
 			mbs, rows, err := transfer(ctx, t, r.sql)
 			if err != nil {
 				return err
 			}
-			fmt.Printf("round %d %-16s %-9s %6.0f MB/s, %d rows\n", round+1, r.name, t.name, mbs, rows)
+			fmt.Printf("round %d %-21s %-9s %6.0f MB/s, %d rows\n", round+1, r.name, t.name, mbs, rows)
 			s.add(r.name, t.name, mbs)
 		}
 	}
@@ -172,7 +194,7 @@ func (s samples) figures() []results.Figure {
 	}
 	for _, r := range reads {
 		for _, base := range []string{"direct", "pgbouncer"} {
-			add(results.Ratio("bench."+r.name+".vs_"+base, s.ratios(r.name, "sallyport", base)), "MB/s, "+r.sql+", a million rows with a masked column")
+			add(results.Ratio("bench."+r.name+".vs_"+base, s.ratios(r.name, "sallyport", base)), "MB/s, "+r.sql+", a million rows of a relation with a masked column")
 		}
 		add(results.Median("bench."+r.name+".mb_s", "MB/s", s[r.name]["sallyport"]), "")
 	}
