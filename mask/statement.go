@@ -147,6 +147,9 @@ func isFalse(n *pg.Node) bool {
 
 // copy turns COPY of a masked table into COPY of a query over it.
 func (c *compiler) copy(s *pg.CopyStmt) error {
+	if err := copyOptions(s.Options); err != nil {
+		return err
+	}
 	if s.IsProgram || s.Filename != "" {
 		return denied("COPY with a file or program of the server is not available where columns are masked", "use COPY ... TO STDOUT or FROM STDIN")
 	}

@@ -45,7 +45,7 @@ func TestTwinGolden(t *testing.T) {
 		w := newWorld(t, dsn, goldenRules, masks)
 		eachGolden(t, func(name, sql string) {
 			c, _, err := w.compile(sql)
-			if err != nil || strings.HasSuffix(name, "copy_from") || strings.HasSuffix(name, "prepare") {
+			if err != nil || strings.Contains(name, "copy_from") || strings.HasSuffix(name, "prepare") {
 				return
 			}
 			if a, b := answer(t, one, c.SQL), answer(t, two, c.SQL); a != b {
