@@ -6,6 +6,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -141,12 +142,20 @@ func (c *Conn) collect(extended bool) Answer {
 				a.Code, a.Error, a.Hint, a.At = m.Code, m.Message, m.Hint, int(m.Position)
 			}
 		}
+		if d, ok := msg.(*pgproto3.CopyData); ok && bytes.HasPrefix(d.Data, copyHeader) {
+			// The server sends the header of a binary COPY along with whichever row comes first.
+			a.Lines = append(a.Lines, fmt.Sprintf("d %q", copyHeader))
+			d.Data = d.Data[len(copyHeader):]
+		}
 		a.Lines = append(a.Lines, line(msg))
 		if _, ok := msg.(*pgproto3.ReadyForQuery); ok {
 			return a
 		}
 	}
 }
+
+// copyHeader begins a binary COPY: signature, flags, and no extension.
+var copyHeader = []byte("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 
 // line writes one message down with every field that it has.
 func line(msg pgproto3.BackendMessage) string {

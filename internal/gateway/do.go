@@ -180,9 +180,16 @@ func (s *Session) query(op *Op, sink Sink) error {
 	if len(list) == 1 && list[0].plan.pages() {
 		return s.queryPaged(op, list[0])
 	}
+	copies, err := s.copiesOf(list, op.SQL, sink)
+	if err != nil {
+		return s.refuse(err, op.SQL, 'Q', sink)
+	}
 	first := len(s.runs)
 	for i := range list {
-		s.addRun(list[i], nil, nil, op.SQL)
+		r := s.addRun(list[i], nil, nil, op.SQL)
+		if i < len(copies) {
+			s.runs[r].copy = copies[i]
+		}
 	}
 	at := 0
 	s.out, at = pgframe.Begin(s.out, 'Q')
@@ -354,14 +361,19 @@ func (s *Session) execute(op *Op, sink Sink) error {
 	if err != nil {
 		return s.refuse(err, p.sql(), 'E', sink)
 	}
-	if pl.detects && pl.fields.Load() == nil {
+	if pl.detects && pl.copy == nil && pl.fields.Load() == nil {
 		// Which columns hold text must be known before the first row can be judged.
 		at := 0
 		s.out, at = pgframe.Begin(s.out, 'D')
 		s.out = pgframe.End(pgframe.AppendCString(append(s.out, 'P'), op.Portal), at)
 		s.owed = append(s.owed, owed{kind: 'D', hidden: true, plan: pl})
 	}
+	copied, err := s.copyOf(pl, p.sql(), sink)
+	if err != nil {
+		return s.refuse(err, p.sql(), 'E', sink)
+	}
 	r := s.addRun(judged{plan: pl}, p, p.params, p.sql())
+	s.runs[r].copy = copied
 	rows := int64(op.MaxRows)
 	if limit := pl.decision.Obligations.Rows; limit > 0 && pl.pages() {
 		cursor := s.cursorOf(p.plan)

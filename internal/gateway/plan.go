@@ -29,7 +29,6 @@ type plan struct {
 
 	masked   bool // the principal may not see all of this database: messages are filtered
 	detects  bool // the detectors watch what it returns
-	copyText bool // COPY TO in the default format: fields are divided by tabs
 	userCode bool // code of the database's own users may run: what it says is not trusted
 	pure     bool // may be sent before its record is durable
 	quiet    bool // its success changes nothing for the session
@@ -40,6 +39,7 @@ type plan struct {
 	forgets func(*Session)    // DEALLOCATE, CLOSE, DISCARD, the end of a transaction
 	sets    map[string]string // settings of ours that it sets
 
+	copy   *copyFormat            // COPY TO STDOUT, where the detectors watch
 	fields atomic.Pointer[fields] // the columns that it returns, once the upstream has told
 }
 
@@ -99,10 +99,6 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 	if !sc.masked {
 		return p.finish(nil)
 	}
-	if p.facts.CopyOut && copyOption(t.Stmt, "format") == "binary" {
-		return nil, refusal{plan: p, sql: t.SQL, why: &access.Error{Kind: access.Unsupported, Code: "0A000",
-			Message: "COPY in binary format is not available where columns are masked", Hint: "use the text or CSV format"}}
-	}
 	c, err := mask.Compile(mask.Input{Tree: t, Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels, Masks: sc.snap.masks, Decision: p.decision})
 	if err != nil {
 		p.describe(nil)
@@ -110,7 +106,12 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 	}
 	p.original, p.sql, p.outputs = c.SQL == t.SQL, c.SQL, c.OutputMasks
 	p.detects = true
-	p.copyText = p.facts.CopyOut && copyOption(t.Stmt, "format") == "" && copyOption(t.Stmt, "delimiter") == ""
+	if p.facts.CopyOut {
+		if p.copy, err = newCopyFormat(t, p.facts); err != nil {
+			p.describe(nil)
+			return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}
+		}
+	}
 	return p.finish(c.Applied)
 }
 
@@ -245,16 +246,6 @@ func forget[T any](m map[string]T, name string) {
 	} else {
 		delete(m, name)
 	}
-}
-
-// copyOption is the value of an option of COPY, or "".
-func copyOption(stmt *pg.Node, name string) string {
-	for _, o := range stmt.GetCopyStmt().GetOptions() {
-		if d := o.GetDefElem(); d.GetDefname() == name {
-			return d.GetArg().GetString_().GetSval()
-		}
-	}
-	return ""
 }
 
 // effective is the plan that EXECUTE or FETCH really runs: that of what was prepared or declared.

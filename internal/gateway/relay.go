@@ -125,9 +125,9 @@ func (s *Session) answer(f pgframe.Frame, sink Sink) error {
 	case 'H':
 		s.held = append(s.held, f.Raw...)
 	case 'd':
-		return s.row(o, f, sink)
+		return s.copyData(o, f, sink)
 	case 'c':
-		s.held = append(s.held, f.Raw...)
+		s.copyDone(o, f)
 	default:
 		return &access.Error{Kind: access.Upstream, Code: "08P01", Message: fmt.Sprintf("the database sent a message of unknown type %q", f.Type)}
 	}
@@ -141,7 +141,7 @@ func (s *Session) hold(o *owed, f pgframe.Frame) {
 	}
 }
 
-// row takes a DataRow or a line of COPY: counted, watched, held, and released by the window.
+// row takes a DataRow, or a row of COPY that was watched before: counted, watched, held, and released by the window.
 func (s *Session) row(o *owed, f pgframe.Frame, sink Sink) error {
 	r := &s.runs[o.run]
 	pl := r.plan
@@ -171,7 +171,7 @@ func (s *Session) row(o *owed, f pgframe.Frame, sink Sink) error {
 		r.from = len(s.held)
 	}
 	r.rows++
-	if pl.detects {
+	if pl.detects && f.Type == 'D' {
 		if err := s.watchRow(r, f); err != nil {
 			return err
 		}

@@ -34,6 +34,7 @@ type run struct {
 	handed  int // bytes of rows that were not left out
 	omitted int // rows that were left out: see cut
 
+	copy     *copyOut // COPY TO STDOUT whose data the detectors watch
 	rows     int64
 	detected int
 	command  string

@@ -73,17 +73,8 @@ func (p *plan) labelled(i, n int) bool {
 	return true
 }
 
-// watchRow holds a DataRow or COPY line after the detectors have looked at it.
+// watchRow holds a DataRow after the detectors have looked at it.
 func (s *Session) watchRow(r *run, f pgframe.Frame) error {
-	if f.Type == 'd' {
-		at := 0
-		var n int
-		s.held, at = pgframe.Begin(s.held, 'd')
-		s.held, n = s.redactLine(s.held, f.Body(), r.plan)
-		s.held = pgframe.End(s.held, at)
-		r.detected += n
-		return nil
-	}
 	fs := r.plan.fields.Load()
 	if fs == nil {
 		return &access.Error{Kind: access.Internal, Code: "XX000", Message: "rows came before their description"}
@@ -132,30 +123,6 @@ func (s *Session) watchRow(r *run, f pgframe.Frame) error {
 	}
 	binary.BigEndian.PutUint32(s.held[start+1:], uint32(len(s.held)-start-1))
 	return nil
-}
-
-// redactLine runs the detectors over a line of COPY: over each field that is not made of labelled columns
-// alone, where fields can be told apart, else over the line.
-func (s *Session) redactLine(dst, line []byte, pl *plan) ([]byte, int) {
-	n := len(pl.facts.Outputs)
-	if !pl.copyText || bytes.Count(line, []byte{'\t'}) != n-1 {
-		return s.gw.detector.Redact(dst, line)
-	}
-	found := 0
-	for i := range n {
-		field := line
-		if tab := bytes.IndexByte(line, '\t'); tab >= 0 {
-			field, line = line[:tab+1], line[tab+1:]
-		}
-		if pl.labelled(i, n) {
-			dst = append(dst, field...)
-			continue
-		}
-		var k int
-		dst, k = s.gw.detector.Redact(dst, field)
-		found += k
-	}
-	return dst, found
 }
 
 // binaryForm reports whether a value of a textual type is not plain text: a binary array or record.
