@@ -50,8 +50,8 @@ func field(fields []pgframe.Field, code byte) string {
 
 // appendUpstream passes an upstream's error or notice on. A masked principal gets neither DETAIL (a
 // check constraint prints the whole row there), nor WHERE, nor internal queries, nor what user code
-// chose to say; a position in our own text is dropped, for it would point at nothing of the client's.
-func (s *Session) appendUpstream(dst []byte, typ byte, fields []pgframe.Field, pl *plan) []byte {
+// chose to say, nor values that stand in the text itself; a position in our own text is dropped, for it would point at nothing of the client's.
+func (s *Session) appendUpstream(dst []byte, typ byte, fields []pgframe.Field, pl *plan, asked []string) []byte {
 	if pl == nil || !pl.masked {
 		if pl != nil && !pl.original {
 			fields = without(fields, "P")
@@ -74,6 +74,8 @@ func (s *Session) appendUpstream(dst []byte, typ byte, fields []pgframe.Field, p
 			}
 		}
 		fields = without(fields, "H")
+	} else {
+		s.hideValues(fields, asked)
 	}
 	return pgframe.AppendError(dst, typ, fields...)
 }

@@ -1,5 +1,7 @@
 package gateway
 
+import "sallyport/internal/access"
+
 // An idle session that listens has to pass notifications on as they come. Between two calls of Do one
 // goroutine reads the upstream; stopIdle interrupts it and waits for its end, so that the connection has
 // one reader at a time. Sessions that never LISTEN have no such goroutine.
@@ -10,6 +12,7 @@ func (s *Session) startIdle(sink Sink) {
 		s.clientConn.Own(s.loopTask, nil)
 	}
 	s.idle = make(chan struct{})
+	filter := s.idleFilter()
 	go func(done chan struct{}) {
 		defer close(done)
 		for {
@@ -17,12 +20,15 @@ func (s *Session) startIdle(sink Sink) {
 			if err != nil {
 				return // interrupted, or lost: the next Do finds out
 			}
-			switch f.Type {
-			case 'A', 'N', 'S', 'E':
-				if sink.Release(f.Raw) != nil {
-					return
+			out, err := filter.pass(f)
+			if err != nil {
+				s.gw.logger.Warn("session ended while idle", "session", s.id, "error", err)
+				out = ErrorFrame("FATAL", access.AsError(err))
+			}
+			if released := sink.Release(out); err != nil || released != nil {
+				if err != nil {
+					s.up.Close() // the next Do finds out
 				}
-			default:
 				return
 			}
 		}

@@ -204,8 +204,10 @@ func (s *Session) askPath(sink Sink) error {
 			if err := s.status(f); err != nil {
 				return err
 			}
-		case 'A', 'N':
-			s.held = append(s.held, f.Raw...)
+		case 'A':
+			s.notification(f)
+		case 'N':
+			s.notice(&owed{}, f)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"sallyport/internal/access"
-	"sallyport/internal/gateway/internal/upstream"
 	"sallyport/internal/pgframe"
 )
 
@@ -111,7 +110,7 @@ func (s *Session) answer(f pgframe.Frame, sink Sink) error {
 	case 'S':
 		return s.status(f)
 	case 'A':
-		s.held = append(s.held, f.Raw...)
+		s.notification(f)
 	case 'G':
 		s.held = append(s.held, f.Raw...)
 		s.copyIn = true
@@ -298,18 +297,6 @@ func (s *Session) ready(f pgframe.Frame) {
 	}
 }
 
-// status takes a ParameterStatus. A change of what is pinned would change how the same bytes are read.
-func (s *Session) status(f pgframe.Frame) error {
-	name, rest, _ := pgframe.CString(f.Body())
-	value, _, _ := pgframe.CString(rest)
-	if want, ok := upstream.Pinned[name]; ok && value != want {
-		return &access.Error{Kind: access.Unsupported, Code: "0A000",
-			Message: fmt.Sprintf("%s changed to %s: the session ends", name, value), Hint: "it has to stay " + want}
-	}
-	s.held = append(s.held, f.Raw...)
-	return nil
-}
-
 // failed takes an ErrorResponse: the rest of the segment up to its Sync will not be answered.
 func (s *Session) failed(o *owed, f pgframe.Frame) {
 	pgerr := pgframe.Fields(f.Body())
@@ -331,7 +318,7 @@ func (s *Session) failed(o *owed, f pgframe.Frame) {
 		if shown != nil {
 			s.held = appendError(s.held, "ERROR", shown)
 		} else {
-			s.held = s.appendUpstream(s.held, 'E', pgerr, s.planOf(o))
+			s.held = s.appendUpstream(s.held, 'E', pgerr, s.planOf(o), s.asked(o))
 		}
 	}
 	if field(pgerr, 'S') == "FATAL" || field(pgerr, 'V') == "FATAL" || field(pgerr, 'V') == "PANIC" {
@@ -386,7 +373,7 @@ func (s *Session) notice(o *owed, f pgframe.Frame) {
 	if pl.userCode || byUserCode(fields) {
 		return
 	}
-	s.held = s.appendUpstream(s.held, 'N', fields, pl)
+	s.held = s.appendUpstream(s.held, 'N', fields, pl, s.asked(o))
 }
 
 // planOf is the plan that a message belongs to; a masked principal's session has a masked one throughout.
@@ -397,7 +384,7 @@ func (s *Session) planOf(o *owed) *plan {
 	if o.plan != nil {
 		return o.plan
 	}
-	if s.scope != nil && s.scope.masked {
+	if s.hides() {
 		return maskedNobody
 	}
 	return nil
