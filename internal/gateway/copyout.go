@@ -130,7 +130,7 @@ func (s *Session) notDescribed(pl *plan, fields []pgframe.Field) *access.Error {
 	if s.timedOut.Load() && field(fields, 'C') == "57014" {
 		return timeLimit(pl.decision.Obligations.Timeout)
 	}
-	shown := pgframe.Fields(s.appendUpstream(nil, 'E', fields, pl)[5:])
+	shown := pgframe.Fields(s.appendUpstream(nil, 'E', fields, pl, nil)[5:])
 	return &access.Error{Kind: access.Upstream, Code: field(shown, 'C'), Message: field(shown, 'M'), Hint: field(shown, 'H')}
 }
 
