@@ -17,7 +17,7 @@ func newPrincipal(a *app) *cobra.Command {
 	return parent("principal", "Manage who may log in", `Principals live in the configuration file: people with a password, agents with a token. Only hashes are
 kept. Commands that change something print what to paste; with --write they edit the file in place and
 leave its comments and layout alone. A running gateway reads the change when it starts the next time.`,
-		newPrincipalAdd(a), newPrincipalList(a), newPrincipalPasswd(a), newPrincipalHash(a))
+		newPrincipalAdd(a), newPrincipalRemove(a), newPrincipalList(a), newPrincipalPasswd(a), newPrincipalHash(a))
 }
 
 type principalAddOptions struct {
@@ -152,6 +152,43 @@ func newPrincipalPasswd(a *app) *cobra.Command {
 	cmd.Flags().BoolVar(&generate, "generate", false, "make a password and print it once")
 	cmd.Flags().BoolVar(&write, "write", false, "edit the configuration file")
 	return cmd
+}
+
+func newPrincipalRemove(a *app) *cobra.Command {
+	var write bool
+	cmd := &cobra.Command{
+		Use:     "remove NAME",
+		Short:   "Take a principal out, with its password and tokens",
+		Example: "  sallyport principal remove ada --write",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			ed, err := config.Edit(a.config)
+			if err != nil {
+				return err
+			}
+			gone, err := ed.Remove(args[0])
+			if err != nil {
+				return err
+			}
+			return a.takeOut(ed, write, args[0], gone)
+		},
+	}
+	cmd.Flags().BoolVar(&write, "write", false, "edit the configuration file")
+	return cmd
+}
+
+// takeOut saves an edit that removed lines, or shows the lines to delete.
+func (a *app) takeOut(ed *config.Editor, write bool, what string, gone []string) error {
+	if !write {
+		fmt.Fprintf(a.err, "# delete this from %s (or use --write):\n", a.config)
+		fmt.Fprintln(a.out, strings.Join(gone, "\n"))
+		return nil
+	}
+	if err := ed.Save(); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.err, "removed %s from %s; a running gateway lets it in until its restart\n", what, a.config)
+	return nil
 }
 
 func newPrincipalHash(a *app) *cobra.Command {

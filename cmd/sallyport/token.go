@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +14,7 @@ import (
 )
 
 func newToken(a *app) *cobra.Command {
-	return parent("token", "Manage bearer tokens for agents", "", newTokenNew(a))
+	return parent("token", "Manage bearer tokens for agents", "", newTokenNew(a), newTokenList(a), newTokenRevoke(a))
 }
 
 type tokenNewOptions struct {
@@ -65,6 +66,79 @@ func (o *tokenNewOptions) run() error {
 	}
 	o.once("token", token, true)
 	return nil
+}
+
+func newTokenList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list [PRINCIPAL]",
+		Short: "List tokens by the beginning of their hash: whose, what for, until when",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			ed, err := config.Edit(a.config)
+			if err != nil {
+				return err
+			}
+			names := args
+			if len(args) == 0 {
+				names = ed.Names()
+			}
+			w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+			rows := 0
+			for _, name := range names {
+				tokens, err := ed.Tokens(name)
+				if err != nil {
+					return err
+				}
+				for _, t := range tokens {
+					if rows++; rows == 1 {
+						fmt.Fprintln(w, "PRINCIPAL\tHASH\tNOTE\tEXPIRES")
+					}
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, t.SHA256[:min(8, len(t.SHA256))], t.Note, until(t.Expires, time.Now()))
+				}
+			}
+			if rows == 0 {
+				fmt.Fprintln(a.err, "no tokens")
+			}
+			return w.Flush()
+		},
+	}
+}
+
+// until words the end of a token's life.
+func until(expires string, now time.Time) string {
+	when, err := time.Parse(time.RFC3339, expires)
+	switch {
+	case expires == "":
+		return "never"
+	case err != nil:
+		return "not a time: " + expires
+	case now.After(when):
+		return "expired " + when.Format(time.DateOnly)
+	}
+	return when.Format(time.DateOnly)
+}
+
+func newTokenRevoke(a *app) *cobra.Command {
+	var write bool
+	cmd := &cobra.Command{
+		Use:     "revoke PRINCIPAL HASH",
+		Short:   "Take a token out, by the beginning of its hash",
+		Example: "  sallyport token list support-agent\n  sallyport token revoke support-agent 3f1c09ab --write",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			ed, err := config.Edit(a.config)
+			if err != nil {
+				return err
+			}
+			gone, err := ed.RemoveToken(args[0], args[1])
+			if err != nil {
+				return err
+			}
+			return a.takeOut(ed, write, "a token of "+args[0], gone)
+		},
+	}
+	cmd.Flags().BoolVar(&write, "write", false, "edit the configuration file")
+	return cmd
 }
 
 // expiry turns 90d, 12h or 2027-01-31 into a time as the configuration has it.

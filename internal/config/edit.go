@@ -156,6 +156,25 @@ type block struct {
 
 // block finds the block at a path of keys. It is nil when only the last key is missing or empty.
 func (e *Editor) block(path ...string) (*block, error) {
+	n, err := e.node(path...)
+	if n == nil || err != nil {
+		return nil, err
+	}
+	where := strings.Join(path, ".")
+	if n.Style&yaml.FlowStyle != 0 || isNull(n) || len(n.Content) == 0 {
+		return nil, fmt.Errorf("%s:%d: cannot edit `%s` as it is written ({}, [] or empty): paste this yourself", e.path, n.Line, where)
+	}
+	b := &block{indent: n.Column - 1, end: lastLine(n), lineOf: map[string]int{}}
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			b.lineOf[n.Content[i].Value] = n.Content[i].Line
+		}
+	}
+	return b, nil
+}
+
+// node finds the value at a path of keys; nil when a key is missing.
+func (e *Editor) node(path ...string) (*yaml.Node, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(e.text()), &doc); err != nil {
 		return nil, err
@@ -173,17 +192,7 @@ func (e *Editor) block(path ...string) (*block, error) {
 		}
 		n = next
 	}
-	where := strings.Join(path, ".")
-	if n.Style&yaml.FlowStyle != 0 || isNull(n) || len(n.Content) == 0 {
-		return nil, fmt.Errorf("%s:%d: cannot edit `%s` as it is written ({}, [] or empty): paste this yourself", e.path, n.Line, where)
-	}
-	b := &block{indent: n.Column - 1, end: lastLine(n), lineOf: map[string]int{}}
-	if n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			b.lineOf[n.Content[i].Value] = n.Content[i].Line
-		}
-	}
-	return b, nil
+	return n, nil
 }
 
 // insert puts lines after line n (from 1).

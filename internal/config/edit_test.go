@@ -136,3 +136,56 @@ func TestEditRefusesWhatItCannotDoSafely(t *testing.T) {
 		t.Errorf("bad name accepted")
 	}
 }
+
+func TestRemoveTakesOnlyThePrincipal(t *testing.T) {
+	var gone []string
+	out, err := edit(t, layout, func(e *Editor) (err error) { gone, err = e.Remove("bot"); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	bot := "    bot:\n        kind: agent\n        tokens:\n            - sha256: aa\n              note: laptop\n"
+	if want := strings.Replace(layout, bot, "", 1); out != want {
+		t.Errorf("got:\n%s", out)
+	}
+	if got := strings.Join(gone, "\n") + "\n"; got != bot {
+		t.Errorf("taken out:\n%s", got)
+	}
+	if _, err := edit(t, layout, func(e *Editor) error { _, err := e.Remove("bto"); return err }); err == nil || !strings.Contains(err.Error(), "did you mean `bot`?") {
+		t.Errorf("unknown name: %v", err)
+	}
+	t.Run("the_last_one_goes_with_the_section", func(t *testing.T) {
+		out, err := edit(t, "data_dir: data\nprincipals:\n  ada:\n    kind: human\nlabels: []\n", func(e *Editor) error {
+			if _, err := e.Remove("ada"); err != nil {
+				return err
+			}
+			return e.Add("eve", Principal{Kind: "human"})
+		})
+		if want := "data_dir: data\nlabels: []\n\nprincipals:\n  eve:\n    kind: human\n"; err != nil || out != want {
+			t.Errorf("%v, got:\n%s", err, out)
+		}
+	})
+	t.Run("flow_style_is_left_alone", func(t *testing.T) {
+		_, err := edit(t, "principals: {ada: {kind: human}, bob: {kind: human}}\n", func(e *Editor) error { _, err := e.Remove("ada"); return err })
+		if err == nil || !strings.Contains(err.Error(), "yourself") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestRemoveTokenTakesOnlyTheToken(t *testing.T) {
+	two := strings.Replace(layout, "              note: laptop\n", "              note: laptop\n            - sha256: ab\n", 1)
+	out, err := edit(t, two, func(e *Editor) error { _, err := e.RemoveToken("bot", "aa"); return err })
+	if want := strings.Replace(two, "            - sha256: aa\n              note: laptop\n", "", 1); err != nil || out != want {
+		t.Errorf("%v, got:\n%s", err, out)
+	}
+	out, err = edit(t, layout, func(e *Editor) error { _, err := e.RemoveToken("bot", "aa"); return err })
+	if want := strings.Replace(layout, "        tokens:\n            - sha256: aa\n              note: laptop\n", "", 1); err != nil || out != want {
+		t.Errorf("%v, got:\n%s", err, out)
+	}
+	for prefix, want := range map[string]string{"a": "several tokens", "c": "no token of bot", "": "which token"} {
+		_, err := edit(t, two, func(e *Editor) error { _, err := e.RemoveToken("bot", prefix); return err })
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", prefix, err)
+		}
+	}
+}
