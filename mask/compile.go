@@ -2,6 +2,7 @@ package mask
 
 import (
 	"fmt"
+	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
 
@@ -112,6 +113,9 @@ func newCompiler(in Input) (*compiler, error) {
 			c.masks[id.Relation] = m
 		}
 		t := in.Masks.For(col, in.Catalog, in.Labels.Columns(id.Relation)[id.Column], in.Labels.Derived(id.Relation, id.Column))
+		if slices.Contains(in.Decision.Writable, id) {
+			t = t.ForWriter()
+		}
 		m.cols[id.Column] = t
 		m.exprs[id.Column] = t.expression(shapeOf(in.Catalog, col))
 	}

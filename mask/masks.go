@@ -104,6 +104,18 @@ func (m *Masks) For(col *access.Column, cat *access.Catalog, labels []access.Lab
 	return t
 }
 
+// ForWriter gives the transform for somebody who may write under the column's label: no token, which could be
+// compared with the tokens of values of their own choice.
+func (t Transform) ForWriter() Transform {
+	if t.Kind == Token {
+		return Transform{Label: t.Label, Source: "tokens are for those who cannot write under this label"}
+	}
+	return t
+}
+
+// Tokens tells whether columns with this label are shown as tokens where their type allows it.
+func (m *Masks) Tokens(l access.Label) bool { return m.label(l).Kind == Token }
+
 func (m *Masks) label(l access.Label) Transform {
 	if t, ok := m.byLabel[l]; ok {
 		return t

@@ -22,6 +22,8 @@ type Input struct {
 	// Refused says why a principal with masked columns may not use a relation at all, or "".
 	Refused  func(access.Name) string
 	Policies *policy.Set
+	// Writable is what Writable gives for this principal, where the caller keeps it; nil: it is found out.
+	Writable map[access.Label]access.ColumnID
 	// HasReason says that a reason of sufficient length was given. Reason is its text; it matters
 	// only to policies that look at it, see policy.Set.UsesReason.
 	HasReason bool

@@ -126,6 +126,9 @@ func (j *judge) collectMasked() {
 			}
 			j.masked = append(j.masked, id)
 			j.isMasked[id] = true
+			if j.mayWrite(labels[c]) {
+				j.writable = append(j.writable, id)
+			}
 			if v := perLabel(j.ask, access.ActLookup, j.in.Connection, id, labels[c]); fulfilled(v, j.in.HasReason) {
 				j.lookup = append(j.lookup, id)
 				if j.uses(id) {

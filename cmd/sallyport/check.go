@@ -96,6 +96,9 @@ func (o *checkOptions) connection(r gateway.CheckResult) int {
 		}
 		w.Flush()
 	}
+	for _, w := range r.Writers {
+		fmt.Fprintf(o.out, "  · %s\n", w)
+	}
 	for _, p := range r.Problems {
 		fmt.Fprintln(o.out, "  ! "+strings.ReplaceAll(p, "\n", "\n    "))
 	}

@@ -33,6 +33,9 @@ type Decision struct {
 	// Masked lists the labelled columns, among those of the relations that the statement touches,
 	// that the principal may not see raw. They are masked wherever the statement reads them.
 	Masked []ColumnID
+	// Writable lists those of Masked under a label of which the principal may write some column. A token of
+	// such a column could be compared with tokens of values of their own choice, so they see none.
+	Writable []ColumnID
 	// Lookup lists those of Masked on which whole-value equality may compare the raw value.
 	Lookup []ColumnID
 }

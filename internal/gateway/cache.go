@@ -21,6 +21,7 @@ type scope struct {
 	reason    string
 
 	masked       bool // some column of this database is masked for this principal
+	writable     map[access.Label]access.ColumnID
 	unrestricted access.Decision
 
 	mu     sync.RWMutex

@@ -69,6 +69,7 @@ type CheckResult struct {
 	Server     string
 	Relations  int
 	Labels     []LabelResult
+	Writers    []Writer
 	Problems   []string
 }
 
@@ -108,13 +109,14 @@ func (g *Gateway) Check(ctx context.Context) []CheckResult {
 				c := &rel.Columns[i]
 				if len(labels[c.Name]) > 0 {
 					r.Labels = append(r.Labels, LabelResult{Column: access.ColumnID{Relation: rel.Name, Column: c.Name}, Labels: labels[c.Name],
-						Mask: snap.maskOf(rel, c), Why: snap.labels.Why(rel.Name, c.Name)})
+						Mask: snap.maskOf(rel, c, nil), Why: snap.labels.Why(rel.Name, c.Name)})
 				}
 			}
 		}
 		slices.SortFunc(r.Labels, func(a, b LabelResult) int {
 			return strings.Compare(a.Column.Relation.String()+"."+a.Column.Column, b.Column.Relation.String()+"."+b.Column.Column)
 		})
+		r.Writers = g.writers(db, snap)
 		for _, p := range snap.problems {
 			r.Problems = append(r.Problems, p.String())
 		}
@@ -124,9 +126,15 @@ func (g *Gateway) Check(ctx context.Context) []CheckResult {
 	return out
 }
 
-// maskOf is the mask that a labelled column gets for those who may not see it raw.
-func (s *snapshot) maskOf(rel *access.Relation, c *access.Column) access.MaskApplied {
+// maskOf is the mask that a labelled column gets for those who may not see it raw, and may write under the
+// labels of writable.
+func (s *snapshot) maskOf(rel *access.Relation, c *access.Column, writable map[access.Label]access.ColumnID) access.MaskApplied {
 	labels := s.labels.Columns(rel.Name)[c.Name]
 	t := s.masks.For(c, s.cat, labels, s.labels.Derived(rel.Name, c.Name))
+	for _, l := range labels {
+		if _, ok := writable[l]; ok {
+			t = t.ForWriter()
+		}
+	}
 	return access.MaskApplied{Column: rel.Name.String() + "." + c.Name, Label: t.Label, Transform: t.String()}
 }

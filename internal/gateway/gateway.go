@@ -31,6 +31,7 @@ type Gateway struct {
 	log      *audit.Log
 	loops    []*loop.Loop // empty where there is none
 	people   *identity.Store
+	known    []access.Principal // all whom people knows, for reports
 	detector *mask.Detector
 	dbs      map[string]*database
 	policies atomic.Pointer[policy.Set]
@@ -85,6 +86,9 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 			return nil, fmt.Errorf("connection %s: %w", conf.Name, err)
 		}
 	}
+	for _, p := range c.Principals {
+		g.known = append(g.known, access.Principal{Name: p.Name, Kind: p.Kind, Groups: p.Groups})
+	}
 	if g.log, err = audit.Open(filepath.Join(c.DataDir, "log"), audit.Options{Log: g.logger}); err != nil {
 		return nil, err
 	}
@@ -109,6 +113,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		db.refresh(0)
 	}
 	g.openLoops()
+	g.warnWriters()
 	g.wg.Add(1)
 	go g.age(maxAge)
 	return g, nil
@@ -170,6 +175,7 @@ func (g *Gateway) LoadPolicies(files []PolicyFile) error {
 		return err
 	}
 	g.policies.Store(set)
+	g.warnWriters()
 	return nil
 }
 
@@ -221,6 +227,9 @@ func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p ac
 		texts: map[string][]judged{}, shapes: map[string]*template{}}
 	sc.unrestricted = sqlguard.Unrestricted(p, db.conf.Name, door, policies)
 	sc.masked = sc.unrestricted.Effect != access.Allow && len(sc.maskedColumns()) > 0
+	if sc.masked {
+		sc.writable = sqlguard.Writable(p, db.conf.Name, snap.cat, snap.labels.Columns, policies)
+	}
 	for k := range g.scopes {
 		if k.db == db && (k.snap != snap || k.policies != policies) || len(g.scopes) >= maxScopes {
 			delete(g.scopes, k)

@@ -83,7 +83,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 	}
 	p.decision = sqlguard.Decide(sqlguard.Input{Principal: sc.principal, Door: sc.door, Connection: sc.db.conf.Name,
 		Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels.Columns, Refused: sc.snap.labels.Refused,
-		Policies: sc.policies, HasReason: sc.hasReason, Reason: sc.reason})
+		Policies: sc.policies, Writable: sc.writable, HasReason: sc.hasReason, Reason: sc.reason})
 	p.pure = p.facts.Pure || harmless(p.facts)
 	for _, f := range p.facts.Functions {
 		p.userCode = p.userCode || f.Class == ""

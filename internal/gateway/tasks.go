@@ -209,7 +209,7 @@ func (sc *scope) relationInfo(r *access.Relation, masked map[access.ColumnID]boo
 		c := &r.Columns[i]
 		ci := ColumnInfo{Name: c.Name, Type: c.Type, Comment: c.Comment, NotNull: c.NotNull, Labels: labels[c.Name]}
 		if masked[access.ColumnID{Relation: r.Name, Column: c.Name}] {
-			m := sc.snap.maskOf(r, c)
+			m := sc.snap.maskOf(r, c, sc.writable)
 			ci.Masked = &m
 		}
 		info.Columns = append(info.Columns, ci)

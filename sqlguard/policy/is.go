@@ -40,6 +40,7 @@ func (s *Set) Is(req Request) Verdict {
 type Asker struct {
 	set       *Set
 	known     bool // the principal is somebody
+	loose     bool // see Might
 	principal cedar.Entity
 	actor     string
 	context   Context
@@ -64,6 +65,9 @@ func (a *Asker) Is(action access.Action, r Resource) Verdict {
 		a.records[action] = context
 	}
 	rules := a.set.byAction[action]
+	if a.loose {
+		rules = a.set.looseByAction[action]
+	}
 	decision, diag := cedar.Authorize(ruleIterator(rules), entities{a.principal, r.entity}, cedar.Request{
 		Principal: a.principal.UID,
 		Action:    cedar.NewEntityUID(typeAction, cedar.String(action)),

@@ -23,6 +23,8 @@ type Set struct {
 	rules   []*rule
 	// byAction has the rules that can match a request for an action, in the order of the files.
 	byAction map[access.Action][]*rule
+	// looseByAction has them less what they say about context, see Might.
+	looseByAction map[access.Action][]*rule
 	// usesReason is true when some condition reads context.reason.
 	usesReason bool
 }
@@ -38,7 +40,7 @@ type rule struct {
 // Load reads policies. Every problem of every file is reported at once, as a *LoadError with file,
 // line, column and a hint. No files, or files without policies, load into a Set that denies all.
 func Load(files []File) (*Set, error) {
-	s := &Set{byAction: map[access.Action][]*rule{}}
+	s := &Set{byAction: map[access.Action][]*rule{}, looseByAction: map[access.Action][]*rule{}}
 	var problems []Problem
 	seen := map[string]*rule{}
 	check := validate.New(loadSchema())
@@ -135,6 +137,7 @@ func (s *Set) add(r *rule) {
 	s.rules = append(s.rules, r)
 	policy := (*xast.Policy)(r.policy.AST())
 	s.usesReason = s.usesReason || readsReason(policy)
+	loose, counts := loosen(r)
 	for _, a := range actions {
 		switch scope := policy.Action.(type) {
 		case xast.ScopeTypeEq:
@@ -147,5 +150,8 @@ func (s *Set) add(r *rule) {
 			}
 		}
 		s.byAction[a] = append(s.byAction[a], r)
+		if counts {
+			s.looseByAction[a] = append(s.looseByAction[a], loose)
+		}
 	}
 }
