@@ -14,17 +14,17 @@ import (
 func TestWritableGoesByLabel(t *testing.T) {
 	for policies, want := range map[string]string{
 		``: "",
-		`permit (principal, action == Action::"read", resource);`:                                                                                "",
-		`permit (principal, action == Action::"write", resource);`:                                                                               "pii.email pii.phone",
-		`permit (principal, action == Action::"write", resource == Table::"shop.public.people");`:                                                "pii.email",
-		`permit (principal, action == Action::"write", resource == Column::"shop.public.customers.phone");`:                                      "pii.phone",
-		`permit (principal, action == Action::"write", resource == Table::"shop.public.orders");`:                                                "",
-		`permit (principal == User::"ada", action == Action::"write", resource);`:                                                                "",
+		`permit (principal, action == Action::"read", resource);`:                                                                                 "",
+		`permit (principal, action == Action::"write", resource);`:                                                                                "pii.email pii.phone",
+		`permit (principal, action == Action::"write", resource == Table::"shop.public.people");`:                                                 "pii.email",
+		`permit (principal, action == Action::"write", resource == Column::"shop.public.customers.phone");`:                                       "pii.phone",
+		`permit (principal, action == Action::"write", resource == Table::"shop.public.orders");`:                                                 "",
+		`permit (principal == User::"ada", action == Action::"write", resource);`:                                                                 "",
 		`permit (principal, action == Action::"write", resource); forbid (principal, action == Action::"write", resource in Label::"pii.email");`: "pii.phone",
-		`permit (principal, action == Action::"write", resource); forbid (principal, action, resource == Table::"shop.public.customers");`:       "pii.email",
-		`permit (principal, action == Action::"ddl", resource == Schema::"shop.hr");`:                                                            "pii.email pii.phone",
-		`permit (principal, action == Action::"ddl", resource == Table::"shop.public.orders") when { context.door == "pgwire" };`:                "pii.email pii.phone",
-		`permit (principal, action == Action::"ddl", resource == Table::"other.public.orders");`:                                                 "",
+		`permit (principal, action == Action::"write", resource); forbid (principal, action, resource == Table::"shop.public.customers");`:        "pii.email",
+		`permit (principal, action == Action::"ddl", resource == Schema::"shop.hr");`:                                                             "pii.email pii.phone",
+		`permit (principal, action == Action::"ddl", resource == Table::"shop.public.orders") when { context.door == "pgwire" };`:                 "pii.email pii.phone",
+		`permit (principal, action == Action::"ddl", resource == Table::"other.public.orders");`:                                                  "",
 	} {
 		set := load(t, policies)
 		got := sqlguard.Writable(bot, "shop", shop(), labels, set)
