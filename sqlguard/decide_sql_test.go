@@ -36,6 +36,8 @@ func shop() *access.Catalog {
 	customers.Constraints = []access.Constraint{{Name: "customers_pkey", Type: 'p', Columns: []string{"id"}},
 		{Name: "customers_email_key", Type: 'u', Columns: []string{"email"}},
 		{Name: "customers_phone_region_key", Type: 'u', Columns: []string{"phone", "region"}}}
+	computed := table("computed", "id integer", "secret text", "k integer", "g integer")
+	computed.Columns[3].Generated = true
 	audited := table("audited", "id integer", "note text")
 	audited.Triggers = []access.Name{{Schema: "pg_catalog", Name: "tsvector_update_trigger"}, public("audit")}
 	ruled := table("ruled", "id integer")
@@ -62,7 +64,7 @@ func shop() *access.Catalog {
 		Operators: map[string][]*access.Operator{"<%>": {{Name: public("<%>"), Function: public("leak")}}},
 	}
 	for _, r := range []*access.Relation{customers, table("orders", "id integer", "customer_id integer", "status text"), table("salaries", "id integer", "amount integer"),
-		audited, ruled, events, part, people, rich, seq} {
+		audited, ruled, events, part, people, rich, seq, computed} {
 		cat.Relations[r.Name] = r
 	}
 	for name, columns := range map[string]string{"pg_class": "oid relname relnamespace relkind", "pg_stats": "tablename most_common_vals",
@@ -85,6 +87,8 @@ func labels(n access.Name) map[string][]access.Label {
 	switch n {
 	case public("customers"):
 		return map[string][]access.Label{"email": {"pii.email"}, "phone": {"pii.phone"}}
+	case public("computed"):
+		return map[string][]access.Label{"secret": {"pii.phone"}}
 	case public("people"):
 		return map[string][]access.Label{"email": {"pii.email"}}
 	}

@@ -231,6 +231,18 @@ func (j *judge) constraints(use access.RelationUse) *access.Decision {
 	if len(hidden) == 0 {
 		return nil
 	}
+	if use.Verb != "insert" { // an inserted row's expressions look at what the writer gave
+		for _, r := range below(j.in.Catalog, rel) {
+			i := slices.IndexFunc(r.Columns, func(c access.Column) bool { return c.Generated })
+			if i < 0 {
+				continue
+			}
+			// Which columns the expression looks at is not known, so all: it is computed anew from the
+			// whole row, and its errors print what it was computed from.
+			return j.no(fmt.Sprintf("writing %s could tell about the masked column %s through the generated column %s", use.Name, hidden[0], r.Columns[i].Name),
+				fmt.Sprintf("ask for %q on %s", access.ActLookup, policy.Column(j.in.Connection, use.Name, hidden[0], nil)))
+		}
+	}
 	for _, con := range rel.Constraints {
 		if con.Type == 'c' && use.Verb == "insert" && len(con.Columns) > 0 {
 			continue // looks at the new row only, which the writer knows

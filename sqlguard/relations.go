@@ -98,6 +98,12 @@ var verbs = map[access.Action]string{access.ActRead: "reading", access.ActWrite:
 // columns asks for each column used in one of the given ways, or for the relation where none is:
 // count(*), DELETE, TRUNCATE. What is refused is named together.
 func (j *judge) columns(use access.RelationUse, rel *access.Relation, uses access.Use) *access.Decision {
+	if use.Verb == "truncate cascade" {
+		// It empties whatever refers to the table, by foreign keys that may be newer than the catalog snapshot.
+		d := j.unsupported("TRUNCATE ... CASCADE")
+		d.Hint = "name every table: TRUNCATE " + use.Name.Name + ", ..."
+		return d
+	}
 	var wanted []string
 	for _, c := range use.Columns {
 		if c.Use&uses != 0 || c.Use == 0 {
@@ -160,6 +166,10 @@ func (j *judge) columns(use access.RelationUse, rel *access.Relation, uses acces
 // effects judges the code that a write sets off: triggers of the relation and of those below it
 // (rows of a partitioned table land there) need the same permission as calling their functions.
 func (j *judge) effects(rel *access.Relation) *access.Decision {
+	if rel.Kind == access.View {
+		// What it does to the tables below (triggers, defaults, constraints over masked columns) is not followed.
+		return j.unsupported(fmt.Sprintf("writing through the view %s", rel.Name))
+	}
 	for _, r := range below(j.in.Catalog, rel) {
 		if r.Rules {
 			return j.unsupported(fmt.Sprintf("writing %s, which has rewrite rules,", r.Name))

@@ -240,6 +240,9 @@ func (a *analyzer) userType(t *access.Type) {
 		case 'd':
 			a.impure = a.impure || t.Checks
 			a.casts(t.OID)
+			if t.Base < firstUserOID {
+				return // a built-in: the registry knows what it does
+			}
 			t = a.env.Catalog.TypeByOID[t.Base]
 			continue
 		case 'e', 'c':

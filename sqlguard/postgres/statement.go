@@ -48,8 +48,12 @@ func (a *analyzer) statement(n *pg.Node) {
 	case *pg.Node_LockStmt:
 		a.lock(s.LockStmt)
 	case *pg.Node_TruncateStmt:
+		verb := "truncate"
+		if s.TruncateStmt.Behavior == pg.DropBehavior_DROP_CASCADE {
+			verb = "truncate cascade"
+		}
 		for _, r := range s.TruncateStmt.Relations {
-			a.target(r.GetRangeVar(), "truncate")
+			a.target(r.GetRangeVar(), verb)
 		}
 	case *pg.Node_VacuumStmt:
 		a.vacuum(s.VacuumStmt)
