@@ -45,8 +45,8 @@ gateway. What came from clients or databases is stripped of control characters.`
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "", "data directory (default: the configuration's)")
-	f.StringVar(&o.filter.Session, "session", "", "only this session")
-	f.StringVar(&o.filter.Task, "task", "", "only this task")
+	f.StringVar(&o.filter.Session, "session", "", "only this session; the beginning of its id will do")
+	f.StringVar(&o.filter.Task, "task", "", "only this task; the beginning of its id will do")
 	f.StringVar(&o.filter.Principal, "principal", "", "only this principal")
 	f.StringVar(&o.filter.Connection, "connection", "", "only this connection")
 	f.StringVar(&o.door, "door", "", "only this door: pgwire or mcp")
@@ -87,6 +87,9 @@ func (o *traceOptions) run(now time.Time) error {
 		return usagef("--door is pgwire or mcp, not %q", o.door)
 	}
 	o.filter.Door = access.Door(o.door)
+	if err := complete(dir, &o.filter); err != nil {
+		return err
+	}
 	recs, err := audit.Collect(dir, o.filter)
 	if err != nil {
 		return err
