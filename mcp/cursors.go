@@ -17,7 +17,9 @@ type rest struct {
 	command   string
 	notices   []string
 	detected  int
-	truncated bool // the database had more than was fetched
+	truncated bool     // there is more than was fetched
+	notes     []string // ours, for every page
+	given     int      // rows handed out
 	record    uint64
 	policies  string // version by which it was allowed
 	size      int    // rows of a page

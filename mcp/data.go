@@ -47,6 +47,8 @@ type queryBody struct {
 	Detected  int               `json:"detected,omitempty"`
 	Notices   []string          `json:"notices,omitempty"` // the database's
 	Notes     []string          `json:"notes,omitempty"`   // ours
+
+	first, fetched int // number of the first row, and of the last that was fetched
 }
 
 func (s *Server) query(ctx context.Context, c *front.Caller, a args) (*answer, error) {
@@ -87,7 +89,7 @@ func (s *Server) query(ctx context.Context, c *front.Caller, a args) (*answer, e
 	}
 	return s.page(c, task, rest{
 		columns: res.Columns, rows: res.Rows, command: res.Command, notices: res.Notices,
-		detected: res.Detected, truncated: res.Truncated, record: res.Record, policies: res.Policies, size: size,
+		detected: res.Detected, truncated: res.Truncated, notes: res.Notes, record: res.Record, policies: res.Policies, size: size,
 	}), nil
 }
 
@@ -132,7 +134,8 @@ func (s *Server) page(c *front.Caller, task gateway.Task, r rest) *answer {
 		appendRow(&table, cells)
 	}
 	body.RowCount = len(body.Rows)
-	r.rows = r.rows[body.RowCount:]
+	body.first, body.fetched = r.given+1, r.given+len(r.rows)
+	r.rows, r.given = r.rows[body.RowCount:], r.given+body.RowCount
 
 	if cut > 0 {
 		body.Notes = append(body.Notes, fmt.Sprintf("%d long values were cut: select parts of them with substring", cut))
@@ -145,7 +148,8 @@ func (s *Server) page(c *front.Caller, task gateway.Task, r rest) *answer {
 	if r.truncated {
 		body.Truncated = true
 	}
-	if body.Truncated && body.Cursor == "" {
+	body.Notes = append(body.Notes, r.notes...)
+	if body.Truncated && body.Cursor == "" && len(r.notes) == 0 {
 		body.Notes = append(body.Notes, "there are more rows than this door hands out: aggregate, narrow the WHERE clause, or page by key with ORDER BY and LIMIT")
 	}
 	if len(r.columns) == 0 && !stateless(&gateway.Result{Command: r.command}, nil) {
@@ -156,7 +160,11 @@ func (s *Server) page(c *front.Caller, task gateway.Task, r rest) *answer {
 
 func queryText(b *queryBody, table string) string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "%s: %d rows, record %d.", b.Command, b.RowCount, b.Record)
+	rows := fmt.Sprintf("%d rows", b.RowCount)
+	if b.RowCount > 0 && b.RowCount < b.fetched {
+		rows = fmt.Sprintf("rows %d to %d of %d", b.first, b.first+b.RowCount-1, b.fetched)
+	}
+	fmt.Fprintf(&t, "%s: %s, record %d.", b.Command, rows, b.Record)
 	switch {
 	case b.Cursor != "":
 		fmt.Fprintf(&t, " Truncated; more with cursor %s.", b.Cursor)
@@ -214,6 +222,7 @@ func jsonRow(cells []cell) json.RawMessage {
 
 type explainBody struct {
 	Plan      string `json:"plan"`
+	Truncated bool   `json:"truncated,omitempty"`
 	Record    uint64 `json:"record"`
 	Untrusted bool   `json:"untrusted"`
 }
@@ -244,11 +253,15 @@ func (s *Server) explain(ctx context.Context, c *front.Caller, a args) (*answer,
 		}
 	}
 	plan := strings.Join(lines, "\n")
+	truncated, said := res.Truncated, ""
 	if len(plan) > pageBytes {
-		plan = cutString(plan, pageBytes)
+		plan, truncated = cutString(plan, pageBytes), true
+	}
+	if truncated {
+		said = " Truncated: the plan is longer than is shown."
 	}
 	return &answer{
-		structured: explainBody{Plan: plan, Record: res.Record, Untrusted: true},
-		text:       fmt.Sprintf("Plan, record %d.\n%s", res.Record, fence(plan)),
+		structured: explainBody{Plan: plan, Truncated: truncated, Record: res.Record, Untrusted: true},
+		text:       fmt.Sprintf("Plan, record %d.%s\n%s", res.Record, said, fence(plan)),
 	}, nil
 }

@@ -398,3 +398,45 @@ func TestCursorsExpireAndMakeRoom(t *testing.T) {
 		t.Errorf("%d rests are left", len(c.byID))
 	}
 }
+
+func TestWhatThePolicyCutIsSaidOutsideOfTheFence(t *testing.T) {
+	f := newFake()
+	s := newTestServer(t, f, Options{})
+	w := dial(t, s, anna, modern)
+	task := w.task()
+	r := rows(40, "SELECT 40")
+	r.Truncated = true
+	r.Notes = []string{"the policy releases at most 40 rows of this answer; there are more"}
+	f.gives(r)
+	got := w.call("query", map[string]any{"connection": "shop", "sql": "select 1", "task_id": task, "reason": why, "max_rows": 30})
+	for page, want := range []string{"SELECT 40: rows 1 to 30 of 40", "SELECT 40: rows 31 to 40 of 40"} {
+		outside, _, _ := strings.Cut(got.text, "Between the two marks")
+		if got.body["truncated"] != true || !strings.Contains(outside, want) || !strings.Contains(outside, "the policy releases at most 40 rows") ||
+			!strings.Contains(outside, "Truncated") {
+			t.Errorf("page %d: truncated %v, %q", page, got.body["truncated"], outside)
+		}
+		if page == 0 {
+			got = w.call("query", map[string]any{"cursor": got.body["cursor"], "task_id": task, "reason": why})
+		}
+	}
+	if got.body["cursor"] != nil {
+		t.Errorf("a cursor at the end: %v", got.body["cursor"])
+	}
+}
+
+func TestExplainSaysThatItsPlanWasCut(t *testing.T) {
+	f := newFake()
+	s := newTestServer(t, f, Options{})
+	w := dial(t, s, anna, modern)
+	task := w.task()
+	for _, long := range []bool{false, true} {
+		r := rows(3, "EXPLAIN")
+		r.Truncated = long
+		f.gives(r)
+		got := w.call("explain", map[string]any{"connection": "shop", "sql": "select 1", "task_id": task, "reason": why})
+		outside, _, _ := strings.Cut(got.text, "Between the two marks")
+		if truncated, _ := got.body["truncated"].(bool); truncated != long || strings.Contains(outside, "Truncated") != long {
+			t.Errorf("truncated %v: %v, %q", long, got.body, outside)
+		}
+	}
+}

@@ -100,7 +100,7 @@ var tools = []tool{{
 		{name: "sql", kind: kindString, about: "without EXPLAIN", required: true, min: 1},
 		taskID, reason,
 	},
-	output: `{"type":"object","properties":{"plan":{"type":"string"},"record":{"type":"integer"},` +
+	output: `{"type":"object","properties":{"plan":{"type":"string"},"truncated":{"type":"boolean"},"record":{"type":"integer"},` +
 		`"untrusted":{"type":"boolean"},"refused":{"type":"object"}}}`,
 	hints:   readOnly,
 	perform: (*Server).explain,

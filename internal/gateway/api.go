@@ -105,9 +105,10 @@ type Result struct {
 	Columns   []ResultColumn
 	Rows      [][]*string
 	Command   string
-	Truncated bool   // more rows were there than were fetched
-	Record    uint64 // position of the record in the log
-	Notices   []string
+	Truncated bool     // more rows were there than were fetched, or than the policy releases
+	Record    uint64   // position of the record in the log
+	Notices   []string // the database's
+	Notes     []string // the gateway's own
 	Decision  access.Decision
 	Policies  string // version of the policies that it was judged by
 	Detected  int

@@ -29,9 +29,13 @@ func appendError(dst []byte, severity string, e *access.Error) []byte {
 		pgframe.Field{Code: 'P', Value: position})
 }
 
+// ownNotice is the routine (field R) of a notice of the gateway's own. No server has one of that name.
+const ownNotice = "sallyport"
+
 func appendNotice(dst []byte, message, hint string) []byte {
 	return pgframe.AppendError(dst, 'N', pgframe.Field{Code: 'S', Value: "NOTICE"}, pgframe.Field{Code: 'V', Value: "NOTICE"},
-		pgframe.Field{Code: 'C', Value: "01000"}, pgframe.Field{Code: 'M', Value: message}, pgframe.Field{Code: 'H', Value: hint})
+		pgframe.Field{Code: 'C', Value: "01000"}, pgframe.Field{Code: 'M', Value: message}, pgframe.Field{Code: 'H', Value: hint},
+		pgframe.Field{Code: 'R', Value: ownNotice})
 }
 
 func appendCommand(dst []byte, tag string) []byte {

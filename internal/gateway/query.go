@@ -61,6 +61,7 @@ func (s *Session) explainResult(res *Result) {
 		return
 	}
 	res.Decision, res.Detected = pl.decision, s.lastDetected
+	res.Truncated = res.Truncated || s.lastLimited
 	if pl.scope != nil {
 		res.Policies = pl.scope.policies.Version()
 	}
@@ -108,7 +109,7 @@ func (d *decoder) Release(frames []byte) error {
 		case 's':
 			d.res.Truncated = true
 		case 'N':
-			d.notice(field(pgframe.Fields(f.Body()), 'M'))
+			d.notice(pgframe.Fields(f.Body()))
 		case 'E':
 			fields := pgframe.Fields(f.Body())
 			d.err = &access.Error{Kind: kindOf(field(fields, 'C')), Code: field(fields, 'C'), Message: field(fields, 'M'), Hint: field(fields, 'H')}
@@ -118,8 +119,14 @@ func (d *decoder) Release(frames []byte) error {
 	return nil
 }
 
-// notice keeps the first of many: a loop in a function may raise millions.
-func (d *decoder) notice(text string) {
+// notice keeps the first of many: a loop in a function may raise millions. The gateway's own are kept apart:
+// a door may trust them.
+func (d *decoder) notice(fields []pgframe.Field) {
+	text := field(fields, 'M')
+	if field(fields, 'R') == ownNotice {
+		d.res.Notes = append(d.res.Notes, text+": "+field(fields, 'H'))
+		return
+	}
 	switch n := len(d.res.Notices); {
 	case n < mostNotices:
 		d.res.Notices = append(d.res.Notices, shortened(text, mostParam))

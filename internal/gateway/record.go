@@ -98,7 +98,7 @@ func (s *Session) recordRun(r *run, failure *access.Error) {
 		rec.Digest, rec.Result, rec.Bytes = r.digest(s.held)
 	}
 	s.note(rec)
-	s.lastPos, s.lastDetected, s.lastPlan = rec.Position, r.detected, r.plan
+	s.lastPos, s.lastDetected, s.lastLimited, s.lastPlan = rec.Position, r.detected, r.limited, r.plan
 }
 
 // recordRelease enqueues that a part of a large result is about to leave.

@@ -56,6 +56,7 @@ type Session struct {
 	pathStale    bool     // path must be asked again before the next judgement
 	lastPos      uint64   // position of the newest record of an execution
 	lastDetected int
+	lastLimited  bool // ... of which rows were kept back
 	lastPlan     *plan
 	dirty        bool   // something ran since Reset that may have left a trace in the session
 	wish         int    // bytes of rows that Query is to fetch
