@@ -8,6 +8,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/pgframe"
+	"sallyport/sqlguard"
 	"sallyport/sqlguard/postgres"
 )
 
@@ -129,11 +130,16 @@ func (s *Session) refresh(sink Sink) error {
 	if sc := s.scope; sc != nil && sc.policies == policies && sc.unrestricted.Effect == access.Allow {
 		return nil // neither catalog nor path plays a part
 	}
-	if s.db.old.Load() || s.db.snap.Load() == nil {
-		s.heavy() // the catalog may be read
-	}
-	if !s.db.fresh() {
-		return errStale
+	restricted := s.scope != nil && s.scope.policies == policies // what that scope says was looked at above
+	if restricted || sqlguard.Unrestricted(s.principal, s.db.conf.Name, s.door, policies).Effect != access.Allow {
+		if s.db.old.Load() || s.db.snap.Load() == nil {
+			s.heavy() // the catalog may be read
+		}
+		// Whoever sees everything raw is not judged by the catalog, so a lock that keeps it from being read
+		// holds up the others only.
+		if !s.db.fresh() {
+			return errStale
+		}
 	}
 	snap := s.db.snap.Load()
 	if sc := s.scope; sc != nil && sc.snap == snap && sc.policies == policies && !s.pathStale {

@@ -53,7 +53,7 @@ func TestWritersCompareNoGuesses(t *testing.T) {
 	w := writersWorld(t)
 	for name, writes := range map[string][]string{
 		"clerk":    {"insert into leads values (1, 'u7@example.com')"},
-		"viewer":   {"insert into lead_view values (1, 'u7@example.com')"},
+		"viewer":   nil, // writing through a view is refused; the permission alone hides the tokens
 		"parent":   {"insert into parts values (1, 'u7@example.com')"},
 		"sometime": {"set sallyport.reason = 'a lead of which I know the address'"},
 		"builder":  {"create table scratch.mine(c text, id int)", "insert into scratch.mine values ('u7@example.com', 1)", "alter table scratch.mine rename c to email"},
@@ -83,7 +83,7 @@ func TestWritersCompareNoGuesses(t *testing.T) {
 					t.Errorf("%s shows a token: %v %v", sql, a.rows, a.errs)
 				}
 			}
-			if strings.HasPrefix(writes[0], "insert") {
+			if len(writes) > 0 && strings.HasPrefix(writes[0], "insert") {
 				if a := w.query(s, writes[0]+" returning email"); len(a.errs) > 0 || a.rows[0][0] != "***" {
 					t.Errorf("RETURNING shows %v %v", a.rows, a.errs)
 				}
