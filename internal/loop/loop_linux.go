@@ -91,9 +91,9 @@ func (l *Loop) serve() {
 			}
 			for _, t := range ready {
 				if t.off {
-					go t.drive()
+					go t.drive(true)
 				} else {
-					t.drive()
+					t.drive(false)
 				}
 			}
 			clear(ready)

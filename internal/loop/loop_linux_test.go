@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -193,4 +194,37 @@ func TestWritesWithoutATask(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A task that became light again beside its loop, and has not waited since, still has its loop settle: what it
+// waits for may begin there only.
+func TestSettledAfterAWaitBesideTheLoop(t *testing.T) {
+	var asked, done atomic.Bool
+	var task *Task
+	l, err := New(func() {
+		if asked.Load() && done.CompareAndSwap(false, true) {
+			task.Signal()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	ended := make(chan struct{})
+	go func() {
+		l.Run(func(own *Task) {
+			task = own
+			own.Heavy()
+			time.Sleep(50 * time.Millisecond) // the loop has settled and waits by now
+			own.Light()
+			asked.Store(true)
+			own.Await(done.Load)
+		})
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Fatal("nobody settled: the task waits for ever")
+	}
 }

@@ -29,8 +29,9 @@ func (l *Loop) Run(f func(*Task)) {
 	<-t.ended
 }
 
-// drive runs t until it waits or ends. One goroutine at a time drives a task: whoever made waiting false.
-func (t *Task) drive() {
+// drive runs t until it waits or ends. One goroutine at a time drives a task: whoever made waiting false. A
+// goroutine beside the loop settles for itself, whether or not t is still heavy: the loop may be waiting.
+func (t *Task) drive(beside bool) {
 	for {
 		seen, ok := t.next()
 		if !ok {
@@ -38,14 +39,13 @@ func (t *Task) drive() {
 			return
 		}
 		if seen == moved {
-			go t.drive()
+			go t.drive(true)
 			return
 		}
 		// A signal between the task's last look and the next line would find nobody to wake.
-		off := t.off
 		t.waiting.Store(true)
 		if t.signals.Load() == seen || !t.waiting.CompareAndSwap(true, false) {
-			if off && t.loop.settle != nil {
+			if beside && t.loop.settle != nil {
 				t.loop.settle()
 			}
 			return
