@@ -6,6 +6,8 @@
 // gateway's data directory lies under evals/out, on a disk: a record on a tmpfs would be durable in
 // name only. pgbouncer and the gateway both reach the server over TCP.
 //
+// A fourth target, the floor, says what any gateway that syncs a record before each answer takes on this machine.
+//
 // Where to start: Main. Samples are kept in evals/out/bench in the Go benchmark format, for
 // benchstat.
 package bench

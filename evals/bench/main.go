@@ -34,6 +34,16 @@ func (s samples) add(name, target string, v float64) {
 	s[name][target] = append(s[name][target], v)
 }
 
+// has reports whether anything was measured at a target.
+func (s samples) has(target string) bool {
+	for _, by := range s {
+		if len(by[target]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // ratios divides one target's rounds by another's.
 func (s samples) ratios(name, target, base string) []float64 {
 	var r []float64
@@ -114,6 +124,9 @@ func record(quick bool, figures []results.Figure) error {
 // idle measures what idle clients cost each proxy.
 func (b *bench) idle(ctx context.Context, clients int) (figures []results.Figure, err error) {
 	for _, t := range b.targets[1:] {
+		if t.clientsOnly {
+			continue
+		}
 		before, with, err := idle(ctx, t, clients)
 		if err != nil {
 			return nil, err
@@ -168,6 +181,9 @@ func (b *bench) round(ctx context.Context, s samples, round, seconds int) error 
 func (b *bench) reads(ctx context.Context, s samples, round int) error {
 	for _, r := range reads {
 		for _, t := range b.order(round) {
+			if t.clientsOnly {
+				continue
+			}
 			mbs, rows, err := transfer(ctx, t, r.sql)
 			if err != nil {
 				return err
@@ -190,6 +206,10 @@ func (s samples) figures() []results.Figure {
 			add(results.Ratio("bench."+mode+".vs_"+base, s.ratios("mode="+mode, "sallyport", base)), "pgbench -S, 8 clients, 2 threads: transactions a second, per round")
 		}
 		add(results.Median("bench."+mode+".tps", "tps", s["mode="+mode]["sallyport"]), "")
+		if floor := s.ratios("mode="+mode, "floor", "pgbouncer"); len(floor) > 0 {
+			add(results.Ratio("bench."+mode+".floor_vs_pgbouncer", floor), "a relay that copies bytes and syncs a record of each answer before it goes, and does nothing else: see evals/bench/floor_linux.go")
+			add(results.Ratio("bench."+mode+".vs_floor", s.ratios("mode="+mode, "sallyport", "floor")), "")
+		}
 		add(results.Ratio("bench."+mode+".pgbouncer_vs_direct", s.ratios("mode="+mode, "pgbouncer", "direct")), "for comparison")
 	}
 	for _, r := range reads {
@@ -208,7 +228,10 @@ func (s samples) figures() []results.Figure {
 // write keeps the samples in the Go benchmark format, one file a target, and benchstat's view of them.
 func (s samples) write(dir string) error {
 	var args []string
-	for _, t := range []string{"direct", "pgbouncer", "sallyport"} {
+	for _, t := range []string{"direct", "pgbouncer", "sallyport", "floor"} {
+		if !s.has(t) {
+			continue
+		}
 		var b strings.Builder
 		for name, by := range s {
 			unit := "tps"

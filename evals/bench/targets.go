@@ -32,6 +32,8 @@ type target struct {
 	user     string
 	password string
 	pid      int // of the proxy, 0 for none
+
+	clientsOnly bool // takes part in pgbench's runs, not in reads and memory
 }
 
 func (t target) dsn() string {
@@ -44,7 +46,7 @@ type bench struct {
 	gateway *harness.Gateway
 	bouncer *exec.Cmd
 	dir     string
-	targets []target // direct, pgbouncer, sallyport
+	targets []target // direct, pgbouncer, sallyport, floor
 }
 
 const policy = `
@@ -83,7 +85,12 @@ func open(ctx context.Context, dir string) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.targets = append(b.targets, target{"sallyport", host, port, masked, secret, b.gateway.PID})
+	b.targets = append(b.targets, target{name: "sallyport", host: host, port: port, user: masked, password: secret, pid: b.gateway.PID})
+	if t, err := startFloor(dir, b.server.Port); err != nil {
+		fmt.Println("no floor to compare with:", err)
+	} else {
+		b.targets = append(b.targets, t)
+	}
 	return b, nil
 }
 
@@ -111,7 +118,7 @@ func (b *bench) load(ctx context.Context) error {
 	if err := b.server.Exec(ctx, "postgres", "create database "+database); err != nil {
 		return err
 	}
-	direct := target{"direct", "127.0.0.1", strconv.Itoa(b.server.Port), "postgres", "", 0}
+	direct := target{name: "direct", host: "127.0.0.1", port: strconv.Itoa(b.server.Port), user: "postgres"}
 	b.targets = append(b.targets, direct)
 	if out, err := pgbench(direct, "-i", "-q", "-s", strconv.Itoa(scale)).CombinedOutput(); err != nil {
 		return fmt.Errorf("pgbench -i: %w: %s", err, out)
@@ -186,7 +193,7 @@ log_disconnections = 0
 	for range 100 {
 		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
-			b.targets = append(b.targets, target{"pgbouncer", "127.0.0.1", strconv.Itoa(port), "postgres", "", b.bouncer.Process.Pid})
+			b.targets = append(b.targets, target{name: "pgbouncer", host: "127.0.0.1", port: strconv.Itoa(port), user: "postgres", pid: b.bouncer.Process.Pid})
 			return nil
 		}
 		time.Sleep(50 * time.Millisecond)
