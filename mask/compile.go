@@ -78,12 +78,14 @@ type compiler struct {
 	writes bool
 }
 
-// maskedRelation is a relation of which at least one column is masked.
+// maskedRelation is a relation of which at least one column is masked, or some rows are hidden.
 type maskedRelation struct {
 	rel    *access.Relation
 	cols   map[string]Transform
 	exprs  map[string]string // SQL over colRef
 	lookup map[string]bool
+	// filters are conditions in SQL that the rows of the relation have to meet.
+	filters []string
 }
 
 func newCompiler(in Input) (*compiler, error) {
@@ -107,11 +109,7 @@ func newCompiler(in Input) (*compiler, error) {
 		if col == nil {
 			return nil, internal("masked column that is not in the catalog")
 		}
-		m := c.masks[id.Relation]
-		if m == nil {
-			m = &maskedRelation{rel: rel, cols: map[string]Transform{}, exprs: map[string]string{}, lookup: map[string]bool{}}
-			c.masks[id.Relation] = m
-		}
+		m := c.relation(rel)
 		t := in.Masks.For(col, in.Catalog, in.Labels.Columns(id.Relation)[id.Column], in.Labels.Derived(id.Relation, id.Column))
 		if slices.Contains(in.Decision.Writable, id) {
 			t = t.ForWriter()
@@ -124,6 +122,14 @@ func newCompiler(in Input) (*compiler, error) {
 			m.lookup[id.Column] = true
 		}
 	}
+	for _, f := range in.Decision.Filters {
+		rel := in.Catalog.Relations[f.Relation]
+		if rel == nil {
+			return nil, internal("a row filter of an unknown relation")
+		}
+		m := c.relation(rel)
+		m.filters = append(m.filters, f.Condition)
+	}
 	for rv, ref := range in.Tree.Refs {
 		if why := in.Labels.Refused(ref.Relation.Name); why != "" {
 			return nil, denied(fmt.Sprintf("%s cannot be used with masks: %s", ref.Relation.Name, why), "query the relations that it reads instead")
@@ -134,6 +140,16 @@ func newCompiler(in Input) (*compiler, error) {
 		}
 	}
 	return c, nil
+}
+
+// relation gives what is known about the masks of a relation, and begins it.
+func (c *compiler) relation(rel *access.Relation) *maskedRelation {
+	m := c.masks[rel.Name]
+	if m == nil {
+		m = &maskedRelation{rel: rel, cols: map[string]Transform{}, exprs: map[string]string{}, lookup: map[string]bool{}}
+		c.masks[rel.Name] = m
+	}
+	return m
 }
 
 // clash finds references that would clash as subqueries: two relations of the same name in different

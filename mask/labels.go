@@ -9,7 +9,8 @@ import (
 
 // Labels says what the columns of one database hold. It is immutable once resolved and shared.
 type Labels struct {
-	rels map[access.Name]*relation
+	rels  map[access.Name]*relation
+	reads map[access.Name][]access.Name // by view, what its text names
 }
 
 type relation struct {
@@ -70,6 +71,19 @@ func (l *Labels) Refused(rel access.Name) string {
 		return r.refused
 	}
 	return ""
+}
+
+// Reads lists the relations that a view reads, those behind other views too. Of a view whose definition is not
+// understood it lists nothing; Refused says so of that one.
+func (l *Labels) Reads(view access.Name) []access.Name {
+	var out []access.Name
+	for next := slices.Clone(l.reads[view]); len(next) > 0; next = next[1:] {
+		if !slices.Contains(out, next[0]) {
+			out = append(out, next[0])
+			next = append(next, l.reads[next[0]]...)
+		}
+	}
+	return out
 }
 
 // All lists every labelled column, sorted.

@@ -26,7 +26,7 @@ import (
 // do not import each other.
 func Resolve(cat *access.Catalog, conn string, rules []access.LabelRule,
 	lineage func(*access.Relation) (outputs []access.Output, decides []access.ColumnID, err error)) (*Labels, []Problem) {
-	r := &resolver{cat: cat, lineage: lineage, labels: &Labels{rels: map[access.Name]*relation{}}, done: map[access.Name]bool{}}
+	r := &resolver{cat: cat, lineage: lineage, labels: &Labels{rels: map[access.Name]*relation{}, reads: map[access.Name][]access.Name{}}, done: map[access.Name]bool{}}
 	for _, name := range slices.SortedFunc(maps.Keys(cat.Relations), func(a, b access.Name) int { return strings.Compare(a.String(), b.String()) }) {
 		if !system(name) {
 			r.names = append(r.names, name)

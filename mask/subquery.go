@@ -84,13 +84,14 @@ func (c *compiler) subquery(ref *pgtree.Ref, rv *pg.RangeVar) (*pg.Node, error) 
 	q.FromClause = []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: &pg.RangeVar{
 		Schemaname: m.rel.Name.Schema, Relname: m.rel.Name.Name, Inh: rv.Inh, Relpersistence: "p", Location: ownLocation,
 	}}}}
-	for _, cond := range c.pushed[ref] {
-		if q.WhereClause == nil {
-			q.WhereClause = cond
-			continue
-		}
-		q.WhereClause = pg.MakeBoolExprNode(pg.BoolExprType_AND_EXPR, []*pg.Node{q.WhereClause, cond}, -1)
+	filters, err := m.conditions(c.in.Masks)
+	if err != nil {
+		return nil, err
 	}
+	if len(filters) > 0 {
+		fence(q)
+	}
+	q.WhereClause = all(append(filters, c.pushed[ref]...))
 	alias := &pg.Alias{Aliasname: c.name(ref)}
 	if rv.Alias != nil {
 		alias.Colnames = rv.Alias.Colnames
@@ -98,6 +99,57 @@ func (c *compiler) subquery(ref *pgtree.Ref, rv *pg.RangeVar) (*pg.Node, error) 
 	return &pg.Node{Node: &pg.Node_RangeSubselect{RangeSubselect: &pg.RangeSubselect{
 		Subquery: &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: q}}, Alias: alias,
 	}}}, nil
+}
+
+// conditions gives the row filters of a relation as trees, each part of a conjunction by itself.
+func (m *maskedRelation) conditions(masks *Masks) ([]*pg.Node, error) {
+	var out []*pg.Node
+	for _, f := range m.filters {
+		n, err := masks.parsed(f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, conjuncts(clone(n))...)
+	}
+	for _, n := range out {
+		var err error
+		walkNode(n, func(n any) bool {
+			if cr, ok := n.(*pg.ColumnRef); ok && (len(cr.Fields) != 1 || m.rel.Column(lastName(cr.Fields)) == nil) {
+				err = internal("a row filter looks at something else than its relation's columns")
+			}
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// fence keeps the server from evaluating a condition of the outer query on rows that the subquery leaves out: it
+// never moves conditions below OFFSET.
+func fence(q *pg.SelectStmt) {
+	q.LimitOffset = pg.MakeAConstIntNode(0, -1)
+	q.LimitOption = pg.LimitOption_LIMIT_OPTION_COUNT
+}
+
+// conjuncts takes a conjunction apart.
+func conjuncts(n *pg.Node) []*pg.Node {
+	if b := n.GetBoolExpr(); b != nil && b.Boolop == pg.BoolExprType_AND_EXPR {
+		return b.Args
+	}
+	return []*pg.Node{n}
+}
+
+// all is the conjunction of conds, as the parser makes it: flat.
+func all(conds []*pg.Node) *pg.Node {
+	switch len(conds) {
+	case 0:
+		return nil
+	case 1:
+		return conds[0]
+	}
+	return pg.MakeBoolExprNode(pg.BoolExprType_AND_EXPR, conds, -1)
 }
 
 // item is one column of that subquery: the plain column, or its mask under its name.

@@ -21,7 +21,7 @@ func (v *verifier) isMask(s *pg.RangeSubselect) bool {
 		return false
 	}
 	m := v.masks[access.Name{Schema: rv.Schemaname, Name: rv.Relname}]
-	if m == nil || !v.lookupsOnly(m, q.WhereClause) {
+	if m == nil || !v.filtered(m, q.WhereClause) {
 		return false
 	}
 	next := 0 // columns keep their order
@@ -38,10 +38,43 @@ func (v *verifier) isMask(s *pg.RangeSubselect) bool {
 		}
 		next++
 	}
-	return proto.Equal(&pg.SelectStmt{
+	want := &pg.SelectStmt{
 		TargetList: q.TargetList, FromClause: []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: rv}}}, WhereClause: q.WhereClause,
 		LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE,
-	}, q)
+	}
+	if len(m.filters) > 0 {
+		fence(want)
+		strip(want.LimitOffset.ProtoReflect())
+	}
+	return proto.Equal(want, q)
+}
+
+// filtered tells whether a WHERE begins with the row filters of a relation, letter by letter, and has nothing after
+// them but granted lookups and the drawing of a sample.
+func (v *verifier) filtered(m *maskedRelation, where *pg.Node) bool {
+	filters, err := m.conditions(v.trees)
+	if err != nil {
+		return false
+	}
+	var conds []*pg.Node
+	if where != nil {
+		conds = conjuncts(where)
+	}
+	if len(conds) < len(filters) {
+		return false
+	}
+	for i, f := range filters {
+		strip(f.ProtoReflect())
+		if !proto.Equal(f, conds[i]) {
+			return false
+		}
+	}
+	for _, c := range conds[len(filters):] {
+		if !v.lookupsOnly(m, c) {
+			return false
+		}
+	}
+	return true
 }
 
 // item is the column that the subquery of a relation has to have for one of the relation's.
@@ -61,9 +94,6 @@ func (v *verifier) item(m *maskedRelation, name string) *pg.Node {
 }
 
 func (v *verifier) lookupsOnly(m *maskedRelation, where *pg.Node) bool {
-	if where == nil {
-		return true
-	}
 	if b := where.GetBoolExpr(); b != nil && b.Boolop == pg.BoolExprType_AND_EXPR {
 		for _, arg := range b.Args {
 			if !v.lookupsOnly(m, arg) {

@@ -30,6 +30,7 @@ func (r *resolver) view(name access.Name) {
 		refuse("its definition cannot be parsed", "")
 		return
 	}
+	r.labels.reads[name] = def.relations
 	for _, src := range def.relations {
 		r.view(src)
 		if r.labels.Refused(src) != "" {

@@ -20,7 +20,9 @@ type Input struct {
 	// Labels gives the labels of a relation's columns by column name; nil where it has none.
 	Labels func(access.Name) map[string][]access.Label
 	// Refused says why a principal with masked columns may not use a relation at all, or "".
-	Refused  func(access.Name) string
+	Refused func(access.Name) string
+	// Reads lists the relations that a view reads, through other views too. Only row filters ask for it.
+	Reads    func(access.Name) []access.Name
 	Policies *policy.Set
 	// Writable is what Writable gives for this principal, where the caller keeps it; nil: it is found out.
 	Writable map[access.Label]access.ColumnID
@@ -54,7 +56,7 @@ func (j *judge) decide() access.Decision {
 	}
 	j.collectMasked()
 	for _, step := range []func() *access.Decision{
-		j.statement, j.settings, j.relations, j.objects, j.functions, j.channels, j.maskedLimits,
+		j.statement, j.settings, j.relations, j.filters, j.objects, j.functions, j.channels, j.maskedLimits,
 	} {
 		if d := step(); d != nil {
 			return *d

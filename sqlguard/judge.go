@@ -21,6 +21,7 @@ type judge struct {
 	masked   []access.ColumnID
 	writable []access.ColumnID
 	lookup   []access.ColumnID
+	rows     []access.RowFilter
 	isMasked map[access.ColumnID]bool
 	anywhere *bool // some column of the connection is masked; see maskedPrincipal
 }
@@ -58,7 +59,7 @@ func (j *judge) grant(v policy.Verdict) {
 // allow ends a decision that nothing has refused.
 func (j *judge) allow() access.Decision {
 	slices.Sort(j.policies)
-	d := access.Decision{Effect: access.Allow, Policies: j.policies, Obligations: j.obligations, Masked: j.masked, Writable: j.writable, Lookup: j.lookup}
+	d := access.Decision{Effect: access.Allow, Policies: j.policies, Obligations: j.obligations, Masked: j.masked, Writable: j.writable, Lookup: j.lookup, Filters: j.rows}
 	if len(d.Obligations.Review) > 0 {
 		d.Effect = access.Review
 	}

@@ -152,10 +152,11 @@ func (j *judge) uses(id access.ColumnID) bool {
 	return false
 }
 
-// maskedPrincipal reports whether any column of the connection is masked for this principal.
+// maskedPrincipal reports whether any column of the connection is masked for this principal, or some rows hidden.
 func (j *judge) maskedPrincipal() bool {
 	if j.anywhere == nil {
-		found := len(j.masked) > 0
+		found := len(j.masked) > 0 || len(j.rows) > 0 ||
+			Filtered(j.in.Principal, j.in.Connection, j.in.Catalog, j.in.Labels, j.in.Policies)
 		if !found {
 			r := newRevealer(j.in.Principal, j.in.Connection, j.in.Door, j.in.Policies)
 			forEachLabelled(j.in.Catalog, j.in.Labels, func(access.ColumnID, []access.Label) bool {

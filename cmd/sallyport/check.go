@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -119,8 +120,8 @@ func (o *checkOptions) verdict(problems int) error {
 // near miss of a name that is known is a mistake: a forbid for the group "enginers" forbids nothing,
 // and nobody would notice.
 type stranger struct {
-	entity, id, remedy string
-	meant              string // the known name that it most likely stands for, or ""
+	name, remedy string // name as in a policy
+	meant        string // the known name that it most likely stands for, or ""
 }
 
 // printStrangers tells about them and gives the number of likely mistakes.
@@ -128,9 +129,9 @@ func printStrangers(w io.Writer, list []stranger) (mistakes int) {
 	for _, s := range list {
 		if s.meant != "" {
 			mistakes++
-			fmt.Fprintf(w, "  ! a policy names %s::%q, which is not configured: did you mean %q?\n", s.entity, s.id, s.meant)
+			fmt.Fprintf(w, "  ! a policy names %s, which is not configured: did you mean %q?\n", s.name, s.meant)
 		} else {
-			fmt.Fprintf(w, "  · a policy names %s::%q: %s\n", s.entity, s.id, s.remedy)
+			fmt.Fprintf(w, "  · a policy names %s: %s\n", s.name, s.remedy)
 		}
 	}
 	return mistakes
@@ -164,8 +165,17 @@ func strangers(cfg *config.Config, set *policy.Set) []stranger {
 	} {
 		for _, id := range set.Mentioned(kind.entity) {
 			if !slices.Contains(known[kind.entity], id) {
-				out = append(out, stranger{kind.entity, id, kind.remedy, config.Nearest(id, known[kind.entity])})
+				out = append(out, stranger{fmt.Sprintf("%s::%q", kind.entity, id), kind.remedy, config.Nearest(id, known[kind.entity])})
 			}
+		}
+	}
+	attributes := []string{"name"}
+	for _, p := range cfg.Principals {
+		attributes = slices.AppendSeq(attributes, maps.Keys(p.Attributes))
+	}
+	for _, a := range set.Asked() {
+		if !slices.Contains(attributes, a) {
+			out = append(out, stranger{"principal." + a, "no principal has it, so no row meets the condition", config.Nearest(a, attributes)})
 		}
 	}
 	return out

@@ -95,7 +95,7 @@ func (a *app) policyTest(ctx context.Context, files []string) error {
 }
 
 func principalOf(p access.LocalPrincipal) access.Principal {
-	return access.Principal{Name: p.Name, Kind: p.Kind, Groups: p.Groups}
+	return access.Principal{Name: p.Name, Kind: p.Kind, Groups: p.Groups, Attributes: p.Attributes}
 }
 
 // onlyConnection is the connection meant when none is named, or "".

@@ -38,6 +38,16 @@ type Decision struct {
 	Writable []ColumnID
 	// Lookup lists those of Masked on which whole-value equality may compare the raw value.
 	Lookup []ColumnID
+	// Filters are the relations, among those that the statement reads, of which the principal may see some rows
+	// only.
+	Filters []RowFilter
+}
+
+// RowFilter is a condition in SQL over a relation's columns, for one principal: of the relation there are only the rows
+// that it is true of. Its operators are qualified.
+type RowFilter struct {
+	Relation  Name
+	Condition string
 }
 
 // Obligations are what must be done to an allowed statement. The strictest of each wins.
@@ -46,6 +56,7 @@ type Obligations struct {
 	Timeout time.Duration // most time upstream; 0 is no limit
 	Reason  bool          // a reason of at least 20 characters must have been given
 	Review  []string      // groups whose members must approve
+	Where   []string      `json:",omitempty"` // conditions on the rows seen, as the policies have them
 }
 
 // Label names what a column holds, e.g. "pii.email".

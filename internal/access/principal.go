@@ -14,6 +14,17 @@ type Principal struct {
 	Kind   PrincipalKind
 	Groups []string // sorted, without duplicates
 	Actor  string   // the agent acting for Name (RFC 8693 "act"); empty when Name acts itself
+	// Attributes are what else is known about Name, for conditions on rows: principal.tenant.
+	Attributes map[string]string
+}
+
+// Attribute gives what a condition on rows knows as principal.NAME: the name itself, or one of Attributes.
+func (p Principal) Attribute(name string) (string, bool) {
+	if name == "name" {
+		return p.Name, p.Name != ""
+	}
+	v, ok := p.Attributes[name]
+	return v, ok
 }
 
 // Credentials are what a door hands to the core. The core alone turns them into a Principal.
@@ -36,11 +47,12 @@ func (Conversation) credentials() {}
 
 // LocalPrincipal is a principal that the configuration file declares.
 type LocalPrincipal struct {
-	Name   string
-	Kind   PrincipalKind
-	Groups []string
-	Secret string       // SCRAM-SHA-256 verifier as PostgreSQL stores it (RFC 5803 layout), or ""
-	Tokens []LocalToken // bearer tokens, hashed
+	Name       string
+	Kind       PrincipalKind
+	Groups     []string
+	Attributes map[string]string
+	Secret     string       // SCRAM-SHA-256 verifier as PostgreSQL stores it (RFC 5803 layout), or ""
+	Tokens     []LocalToken // bearer tokens, hashed
 }
 
 // LocalToken is a static bearer token. Only its hash is kept.

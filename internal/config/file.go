@@ -106,6 +106,8 @@ type Principal struct {
 	Kind string `yaml:"kind"`
 	// Groups are what policies mostly speak of.
 	Groups []string `yaml:"groups"`
+	// Attributes are what conditions on rows (@where in a policy) know as principal.NAME, such as a tenant.
+	Attributes map[string]string `yaml:"attributes"`
 	// Secret is a SCRAM-SHA-256 verifier (`sallyport principal hash`), never a password.
 	Secret string `yaml:"secret"`
 	// SecretEnv and SecretFile say where the verifier is instead.

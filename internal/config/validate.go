@@ -125,11 +125,16 @@ func (c *Config) principals(d *document) {
 				d.add(d.line(append(path, "groups", fmt.Sprint(i))...), fmt.Sprintf("`%s` cannot be a group's name", g), nameHint)
 			}
 		}
+		for _, a := range sortedKeys(p.Attributes) {
+			if !attributeForm.MatchString(a) || a == "name" {
+				d.add(d.line(append(path, "attributes", a)...), fmt.Sprintf("`%s` cannot be an attribute", a), "small letters, digits and _; principal.name is the principal's own name")
+			}
+		}
 		secret, _ := c.secret(d, path, "secret", p.Secret, p.SecretEnv, p.SecretFile)
 		if secret != "" && !scramForm.MatchString(secret) {
 			d.add(d.line(append(path, "secret")...), fmt.Sprintf("the secret of `%s` is not a SCRAM-SHA-256 verifier", name), "never write the password itself: `sallyport principal hash` makes a verifier of it")
 		}
-		lp := access.LocalPrincipal{Name: name, Kind: access.PrincipalKind(p.Kind), Groups: unique(p.Groups), Secret: secret}
+		lp := access.LocalPrincipal{Name: name, Kind: access.PrincipalKind(p.Kind), Groups: unique(p.Groups), Attributes: p.Attributes, Secret: secret}
 		for i, tok := range p.Tokens {
 			at := append(path[:2:2], "tokens", fmt.Sprint(i))
 			c.token(d, at, name, tok, tokenOwner)
@@ -141,6 +146,9 @@ func (c *Config) principals(d *document) {
 		c.Principals = append(c.Principals, lp)
 	}
 }
+
+// attributeForm is what principal.NAME can be written with unquoted.
+var attributeForm = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
 
 // scramForm is PostgreSQL's layout of a verifier: SCRAM-SHA-256$<iterations>:<salt>$<stored>:<server>.
 var scramForm = regexp.MustCompile(`^SCRAM-SHA-256\$[1-9][0-9]*:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$`)

@@ -20,7 +20,7 @@ type scope struct {
 	hasReason bool
 	reason    string
 
-	masked       bool // some column of this database is masked for this principal
+	masked       bool // some column of this database is masked for this principal, or some rows are hidden
 	writable     map[access.Label]access.ColumnID
 	unrestricted access.Decision
 

@@ -87,7 +87,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		}
 	}
 	for _, p := range c.Principals {
-		g.known = append(g.known, access.Principal{Name: p.Name, Kind: p.Kind, Groups: p.Groups})
+		g.known = append(g.known, access.Principal{Name: p.Name, Kind: p.Kind, Groups: p.Groups, Attributes: p.Attributes})
 	}
 	if g.log, err = audit.Open(filepath.Join(c.DataDir, "log"), audit.Options{Log: g.logger}); err != nil {
 		return nil, err
@@ -217,7 +217,7 @@ func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p ac
 	if !policies.UsesReason() {
 		reason = ""
 	}
-	key := scopeKey{db, snap, policies, p.Name + "\x00" + p.Actor + "\x00" + string(p.Kind) + "\x00" + strings.Join(p.Groups, "\x00"), door, pathID, hasReason, reason}
+	key := scopeKey{db, snap, policies, p.Name + "\x00" + p.Actor + "\x00" + string(p.Kind) + "\x00" + strings.Join(p.Groups, "\x00") + fmt.Sprint(p.Attributes), door, pathID, hasReason, reason}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if sc := g.scopes[key]; sc != nil {
@@ -226,7 +226,8 @@ func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p ac
 	sc := &scope{db: db, snap: snap, policies: policies, principal: p, door: door, path: existing(path, snap), hasReason: hasReason, reason: reason,
 		texts: map[string][]judged{}, shapes: map[string]*template{}}
 	sc.unrestricted = sqlguard.Unrestricted(p, db.conf.Name, door, policies)
-	sc.masked = sc.unrestricted.Effect != access.Allow && len(sc.maskedColumns()) > 0
+	sc.masked = sc.unrestricted.Effect != access.Allow && (len(sc.maskedColumns()) > 0 ||
+		sqlguard.Filtered(p, db.conf.Name, snap.cat, snap.labels.Columns, policies))
 	if sc.masked {
 		sc.writable = sqlguard.Writable(p, db.conf.Name, snap.cat, snap.labels.Columns, policies)
 	}

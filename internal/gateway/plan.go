@@ -82,7 +82,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		return nil, refusal{why: access.AsError(err), sql: t.SQL}
 	}
 	p.decision = sqlguard.Decide(sqlguard.Input{Principal: sc.principal, Door: sc.door, Connection: sc.db.conf.Name,
-		Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels.Columns, Refused: sc.snap.labels.Refused,
+		Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels.Columns, Refused: sc.snap.labels.Refused, Reads: sc.snap.labels.Reads,
 		Policies: sc.policies, Writable: sc.writable, HasReason: sc.hasReason, Reason: sc.reason})
 	p.pure = p.facts.Pure || harmless(p.facts)
 	for _, f := range p.facts.Functions {
@@ -165,7 +165,7 @@ func (p *plan) describe(applied []access.MaskApplied) {
 			}
 		}
 	}
-	if o := p.decision.Obligations; o.Rows > 0 || o.Timeout > 0 || o.Reason || len(o.Review) > 0 {
+	if o := p.decision.Obligations; o.Rows > 0 || o.Timeout > 0 || o.Reason || len(o.Review) > 0 || len(o.Where) > 0 {
 		r.Obligations = &o
 	}
 	p.record, _ = json.Marshal(r) // strings and numbers only: cannot fail

@@ -100,7 +100,7 @@ func (sc *scope) newTemplate(sql string, lits []span, p *plan) *template {
 		default:
 			marks[i] = "73918" + strconv.Itoa(1000+i)
 		}
-		if strings.Contains(sql, strings.Trim(marks[i], "'")) {
+		if mark := strings.Trim(marks[i], "'"); strings.Contains(sql, mark) || strings.Contains(p.sql, mark) {
 			return nil
 		}
 		marked.WriteString(marks[i])

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -87,7 +88,7 @@ func (s *Store) add(p access.LocalPrincipal) error {
 	}
 	groups := slices.Clone(p.Groups)
 	slices.Sort(groups)
-	u := &user{principal: access.Principal{Name: p.Name, Kind: p.Kind, Groups: slices.Compact(groups)}}
+	u := &user{principal: access.Principal{Name: p.Name, Kind: p.Kind, Groups: slices.Compact(groups), Attributes: maps.Clone(p.Attributes)}}
 	if p.Secret != "" {
 		keys, err := parseVerifier(p.Secret)
 		if err != nil {
@@ -257,8 +258,9 @@ func errPassword(name string, cause error) error {
 	}
 }
 
-// clonePrincipal keeps a caller that writes to Groups from changing who others are.
+// clonePrincipal keeps a caller that writes to Groups or Attributes from changing who others are.
 func clonePrincipal(p access.Principal) access.Principal {
 	p.Groups = slices.Clone(p.Groups)
+	p.Attributes = maps.Clone(p.Attributes)
 	return p
 }

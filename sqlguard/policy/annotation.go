@@ -9,13 +9,15 @@ import (
 
 	cedar "github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
+	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
 
 	"sallyport/internal/access"
+	"sallyport/sqlguard/rowfilter"
 )
 
 // annotations that a policy may carry. All but @id are obligations and belong on permits: a forbid
 // that matches has no statement left to oblige.
-var annotations = []string{"id", "reason", "review", "rows", "timeout"}
+var annotations = []string{"id", "reason", "review", "rows", "timeout", "where"}
 
 // obligations reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
 // is not understood would be a limit that nobody enforces: it is refused.
@@ -76,12 +78,37 @@ func obligations(p *cedar.Policy, src source) (id string, o access.Obligations, 
 				}
 				o.Review = append(o.Review, g)
 			}
+		case "where":
+			if _, err := rowfilter.Parse(v); err != nil {
+				bad(fmt.Sprintf("@where(%q) is not understood: %v", v, err), `write @where("tenant_id = principal.tenant")`)
+				continue
+			}
+			if !readsOrWrites(p) {
+				bad("@where on something other than reading", `write action == Action::"read", and the other actions in a policy of their own`)
+				continue
+			}
+			o.Where = []string{v}
 		}
 	}
 	return id, o, problems
 }
 
-// Strictest merges two sets of obligations: the fewest rows, the shortest time, every reviewer.
+// readsOrWrites reports whether a policy's scope is about the rows of relations and nothing else.
+func readsOrWrites(p *cedar.Policy) bool {
+	rows := func(action cedar.EntityUID) bool {
+		return string(action.ID) == string(access.ActRead) || string(action.ID) == string(access.ActWrite)
+	}
+	switch scope := (*xast.Policy)(p.AST()).Action.(type) {
+	case xast.ScopeTypeEq:
+		return rows(scope.Entity)
+	case xast.ScopeTypeInSet:
+		return !slices.ContainsFunc(scope.Entities, func(a cedar.EntityUID) bool { return !rows(a) })
+	}
+	return false
+}
+
+// Strictest merges two sets of obligations: the fewest rows, the shortest time, every reviewer, and only rows that
+// every condition holds for.
 func Strictest(a, b access.Obligations) access.Obligations {
 	a.Rows = least(a.Rows, b.Rows)
 	a.Timeout = least(a.Timeout, b.Timeout)
@@ -93,6 +120,12 @@ func Strictest(a, b access.Obligations) access.Obligations {
 		}
 	}
 	slices.Sort(a.Review)
+	for _, w := range b.Where {
+		if !slices.Contains(a.Where, w) {
+			a.Where = append(slices.Clip(a.Where), w)
+		}
+	}
+	slices.Sort(a.Where)
 	return a
 }
 

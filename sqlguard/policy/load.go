@@ -12,6 +12,7 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 
 	"sallyport/internal/access"
+	"sallyport/sqlguard/rowfilter"
 )
 
 // File is the text of one policy file.
@@ -99,6 +100,26 @@ func (s *Set) Version() string { return s.version }
 // UsesReason is true when some policy looks at the wording of the reason. A decision then holds only
 // for the reason that it was made with; otherwise it depends on whether one was given.
 func (s *Set) UsesReason() bool { return s != nil && s.usesReason }
+
+// Filters is true when some policy has a row filter.
+func (s *Set) Filters() bool {
+	return s != nil && slices.ContainsFunc(s.rules, func(r *rule) bool { return len(r.obligations.Where) > 0 })
+}
+
+// Asked lists the attributes of a principal that row filters speak of.
+func (s *Set) Asked() []string {
+	found := map[string]bool{}
+	for _, r := range s.rules {
+		for _, w := range r.obligations.Where {
+			if f, err := rowfilter.Parse(w); err == nil { // it has been parsed before
+				for _, a := range f.Asks() {
+					found[a] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
 
 // Len is the number of policies.
 func (s *Set) Len() int { return len(s.rules) }
