@@ -62,10 +62,10 @@ func (s *Session) Do(ctx context.Context, ops []Op, sink Sink) error {
 	if err := s.settle(sink); err != nil {
 		return s.fail(err, sink)
 	}
-	if s.listens && s.next == len(s.owed) && !s.unsync {
-		s.startIdle(sink)
-	}
 	s.up.Idle()
+	if s.listens && s.next == len(s.owed) && !s.unsync {
+		s.startIdle(sink) // from here on the upstream has another reader
+	}
 	return ctx.Err()
 }
 
