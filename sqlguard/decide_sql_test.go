@@ -46,6 +46,14 @@ func shop() *access.Catalog {
 	events.Kind = access.Partitioned
 	part := table("events_2026", "id integer")
 	part.Parents, part.Triggers = []access.Name{public("events")}, []access.Name{public("audit")}
+	invites := table("invites", "id integer", "who text")
+	logged := table("logged", "id integer", "at integer")
+	invites.Constraints = []access.Constraint{{Name: "invites_who_fkey", Type: 'f', Columns: []string{"who"}, References: public("customers"), Keys: []string{"phone"}}}
+	logged.Calls = []access.Call{{Function: public("leak"), By: access.ByDefault, Name: "at"}}
+	customers.Referenced = []access.Reference{{Name: "invites_who_fkey", By: public("invites"), Columns: []string{"who"}, Keys: []string{"phone"}, OnDelete: 'a', OnUpdate: 'a'}}
+	parents, kids := table("parents", "id integer"), table("kids", "id integer")
+	kids.Name.Schema = "hr"
+	parents.Referenced = []access.Reference{{Name: "kids_fkey", By: kids.Name, Columns: []string{"id"}, Keys: []string{"id"}, OnDelete: 'c', OnUpdate: 'n'}}
 	people := table("people", "id integer", "email text")
 	people.Kind = access.View
 	rich := table("rich", "id integer")
@@ -64,7 +72,7 @@ func shop() *access.Catalog {
 		Operators: map[string][]*access.Operator{"<%>": {{Name: public("<%>"), Function: public("leak")}}},
 	}
 	for _, r := range []*access.Relation{customers, table("orders", "id integer", "customer_id integer", "status text"), table("salaries", "id integer", "amount integer"),
-		audited, ruled, events, part, people, rich, seq, computed} {
+		audited, ruled, events, part, people, rich, seq, computed, invites, logged, parents, kids} {
 		cat.Relations[r.Name] = r
 	}
 	for name, columns := range map[string]string{"pg_class": "oid relname relnamespace relkind", "pg_stats": "tablename most_common_vals",

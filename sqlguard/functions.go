@@ -18,7 +18,11 @@ func (j *judge) functions() *access.Decision {
 		if f.Builtin {
 			d = j.builtin(f)
 		} else if f.Class != registry.Pure && f.Class != registry.Volatile { // those belong to known extensions
-			d = j.need(access.ActCall, policy.Function(j.in.Connection, f.Name), "calling "+f.Name.String())
+			what := "calling " + f.Name.String()
+			if f.By != "" {
+				what += " (" + f.By + ")"
+			}
+			d = j.need(access.ActCall, policy.Function(j.in.Connection, f.Name), what)
 		}
 		if d != nil {
 			return d

@@ -233,7 +233,7 @@ func (j *judge) constraints(use access.RelationUse) *access.Decision {
 		return nil
 	}
 	if use.Verb != "insert" { // an inserted row's expressions look at what the writer gave
-		for _, r := range below(j.in.Catalog, rel) {
+		for _, r := range j.in.Catalog.Below(rel) {
 			i := slices.IndexFunc(r.Columns, func(c access.Column) bool { return c.Generated })
 			if i < 0 {
 				continue

@@ -170,7 +170,7 @@ func (j *judge) effects(rel *access.Relation) *access.Decision {
 		// What it does to the tables below (triggers, defaults, constraints over masked columns) is not followed.
 		return j.unsupported(fmt.Sprintf("writing through the view %s", rel.Name))
 	}
-	for _, r := range below(j.in.Catalog, rel) {
+	for _, r := range j.in.Catalog.Below(rel) {
 		if r.Rules {
 			return j.unsupported(fmt.Sprintf("writing %s, which has rewrite rules,", r.Name))
 		}
@@ -184,20 +184,6 @@ func (j *judge) effects(rel *access.Relation) *access.Decision {
 		}
 	}
 	return nil
-}
-
-// below lists a relation and all that inherit from it or are partitions of it.
-func below(cat *access.Catalog, rel *access.Relation) []*access.Relation {
-	out := []*access.Relation{rel}
-	for i := 0; i < len(out); i++ {
-		for _, r := range cat.Relations {
-			if slices.Contains(r.Parents, out[i].Name) && !slices.Contains(out, r) {
-				out = append(out, r)
-			}
-		}
-	}
-	slices.SortFunc(out[1:], func(a, b *access.Relation) int { return strings.Compare(a.Name.String(), b.Name.String()) })
-	return out
 }
 
 // objects judges the targets of DDL.

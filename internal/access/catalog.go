@@ -1,5 +1,10 @@
 package access
 
+import (
+	"slices"
+	"strings"
+)
+
 // Name is a schema-qualified name, folded as the server folds it.
 type Name struct{ Schema, Name string }
 
@@ -55,6 +60,63 @@ type Relation struct {
 	// Constraints that can betray a value by failing: unique, exclusion, check, foreign keys and
 	// expression indexes. Each lists the columns it looks at; empty means unknown, so all.
 	Constraints []Constraint
+	// Referenced lists the foreign keys of this and other relations that refer to this one.
+	Referenced []Reference
+	// Calls are made by the server itself when rows are written.
+	Calls []Call
+}
+
+// Call is a function of the database's own users that the server calls by itself.
+type Call struct {
+	Function Name
+	By       Caller
+	Name     string // what the caller is called, where it has a name
+}
+
+func (c Call) String() string {
+	if c.Name == "" {
+		return string(c.By)
+	}
+	return string(c.By) + " " + c.Name
+}
+
+// Caller is what the server calls a function for.
+type Caller string
+
+const (
+	ByDefault      Caller = "default of column"
+	ByGenerated    Caller = "generated column"
+	ByConstraint   Caller = "constraint"
+	ByIndex        Caller = "index"
+	ByTrigger      Caller = "trigger" // its condition; Relation.Triggers has its function
+	ByPartitionKey Caller = "partition key"
+	ByType         Caller = "type of column"
+	ByDomain       Caller = "domain"
+)
+
+// Reference is a foreign key as the relation that it refers to sees it.
+type Reference struct {
+	Name     string
+	By       Name     // the relation that the foreign key belongs to
+	Columns  []string // its columns there
+	Keys     []string // what they refer to here
+	OnDelete byte     // pg_constraint.confdeltype: a no action, r restrict, c cascade, n set null, d set default
+	OnUpdate byte     // pg_constraint.confupdtype
+}
+
+// Below lists a relation and all that inherit from it or are partitions of it: a statement about a
+// relation acts on their rows too.
+func (c *Catalog) Below(rel *Relation) []*Relation {
+	out := []*Relation{rel}
+	for i := 0; i < len(out); i++ {
+		for _, r := range c.Relations {
+			if slices.Contains(r.Parents, out[i].Name) && !slices.Contains(out, r) {
+				out = append(out, r)
+			}
+		}
+	}
+	slices.SortFunc(out[1:], func(a, b *Relation) int { return strings.Compare(a.Name.String(), b.Name.String()) })
+	return out
 }
 
 // Constraint is a constraint or unique index of a relation.
@@ -62,6 +124,9 @@ type Constraint struct {
 	Name    string
 	Type    byte // pg_constraint.contype, or 'i' for an index with expressions or a predicate
 	Columns []string
+	// References and Keys say what a foreign key refers to: Columns[i] to Keys[i].
+	References Name
+	Keys       []string
 }
 
 // Column is a row of pg_attribute.
@@ -128,4 +193,6 @@ type Type struct {
 	Relation Name   // composite: the relation it belongs to
 	// Extension is the owning extension, or "".
 	Extension string
+	// Calls are made by the server itself when a value of a domain is made.
+	Calls []Call
 }

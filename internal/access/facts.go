@@ -1,5 +1,7 @@
 package access
 
+import "slices"
+
 // Class is a statement class in pgAudit's vocabulary.
 type Class string
 
@@ -62,6 +64,9 @@ type Facts struct {
 	Locks bool
 	// Stores is true when rows read are stored by the statement itself: INSERT ... SELECT, CTAS.
 	Stores bool
+	// Cascade is true for DROP ... CASCADE and its like: what depends on the objects goes with them, and is
+	// not among the facts.
+	Cascade bool
 	// Explain is true for EXPLAIN; Facts then speak of the explained statement.
 	Explain bool
 	// PathChange is true when the statement may change search_path or the role.
@@ -84,6 +89,18 @@ type RelationUse struct {
 	// Whole is true when a whole row is used (r.*, r, count of rows excluded) or when the guard could
 	// not tell which columns are: all columns then count as used.
 	Whole bool
+	// By names the foreign key that carries a write to this relation, which the statement does not name.
+	By string
+}
+
+// Assigns reports whether a write gives one of some columns of r, which may be below the relation that
+// it names, a new value, or might: a generated column is computed from others.
+func (u RelationUse) Assigns(r *Relation, columns []string) bool {
+	return slices.ContainsFunc(columns, func(name string) bool {
+		c := r.Column(name)
+		return u.Whole || c == nil || c.Generated ||
+			slices.ContainsFunc(u.Columns, func(use ColumnUse) bool { return use.Name == name && use.Use&UseWrite != 0 })
+	})
 }
 
 // ColumnUse is one column with everything that is done with it.
@@ -98,6 +115,8 @@ type FunctionUse struct {
 	Builtin bool
 	// Class is the registry's class of a built-in or of a known extension's function; "" is user code.
 	Class string
+	// By says what makes the server call it where the statement does not: "default of column id of public.t".
+	By string
 }
 
 // Object is a target of DDL or of a privilege change.

@@ -198,6 +198,7 @@ func (a *analyzer) finish() {
 			f.Relations = append(f.Relations, use)
 		}
 	}
+	a.effects()
 	for i := range f.Outputs {
 		f.Outputs[i].Plain = f.Outputs[i].Plain && len(f.Outputs[i].Sources) == 1
 	}

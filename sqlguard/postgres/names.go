@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
@@ -90,6 +91,9 @@ func (a *analyzer) use(f access.FunctionUse) {
 	}
 	if f.Class != registry.Pure && f.Class != registry.Catalog {
 		a.impure = true
+	}
+	if f.By != "" && slices.ContainsFunc(a.facts.Functions, func(have access.FunctionUse) bool { return have.Name == f.Name && !have.Builtin }) {
+		return // asked for already
 	}
 	if !a.funcs[f] {
 		a.funcs[f] = true

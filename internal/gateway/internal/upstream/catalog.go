@@ -43,7 +43,7 @@ func Snapshot(ctx context.Context, name, dsn string) (*access.Catalog, error) {
 		Types: map[access.Name]*access.Type{}, TypeByOID: map[uint32]*access.Type{}}
 	l := loader{ctx: ctx, tx: tx, cat: cat, byOID: map[uint32]*access.Relation{}}
 	for _, step := range []func() error{l.server, l.schemas, l.relations, l.columns, l.parents, l.partitions, l.constraints, l.indexes,
-		l.triggers, l.functions, l.operators, l.types, l.casts} {
+		l.triggers, l.functions, l.operators, l.types, l.casts, l.code} {
 		if err := step(); err != nil {
 			var ae *access.Error
 			if errors.As(err, &ae) {
@@ -207,17 +207,27 @@ func (l *loader) partitions() error {
 func (l *loader) constraints() error {
 	return l.each(`
 		select c.conrelid, c.conname::text, c.contype::text,
-		       array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = c.conrelid and a.attnum = any (c.conkey))
+		       array(select a.attname::text from pg_catalog.unnest(c.conkey) with ordinality k(num, i)
+		             join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.num order by k.i),
+		       c.confrelid, c.confdeltype::text, c.confupdtype::text,
+		       array(select a.attname::text from pg_catalog.unnest(c.confkey) with ordinality k(num, i)
+		             join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.num order by k.i)
 		from pg_catalog.pg_constraint c where c.conrelid <> 0 and c.contype in ('c','f','p','u','x') order by 1, 2`,
 		func(scan func(...any) error) error {
-			var rel uint32
+			var rel, referenced uint32
 			var con access.Constraint
-			var typ string
-			if err := scan(&rel, &con.Name, &typ, &con.Columns); err != nil {
+			var typ, onDelete, onUpdate string
+			if err := scan(&rel, &con.Name, &typ, &con.Columns, &referenced, &onDelete, &onUpdate, &con.Keys); err != nil {
 				return err
 			}
 			con.Type = typ[0]
-			if r := l.byOID[rel]; r != nil {
+			r, ref := l.byOID[rel], l.byOID[referenced]
+			if r != nil && ref != nil {
+				con.References = ref.Name
+				ref.Referenced = append(ref.Referenced, access.Reference{Name: con.Name, By: r.Name, Columns: con.Columns, Keys: con.Keys,
+					OnDelete: onDelete[0], OnUpdate: onUpdate[0]})
+			}
+			if r != nil {
 				r.Constraints = append(r.Constraints, con)
 			}
 			return nil
@@ -286,7 +296,7 @@ func (l *loader) functions() error {
 		from pg_catalog.pg_proc p
 		join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 		join pg_catalog.pg_language l on l.oid = p.prolang
-		where n.nspname not in ('pg_catalog','information_schema') and n.nspname !~ '^pg_(temp|toast)' order by p.oid`,
+		where (n.nspname not in ('pg_catalog','information_schema') or p.oid >= 16384) and n.nspname !~ '^pg_(temp|toast)' order by p.oid`,
 		func(scan func(...any) error) error {
 			f := &access.Function{}
 			var kind, volatility string
@@ -307,7 +317,7 @@ func (l *loader) operators() error {
 		join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
 		join pg_catalog.pg_proc f on f.oid = o.oprcode
 		join pg_catalog.pg_namespace fn on fn.oid = f.pronamespace
-		where n.nspname <> 'pg_catalog' order by o.oid`,
+		where n.nspname <> 'pg_catalog' or o.oid >= 16384 order by o.oid`,
 		func(scan func(...any) error) error {
 			o := &access.Operator{}
 			if err := scan(&o.Name.Schema, &o.Name.Name, &o.Function.Schema, &o.Function.Name); err != nil {
@@ -352,7 +362,7 @@ func (l *loader) casts() error {
 		from pg_catalog.pg_cast c
 		join pg_catalog.pg_proc p on p.oid = c.castfunc
 		join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-		where n.nspname <> 'pg_catalog' order by c.oid`,
+		where n.nspname <> 'pg_catalog' or p.oid >= 16384 order by c.oid`,
 		func(scan func(...any) error) error {
 			var c access.Cast
 			if err := scan(&c.Source, &c.Target, &c.Function.Schema, &c.Function.Name); err != nil {
