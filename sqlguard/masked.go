@@ -198,8 +198,10 @@ func (j *judge) maskedLimits() *access.Decision {
 			}
 		}
 		if use.Action == access.ActWrite {
-			if d := j.constraints(use); d != nil {
-				return d
+			for _, step := range []func(access.RelationUse) *access.Decision{j.constraints, j.foreignKeys} {
+				if d := step(use); d != nil {
+					return carriedBy(use, d)
+				}
 			}
 		}
 	}

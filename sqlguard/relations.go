@@ -49,10 +49,18 @@ func (j *judge) relations() *access.Decision {
 			d = j.need(access.ActWrite, policy.Table(j.in.Connection, use.Name), "locking rows of "+use.Name.String())
 		}
 		if d != nil {
-			return d
+			return carriedBy(use, d)
 		}
 	}
 	return nil
+}
+
+// carriedBy explains a denial of a write that the statement does not spell out.
+func carriedBy(use access.RelationUse, d *access.Decision) *access.Decision {
+	if use.By != "" {
+		d.Message += fmt.Sprintf("; foreign key %s carries the change to %s", use.By, use.Name)
+	}
+	return d
 }
 
 // catalogRelation needs no permission where the registry calls a relation open, and there is none to

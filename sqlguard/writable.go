@@ -15,8 +15,8 @@ import (
 //
 // It goes by labels because a value can arrive in one column by way of another of the same label: a view,
 // a partition, an inherited table. Whoever might define tables (which can give a column a name that a
-// label rule matches, or a default) might do so under every label. What triggers, ON UPDATE CASCADE and
-// programs beside the gateway carry from one column to another is not seen.
+// label rule matches, or a default) might do so under every label. What triggers and programs beside the
+// gateway carry from one column to another is not seen.
 func Writable(p access.Principal, connection string, cat *access.Catalog, labels func(access.Name) map[string][]access.Label,
 	set *policy.Set) map[access.Label]access.ColumnID {
 	out := map[access.Label]access.ColumnID{}

@@ -104,6 +104,7 @@ func TestCodeBehindWrittenTablesIsAskedFor(t *testing.T) {
 		"domain_checked_by_a_check": {"create domain dom as int check (spied(value)); create table t(x int check (x::dom > 0))", "insert into t values (1)"},
 		"on_conflict":               {"create table t(x int primary key, y int check (spied(y))); insert into t values (1, 1)", "insert into t values (1, 2) on conflict (x) do update set y = 3"},
 		"in_a_with_query":           {"create table t(x int check (spied(x)))", "with w as (insert into t values (1) returning x) select x from w"},
+		"on_a_cascade":              {"create table t(id int primary key); create table k(id int references t on update cascade check (spied(id))); insert into t values (1); insert into k values (1)", "update t set id = 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := effectsWorld(t, spySchema+"create function spy2(int, int) returns int language sql immutable as 'select spy($1)';"+c.schema)
