@@ -28,6 +28,12 @@ func (j *judge) statement() *access.Decision {
 	if f.Tag == "COPY" && !f.CopyIn && !f.CopyOut {
 		return j.unsupported("COPY with a file or a program of the server")
 	}
+	if f.Cascade {
+		// What goes along may be newer than the catalog snapshot.
+		d := j.unsupported(name + " ... CASCADE")
+		d.Hint = "drop what depends on it first, each by its name: without CASCADE the server lists it"
+		return d
+	}
 	switch f.Class {
 	case access.ClassRead, access.ClassWrite:
 		return nil

@@ -8,6 +8,7 @@ import (
 
 // drop walks DROP. Relations must exist, or be allowed to be missing; the rest is named only.
 func (a *analyzer) drop(s *pg.DropStmt) {
+	a.cascade(s.Behavior)
 	for _, n := range s.Objects {
 		if isRelationKind(s.RemoveType) {
 			rv := rangeVarOf(a, n)
@@ -25,6 +26,11 @@ func (a *analyzer) drop(s *pg.DropStmt) {
 			a.refuse(-1, "ask somebody who may run any statement on this connection", "%s is not supported through the gateway", a.facts.Tag)
 		}
 	}
+}
+
+// cascade notes a definition that takes along what depends on the object.
+func (a *analyzer) cascade(b pg.DropBehavior) {
+	a.facts.Cascade = a.facts.Cascade || b == pg.DropBehavior_DROP_CASCADE
 }
 
 // rangeVarOf makes a RangeVar of a list of names.

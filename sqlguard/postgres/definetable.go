@@ -226,6 +226,7 @@ func (a *analyzer) alteredKind(rv *pg.RangeVar) *pgtree.Ref {
 
 // alterCmd walks one command of ALTER TABLE.
 func (a *analyzer) alterCmd(sc *scope, c *pg.AlterTableCmd) {
+	a.cascade(c.Behavior)
 	switch d := c.Def.GetNode().(type) {
 	case nil:
 	case *pg.Node_ColumnDef:
