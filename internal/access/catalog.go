@@ -26,6 +26,15 @@ type Catalog struct {
 	TypeByOID map[uint32]*Type
 	// Casts lists casts whose function is outside pg_catalog.
 	Casts []Cast
+	// Classes lists the functions of default operator classes that are outside pg_catalog.
+	Classes []OperatorClass
+}
+
+// OperatorClass is a function by which the server compares values of a type: what sorting, grouping,
+// joining or DISTINCT calls without an operator being named.
+type OperatorClass struct {
+	Type     uint32
+	Function Name
 }
 
 // RelationKind is pg_class.relkind.
@@ -162,6 +171,7 @@ type Function struct {
 	Security   bool // SECURITY DEFINER
 	ReturnsSet bool
 	ReturnType uint32   // pg_proc.prorettype
+	ArgTypes   []uint32 // pg_proc.proargtypes
 	OutNames   []string // names of OUT, INOUT and TABLE arguments
 	BodyHash   string   // hex digest of pg_get_functiondef
 	Extension  string   // owning extension, or ""
@@ -177,15 +187,16 @@ type Operator struct {
 type Cast struct {
 	Source, Target uint32
 	Function       Name
+	Context        byte // pg_cast.castcontext: i implicit, a on assignment too, e when written only
 }
 
 // Type is a row of pg_type.
 type Type struct {
 	OID      uint32
 	Name     Name
-	Kind     byte // typtype: b base, c composite, d domain, e enum, p pseudo, r range, m multirange
-	Category byte // typcategory
-	Elem     uint32
+	Kind     byte   // typtype: b base, c composite, d domain, e enum, p pseudo, r range, m multirange
+	Category byte   // typcategory
+	Elem     uint32 // of an array, or the subtype of a range
 	Base     uint32 // domain: typbasetype
 	BaseType string // domain: format_type(typbasetype, typtypmod)
 	NotNull  bool   // domain
@@ -193,6 +204,7 @@ type Type struct {
 	Relation Name   // composite: the relation it belongs to
 	// Extension is the owning extension, or "".
 	Extension string
-	// Calls are made by the server itself when a value of a domain is made.
+	// Calls are made by the server itself when a value of the type is made: by domains, also those that it
+	// is composed of.
 	Calls []Call
 }

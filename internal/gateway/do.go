@@ -248,6 +248,9 @@ func (s *Session) parse(op *Op, sink Sink) error {
 		}
 	}
 	list, err := s.judge(op.SQL, sink)
+	if err == nil && len(op.ParamOIDs) > 0 {
+		err = s.scope.paramTypes(op.ParamOIDs)
+	}
 	if err == nil && len(list) > 1 {
 		err = &access.Error{Kind: access.Invalid, Code: "42601", Message: "cannot insert multiple commands into a prepared statement"}
 	}

@@ -14,6 +14,7 @@ const effectsPolicy = `
 @id("all") permit (principal, action in [Action::"connect", Action::"read"], resource in Connection::"shop");
 @id("writers") permit (principal in Group::"writers", action == Action::"write", resource in Connection::"shop");
 @id("callers") permit (principal in Group::"callers", action in [Action::"write", Action::"call"], resource in Connection::"shop");
+@id("plains") permit (principal in Group::"plains", action == Action::"call", resource == Function::"shop.public.plain");
 @id("finders") permit (principal in Group::"finders", action in [Action::"write", Action::"lookup"], resource in Connection::"shop");
 @id("parents") permit (principal in Group::"parents", action == Action::"write", resource == Table::"shop.public.parents");
 @id("builders") permit (principal in Group::"builders", action in [Action::"ddl", Action::"write", Action::"reveal"], resource in Connection::"shop");
@@ -26,7 +27,7 @@ func effectsWorld(t *testing.T, schema string) *world {
 	c := w.config()
 	c.Policies = []PolicyFile{{Name: "effects.cedar", Text: effectsPolicy + `@id("dba") permit (principal in Group::"dbas", action == Action::"unrestricted", resource);`}}
 	c.Principals = nil
-	for _, name := range []string{"writer", "caller", "finder", "parent", "builder", "dba"} {
+	for _, name := range []string{"writer", "caller", "finder", "plain", "parent", "builder", "dba"} {
 		c.Principals = append(c.Principals, access.LocalPrincipal{Name: name, Kind: access.Human, Groups: []string{name + "s"}, Secret: identity.HashPassword("pw-" + name)})
 	}
 	var err error

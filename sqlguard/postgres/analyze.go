@@ -47,14 +47,16 @@ func analyze(t *pgtree.Tree, env Env, seen func(any)) (facts *access.Facts, err 
 
 // analyzer is one walk over one statement.
 type analyzer struct {
-	t     *pgtree.Tree
-	env   Env
-	facts *access.Facts
-	cols  columnTable
-	rels  []*relation
-	byRel map[*access.Relation]*relation
-	funcs map[access.FunctionUse]bool
-	work  int // see spend
+	t          *pgtree.Tree
+	env        Env
+	facts      *access.Facts
+	cols       columnTable
+	rels       []*relation
+	byRel      map[*access.Relation]*relation
+	funcs      map[access.FunctionUse]bool
+	typesNamed []uint32 // user-defined types that the statement names
+	passed     []int32  // columns handed to functions of several arguments
+	work       int      // see spend
 	// impure is set by whatever makes a read more than a pure one: a lock, a user's function ...
 	impure bool
 	seen   func(any)
@@ -199,15 +201,12 @@ func (a *analyzer) finish() {
 		}
 	}
 	a.effects()
+	a.implicit()
 	for i := range f.Outputs {
 		f.Outputs[i].Plain = f.Outputs[i].Plain && len(f.Outputs[i].Sources) == 1
 	}
 	for _, use := range a.cols.uses {
 		f.Stores = f.Stores || use&access.UseStore != 0
-	}
-	for _, c := range a.env.Catalog.Casts {
-		// A user's cast between built-in types can be applied without being written anywhere.
-		a.impure = a.impure || c.Source < firstUserOID && c.Target < firstUserOID && c.Function.Name != ""
 	}
 	f.Pure = f.Pure && !a.impure && !f.Locks && !f.Stores
 }
@@ -216,7 +215,7 @@ func (a *analyzer) readColumns(r *relation) []access.ColumnUse {
 	var out []access.ColumnUse
 	for i := range r.rel.Columns {
 		if use := a.cols.uses[r.base+int32(i)]; use != 0 {
-			if use = use &^ touched; use == 0 {
+			if use = use &^ (touched | compared); use == 0 {
 				use = access.UseOutput // named in a subquery whose output nobody looks at
 			}
 			out = append(out, access.ColumnUse{Name: r.rel.Columns[i].Name, Use: use})

@@ -97,7 +97,7 @@ func (a *analyzer) noteColumn(cr *pg.ColumnRef, c column, it *item, use access.U
 
 // noted is the use that a reference is noted with: inside a subquery the value is an output of it.
 func noted(use access.Use) access.Use {
-	if use &^= touched; use == 0 {
+	if use &^= touched | compared; use == 0 {
 		return access.UseOutput
 	}
 	return use

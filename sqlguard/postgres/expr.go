@@ -43,7 +43,9 @@ func (a *analyzer) expr(sc *scope, n *pg.Node, use access.Use) value {
 	case *pg.Node_CaseExpr:
 		return a.caseExpr(sc, n.CaseExpr, use)
 	case *pg.Node_AArrayExpr:
-		return a.exprs(sc, n.AArrayExpr.Elements, use)
+		v := a.exprs(sc, n.AArrayExpr.Elements, use)
+		a.passed = union(a.passed, v.src)
+		return v
 	case *pg.Node_RowExpr:
 		return a.rowExpr(sc, n.RowExpr, use)
 	case *pg.Node_List:
@@ -51,7 +53,7 @@ func (a *analyzer) expr(sc *scope, n *pg.Node, use access.Use) value {
 	case *pg.Node_CoalesceExpr:
 		return a.exprs(sc, n.CoalesceExpr.Args, use)
 	case *pg.Node_MinMaxExpr:
-		return a.exprs(sc, n.MinMaxExpr.Args, use)
+		return a.compares(a.exprs(sc, n.MinMaxExpr.Args, use))
 	case *pg.Node_GroupingFunc:
 		return a.exprs(sc, n.GroupingFunc.Args, use)
 	case *pg.Node_SqlvalueFunction:
@@ -79,6 +81,12 @@ func (a *analyzer) exprs(sc *scope, ns []*pg.Node, use access.Use) value {
 	return v
 }
 
+// compares marks the columns that a value depends on as compared; see implicit.
+func (a *analyzer) compares(v value) value {
+	a.cols.mark(v.src, compared)
+	return v
+}
+
 func (a *analyzer) param(p *pg.ParamRef) {
 	a.facts.Params = max(a.facts.Params, int(p.Number))
 }
@@ -98,7 +106,7 @@ func (a *analyzer) aexpr(sc *scope, e *pg.A_Expr, use access.Use) value {
 	default:
 		a.unknown("an operator expression", e.Kind)
 	}
-	return join(a.expr(sc, e.Lexpr, use), a.expr(sc, e.Rexpr, use))
+	return a.compares(join(a.expr(sc, e.Lexpr, use), a.expr(sc, e.Rexpr, use)))
 }
 
 func (a *analyzer) typeCast(sc *scope, c *pg.TypeCast, use access.Use) value {
@@ -111,7 +119,7 @@ func (a *analyzer) typeCast(sc *scope, c *pg.TypeCast, use access.Use) value {
 }
 
 func (a *analyzer) caseExpr(sc *scope, c *pg.CaseExpr, use access.Use) value {
-	v := join(a.expr(sc, c.Arg, use))
+	v := a.compares(join(a.expr(sc, c.Arg, use)))
 	if c.Arg != nil {
 		a.operatorNamed("", "=", c.Location)
 	}
@@ -167,7 +175,7 @@ func starRef(n *pg.Node) *pg.ColumnRef {
 // subLink walks a subquery in an expression. Its value depends on what it gives and on what decides
 // which rows it has.
 func (a *analyzer) subLink(sc *scope, s *pg.SubLink, use access.Use) value {
-	v := join(a.expr(sc, s.Testexpr, use))
+	v := a.compares(join(a.expr(sc, s.Testexpr, use)))
 	switch s.SubLinkType {
 	case pg.SubLinkType_ANY_SUBLINK, pg.SubLinkType_ALL_SUBLINK:
 		if len(s.OperName) > 0 {

@@ -16,7 +16,10 @@ func (a *analyzer) call(sc *scope, f *pg.FuncCall, use access.Use) value {
 		return v
 	}
 	cands := a.resolveCall(f)
-	v := a.callArgs(sc, f, use)
+	v := a.compares(a.callArgs(sc, f, use))
+	if len(f.Args) > 1 {
+		a.passed = union(a.passed, v.src)
+	}
 	if returnsSet(cands) {
 		// A set-returning function decides how many rows there are.
 		a.mark(sc, v, access.UsePredicate)
@@ -124,7 +127,7 @@ func (a *analyzer) functionalColumn(sc *scope, f *pg.FuncCall, use access.Use) (
 		if c.name != name {
 			continue
 		}
-		col := &pgtree.Col{Ref: c.ref, Name: c.col, Use: use &^ touched}
+		col := &pgtree.Col{Ref: c.ref, Name: c.col, Use: use &^ (touched | compared)}
 		if c.ref == nil {
 			col.Name = name
 		}

@@ -163,8 +163,15 @@ func (a *analyzer) typeName(t *pg.TypeName) typeRef {
 	if !ok {
 		a.fail(t.Location, "42704", "type %q does not exist", strings.Join(text(t.Names), "."))
 	}
-	if ref.user != nil {
+	switch {
+	case ref.user != nil:
+		a.typesNamed = append(a.typesNamed, ref.user.OID)
+		for _, c := range ref.user.Calls {
+			a.use(access.FunctionUse{Name: c.Function, By: c.String()})
+		}
 		a.userType(ref.user)
+	case ref.builtin:
+		a.builtinCasts(name)
 	}
 	if len(t.ArrayBounds) > 0 {
 		ref.relation = nil
@@ -244,6 +251,7 @@ func (a *analyzer) userType(t *access.Type) {
 		case 'd':
 			a.impure = a.impure || t.Checks
 			a.casts(t.OID)
+			a.casts(t.Base) // what a cast to the domain is made of
 			if t.Base < firstUserOID {
 				return // a built-in: the registry knows what it does
 			}

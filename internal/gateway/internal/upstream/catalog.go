@@ -71,7 +71,7 @@ func version(cat *access.Catalog) (string, error) {
 	for n, t := range cat.Types {
 		types[n.String()] = t
 	}
-	text, err := json.Marshal([]any{cat.Connection, cat.Database, cat.ServerVersion, cat.Schemas, relations, functions, cat.Operators, types, cat.Casts})
+	text, err := json.Marshal([]any{cat.Connection, cat.Database, cat.ServerVersion, cat.Schemas, relations, functions, cat.Operators, types, cat.Casts, cat.Classes})
 	if err != nil {
 		return "", err
 	}
@@ -287,7 +287,7 @@ func (l *loader) triggers() error {
 func (l *loader) functions() error {
 	return l.each(`
 		select n.nspname::text, p.proname::text, pg_catalog.pg_get_function_identity_arguments(p.oid), l.lanname::text,
-		       p.prokind::text, p.provolatile::text, p.prosecdef, p.proretset, p.prorettype,
+		       p.prokind::text, p.provolatile::text, p.prosecdef, p.proretset, p.prorettype, p.proargtypes::oid[],
 		       coalesce(case when p.proargmodes is not null then
 		         array(select coalesce(p.proargnames[i], '') from pg_catalog.generate_subscripts(p.proargmodes, 1) i where p.proargmodes[i] in ('o','b','t')) end, '{}'),
 		       case when p.prokind in ('f','p','w') then pg_catalog.md5(pg_catalog.pg_get_functiondef(p.oid)) else '' end,
@@ -301,7 +301,7 @@ func (l *loader) functions() error {
 			f := &access.Function{}
 			var kind, volatility string
 			if err := scan(&f.Name.Schema, &f.Name.Name, &f.Args, &f.Language, &kind, &volatility, &f.Security, &f.ReturnsSet,
-				&f.ReturnType, &f.OutNames, &f.BodyHash, &f.Extension); err != nil {
+				&f.ReturnType, &f.ArgTypes, &f.OutNames, &f.BodyHash, &f.Extension); err != nil {
 				return err
 			}
 			f.Kind, f.Volatility = kind[0], volatility[0]
@@ -310,17 +310,21 @@ func (l *loader) functions() error {
 		})
 }
 
+// operators takes the functions of an operator's commutator and negator for its own too: the planner puts
+// those in its place.
 func (l *loader) operators() error {
 	return l.each(`
-		select n.nspname::text, o.oprname::text, fn.nspname::text, f.proname::text
+		select distinct o.oid, n.nspname::text, o.oprname::text, fn.nspname::text, f.proname::text
 		from pg_catalog.pg_operator o
 		join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
-		join pg_catalog.pg_proc f on f.oid = o.oprcode
+		join pg_catalog.pg_operator x on x.oid in (o.oid, o.oprcom, o.oprnegate)
+		join pg_catalog.pg_proc f on f.oid = x.oprcode
 		join pg_catalog.pg_namespace fn on fn.oid = f.pronamespace
-		where n.nspname <> 'pg_catalog' or o.oid >= 16384 order by o.oid`,
+		where (n.nspname <> 'pg_catalog' or o.oid >= 16384) and (x.oid = o.oid or f.oid >= 16384) order by 1, 4, 5`,
 		func(scan func(...any) error) error {
 			o := &access.Operator{}
-			if err := scan(&o.Name.Schema, &o.Name.Name, &o.Function.Schema, &o.Function.Name); err != nil {
+			var oid uint32
+			if err := scan(&oid, &o.Name.Schema, &o.Name.Name, &o.Function.Schema, &o.Function.Name); err != nil {
 				return err
 			}
 			l.cat.Operators[o.Name.Name] = append(l.cat.Operators[o.Name.Name], o)
@@ -330,7 +334,9 @@ func (l *loader) operators() error {
 
 func (l *loader) types() error {
 	return l.each(`
-		select t.oid, n.nspname::text, t.typname::text, t.typtype::text, t.typcategory::text, t.typelem, t.typbasetype,
+		select t.oid, n.nspname::text, t.typname::text, t.typtype::text, t.typcategory::text,
+		       case when t.typelem <> 0 then t.typelem else coalesce((select g.rngsubtype from pg_catalog.pg_range g where t.oid in (g.rngtypid, g.rngmultitypid)), 0) end,
+		       t.typbasetype,
 		       case when t.typtype = 'd' then pg_catalog.format_type(t.typbasetype, t.typtypmod) else '' end, t.typnotnull,
 		       exists (select from pg_catalog.pg_constraint c where c.contypid = t.oid), coalesce(rn.nspname::text, ''), coalesce(r.relname::text, ''),
 		       coalesce((select e.extname::text from pg_catalog.pg_depend d join pg_catalog.pg_extension e on e.oid = d.refobjid
@@ -358,16 +364,18 @@ func (l *loader) types() error {
 
 func (l *loader) casts() error {
 	return l.each(`
-		select c.castsource, c.casttarget, n.nspname::text, p.proname::text
+		select c.castsource, c.casttarget, c.castcontext::text, n.nspname::text, p.proname::text
 		from pg_catalog.pg_cast c
 		join pg_catalog.pg_proc p on p.oid = c.castfunc
 		join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 		where n.nspname <> 'pg_catalog' or p.oid >= 16384 order by c.oid`,
 		func(scan func(...any) error) error {
 			var c access.Cast
-			if err := scan(&c.Source, &c.Target, &c.Function.Schema, &c.Function.Name); err != nil {
+			var context string
+			if err := scan(&c.Source, &c.Target, &context, &c.Function.Schema, &c.Function.Name); err != nil {
 				return err
 			}
+			c.Context = context[0]
 			l.cat.Casts = append(l.cat.Casts, c)
 			return nil
 		})

@@ -36,7 +36,7 @@ func (l *loader) code() error {
 		return err
 	}
 	for oid, t := range l.cat.TypeByOID {
-		if t.Kind == 'd' {
+		if oid >= 16384 {
 			t.Calls = g.calls(nil, access.Call{By: access.ByDomain, Name: t.Name.String()}, object{"pg_type", oid})
 		}
 	}
@@ -46,7 +46,25 @@ func (l *loader) code() error {
 			r.Calls = g.calls(r.Calls, access.Call{By: access.ByType, Name: c.Name}, object{"pg_type", c.TypeOID})
 		}
 	}
-	return l.codeOwners(&g)
+	if err := l.codeOwners(&g); err != nil {
+		return err
+	}
+	return l.each(`
+		select distinct c.opcintype, n.nspname::text, p.proname::text
+		from pg_catalog.pg_opclass c
+		join pg_catalog.pg_am a on a.oid = c.opcmethod and a.amname in ('btree', 'hash')
+		join (select amprocfamily, amproc::oid from pg_catalog.pg_amproc
+		      union select m.amopfamily, o.oprcode::oid from pg_catalog.pg_amop m join pg_catalog.pg_operator o on o.oid = m.amopopr) f (family, function)
+		  on f.family = c.opcfamily
+		join pg_catalog.pg_proc p on p.oid = f.function
+		join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+		where c.opcdefault and p.oid >= 16384 order by 1, 2, 3`,
+		func(scan func(...any) error) error {
+			var c access.OperatorClass
+			err := scan(&c.Type, &c.Function.Schema, &c.Function.Name)
+			l.cat.Classes = append(l.cat.Classes, c)
+			return err
+		})
 }
 
 // codeEdges reads what depends on what.
