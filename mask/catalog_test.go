@@ -125,11 +125,12 @@ func snapshot(t testing.TB, dsn string) *access.Catalog {
 			return err
 		})
 	each(`SELECT t.oid, n.nspname, typname, typtype::text, typcategory::text, typelem, typbasetype, coalesce(format_type(nullif(typbasetype, 0), typtypmod), ''), typnotnull,
-		EXISTS (SELECT FROM pg_constraint WHERE contypid = t.oid), coalesce(rn.nspname, ''), coalesce(c.relname, '')
+		EXISTS (SELECT FROM pg_constraint WHERE contypid = t.oid AND contype = 'c'),
+		array(SELECT pg_get_expr(conbin, 0) FROM pg_constraint WHERE contypid = t.oid AND contype = 'c' AND typcollation IN (0, 100)), coalesce(rn.nspname, ''), coalesce(c.relname, '')
 		FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid LEFT JOIN pg_namespace rn ON rn.oid = c.relnamespace WHERE t.oid >= 16384`,
 		func(scan func(...any) error) error {
 			ty, kind, category := &access.Type{}, "", ""
-			err := scan(&ty.OID, &ty.Name.Schema, &ty.Name.Name, &kind, &category, &ty.Elem, &ty.Base, &ty.BaseType, &ty.NotNull, &ty.Checks, &ty.Relation.Schema, &ty.Relation.Name)
+			err := scan(&ty.OID, &ty.Name.Schema, &ty.Name.Name, &kind, &category, &ty.Elem, &ty.Base, &ty.BaseType, &ty.NotNull, &ty.Checks, &ty.CheckSQL, &ty.Relation.Schema, &ty.Relation.Name)
 			ty.Kind, ty.Category = kind[0], category[0]
 			cat.TypeByOID[ty.OID], cat.Types[ty.Name] = ty, ty
 			return err

@@ -8,9 +8,6 @@ import (
 // colRef stands for the masked column in an expression's text; splice replaces it in the tree.
 const colRef = "sallyport_value"
 
-// elemRef names the element of an array inside an expression.
-const elemRef = "sallyport_element.v"
-
 // The settings that hold the two padded key blocks of HMAC-SHA256 (RFC 2104) as hex. The gateway
 // sets them for each upstream session and keeps clients from reading them.
 const (
@@ -30,25 +27,25 @@ func (t Transform) expression(s shape) string {
 	if t.fits(s) != "" {
 		t = Transform{}
 	}
+	if t.Kind == Redact || t.Kind == Null {
+		return t.constant(s)
+	}
+	if s.array {
+		return s.typ.value(t.eachElement(s))
+	}
+	return s.typ.value("CASE WHEN " + colRef + " IS NULL THEN NULL ELSE " + t.value(s, colRef) + " END")
+}
+
+// constant is one value of the type for every value of the column, and for NULL: not even the shape of an
+// array stays.
+func (t Transform) constant(s shape) string {
 	switch {
 	case t.Kind == Redact && s.family == textFamily && s.array:
-		return "CAST(ARRAY['***'] AS " + s.cast + ")"
+		return s.typ.value("ARRAY[" + s.elem.value("'***'") + "]")
 	case t.Kind == Redact && !s.array && (s.family == textFamily || s.family == charFamily):
-		return "CAST('***' AS " + s.cast + ")"
-	case t.Kind == Redact || t.Kind == Null:
-		return "CAST(NULL AS " + s.cast + ")"
+		return s.typ.value("'***'")
 	}
-	v := colRef
-	if s.array {
-		v = elemRef
-	}
-	one := "CASE WHEN " + v + " IS NULL THEN NULL ELSE " + t.value(s, v) + " END"
-	if !s.array {
-		return "CAST(" + one + " AS " + s.cast + ")"
-	}
-	one = "CAST(" + one + " AS " + s.elem + ")"
-	return "CAST(CASE WHEN " + colRef + " IS NULL THEN NULL ELSE ARRAY(SELECT " + one +
-		" FROM pg_catalog.unnest(" + colRef + ") AS sallyport_element(v)) END AS " + s.cast + ")"
+	return s.typ.null()
 }
 
 // value masks one value v that is not NULL.

@@ -22,7 +22,7 @@ func Image(style, value string) string {
 	case "email":
 		tail := lastRunes(value, 254)
 		at := strings.LastIndexByte(tail, '@')
-		if strings.IndexByte(value, '@') < 1 || !domain.MatchString(tail) {
+		if strings.IndexByte(value, '@') < 1 || !plainDomain.MatchString(tail) {
 			return "***"
 		}
 		return firstRune(value) + "***" + tail[at:]
@@ -37,7 +37,7 @@ func Image(style, value string) string {
 	}
 }
 
-var domain = regexp.MustCompile(`@[A-Za-z0-9][A-Za-z0-9.-]{0,252}\z`)
+var plainDomain = regexp.MustCompile(`@[A-Za-z0-9][A-Za-z0-9.-]{0,252}\z`)
 
 func imageDigits(value string, keep, least int) string {
 	var digits []byte

@@ -21,7 +21,7 @@ func TestTokenIsHMAC(t *testing.T) {
 		return hex.EncodeToString(h.Sum(nil))
 	}
 	for _, v := range []string{"", "alice@example.org", `back\slash \x41 \101`, "ünï 😀", strings.Repeat("x", 1000)} {
-		expr := deparsed(t, Transform{Kind: Token}, shape{family: textFamily, oid: oidText, cast: "text"})
+		expr := deparsed(t, Transform{Kind: Token}, shape{family: textFamily, oid: oidText, typ: domain{name: "text"}})
 		var got string
 		if err := conn.QueryRow(context.Background(), "SELECT "+expr+" FROM (SELECT $1::text AS c) q", v).Scan(&got); err != nil {
 			t.Fatal(err)
@@ -41,11 +41,11 @@ var tokenShapes = []struct {
 	shape shape
 	form  string
 }{
-	{shape{family: textFamily, oid: oidText, cast: "text"}, `^tok_[ghjklmnpqrtvwxyz]{24}$`},
-	{shape{family: textFamily, oid: oidVarchar, cast: "character varying(16)", width: 16}, `^tok_[ghjklmnpqrtvwxyz]{12}$`},
-	{shape{family: intFamily, oid: oidInt4, cast: "integer"}, `^[1-9][0-9]{8}$`},
-	{shape{family: intFamily, oid: oidInt8, cast: "bigint"}, `^[89][0-9]{18}$`},
-	{shape{family: uuidFamily, oid: oidUUID, cast: "uuid"}, `^f[0-9a-f]{7}-f[0-9a-f]{3}-8[0-9a-f]{3}-a[0-9a-f]{3}-f0[0-9a-f]{10}$`},
+	{shape{family: textFamily, oid: oidText, typ: domain{name: "text"}}, `^tok_[ghjklmnpqrtvwxyz]{24}$`},
+	{shape{family: textFamily, oid: oidVarchar, typ: domain{name: "character varying(16)"}, width: 16}, `^tok_[ghjklmnpqrtvwxyz]{12}$`},
+	{shape{family: intFamily, oid: oidInt4, typ: domain{name: "integer"}}, `^[1-9][0-9]{8}$`},
+	{shape{family: intFamily, oid: oidInt8, typ: domain{name: "bigint"}}, `^[89][0-9]{18}$`},
+	{shape{family: uuidFamily, oid: oidUUID, typ: domain{name: "uuid"}}, `^f[0-9a-f]{7}-f[0-9a-f]{3}-8[0-9a-f]{3}-a[0-9a-f]{3}-f0[0-9a-f]{10}$`},
 }
 
 // TestTokensAreNoFindings puts many tokens into the company that they keep in results. A detector may hide
@@ -59,7 +59,7 @@ func TestTokensAreNoFindings(t *testing.T) {
 	around := []string{"%s", `{"card": %s, "x": 1}`, `{"credit card no": "%s"}`, `(1,"%s",,2024-01-02)`, "{%[1]s,%[1]s}", "4,%s,r2,2024-05-06 10:00:00", "x%sx", "%s1", "id-%s", "%s %[1]s", "%s-%[1]s",
 		"%s@%[1]s", "SG.%s", "%s::%[1]s", "note 12 %s 34", "phone %s", "+%s", "iban DE%s", "%s 555 123 4567", "sms%s 1234567", `{"phone": %s}`}
 	for _, ts := range tokenShapes {
-		t.Run(ts.shape.cast, func(t *testing.T) {
+		t.Run(ts.shape.typ.name, func(t *testing.T) {
 			expr := deparsed(t, Transform{Kind: Token}, ts.shape)
 			rows, err := conn.Query(context.Background(), "SELECT ("+expr+")::text FROM (SELECT CASE WHEN g % 2 = 0 THEN md5(g::text) ELSE g::text END AS c FROM generate_series(1, $1) g) q", n)
 			if err != nil {
@@ -98,7 +98,7 @@ func TestTokensAreNoFindings(t *testing.T) {
 			}
 			for i, f := range around[:11] {
 				if want := strings.ReplaceAll(fmt.Sprintf(f, "\x00"), "\x00", "TOKEN"); first[i] != want {
-					t.Errorf("%q is hidden in %q: %s", ts.shape.cast, f, first[i])
+					t.Errorf("%q is hidden in %q: %s", ts.shape.typ.name, f, first[i])
 				}
 			}
 		})

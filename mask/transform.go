@@ -77,9 +77,15 @@ const minToken = 16
 
 // fits says why t cannot be applied to a column of shape s, or "".
 func (t Transform) fits(s shape) string {
-	switch t.Kind {
-	case Redact, Null:
+	if t.Kind == Redact || t.Kind == Null {
 		return ""
+	}
+	for _, d := range []domain{s.typ, s.elem} {
+		if d.unknown {
+			return "whether a masked value keeps to the constraints of " + d.name + " is not known"
+		}
+	}
+	switch t.Kind {
 	case Partial:
 		if s.family != textFamily {
 			return "partial masks need text"

@@ -59,14 +59,12 @@ var elements = map[uint32]uint32{
 
 // shape is what a mask has to know about a column's type.
 type shape struct {
+	typ   domain // the column's own type
+	array bool
+	elem  domain // arrays: the elements' type
+	// What is below is of the column's base type, of the elements' for arrays.
 	family family
-	array  bool
-	oid    uint32 // of the base type, of the element for arrays
-	// cast is the type that the masked expression is cast to. It is the column's own type, except
-	// that a domain which could reject a value is replaced by its base type; clients see no
-	// difference because RowDescription speaks of base types only.
-	cast string
-	elem string // arrays: the element's type
+	oid    uint32
 	// width is the most characters that the type holds, or 0 when unlimited.
 	width  int
 	citext bool
@@ -75,48 +73,38 @@ type shape struct {
 // shapeOf resolves a column's type down to a base type. An unknown type becomes otherFamily with its
 // own name, for which NULL is the only mask: no input function of a foreign type is ever called.
 func shapeOf(cat *access.Catalog, col *access.Column) shape {
-	oid, name, cast := col.TypeOID, col.Type, col.Type
-	for range maxDomains {
-		t := userType(cat, oid)
-		if t == nil || t.Kind != 'd' {
-			break
-		}
-		oid, name = t.Base, t.BaseType
+	s := shape{}
+	s.typ, s.oid = domainOf(cat, col.TypeOID, col.Type)
+	scalar := s.typ
+	if e := elementOf(cat, s.oid); e != 0 {
+		s.array = true
+		s.elem, s.oid = domainOf(cat, e, strings.TrimSuffix(s.typ.base, "[]"))
+		scalar = s.elem
 	}
-	if !castable(cat, col.TypeOID) {
-		cast = name
-	}
-	s := shape{oid: oid, cast: cast, width: typeWidth(name)}
-	if e, ok := elements[oid]; ok {
-		s.array, s.oid, s.elem, s.family = true, e, strings.TrimSuffix(name, "[]"), families[e]
-		return s
-	}
-	if t := userType(cat, oid); t != nil {
+	s.width = typeWidth(scalar.base)
+	if t := userType(cat, s.oid); t != nil {
 		if t.Name.Name == "citext" && t.Category == 'S' && t.Kind == 'b' {
 			s.family, s.citext = textFamily, true
 		}
-		return s
+	} else {
+		s.family = families[s.oid]
 	}
-	s.family = families[oid]
+	if !s.array {
+		s.typ.family = s.family
+	}
+	s.elem.family = s.family
 	return s
 }
 
-// maxDomains bounds the walk down a chain of domains. A catalog has no cycle; a wrong snapshot might.
-const maxDomains = 32
-
-// castable tells whether every domain from oid down accepts any value of its base type.
-func castable(cat *access.Catalog, oid uint32) bool {
-	for range maxDomains {
-		t := userType(cat, oid)
-		if t == nil || t.Kind != 'd' {
-			return true
-		}
-		if t.Checks || t.NotNull {
-			return false
-		}
-		oid = t.Base
+// elementOf gives the type of an array's elements, or 0 for what is no array that masks could fill.
+func elementOf(cat *access.Catalog, oid uint32) uint32 {
+	if e, ok := elements[oid]; ok {
+		return e
 	}
-	return false
+	if t := userType(cat, oid); t != nil && t.Category == 'A' && t.Kind == 'b' {
+		return t.Elem
+	}
+	return 0
 }
 
 func userType(cat *access.Catalog, oid uint32) *access.Type {
@@ -126,10 +114,10 @@ func userType(cat *access.Catalog, oid uint32) *access.Type {
 	return cat.TypeByOID[oid]
 }
 
-// typeWidth reads n out of "character varying(n)" and "character(n)", with or without "[]".
+// typeWidth reads n out of "character varying(n)" and "character(n)".
 func typeWidth(name string) int {
 	if !strings.HasPrefix(name, "character") {
-		if strings.TrimSuffix(name, "[]") == "name" {
+		if name == "name" {
 			return 63 // NAMEDATALEN - 1
 		}
 		return 0

@@ -190,7 +190,7 @@ func (v *verifier) isTargetMask(n *pg.TypeCast, r reach) bool {
 	}
 	var found *pg.ColumnRef
 	walk(n.ProtoReflect(), func(n any) bool {
-		if cr, ok := n.(*pg.ColumnRef); ok && found == nil && parts(cr)[0] != "sallyport_element" {
+		if cr, ok := n.(*pg.ColumnRef); ok && found == nil && parts(cr)[0] != elemTable {
 			found = cr
 		}
 		return found == nil

@@ -201,7 +201,10 @@ type Type struct {
 	BaseType string // domain: format_type(typbasetype, typtypmod)
 	NotNull  bool   // domain
 	Checks   bool   // domain: has check constraints
-	Relation Name   // composite: the relation it belongs to
+	// CheckSQL are a domain's check constraints as pg_get_expr prints them under an empty search_path. It is
+	// empty for domains with a collation of their own, by which nobody else would decide alike.
+	CheckSQL []string
+	Relation Name // composite: the relation it belongs to
 	// Extension is the owning extension, or "".
 	Extension string
 	// Calls are made by the server itself when a value of the type is made: by domains, also those that it

@@ -338,7 +338,10 @@ func (l *loader) types() error {
 		       case when t.typelem <> 0 then t.typelem else coalesce((select g.rngsubtype from pg_catalog.pg_range g where t.oid in (g.rngtypid, g.rngmultitypid)), 0) end,
 		       t.typbasetype,
 		       case when t.typtype = 'd' then pg_catalog.format_type(t.typbasetype, t.typtypmod) else '' end, t.typnotnull,
-		       exists (select from pg_catalog.pg_constraint c where c.contypid = t.oid), coalesce(rn.nspname::text, ''), coalesce(r.relname::text, ''),
+		       exists (select from pg_catalog.pg_constraint c where c.contypid = t.oid and c.contype = 'c'),
+		       array(select pg_catalog.pg_get_expr(c.conbin, 0) from pg_catalog.pg_constraint c
+		         where c.contypid = t.oid and c.contype = 'c' and t.typcollation in (0, 'pg_catalog."default"'::regcollation) order by c.conname),
+		       coalesce(rn.nspname::text, ''), coalesce(r.relname::text, ''),
 		       coalesce((select e.extname::text from pg_catalog.pg_depend d join pg_catalog.pg_extension e on e.oid = d.refobjid
 		         where d.classid = 'pg_catalog.pg_type'::regclass and d.objid = t.oid and d.deptype = 'e' limit 1), '')
 		from pg_catalog.pg_type t
@@ -349,7 +352,7 @@ func (l *loader) types() error {
 		func(scan func(...any) error) error {
 			t := &access.Type{}
 			var kind, category string
-			if err := scan(&t.OID, &t.Name.Schema, &t.Name.Name, &kind, &category, &t.Elem, &t.Base, &t.BaseType, &t.NotNull, &t.Checks,
+			if err := scan(&t.OID, &t.Name.Schema, &t.Name.Name, &kind, &category, &t.Elem, &t.Base, &t.BaseType, &t.NotNull, &t.Checks, &t.CheckSQL,
 				&t.Relation.Schema, &t.Relation.Name, &t.Extension); err != nil {
 				return err
 			}
