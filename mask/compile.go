@@ -45,7 +45,7 @@ func Compile(in Input) (Compiled, error) {
 		return Compiled{}, err
 	}
 	c.noteNames()
-	steps := []func() error{c.checkStores, c.lookups, c.statement, c.estimates, c.dependencies, c.rewrite, c.keepNames}
+	steps := []func() error{c.checkStores, c.lookups, c.statement, c.withhold, c.dependencies, c.rewrite, c.keepNames}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return Compiled{}, err

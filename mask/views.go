@@ -63,8 +63,8 @@ func (r *resolver) view(name access.Name) {
 	for _, out := range outputs {
 		decides = append(decides, out.Sources...)
 	}
-	if slices.ContainsFunc(decides, func(id access.ColumnID) bool { return id.Relation == pgClass && estimated[id.Column] != "" }) {
-		refuse("it shows row or page counts of relations", "")
+	if slices.ContainsFunc(decides, isWithheld) {
+		refuse("it shows row or page counts, partition bounds or values out of the catalog", "")
 	}
 	for i, out := range outputs {
 		r.output(name, rel.Columns[i].Name, out)

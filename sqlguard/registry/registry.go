@@ -17,6 +17,7 @@ const (
 	Notify    = "notify"    // sends a notification
 	Writes    = "writes"    // changes sequences, large objects, or assigns a transaction id
 	Sizes     = "sizes"     // tells how much room relations take, so how long values are
+	Bounds    = "bounds"    // tells by which values partitions are divided
 	Discloses = "discloses" // tells about data, statistics, or what others do
 	RunsSQL   = "runs_sql"  // runs SQL or reads relations named in its arguments
 	Blocks    = "blocks"    // sleeps, takes advisory locks
@@ -123,7 +124,7 @@ func CallsJSONCasts(name string) bool {
 }
 
 var (
-	functionClasses = set(Pure, Catalog, Volatile, Setting, Notify, Writes, Sizes, Discloses, RunsSQL, Blocks, Admin, Internal)
+	functionClasses = set(Pure, Catalog, Volatile, Setting, Notify, Writes, Sizes, Bounds, Discloses, RunsSQL, Blocks, Admin, Internal)
 	relationClasses = set(Open, Data, Secret)
 )
 

@@ -37,6 +37,7 @@ func TestFamilies(t *testing.T) {
 		Writes:  `nextval setval lo_creat lo_create lo_put lo_from_bytea lo_unlink lowrite lo_truncate txid_current pg_current_xact_id`,
 		Notify:  `pg_notify`,
 		Setting: `set_config current_setting`,
+		Bounds:  `pg_get_partition_constraintdef`,
 		Sizes:   `pg_relation_size pg_table_size pg_total_relation_size pg_indexes_size pg_database_size pg_tablespace_size`,
 		Discloses: `pg_stat_get_activity pg_stat_get_backend_activity
 			pg_current_wal_lsn pg_mcv_list_items lo_get loread lo_open currtid2 pg_sequence_last_value
