@@ -141,11 +141,17 @@ func TestLabelProblems(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = fmt.Sprint(masks.Problems(cat, labels))
+	text = fmt.Sprint(masks.Misfits(cat, labels), masks.Unused([]*mask.Labels{labels}))
 	for _, want := range []string{`f:9: mask "partial email" of label y cannot be applied to s.t.a (integer): it is redacted`, "f:10: no column carries label unused"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no problem %q in %s", want, text)
 		}
+	}
+	masks, _ = mask.NewMasks([]access.Mask{{Label: "x", Transform: "partial", Style: "email"}, {Label: "y", Transform: "null"}})
+	labels, _ = mask.Resolve(cat, "c", []access.LabelRule{{Label: "x", Columns: []string{"s.t.a"}}, {Label: "y", Columns: []string{"s.t.a"}}},
+		func(*access.Relation) ([]access.Output, []access.ColumnID, error) { return nil, nil, nil })
+	if got := masks.Misfits(cat, labels); got != nil {
+		t.Errorf("a stricter mask fits, but %v", got)
 	}
 }
 

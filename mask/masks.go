@@ -3,7 +3,6 @@ package mask
 import (
 	"fmt"
 	"sort"
-	"strings"
 	"sync"
 
 	"sallyport/internal/access"
@@ -15,6 +14,8 @@ type Problem struct {
 	Source  string // file:line of the rule, or the relation concerned
 	Message string
 	Hint    string
+	// Safe says that nothing is refused or left unmasked by it: columns are hidden more than was meant.
+	Safe bool
 }
 
 func (p Problem) String() string {
@@ -94,10 +95,7 @@ func (m *Masks) For(col *access.Column, cat *access.Catalog, labels []access.Lab
 	if m == nil || derived || len(labels) == 0 {
 		return Transform{Label: first, Source: "derived from labelled columns"}
 	}
-	t := m.label(first)
-	for _, l := range labels[1:] {
-		t = stricter(t, m.label(l))
-	}
+	t := m.strictest(labels)
 	if why := t.fits(shapeOf(cat, col)); why != "" {
 		return Transform{Label: t.Label, Source: why}
 	}
@@ -116,6 +114,15 @@ func (t Transform) ForWriter() Transform {
 // Tokens tells whether columns with this label are shown as tokens where their type allows it.
 func (m *Masks) Tokens(l access.Label) bool { return m.label(l).Kind == Token }
 
+// strictest gives the transform of a column with these labels, of which there is at least one, should it fit.
+func (m *Masks) strictest(labels []access.Label) Transform {
+	t := m.label(labels[0])
+	for _, l := range labels[1:] {
+		t = stricter(t, m.label(l))
+	}
+	return t
+}
+
 func (m *Masks) label(l access.Label) Transform {
 	if t, ok := m.byLabel[l]; ok {
 		return t
@@ -123,37 +130,43 @@ func (m *Masks) label(l access.Label) Transform {
 	return Transform{Label: l, Source: "no mask for this label"}
 }
 
-// Problems lists masks that do not fit a column which carries their label, and masks for labels that
-// no column carries.
-func (m *Masks) Problems(cat *access.Catalog, labels *Labels) []Problem {
+// Misfits lists masks that cannot be applied to a column which carries their label.
+func (m *Masks) Misfits(cat *access.Catalog, labels *Labels) []Problem {
 	var out []Problem
-	used := make(map[access.Label]bool)
 	for _, c := range labels.All() {
 		rel := cat.Relations[c.Column.Relation]
-		if rel == nil || rel.Column(c.Column.Column) == nil {
+		if rel == nil || rel.Column(c.Column.Column) == nil || c.Derived {
 			continue
 		}
-		for _, l := range c.Labels {
-			used[l] = true
-			t, ok := m.byLabel[l]
-			if !ok || c.Derived {
-				continue
-			}
-			col := rel.Column(c.Column.Column)
-			if why := t.fits(shapeOf(cat, col)); why != "" {
-				out = append(out, Problem{
-					Source:  t.Source,
-					Message: fmt.Sprintf("mask %q of label %s cannot be applied to %s.%s (%s): it is redacted", t, l, c.Column.Relation, c.Column.Column, col.Type),
-					Hint:    why,
-				})
+		col, t := rel.Column(c.Column.Column), m.strictest(c.Labels)
+		if why := t.fits(shapeOf(cat, col)); why != "" {
+			out = append(out, Problem{
+				Source:  t.Source,
+				Message: fmt.Sprintf("mask %q of label %s cannot be applied to %s.%s (%s): it is redacted", t, t.Label, c.Column.Relation, c.Column.Column, col.Type),
+				Hint:    why,
+				Safe:    true,
+			})
+		}
+	}
+	return out
+}
+
+// Unused lists masks whose label is carried by no column of any database that labels speaks of.
+func (m *Masks) Unused(labels []*Labels) []Problem {
+	used := make(map[access.Label]bool)
+	for _, ls := range labels {
+		for _, c := range ls.All() {
+			for _, l := range c.Labels {
+				used[l] = true
 			}
 		}
 	}
+	var out []Problem
 	for l, t := range m.byLabel {
 		if !used[l] {
-			out = append(out, Problem{Source: t.Source, Message: "no column carries label " + string(l), Hint: "check the label rules"})
+			out = append(out, Problem{Source: t.Source, Message: "no column carries label " + string(l), Hint: "check the name: a label without a mask is redacted", Safe: true})
 		}
 	}
-	sort.Slice(out, func(i, j int) bool { return strings.Compare(out[i].String(), out[j].String()) < 0 })
+	sort.Slice(out, func(i, j int) bool { return out[i].String() < out[j].String() })
 	return out
 }

@@ -17,6 +17,7 @@ import (
 	"sallyport/internal/access"
 	"sallyport/internal/config"
 	"sallyport/internal/gateway"
+	"sallyport/mask"
 	"sallyport/sqlguard/policy"
 )
 
@@ -32,8 +33,10 @@ func newCheck(a *app) *cobra.Command {
 		Short: "Validate configuration and policies against the live databases",
 		Long: `Check reads the configuration and the policies, connects to every database, and prints each column that
 carries a label: which label, how it is masked, and which rule says so. It ends with status 0 only when
-nothing is wrong: no unknown key, no policy that cannot match, no label rule without a column, no
-unreachable database. It changes nothing and works beside a running gateway.`,
+nothing is wrong: no unknown key, no policy that cannot match, no label rule without a column, no view that
+masked principals may not use, no unreachable database. What is only hidden more than was meant (a mask that
+does not fit its column, or has none) is told of without that. It changes nothing and works beside a running
+gateway.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
@@ -71,8 +74,13 @@ func (o *checkOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	for _, r := range core.Check(ctx) {
+	results, unused := core.Check(ctx)
+	for _, r := range results {
 		problems += o.connection(r)
+	}
+	if len(unused) > 0 {
+		fmt.Fprintln(o.out)
+		problems += o.problems(unused)
 	}
 	return o.verdict(problems)
 }
@@ -100,10 +108,20 @@ func (o *checkOptions) connection(r gateway.CheckResult) int {
 	for _, w := range r.Writers {
 		fmt.Fprintf(o.out, "  · %s\n", w)
 	}
-	for _, p := range r.Problems {
-		fmt.Fprintln(o.out, "  ! "+strings.ReplaceAll(p, "\n", "\n    "))
+	return o.problems(r.Problems)
+}
+
+// problems prints them and gives the number of those by which something is refused or left unmasked.
+func (o *checkOptions) problems(list []mask.Problem) (grave int) {
+	for _, p := range list {
+		mark := "·"
+		if !p.Safe {
+			mark = "!"
+			grave++
+		}
+		fmt.Fprintf(o.out, "  %s %s\n", mark, strings.ReplaceAll(p.String(), "\n", "\n    "))
 	}
-	return len(r.Problems)
+	return grave
 }
 
 func (o *checkOptions) verdict(problems int) error {

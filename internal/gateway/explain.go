@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/gateway/internal/upstream"
+	"sallyport/mask"
 )
 
 // Explanation says what the gateway would do with a statement, without doing it.
@@ -70,7 +71,7 @@ type CheckResult struct {
 	Relations  int
 	Labels     []LabelResult
 	Writers    []Writer
-	Problems   []string
+	Problems   []mask.Problem
 }
 
 // LabelResult is one labelled column.
@@ -81,9 +82,11 @@ type LabelResult struct {
 	Why    string // the rule, comment or lineage that gave the label
 }
 
-// Check looks at every upstream afresh and tells which labels were resolved, and what could not be.
-func (g *Gateway) Check(ctx context.Context) []CheckResult {
-	var out []CheckResult
+// Check looks at every upstream afresh and tells which labels were resolved, and what could not be. unused are
+// masks that no column of any connection has; there are none while a connection cannot be read.
+func (g *Gateway) Check(ctx context.Context) (out []CheckResult, unused []mask.Problem) {
+	var masks *mask.Masks
+	var labels []*mask.Labels
 	for name, db := range g.dbs {
 		r := CheckResult{Connection: name}
 		snap, err := db.load()
@@ -117,13 +120,15 @@ func (g *Gateway) Check(ctx context.Context) []CheckResult {
 			return strings.Compare(a.Column.Relation.String()+"."+a.Column.Column, b.Column.Relation.String()+"."+b.Column.Column)
 		})
 		r.Writers = g.writers(db, snap)
-		for _, p := range snap.problems {
-			r.Problems = append(r.Problems, p.String())
-		}
+		r.Problems = append(snap.problems, snap.masks.Misfits(snap.cat, snap.labels)...)
+		masks, labels = snap.masks, append(labels, snap.labels)
 		out = append(out, r)
 	}
 	slices.SortFunc(out, func(a, b CheckResult) int { return strings.Compare(a.Connection, b.Connection) })
-	return out
+	if masks != nil && len(labels) == len(out) {
+		unused = masks.Unused(labels)
+	}
+	return out, unused
 }
 
 // maskOf is the mask that a labelled column gets for those who may not see it raw, and may write under the
