@@ -130,10 +130,10 @@ func (s *Session) startup(asked map[string]string, policies *policy.Set) (map[st
 	for _, name := range names {
 		value, lower := asked[name], strings.ToLower(name)
 		switch lower {
-		case "sallyport.reason":
+		case settingReason:
 			s.reason = claimedReason(value)
 			continue
-		case "sallyport.task":
+		case settingTask:
 			s.task = s.gw.claimedTask(value)
 			continue
 		case "user", "database", "options", "replication":
@@ -155,6 +155,8 @@ func (s *Session) startup(asked map[string]string, policies *policy.Set) (map[st
 		}
 		settings[lower] = value
 	}
+	// Both are always there, so that they can be shown, and RESET goes back to what start-up gave.
+	settings[settingReason], settings[settingTask] = strings.ToValidUTF8(s.reason, "?"), strings.ToValidUTF8(s.task.ID, "?")
 	if sqlguard.Unrestricted(s.principal, s.db.conf.Name, s.door, policies).Effect == access.Allow {
 		return settings, nil // sees everything raw, and could read the key
 	}

@@ -43,12 +43,9 @@ func (s *Session) judge(sql string, sink Sink) ([]judged, error) {
 		}
 		sc.putText(sql, list)
 	}
-	if s.pathMoved && len(list) > 1 && s.scope.unrestricted.Effect != access.Allow {
-		for _, j := range list[:len(list)-1] {
-			if endsTransaction(j.plan.facts) {
-				return nil, refusal{sql: sql, why: &access.Error{Kind: access.Unsupported, Code: "0A000",
-					Message: "the end of a transaction has to come alone or last once search_path was changed", Hint: "send it on its own: what follows is judged by the search_path that it leaves"}}
-			}
+	if len(list) > 1 && s.scope.unrestricted.Effect != access.Allow {
+		if why := s.endsInTheMiddle(list); why != nil {
+			return nil, refusal{sql: sql, why: why}
 		}
 	}
 	if len(list) == 1 && list[0].plan.quiet && list[0].plan.facts.Executes == "" && list[0].plan.facts.Fetches == "" {
@@ -73,17 +70,23 @@ func (sc *scope) plans(sql string) ([]judged, error) {
 		return nil, refusal{why: access.AsError(err), sql: sql}
 	}
 	list := make([]judged, 0, len(trees))
-	moved := false
+	moved := ""
 	for _, t := range trees {
-		if moved && sc.unrestricted.Effect != access.Allow {
+		if moved != "" && sc.unrestricted.Effect != access.Allow {
 			return nil, refusal{sql: sql, why: &access.Error{Kind: access.Unsupported, Code: "0A000",
-				Message: "a statement that changes search_path has to come alone or last", Hint: "send it on its own: what follows is judged by it"}}
+				Message: moved + " has to come alone or last", Hint: "send it on its own: what follows is judged by it"}}
 		}
 		p, err := sc.newPlan(t)
 		if err != nil {
 			return nil, err
 		}
-		moved = moved || p.facts.PathChange
+		next, known := sc.following(p)
+		if p.facts.PathChange {
+			moved = "a statement that changes search_path"
+		} else if !known {
+			moved = "a change of " + settingReason + " other than SET to a constant"
+		}
+		sc = next
 		j := judged{plan: p}
 		if len(trees) > 1 {
 			j.source = t.SQL
@@ -126,6 +129,12 @@ func (s *Session) resolveNames(list []judged, sink Sink) ([]judged, error) {
 // refresh makes s.scope that of now: the newest catalog and policies, the search_path that the server
 // has, a reason or none.
 func (s *Session) refresh(sink Sink) error {
+	if s.claims.stale && s.tx != 'E' {
+		// Nothing can be asked in a failed transaction, and nothing but its end runs there.
+		if err := s.askClaims(sink); err != nil {
+			return err
+		}
+	}
 	policies := s.gw.policies.Load()
 	if sc := s.scope; sc != nil && sc.policies == policies && sc.unrestricted.Effect == access.Allow {
 		return nil // neither catalog nor path plays a part
@@ -146,7 +155,6 @@ func (s *Session) refresh(sink Sink) error {
 		return nil
 	}
 	if s.pathStale && s.tx != 'E' {
-		// Nothing can be asked in a failed transaction, and nothing but its end runs there.
 		if err := s.askPath(sink); err != nil {
 			return err
 		}
@@ -155,10 +163,19 @@ func (s *Session) refresh(sink Sink) error {
 	return nil
 }
 
-// askPath asks the server for search_path, in the protocol's own pipeline so that an open implicit
+// askPath asks the server for search_path.
+func (s *Session) askPath(sink Sink) error {
+	err := s.show("search_path", sink, s.setPath)
+	if err == nil {
+		s.pathStale = false
+	}
+	return err
+}
+
+// show asks the server for a setting, in the protocol's own pipeline so that an open implicit
 // transaction stays open. It is SHOW rather than a query because SHOW takes no snapshot: a transaction that
 // has just begun can still be told its isolation level.
-func (s *Session) askPath(sink Sink) error {
+func (s *Session) show(setting string, sink Sink, take func(value string)) error {
 	if err := s.settle(sink); err != nil {
 		return err
 	}
@@ -166,9 +183,9 @@ func (s *Session) askPath(sink Sink) error {
 		// The server answers nothing before Sync; what comes next is skipped, as refuse will see.
 		return &access.Error{Kind: access.Internal, Message: "skipped after an error"}
 	}
-	const name = "sallyport path"
+	const name = "sallyport show"
 	at := 0
-	b := pgframe.AppendParse(nil, name, "SHOW search_path", nil)
+	b := pgframe.AppendParse(nil, name, "SHOW "+setting, nil)
 	b, at = pgframe.Begin(b, 'B')
 	b = pgframe.AppendCString(pgframe.AppendCString(b, name), name)
 	b = pgframe.End(append(b, 0, 0, 0, 0, 0, 0), at)
@@ -193,18 +210,16 @@ func (s *Session) askPath(sink Sink) error {
 		}
 		switch f.Type {
 		case 'D':
-			s.setPath(rowText(f.Body()))
+			take(rowText(f.Body()))
 		case 'E':
 			// Nothing below the statement in hand may go on: the server is in a state that is not ours
 			// to guess at, so the session ends.
-			return errPathLost
+			return errLostTrack
 		case '3':
 			if closed++; closed == 2 && s.unsync {
-				s.pathStale = false
 				return nil
 			}
 		case 'Z':
-			s.pathStale = false
 			return nil
 		case 'S':
 			if err := s.status(f); err != nil {
@@ -218,8 +233,8 @@ func (s *Session) askPath(sink Sink) error {
 	}
 }
 
-// errPathLost ends the session: refuse passes it on.
-var errPathLost = &access.Error{Kind: access.Upstream, Code: "08000", Message: "the session's search_path cannot be read"}
+// errLostTrack ends the session: refuse passes it on.
+var errLostTrack = &access.Error{Kind: access.Upstream, Code: "08000", Message: "what the session is set to cannot be read"}
 
 // setPath takes search_path as SHOW prints it and makes the effective path of it: pg_catalog first unless it
 // is named, temporary schemas left out, for no catalog snapshot has what is in them.

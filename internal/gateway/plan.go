@@ -37,7 +37,8 @@ type plan struct {
 	inner   *plan             // PREPARE, DECLARE: what EXECUTE or FETCH will run
 	holds   bool              // DECLARE ... WITH HOLD
 	forgets func(*Session)    // DEALLOCATE, CLOSE, DISCARD, the end of a transaction
-	sets    map[string]string // settings of ours that it sets
+	claims  bool              // it may change sallyport.reason or sallyport.task
+	sets    map[string]string // ... to these, until its transaction says otherwise
 
 	copy   *copyFormat            // COPY TO STDOUT, where the detectors watch
 	fields atomic.Pointer[fields] // the columns that it returns, once the upstream has told
@@ -60,7 +61,7 @@ func (p *plan) pages() bool {
 // turns reports whether success changes by what the next operation is judged: what a name means, the
 // search_path, the reason given. Nothing is judged until it is known to have succeeded.
 func (p *plan) turns() bool {
-	return p.inner != nil || p.forgets != nil || p.sets != nil || p.facts.Transaction != "" || p.facts.PathChange
+	return p.inner != nil || p.forgets != nil || p.claims || p.facts.Transaction != "" || p.facts.PathChange
 }
 
 // newPlan judges and compiles one statement. A denial is a refusal, with the plan for its record.
@@ -74,6 +75,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 			return nil, p.denied(t.SQL)
 		}
 		p.userCode = true
+		p.claims = changesClaims(p.facts, true, t.SQL)
 		return p.finish(nil)
 	}
 	var err error
@@ -81,6 +83,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 	if err != nil {
 		return nil, refusal{why: access.AsError(err), sql: t.SQL}
 	}
+	p.claims = changesClaims(p.facts, false, "")
 	p.decision = sqlguard.Decide(sqlguard.Input{Principal: sc.principal, Door: sc.door, Connection: sc.db.conf.Name,
 		Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels.Columns, Refused: sc.snap.labels.Refused, Reads: sc.snap.labels.Reads,
 		Policies: sc.policies, Writable: sc.writable, HasReason: sc.hasReason, Reason: sc.reason})
@@ -138,10 +141,10 @@ func (p *plan) finish(applied []access.MaskApplied) (*plan, error) {
 		inner := *f
 		inner.Prepares, inner.Declares = "", ""
 		p.inner = &plan{scope: p.scope, sql: p.sql, original: p.original, facts: &inner, decision: p.decision, record: p.record, outputs: p.outputs,
-			masked: p.masked, detects: p.detects, userCode: p.userCode, pure: inner.Pure && f.Class == access.ClassRead}
-		p.inner.quiet = !f.PathChange && len(f.Channels) == 0
+			masked: p.masked, detects: p.detects, userCode: p.userCode, claims: p.claims, pure: inner.Pure && f.Class == access.ClassRead}
+		p.inner.quiet = !f.PathChange && !p.claims && len(f.Channels) == 0
 	}
-	p.quiet = p.inner == nil && p.forgets == nil && p.sets == nil && f.Transaction == "" && !f.PathChange &&
+	p.quiet = p.inner == nil && p.forgets == nil && !p.claims && f.Transaction == "" && !f.PathChange &&
 		f.Class != access.ClassDDL && f.Class != access.ClassRole && len(f.Channels) == 0
 	return p, nil
 }
@@ -215,7 +218,7 @@ func (p *plan) ours(stmt *pg.Node) {
 			p.forgets = func(s *Session) {
 				clear(s.stmts)
 				clear(s.portals)
-				s.pathStale, s.reason, s.scope = true, "", nil
+				s.pathStale = true
 			}
 		}
 	case *pg.Node_DeclareCursorStmt:
@@ -228,14 +231,11 @@ func (p *plan) ours(stmt *pg.Node) {
 
 func (p *plan) setsOurs(v *pg.VariableSetStmt) {
 	name := strings.ToLower(v.GetName())
-	switch {
-	case v.GetKind() == pg.VariableSetKind_VAR_RESET_ALL:
-		p.sets = map[string]string{"sallyport.reason": "", "sallyport.task": ""}
-	case name != "sallyport.reason" && name != "sallyport.task":
-	case v.GetKind() == pg.VariableSetKind_VAR_SET_VALUE && len(v.GetArgs()) == 1:
-		p.sets = map[string]string{name: v.GetArgs()[0].GetAConst().GetSval().GetSval()}
-	default:
-		p.sets = map[string]string{name: ""}
+	if (name != settingReason && name != settingTask) || v.GetKind() != pg.VariableSetKind_VAR_SET_VALUE || len(v.GetArgs()) != 1 {
+		return
+	}
+	if c := v.GetArgs()[0].GetAConst().GetSval(); c != nil {
+		p.sets = map[string]string{name: c.GetSval()}
 	}
 }
 
@@ -286,7 +286,8 @@ func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
 	}
 	// The arguments of EXECUTE do more than what was prepared.
 	return &plan{scope: inner.scope, sql: inner.sql, original: inner.original, facts: inner.facts, decision: inner.decision,
-		record: inner.record, outputs: inner.outputs, masked: inner.masked, detects: inner.detects, userCode: p.userCode || inner.userCode, quiet: inner.quiet}, nil
+		record: inner.record, outputs: inner.outputs, masked: inner.masked, detects: inner.detects, userCode: p.userCode || inner.userCode, claims: p.claims || inner.claims,
+		quiet: inner.quiet && !p.claims}, nil
 }
 
 // current makes sure that what was prepared would be decided and compiled the same now.

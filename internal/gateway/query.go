@@ -14,6 +14,7 @@ import (
 // is Do underneath. The statement's own error is an *access.Error; ErrEnded says that the session is gone.
 func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	s.mu.Lock()
+	s.claims = claims{} // each call brings its own
 	if s.task != q.Task || s.reason != q.Reason {
 		s.task, s.reason, s.scope = q.Task, q.Reason, nil
 	}

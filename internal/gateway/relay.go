@@ -286,6 +286,7 @@ func (s *Session) ready(f pgframe.Frame) {
 	if s.tx == 'I' {
 		// The transaction's end takes SET LOCAL back, and SET too where it failed.
 		s.pathStale, s.pathOpen = s.pathStale || s.pathOpen, false
+		s.claims.ready()
 		for name, p := range s.portals {
 			if !p.hold {
 				delete(s.portals, name)

@@ -224,12 +224,13 @@ func (s *Session) succeeded(r *run) {
 	}
 	for name, value := range pl.sets {
 		switch name {
-		case "sallyport.reason":
+		case settingReason:
 			s.reason, s.scope = claimedReason(value), nil
-		case "sallyport.task":
+		case settingTask:
 			s.task = s.gw.claimedTask(value)
 		}
 	}
+	s.claims.after(pl)
 	if f.PathChange {
 		s.pathMoved, s.pathOpen = true, true
 	}

@@ -61,7 +61,8 @@ type Session struct {
 	dirty        bool   // something ran since Reset that may have left a trace in the session
 	wish         int    // bytes of rows that Query is to fetch
 	reason       string // sallyport.reason
-	task         Task
+	task         Task   // ... and sallyport.task, as of the last word of the server
+	claims       claims
 	listens      bool          // LISTEN was run: notifications may come at any time
 	idle         chan struct{} // closed when the idle reader has ended; nil when none runs
 	shapes       shapeBuffer
