@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/sqlguard"
 	"sallyport/sqlguard/policy"
+	"sallyport/sqlguard/postgres"
 )
 
 func newPolicy(a *app) *cobra.Command {
@@ -94,7 +95,8 @@ func (o *explainOptions) run(ctx context.Context, args []string) error {
 	}
 	sql := strings.Join(args, "")
 	if sql == "" {
-		b, err := io.ReadAll(io.LimitReader(o.in, 1<<20))
+		// One byte more than is judged: what is cut off would be judged as something else.
+		b, err := io.ReadAll(io.LimitReader(o.in, postgres.MaxSize+1))
 		if err != nil {
 			return err
 		}

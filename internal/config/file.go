@@ -148,7 +148,8 @@ type Mask struct {
 type Limits struct {
 	// Clients is how many clients the pgwire door serves at once. Default 1000.
 	Clients int `yaml:"clients"`
-	// MessageBytes is the largest message taken from a client. Default 67108864 (64 MiB).
+	// MessageBytes is the largest message taken from a client. Default 67108864 (64 MiB). It is for parameters and
+	// COPY data: the text of statements may have 1 MiB.
 	MessageBytes int `yaml:"message_bytes"`
 	// HandshakeTimeout is how long a client may take to log in. Default 15s.
 	HandshakeTimeout Duration `yaml:"handshake_timeout"`

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -12,7 +13,7 @@ import (
 	"sallyport/internal/pgtree"
 )
 
-// MaxSize is the most bytes that one batch of statements may have.
+// MaxSize is the most bytes that one text, with one statement or several, may have: 1 MiB.
 const MaxSize = 1 << 20
 
 // Parse splits a batch, as a simple Query message carries it, into its statements. An empty batch
@@ -61,8 +62,8 @@ func Parse(sql string) ([]*pgtree.Tree, error) {
 // checkText refuses what the server would refuse before it lexes, and what is too large to judge.
 func checkText(sql string) error {
 	if len(sql) > MaxSize {
-		return &access.Error{Kind: access.Invalid, Code: "54000", Message: "the statement is too long: at most 1 MiB is accepted",
-			Hint: "send large data as parameters or with COPY FROM STDIN"}
+		return &access.Error{Kind: access.Invalid, Code: "54000", Message: fmt.Sprintf("a text of %d bytes is too long: statements of at most 1 MiB (%d bytes) are judged", len(sql), MaxSize),
+			Hint: "send large data as parameters or with COPY FROM STDIN, and a script in several texts"}
 	}
 	if i := strings.IndexByte(sql, 0); i >= 0 {
 		return &access.Error{Kind: access.Invalid, Code: "22021", Message: `invalid byte sequence for encoding "UTF8": 0x00`,

@@ -54,7 +54,7 @@ func TestParseErrors(t *testing.T) {
 		{"not_utf8", "SELECT '\xff'", "22021", `invalid byte sequence for encoding "UTF8"`, 0},
 		{"sjis_backslash", "SELECT '\x83\\'", "22021", `invalid byte sequence for encoding "UTF8"`, 0},
 		{"surrogate", "SELECT '\xed\xa0\x80'", "22021", `invalid byte sequence for encoding "UTF8"`, 0},
-		{"too_long", "SELECT '" + strings.Repeat("x", MaxSize) + "'", "54000", "the statement is too long: at most 1 MiB is accepted", 0},
+		{"too_long", "SELECT '" + strings.Repeat("x", MaxSize) + "'", "54000", "a text of 1048585 bytes is too long: statements of at most 1 MiB (1048576 bytes) are judged", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse(c.sql)
