@@ -88,7 +88,7 @@ func (j *judge) catalogRelation(use access.RelationUse) *access.Decision {
 
 // locks reports whether a read takes row locks. LOCK itself appears as a use of its own.
 func (j *judge) locks(use access.RelationUse) bool {
-	return j.in.Facts.Locks && use.Action == access.ActRead && use.Verb != "lock" &&
+	return j.in.Facts.Locks && !use.Unlocked && use.Action == access.ActRead && use.Verb != "lock" &&
 		!slices.ContainsFunc(j.in.Facts.Relations, func(r access.RelationUse) bool { return r.Verb == "lock" })
 }
 

@@ -91,6 +91,8 @@ type RelationUse struct {
 	Whole bool
 	// By names the foreign key that carries a write to this relation, which the statement does not name.
 	By string
+	// Unlocked is true when FOR UPDATE OF and its kin, where the statement has them, name other relations.
+	Unlocked bool
 }
 
 // Assigns reports whether a write gives one of some columns of r, which may be below the relation that

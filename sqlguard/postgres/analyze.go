@@ -59,7 +59,9 @@ type analyzer struct {
 	work       int      // see spend
 	// impure is set by whatever makes a read more than a pure one: a lock, a user's function ...
 	impure bool
-	seen   func(any)
+	// locksAll is set by a locking clause that does not name relations: any may be meant.
+	locksAll bool
+	seen     func(any)
 }
 
 // relation gathers what a statement does with one relation.
@@ -67,6 +69,7 @@ type relation struct {
 	rel   *access.Relation
 	base  int32 // id of its first column in the column table; its columns follow in order
 	whole bool
+	locks bool // FOR UPDATE OF names it
 	acts  []action
 }
 
@@ -192,6 +195,7 @@ func (a *analyzer) finish() {
 			case access.ActRead:
 				use.Whole = use.Whole || r.whole
 				use.Columns = a.readColumns(r)
+				use.Unlocked = f.Locks && act.verb == "select" && !a.locksAll && !r.locks
 			default:
 				for _, c := range act.cols {
 					use.Columns = append(use.Columns, access.ColumnUse{Name: c, Use: access.UseWrite})

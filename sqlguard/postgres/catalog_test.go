@@ -181,6 +181,9 @@ func render(f *access.Facts, err error) string {
 		if r.Whole {
 			b.WriteString(" whole")
 		}
+		if r.Unlocked {
+			b.WriteString(" unlocked")
+		}
 		for _, c := range r.Columns {
 			fmt.Fprintf(&b, " %s:%s", c.Name, useString(c.Use))
 		}

@@ -186,6 +186,7 @@ func (a *analyzer) join(sc *scope, j *pg.JoinExpr) (*item, []*item) {
 		sc.items = saved
 	}
 	if j.Alias != nil {
+		sc.hides = true
 		it.name, it.relVisible = j.Alias.Aliasname, true
 		aliases := text(j.Alias.Colnames)
 		a.checkAliases(it.name, len(it.cols), aliases)
@@ -273,6 +274,7 @@ func (a *analyzer) locking(sc *scope, ns []*pg.Node) {
 			a.unknown("a locking clause", n.GetNode())
 		}
 		a.facts.Locks = true
+		a.locksAll = a.locksAll || len(lc.LockedRels) == 0
 		for _, r := range lc.LockedRels {
 			rv := r.GetRangeVar()
 			if rv == nil {
@@ -286,11 +288,27 @@ func (a *analyzer) locking(sc *scope, ns []*pg.Node) {
 			if it == nil {
 				a.fail(rv.Location, "42P01", "relation %q in FOR UPDATE clause not found in FROM clause", rv.Relname)
 			}
+			a.locked(sc, rv.Relname)
 			if it.ref != nil {
 				a.t.Refs[rv] = it.ref
 			} else {
 				a.t.CTEs[rv] = true
 			}
+		}
+	}
+}
+
+// locked notes whose rows FOR UPDATE OF name locks. The server takes the first item of that name, and a member of
+// an aliased join may be it (transformLockingClause); behind what is no relation there are others.
+func (a *analyzer) locked(sc *scope, name string) {
+	a.locksAll = a.locksAll || sc.hides
+	for _, it := range sc.items {
+		switch {
+		case it.name != name:
+		case it.ref != nil:
+			a.touch(it.ref.Relation).locks = true
+		default:
+			a.locksAll = true
 		}
 	}
 }

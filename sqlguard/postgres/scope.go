@@ -16,6 +16,7 @@ type scope struct {
 	// lateral is true while a LATERAL item is analysed: items to its left may then be seen.
 	lateral bool
 	windows []*pg.Node // WINDOW clause
+	hides   bool       // an aliased join has members that are not among items
 	// decides gathers the columns that decide which rows this level gives.
 	decides []int32
 }
