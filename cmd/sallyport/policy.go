@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/access"
+	"sallyport/internal/config"
 	"sallyport/internal/gateway"
 	"sallyport/sqlguard"
 	"sallyport/sqlguard/policy"
@@ -49,6 +50,8 @@ type explainOptions struct {
 	*app
 	principal, connection, door string
 	reason                      string
+	kind                        string
+	groups                      []string
 	action, resource            string
 	labels                      []string
 }
@@ -71,6 +74,8 @@ nearly do, and why not.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	cmd.Flags().StringVarP(&o.principal, "principal", "p", "", "as whom (required)")
+	cmd.Flags().StringVar(&o.kind, "kind", "", "human or agent, for a principal that the configuration does not have")
+	cmd.Flags().StringSliceVar(&o.groups, "group", nil, "group of such a principal (repeatable)")
 	cmd.Flags().StringVarP(&o.connection, "connection", "C", "", "on which connection (may be left out when there is one)")
 	cmd.Flags().StringVar(&o.door, "door", string(access.DoorPGWire), "through which door: pgwire or mcp")
 	cmd.Flags().StringVar(&o.reason, "reason", "explaining what a policy does", "the reason that is given; empty for none")
@@ -114,12 +119,16 @@ func (o *explainOptions) run(ctx context.Context, args []string) error {
 			return usagef("--connection is required: there are %d", len(cfg.Connections))
 		}
 	}
+	who, err := o.who(cfg)
+	if err != nil {
+		return err
+	}
 	core, done, err := scratchCore(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer done()
-	list, err := core.Explain(ctx, o.principal, o.connection, access.Door(o.door), sql, o.reason)
+	list, err := core.Explain(ctx, who, o.connection, access.Door(o.door), sql, o.reason)
 	if err != nil {
 		return err
 	}
@@ -137,6 +146,25 @@ func (o *explainOptions) run(ctx context.Context, args []string) error {
 	return nil
 }
 
+// who is the principal of the flags: of the configuration, or made up.
+func (o *explainOptions) who(cfg *config.Config) (access.Principal, error) {
+	kind := access.PrincipalKind(o.kind)
+	switch {
+	case kind == access.Human || kind == access.Agent:
+		return access.Principal{Name: o.principal, Kind: kind, Groups: o.groups}, nil
+	case o.kind != "":
+		return access.Principal{}, usagef("--kind is human or agent, not %q", o.kind)
+	case len(o.groups) > 0:
+		return access.Principal{}, usagef("--group goes with --kind: the groups of a configured principal are in the configuration")
+	}
+	i := slices.IndexFunc(cfg.Principals, func(p access.LocalPrincipal) bool { return p.Name == o.principal })
+	if i < 0 {
+		return access.Principal{}, &access.Error{Kind: access.Invalid, Message: fmt.Sprintf("there is no principal %q in %s", o.principal, cfg.Path),
+			Hint: "say what it would be: --kind and --group"}
+	}
+	return principalOf(cfg.Principals[i]), nil
+}
+
 // request explains a verdict of the policies alone.
 func (o *explainOptions) request() error {
 	cfg, err := o.load()
@@ -147,9 +175,9 @@ func (o *explainOptions) request() error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(cfg.Principals, func(p access.LocalPrincipal) bool { return p.Name == o.principal })
-	if i < 0 {
-		return fmt.Errorf("there is no principal %q in %s", o.principal, cfg.Path)
+	who, err := o.who(cfg)
+	if err != nil {
+		return err
 	}
 	var labels []access.Label
 	for _, l := range o.labels {
@@ -162,7 +190,7 @@ func (o *explainOptions) request() error {
 	if err != nil {
 		return errUsage{err}
 	}
-	ex := set.Explain(policy.Request{Principal: principalOf(cfg.Principals[i]), Action: access.Action(o.action), Resource: resource,
+	ex := set.Explain(policy.Request{Principal: who, Action: access.Action(o.action), Resource: resource,
 		Context: policy.Context{Door: access.Door(o.door), HasReason: sqlguard.SufficientReason(o.reason), Reason: o.reason}})
 	fmt.Fprint(o.out, ex)
 	if !ex.Verdict.Allowed {
@@ -205,8 +233,8 @@ func printExplanation(w io.Writer, principal string, e gateway.Explanation) {
 	if o := policy.ObligationWords(d.Obligations); o != "" {
 		line("obligations", "%s", o)
 	}
-	if len(d.Masked) > 0 {
-		line("masked", "%s", columnList(d.Masked))
+	if len(e.Masked) > 0 {
+		line("masked", "%s", columnList(e.Masked))
 	}
 	if len(d.Lookup) > 0 {
 		line("lookup", "%s", columnList(d.Lookup))

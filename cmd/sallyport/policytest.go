@@ -130,7 +130,7 @@ func (t *tester) run(ctx context.Context, c policy.Case) (differs []string, err 
 			return nil, err
 		}
 	}
-	list, err := t.core.Explain(ctx, c.Principal, c.Connection, access.Door(c.Door), c.SQL, c.Reason)
+	list, err := t.core.Explain(ctx, c.Who(), c.Connection, access.Door(c.Door), c.SQL, c.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func together(list []gateway.Explanation) access.Decision {
 			all.Effect, all.Message = d.Effect, d.Message
 		}
 		all.Policies = append(all.Policies, d.Policies...)
-		all.Masked = append(all.Masked, d.Masked...)
+		all.Masked = append(all.Masked, e.Masked...)
 		all.Obligations = policy.Strictest(all.Obligations, d.Obligations)
 	}
 	slices.Sort(all.Policies)

@@ -17,17 +17,14 @@ type Explanation struct {
 	SQL      string
 	Facts    *access.Facts
 	Decision access.Decision
-	Compiled string // what would run; empty when refused
-	Changed  bool   // Compiled differs from SQL
+	Masked   []access.ColumnID // of Decision.Masked those that the statement uses
+	Compiled string            // what would run; empty when refused
+	Changed  bool              // Compiled differs from SQL
 	Refusal  *access.Error
 }
 
-// Explain judges sql for a principal of the configuration as if they sent it through door.
-func (g *Gateway) Explain(_ context.Context, principal, connection string, door access.Door, sql string, reason string) ([]Explanation, error) {
-	p, ok := g.people.Lookup(principal)
-	if !ok {
-		return nil, &access.Error{Kind: access.Invalid, Message: fmt.Sprintf("there is no principal %q in the configuration", principal)}
-	}
+// Explain judges sql for a principal, of the configuration or not, as if they sent it through door.
+func (g *Gateway) Explain(_ context.Context, p access.Principal, connection string, door access.Door, sql string, reason string) ([]Explanation, error) {
 	db := g.dbs[connection]
 	if db == nil {
 		return nil, &access.Error{Kind: access.Invalid, Message: fmt.Sprintf("there is no connection %q in the configuration", connection)}
@@ -48,7 +45,7 @@ func (g *Gateway) Explain(_ context.Context, principal, connection string, door 
 		}
 		e := Explanation{SQL: r.sql, Refusal: r.why}
 		if r.plan != nil {
-			e.Facts, e.Decision = r.plan.facts, r.plan.decision
+			e.Facts, e.Decision, e.Masked = r.plan.facts, r.plan.decision, r.plan.masksUsed()
 		}
 		return []Explanation{e}, nil
 	}
@@ -58,7 +55,7 @@ func (g *Gateway) Explain(_ context.Context, principal, connection string, door 
 		if source == "" {
 			source = sql
 		}
-		out = append(out, Explanation{SQL: source, Facts: j.plan.facts, Decision: j.plan.decision, Compiled: j.plan.sql, Changed: !j.plan.original})
+		out = append(out, Explanation{SQL: source, Facts: j.plan.facts, Decision: j.plan.decision, Masked: j.plan.masksUsed(), Compiled: j.plan.sql, Changed: !j.plan.original})
 	}
 	return out, nil
 }

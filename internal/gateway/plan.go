@@ -177,6 +177,17 @@ func (p *plan) describe(applied []access.MaskApplied) {
 // usedMasks leaves out masks of columns that the statement does not use: a masked relation is read through
 // all of its masks, but a record is about what was asked.
 func (p *plan) usedMasks(applied []access.MaskApplied) []access.MaskApplied {
+	used := p.usedColumns()
+	return slices.DeleteFunc(slices.Clone(applied), func(m access.MaskApplied) bool { return !used[m.Column] })
+}
+
+// masksUsed is the decision's Masked, which speaks of whole relations, less what the statement does not use.
+func (p *plan) masksUsed() []access.ColumnID {
+	used := p.usedColumns()
+	return slices.DeleteFunc(slices.Clone(p.decision.Masked), func(id access.ColumnID) bool { return !used[id.Relation.String()+"."+id.Column] })
+}
+
+func (p *plan) usedColumns() map[string]bool {
 	used := map[string]bool{}
 	for _, rel := range p.facts.Relations {
 		for _, c := range rel.Columns {
@@ -188,7 +199,7 @@ func (p *plan) usedMasks(applied []access.MaskApplied) []access.MaskApplied {
 			}
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(applied), func(m access.MaskApplied) bool { return !used[m.Column] })
+	return used
 }
 
 // harmless reports whether a statement that is not a read changes nothing but the session itself, so that
