@@ -45,7 +45,7 @@ func (ps Problems) sorted() Problems {
 
 // Nearest gives the candidate most like word, or "" when none is near enough to be what was meant.
 func Nearest(word string, candidates []string) string {
-	best, bestDist := "", len(word)/2+2
+	best, bestDist := "", len(word)/3+2
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), c); d < bestDist {
 			best, bestDist = c, d
