@@ -74,6 +74,10 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		if p.decision.Effect != access.Allow && p.facts.Class != access.ClassMiscSet {
 			return nil, p.denied(t.SQL)
 		}
+		if why := changesPinned(t.Stmt); why != nil {
+			p.describe(nil)
+			return nil, refusal{plan: p, sql: t.SQL, why: why}
+		}
 		p.userCode = true
 		p.claims = changesClaims(p.facts, true, t.SQL)
 		return p.finish(nil)
@@ -98,6 +102,10 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 	}
 	if p.decision.Effect != access.Allow {
 		return nil, p.denied(t.SQL)
+	}
+	if why := changesPinned(t.Stmt); why != nil {
+		p.describe(nil)
+		return nil, refusal{plan: p, sql: t.SQL, why: why}
 	}
 	if !sc.masked {
 		return p.finish(nil)

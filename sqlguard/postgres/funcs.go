@@ -154,6 +154,9 @@ func (a *analyzer) settingCall(f *pg.FuncCall, use access.FunctionUse) {
 		a.facts.Shows = append(a.facts.Shows, name)
 		return
 	}
+	if name == "client_encoding" {
+		a.refuse(f.Location, "it has to stay UTF8", "set_config of client_encoding is not supported")
+	}
 	a.facts.Settings = append(a.facts.Settings, name)
 	a.facts.PathChange = a.facts.PathChange || name == "" || changesPath(name)
 }
