@@ -18,6 +18,16 @@ var withheld = map[access.Name]map[string]string{
 		"relpages": "int4", "reltuples": "float4", "relallvisible": "int4", "relallfrozen": "int4", "relpartbound": "pg_node_tree",
 	},
 	{Schema: "pg_catalog", Name: "pg_attribute"}: {"attmissingval": "_text"}, // there is no NULL of its type, anyarray
+	roleSettings: {"setconfig": "_text"},
+}
+
+// roleSettings holds what ALTER ROLE and ALTER DATABASE SET gave, keys of applications among it. Nobody who is judged
+// sees that, masked columns or not.
+var roleSettings = access.Name{Schema: "pg_catalog", Name: "pg_db_role_setting"}
+
+// Withholds reports whether a statement has to be compiled even where no column is masked.
+func Withholds(f *access.Facts) bool {
+	return slices.ContainsFunc(f.Relations, func(r access.RelationUse) bool { return r.Name == roleSettings })
 }
 
 // withheldCalls are the registry's classes of functions that tell the same, with the type of NULL.

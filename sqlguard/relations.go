@@ -78,7 +78,7 @@ func (j *judge) catalogRelation(use access.RelationUse) *access.Decision {
 		if j.locks(use) {
 			return j.unsupported("locking " + use.Name.String())
 		}
-		return nil // mask.Compile withholds columns that tell of values from principals with masked columns
+		return nil // mask.Compile withholds columns that tell of values or settings
 	case registry.Data:
 		return j.unsupported("reading " + use.Name.String() + ", which holds data and statistics of others,")
 	default:

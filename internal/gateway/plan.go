@@ -107,7 +107,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		p.describe(nil)
 		return nil, refusal{plan: p, sql: t.SQL, why: why}
 	}
-	if !sc.masked {
+	if !sc.masked && !mask.Withholds(p.facts) {
 		return p.finish(nil)
 	}
 	c, err := mask.Compile(mask.Input{Tree: t, Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels, Masks: sc.snap.masks, Decision: p.decision})
@@ -116,8 +116,8 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}
 	}
 	p.original, p.sql, p.outputs = c.SQL == t.SQL, c.SQL, c.OutputMasks
-	p.detects = true
-	if p.facts.CopyOut {
+	p.detects = sc.masked
+	if p.facts.CopyOut && sc.masked {
 		if p.copy, err = newCopyFormat(t, p.facts); err != nil {
 			p.describe(nil)
 			return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}

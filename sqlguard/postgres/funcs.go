@@ -20,6 +20,7 @@ func (a *analyzer) call(sc *scope, f *pg.FuncCall, use access.Use) value {
 	if len(f.Args) > 1 {
 		a.passed = union(a.passed, v.src)
 	}
+	a.settingCall(f)
 	if returnsSet(cands) {
 		// A set-returning function decides how many rows there are.
 		a.mark(sc, v, access.UsePredicate)
@@ -69,7 +70,6 @@ func (a *analyzer) resolveCall(f *pg.FuncCall) []candidate {
 		}
 	}
 	a.t.Funcs[f] = use
-	a.settingCall(f, use)
 	return cands
 }
 
@@ -139,8 +139,9 @@ func (a *analyzer) functionalColumn(sc *scope, f *pg.FuncCall, use access.Use) (
 	return value{}, false
 }
 
-// settingCall records settings named by set_config and current_setting.
-func (a *analyzer) settingCall(f *pg.FuncCall, use access.FunctionUse) {
+// settingCall records settings named by set_config and current_setting, once the arguments are resolved.
+func (a *analyzer) settingCall(f *pg.FuncCall) {
+	use := a.t.Funcs[f]
 	if use.Name.Name != "set_config" && use.Name.Name != "current_setting" || len(f.Args) == 0 {
 		return
 	}
@@ -151,6 +152,9 @@ func (a *analyzer) settingCall(f *pg.FuncCall, use access.FunctionUse) {
 		name = "restrict_nonsystem_relation_kind"
 	}
 	if use.Name.Name == "current_setting" {
+		if a.listed(f.Args[0].GetColumnRef()) {
+			name = "all" // psql's \dconfig: what SHOW ALL shows
+		}
 		a.facts.Shows = append(a.facts.Shows, name)
 		return
 	}
@@ -159,6 +163,14 @@ func (a *analyzer) settingCall(f *pg.FuncCall, use access.FunctionUse) {
 	}
 	a.facts.Settings = append(a.facts.Settings, name)
 	a.facts.PathChange = a.facts.PathChange || name == "" || changesPath(name)
+}
+
+// listed reports whether a name comes out of pg_settings, which lists no placeholders: neither the gateway's own
+// settings nor those of applications.
+func (a *analyzer) listed(cr *pg.ColumnRef) bool {
+	col := a.t.Cols[cr]
+	return cr != nil && col != nil && col.Ref != nil && !col.Star && !col.WholeRow && col.Name == "name" &&
+		col.Ref.Relation.Name == access.Name{Schema: "pg_catalog", Name: "pg_settings"}
 }
 
 // pgDumpSetting is how pg_dump (15.8 and later) sets a setting that older servers lack. The name is not a

@@ -101,8 +101,8 @@ func TestRelations(t *testing.T) {
 		"pg_stats": Data, "pg_statistic": Data, "pg_stats_ext": Data, "pg_stats_ext_exprs": Data, "pg_statistic_ext_data": Data,
 		"pg_stat_activity": Data, "pg_largeobject": Data, "pg_cursors": Data, "pg_prepared_statements": Data,
 		"pg_prepared_xacts": Data, "pg_stat_user_tables": Data, "pg_locks": Data,
-		"pg_authid": Secret, "pg_shadow": Secret, "pg_user_mapping": Secret, "pg_user_mappings": Secret,
-		"pg_hba_file_rules": Secret, "pg_file_settings": Secret, "pg_config": Secret, "pg_db_role_setting": Secret,
+		"pg_authid": Secret, "pg_shadow": Secret, "pg_user_mapping": Open, "pg_user_mappings": Open,
+		"pg_hba_file_rules": Secret, "pg_file_settings": Secret, "pg_config": Secret, "pg_db_role_setting": Open,
 		"no_such_relation": "",
 	} {
 		if got, _ := r.Relation("pg_catalog", name); got != want {
@@ -111,6 +111,11 @@ func TestRelations(t *testing.T) {
 	}
 	if got := r.Hidden("pg_catalog", "pg_subscription"); got != "subconninfo" {
 		t.Errorf("hidden column of pg_subscription is %q", got)
+	}
+	for _, name := range []string{"pg_user_mapping", "pg_user_mappings"} {
+		if got := r.Hidden("pg_catalog", name); got != "umoptions" {
+			t.Errorf("hidden column of %s is %q", name, got)
+		}
 	}
 	if got, _ := r.Relation("information_schema", "user_mapping_options"); got != Secret {
 		t.Errorf("user_mapping_options is %q", got)
