@@ -185,12 +185,19 @@ func (j *judge) effects(rel *access.Relation) *access.Decision {
 	return nil
 }
 
+// hintTemporary says what to do without temporary tables.
+const hintTemporary = "use WITH name AS (...) within one statement, or a table in a schema where you are permitted \"ddl\""
+
 // objects judges the targets of DDL.
 func (j *judge) objects() *access.Decision {
 	on := j.in.Connection
 	for _, o := range j.in.Facts.Objects {
 		if isCatalog(o.Name.Schema) {
 			return j.unsupported("changing " + o.Name.String())
+		}
+		if strings.HasPrefix(o.Name.Schema, "pg_temp") {
+			// It would come before the relation that the same name is judged as.
+			return j.no("temporary relations and functions are not available through the gateway", hintTemporary)
 		}
 		what := fmt.Sprintf("changing %s %s", o.Kind, o.Name)
 		if o.Name.Schema == "" {

@@ -66,7 +66,7 @@ func (a *analyzer) relation(rv *pg.RangeVar) *access.Relation {
 		}
 		panic(stop{&access.Error{Kind: access.Invalid, Code: "42P01", Position: a.position(rv.Location),
 			Message: `relation "` + name + `" does not exist`,
-			Hint:    "check the name and the search_path; temporary tables are not seen by the guard"}})
+			Hint:    "check the name and the search_path; temporary tables are not available through the gateway: use WITH name AS (...)"}})
 	}
 	return rel
 }
