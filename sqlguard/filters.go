@@ -137,7 +137,7 @@ func (j *judge) filter(rel *access.Relation, text string) (access.RowFilter, err
 // family is a relation with all that its rows are shared with: what inherits from it or is a partition of it, and
 // what it inherits from or is a partition of.
 func family(cat *access.Catalog, rel *access.Relation) []*access.Relation {
-	out := below(cat, rel)
+	out := cat.Below(rel)
 	for above := []*access.Relation{rel}; len(above) > 0; above = above[1:] {
 		for _, name := range above[0].Parents {
 			if p := cat.Relations[name]; p != nil && !slices.Contains(out, p) {
