@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"time"
-
 	"sallyport/internal/access"
 	"sallyport/internal/pgframe"
 )
@@ -77,7 +75,7 @@ func (s *Session) describeQuery(pl *plan, sql string, sink Sink) (*fields, error
 	}
 	s.timedOut.Store(false)
 	if t := pl.decision.Obligations.Timeout; t > 0 {
-		defer time.AfterFunc(t, s.timeout).Stop()
+		s.allow(t)
 	}
 	s.busy.Store(true)
 	defer s.end()

@@ -73,6 +73,9 @@ func (s *Session) Do(ctx context.Context, ops []Op, sink Sink) error {
 func (s *Session) fail(err error, sink Sink) error {
 	s.heavy() // the end is recorded, and waited for
 	cause := "the connection to the database was lost"
+	if s.overdue.Load() {
+		err = errOverdue
+	}
 	if ae := (*access.Error)(nil); errors.As(err, &ae) {
 		cause = ae.Message
 		s.held = appendError(s.held[:0], "FATAL", ae)

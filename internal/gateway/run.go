@@ -130,18 +130,8 @@ func (s *Session) begin() {
 	}
 	s.busy.Store(true)
 	if limit > 0 {
-		s.timedOut.Store(false)
-		if s.timer == nil {
-			s.timer = time.AfterFunc(limit, s.timeout)
-		} else {
-			s.timer.Reset(limit)
-		}
+		s.allow(limit)
 	}
-}
-
-func (s *Session) timeout() {
-	s.timedOut.Store(true)
-	s.cancelRunning()
 }
 
 // end marks the session as running nothing, and waits for a cancel request under way: it must not hit
@@ -149,6 +139,7 @@ func (s *Session) timeout() {
 func (s *Session) end() {
 	if s.timer != nil {
 		s.timer.Stop()
+		s.due.Store(0)
 	}
 	s.busy.Store(false)
 	if !s.cancelMu.TryLock() {

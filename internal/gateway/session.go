@@ -72,6 +72,8 @@ type Session struct {
 	busy     atomic.Bool // something is running upstream
 	timedOut atomic.Bool // the running statement's time limit has passed
 	timer    *time.Timer
+	due      atomic.Int64 // when it passes, in ns since start; 0 while nothing runs that has one
+	overdue  atomic.Bool  // the upstream did not react to the cancel that followed, and was given up
 
 	loopTask   *loop.Task // the event loop's task that serves this session, or nil
 	onDurable  func()     // its Signal

@@ -155,6 +155,35 @@ func TestFrozenUpstreamIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestTimeLimitGivesUpAnUpstreamThatIsStuck: nobody has to leave for it, and one that reacts is kept.
+func TestTimeLimitGivesUpAnUpstreamThatIsStuck(t *testing.T) {
+	w, wl := walled(t)
+	s := w.login("slowly")
+	wantError(t, w.query(s, "select count(*) from orders a, orders b, orders c"), "57014")
+	time.Sleep(2 * w.gw.patience)
+	wantNoError(t, w.query(s, "select 1"))
+	wl.frozen.Store(true)
+	done := make(chan error, 1)
+	a := &answer{}
+	go func() {
+		done <- s.Do(context.Background(), []Op{{Kind: OpQuery, SQL: "select count(*) from orders"}}, a)
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, ErrEnded) {
+			t.Errorf("Do: %v", err)
+		}
+	case <-time.After(8 * time.Second):
+		wl.cut()
+		<-done
+		t.Fatal("the session was held by an upstream that does not answer")
+	}
+	if len(a.errs) != 1 || !strings.HasPrefix(a.errs[0], "08006 the database answered neither within the time") {
+		t.Errorf("errors %q", a.errs)
+	}
+	w.wantOutcome(s.id, "08007")
+}
+
 // wantOutcome looks for the end of the session's newest execution on record.
 func (w *world) wantOutcome(session, code string) {
 	w.t.Helper()
