@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -95,15 +93,7 @@ func (o *traceOptions) run(now time.Time) error {
 		return err
 	}
 	if o.json {
-		w := bufio.NewWriter(o.out)
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		for _, r := range recs {
-			if err := enc.Encode(r); err != nil {
-				return err
-			}
-		}
-		return w.Flush()
+		return audit.JSON(o.out, recs)
 	}
 	if len(recs) == 0 {
 		fmt.Fprintln(o.err, "nothing recorded that matches")

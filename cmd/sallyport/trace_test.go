@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,5 +63,32 @@ func TestTraceTakesTheBeginningOfAnID(t *testing.T) {
 				t.Errorf("%d records, want %d:\n%s", n, len(tc.want), text)
 			}
 		})
+	}
+}
+
+// TestTraceInJSONCannotAttackATerminal: what clients sent is in the record as they sent it.
+func TestTraceInJSONCannotAttackATerminal(t *testing.T) {
+	dir := t.TempDir()
+	log, err := audit.Open(filepath.Join(dir, "log"), audit.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hostile := "select '\u202e\u009b31m\x7f\x1b[2J'"
+	if _, err := log.Append(&access.Record{Session: "s_1", Kind: access.RecordRefused, SQL: hostile}); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var out, errw strings.Builder
+	if code := run([]string{"trace", "--json", "--data", dir}, strings.NewReader(""), &out, &errw); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, errw.String())
+	}
+	if strings.ContainsAny(out.String(), "\u202e\u009b\x7f\x1b") {
+		t.Errorf("it comes out as %q", out.String())
+	}
+	var got access.Record
+	if err := json.Unmarshal([]byte(out.String()), &got); err != nil || got.SQL != hostile {
+		t.Errorf("decodes to %q (%v)", got.SQL, err)
 	}
 }
