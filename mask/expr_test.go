@@ -436,7 +436,7 @@ func checkImage(t *testing.T, s shape, tr Transform, raw, masked pgtype.Text) {
 	}
 	switch tr.Kind {
 	case Partial:
-		if want := Image(tr.Style, raw.String); s.width == 0 && masked.String != want {
+		if want := image(tr.Style, raw.String); s.width == 0 && masked.String != want {
 			t.Fatalf("%.80q became %q, its image is %q", raw.String, masked.String, want)
 		}
 	case Token:

@@ -12,9 +12,7 @@ import (
 var kindCodes = [...]string{access.Internal: "XX000", access.Denied: "42501", access.ReviewPending: "42501", access.Invalid: "22023",
 	access.Unsupported: "0A000", access.Upstream: "58000", access.Unavailable: "57P03"}
 
-// ErrorFrame is e as an ErrorResponse; severity is ERROR or FATAL.
-func ErrorFrame(severity string, e *access.Error) []byte { return appendError(nil, severity, e) }
-
+// appendError adds e as an ErrorResponse; severity is ERROR or FATAL.
 func appendError(dst []byte, severity string, e *access.Error) []byte {
 	code := e.Code
 	if code == "" {

@@ -23,7 +23,7 @@ func (s *Session) startIdle(sink Sink) {
 			out, err := filter.pass(f)
 			if err != nil {
 				s.gw.logger.Warn("session ended while idle", "session", s.id, "error", err)
-				out = ErrorFrame("FATAL", access.AsError(err))
+				out = appendError(nil, "FATAL", access.AsError(err))
 			}
 			if released := sink.Release(out); err != nil || released != nil {
 				if err != nil {

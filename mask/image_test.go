@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// Image gives what a partial mask lets through of a text value: two values with the same image are
+// image gives what a partial mask lets through of a text value: two values with the same image are
 // the same to whoever sees the masked database. The zero style and every other transform than
 // Partial have no image of a single value; redact and null have one for all.
 //
@@ -17,7 +17,7 @@ import (
 //	generic  the first character                                       a***
 //
 // Digits are ASCII digits among the last 64 characters. The length never shows.
-func Image(style, value string) string {
+func image(style, value string) string {
 	switch style {
 	case "email":
 		tail := lastRunes(value, 254)
