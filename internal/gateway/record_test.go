@@ -1,0 +1,82 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"sallyport/audit"
+	"sallyport/internal/access"
+)
+
+func TestRecordsHaveNoGapsAndWritesHaveIntents(t *testing.T) {
+	w := newWorld(t)
+	s := w.login("writer")
+	w.query(s, "select count(*) from orders")
+	w.query(s, "update orders set amount = 2 where id = 2")
+	w.query(s, "select * from nowhere")
+	s.Close()
+	var kinds []string
+	var seq uint64
+	for _, r := range w.records() {
+		if r.Session != s.id {
+			continue
+		}
+		if seq++; r.Seq != seq {
+			t.Errorf("record %d has sequence number %d", seq, r.Seq)
+		}
+		kinds = append(kinds, string(r.Kind))
+	}
+	if got := strings.Join(kinds, " "); got != "open statement intent outcome refused close" {
+		t.Errorf("kinds %s", got)
+	}
+	if rep, err := audit.Check(w.dir + "/log"); err != nil {
+		t.Errorf("check: %+v %v", rep, err)
+	}
+}
+
+func TestStatementsBehindAFailedOneHaveOutcomes(t *testing.T) {
+	w := newWorld(t)
+	s := w.login("writer")
+	wantError(t, w.query(s, "select 1; select 1/0; update orders set amount = 1 where id = 1; update orders set amount = 1 where id = 2"), "22012")
+	s.Close()
+	rep, err := audit.Check(w.dir + "/log")
+	if err != nil || len(rep.Dangling) > 0 {
+		t.Errorf("%d intents without an outcome, err %v", len(rep.Dangling), err)
+	}
+}
+
+func TestNothingIsReleasedWhenTheLogFails(t *testing.T) {
+	w := newWorld(t)
+	s := w.login("agent")
+	wantNoError(t, w.query(s, "select 1"))
+	w.gw.log.Close()
+	a := &answer{}
+	if err := s.Do(context.Background(), []Op{{Kind: OpQuery, SQL: "select id from customers"}}, a); !errors.Is(err, ErrEnded) {
+		t.Errorf("Do: %v", err)
+	}
+	if len(a.rows) > 0 || len(a.tags) > 0 || len(a.errs) != 1 {
+		t.Errorf("released without a record: %+v", a)
+	}
+}
+
+func TestLargeResultLeavesInRecordedWindows(t *testing.T) {
+	w := newWorld(t)
+	s := w.login("dba")
+	a := w.query(s, "select g, repeat('x', 100) from generate_series(1, 20000) g")
+	wantNoError(t, a)
+	if len(a.rows) != 20000 {
+		t.Errorf("%d rows", len(a.rows))
+	}
+	s.Close()
+	releases := 0
+	for _, r := range w.records() {
+		if r.Kind == access.RecordRelease {
+			releases++
+		}
+	}
+	if releases < 5 {
+		t.Errorf("%d release records", releases)
+	}
+}
