@@ -58,7 +58,8 @@ type Case struct {
 	File string `yaml:"-"`
 	Line int    `yaml:"-"`
 
-	resource Resource
+	resource   Resource
+	attributes map[string]string // of a principal of the configuration
 }
 
 // ParseCases reads a file of cases. Principals that a case gives no kind for are looked up in known,
@@ -130,7 +131,7 @@ func (c *Case) complete(known map[string]access.Principal) error {
 		if !ok {
 			return fmt.Errorf("principal %q is not in the configuration: give its kind and groups", c.Principal)
 		}
-		c.Kind, c.Groups = string(p.Kind), p.Groups
+		c.Kind, c.Groups, c.attributes = string(p.Kind), p.Groups, p.Attributes
 	}
 	if c.Kind != string(access.Human) && c.Kind != string(access.Agent) {
 		return fmt.Errorf("kind is %q: human or agent", c.Kind)
@@ -161,7 +162,7 @@ func (c *Case) complete(known map[string]access.Principal) error {
 func (c *Case) Who() access.Principal {
 	groups := slices.Clone(c.Groups)
 	slices.Sort(groups)
-	return access.Principal{Name: c.Principal, Kind: access.PrincipalKind(c.Kind), Groups: slices.Compact(groups), Actor: c.Actor}
+	return access.Principal{Name: c.Principal, Kind: access.PrincipalKind(c.Kind), Groups: slices.Compact(groups), Attributes: c.attributes, Actor: c.Actor}
 }
 
 // HasReason reports whether the case's reason is long enough to count.

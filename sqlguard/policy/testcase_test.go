@@ -106,3 +106,15 @@ func TestResourcesComeBack(t *testing.T) {
 		}
 	}
 }
+
+// TestCasesKeepWhatIsKnownOfAPrincipal: a row filter looks at attributes.
+func TestCasesKeepWhatIsKnownOfAPrincipal(t *testing.T) {
+	who := access.Principal{Name: "ada", Kind: access.Human, Groups: []string{"engineers"}, Attributes: map[string]string{"tenant": "acme"}}
+	list, err := ParseCases(File{"cases.yaml", "- {name: a, principal: ada, sql: SELECT 1, expect: allow}\n"}, map[string]access.Principal{"ada": who}, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := list[0].Who().Attribute("tenant"); got != "acme" {
+		t.Errorf("the tenant is %q", got)
+	}
+}
