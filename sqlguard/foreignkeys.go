@@ -35,7 +35,7 @@ func (j *judge) foreignKeys(use access.RelationUse) *access.Decision {
 
 func (j *judge) tells(use access.RelationUse, constraint string, other access.Name, columns []string) *access.Decision {
 	for _, c := range columns {
-		if j.hides(access.ColumnID{Relation: other, Column: c}) {
+		if j.hides(access.ColumnID{Relation: other, Column: c}, access.ActReveal, access.ActLookup) {
 			return j.no(fmt.Sprintf("writing %s could tell about the masked column %s of %s through foreign key %s", use.Name, c, other, constraint),
 				fmt.Sprintf("ask for %q on %s", access.ActLookup, policy.Column(j.in.Connection, other, c, nil)))
 		}
@@ -43,13 +43,13 @@ func (j *judge) tells(use access.RelationUse, constraint string, other access.Na
 	return nil
 }
 
-// hides reports whether a column, of whatever relation, is masked for the principal and not open to look-ups.
-func (j *judge) hides(id access.ColumnID) bool {
+// hides reports whether a column, of whatever relation, is labelled and none of some permissions opens it.
+func (j *judge) hides(id access.ColumnID, by ...access.Action) bool {
 	labels := j.in.Labels(id.Relation)[id.Column]
 	if len(labels) == 0 {
 		return false
 	}
-	for _, a := range []access.Action{access.ActReveal, access.ActLookup} {
+	for _, a := range by {
 		if v := perLabel(j.ask, a, j.in.Connection, id, labels); fulfilled(v, j.in.HasReason) {
 			j.grant(v)
 			return false

@@ -189,6 +189,12 @@ func (j *judge) maskedLimits() *access.Decision {
 				"an index, a constraint or a changed type would tell about the values; ask somebody who sees the column raw")
 		}
 	}
+	for _, id := range f.RowSecurity {
+		if j.hides(id, access.ActReveal) {
+			return j.no(fmt.Sprintf("which rows are there depends on the masked column %s of %s, by row security", id.Column, id.Relation),
+				fmt.Sprintf("ask for %q on %s", access.ActReveal, policy.Column(j.in.Connection, id.Relation, id.Column, nil)))
+		}
+	}
 	for _, use := range f.Relations {
 		for _, c := range use.Columns {
 			id := access.ColumnID{Relation: use.Name, Column: c.Name}

@@ -66,6 +66,10 @@ type Relation struct {
 	PartitionKey  []string
 	PartitionExpr bool
 	RowSecurity   bool
+	// Secured is true where row security applies to the gateway's own role. Policies are the expressions of
+	// its policies, as pg_get_expr prints them under an empty search_path.
+	Secured  bool
+	Policies []string
 	// Constraints that can betray a value by failing: unique, exclusion, check, foreign keys and
 	// expression indexes. Each lists the columns it looks at; empty means unknown, so all.
 	Constraints []Constraint

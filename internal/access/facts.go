@@ -64,6 +64,8 @@ type Facts struct {
 	Locks bool
 	// Stores is true when rows read are stored by the statement itself: INSERT ... SELECT, CTAS.
 	Stores bool
+	// RowSecurity lists the columns that row-security policies look at to choose the rows.
+	RowSecurity []ColumnID
 	// Cascade is true for DROP ... CASCADE and its like: what depends on the objects goes with them, and is
 	// not among the facts.
 	Cascade bool

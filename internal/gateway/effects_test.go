@@ -13,6 +13,7 @@ import (
 const effectsPolicy = `
 @id("all") permit (principal, action in [Action::"connect", Action::"read"], resource in Connection::"shop");
 @id("writers") permit (principal in Group::"writers", action == Action::"write", resource in Connection::"shop");
+@id("guesses") permit (principal, action == Action::"session", resource == Setting::"app.guess");
 @id("callers") permit (principal in Group::"callers", action in [Action::"write", Action::"call"], resource in Connection::"shop");
 @id("plains") permit (principal in Group::"plains", action == Action::"call", resource == Function::"shop.public.plain");
 @id("finders") permit (principal in Group::"finders", action in [Action::"write", Action::"lookup"], resource in Connection::"shop");
@@ -23,7 +24,12 @@ const effectsPolicy = `
 // effectsWorld is a database with some schema, and a principal for each group of effectsPolicy.
 func effectsWorld(t *testing.T, schema string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), dsn: testdb.Shared(t).NewDatabase(t, schema)}
+	return effectsGateway(t, testdb.Shared(t).NewDatabase(t, schema))
+}
+
+func effectsGateway(t *testing.T, dsn string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), dsn: dsn}
 	c := w.config()
 	c.Policies = []PolicyFile{{Name: "effects.cedar", Text: effectsPolicy + `@id("dba") permit (principal in Group::"dbas", action == Action::"unrestricted", resource);`}}
 	c.Principals = nil

@@ -206,6 +206,7 @@ func (a *analyzer) finish() {
 	}
 	a.effects()
 	a.implicit()
+	a.rowSecurity(false)
 	for i := range f.Outputs {
 		f.Outputs[i].Plain = f.Outputs[i].Plain && len(f.Outputs[i].Sources) == 1
 	}

@@ -19,7 +19,8 @@ type Lineage struct {
 // relation like any other: the columns named are that view's. It fails where values could come from
 // somewhere that is no column: a built-in that runs SQL or tells about data, a system relation that
 // holds statistics or secrets. Functions outside pg_catalog are taken to compute on their arguments;
-// whether to believe that is for the caller, who knows where they come from.
+// whether to believe that is for the caller, who knows where they come from. Row security of what the view
+// reads decides on its rows like a condition.
 func ViewLineage(v *access.Relation, env Env) (lin Lineage, err error) {
 	trees, err := Parse(v.Definition)
 	if err != nil {
@@ -52,7 +53,9 @@ func viewLineage(v *access.Relation, t *pgtree.Tree, env Env) (lin Lineage, err 
 		a.facts.Outputs[i].Name = v.Columns[i].Name
 	}
 	a.onlyColumns()
-	return Lineage{Outputs: a.facts.Outputs, Decides: a.deciding()}, nil
+	a.facts.RowSecurity = nil
+	a.rowSecurity(true)
+	return Lineage{Outputs: a.facts.Outputs, Decides: append(a.deciding(), a.facts.RowSecurity...)}, nil
 }
 
 // onlyColumns refuses what brings values in that do not come from a column that the catalog knows.

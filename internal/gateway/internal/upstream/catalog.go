@@ -127,6 +127,9 @@ func (l *loader) relations() error {
 		       case when c.relkind in ('v','m') and n.nspname not in ('pg_catalog','information_schema')
 		            then coalesce(pg_catalog.pg_get_viewdef(c.oid), '') else '' end,
 		       coalesce(d.description, ''), c.relrowsecurity,
+		       c.relrowsecurity and pg_catalog.row_security_active(c.oid),
+		       array(select pg_catalog.pg_get_expr(e, p.polrelid) from pg_catalog.pg_policy p, lateral (values (p.polqual), (p.polwithcheck)) v(e)
+		             where p.polrelid = c.oid and e is not null order by p.polname, 1),
 		       exists (select from pg_catalog.pg_rewrite r where r.ev_class = c.oid and r.rulename <> '_RETURN')
 		from pg_catalog.pg_class c
 		join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -135,7 +138,7 @@ func (l *loader) relations() error {
 		func(scan func(...any) error) error {
 			r := &access.Relation{}
 			var kind string
-			if err := scan(&r.OID, &r.Name.Schema, &r.Name.Name, &kind, &r.Definition, &r.Comment, &r.RowSecurity, &r.Rules); err != nil {
+			if err := scan(&r.OID, &r.Name.Schema, &r.Name.Name, &kind, &r.Definition, &r.Comment, &r.RowSecurity, &r.Secured, &r.Policies, &r.Rules); err != nil {
 				return err
 			}
 			r.Kind = access.RelationKind(kind[0])
