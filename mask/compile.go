@@ -35,13 +35,19 @@ type Compiled struct {
 //   - lookups  move granted equalities below the mask               (lookup.go)
 //   - shape    COPY, EXPLAIN, RETURNING take a maskable shape        (statement.go, returning.go)
 //   - rewrite  relations become subqueries, columns of targets masks (rewrite.go)
-//   - deparse, parse again, verify                                   (verify.go)
+//   - deparse, parse again, verify; what names nothing runs as it is (written.go, verify.go)
 //
 // Errors are *access.Error: 42501 for what a masked principal may not do, 0A000 for what the
 // compiler cannot do, XX000 when the result does not verify. Nothing may be run then.
 func Compile(in Input) (Compiled, error) {
 	c, err := newCompiler(in)
 	if err != nil {
+		return Compiled{}, err
+	}
+	if asWritten(in.Tree.Stmt) {
+		return Compiled{SQL: in.Tree.SQL, OutputMasks: c.outputs()}, nil
+	}
+	if err := writable(in.Tree.Stmt); err != nil {
 		return Compiled{}, err
 	}
 	c.noteNames()

@@ -33,6 +33,8 @@ func (c *compiler) rewrite() error {
 			return down
 		case *pg.InferClause:
 			c.keepRefs(n)
+		case *pg.SelectStmt:
+			lockAll(n)
 		case *pg.RangeVar:
 			if e := c.relationName(n); e != nil {
 				return fail(e)

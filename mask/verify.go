@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,23 +16,9 @@ import (
 // deparse writes the compiled tree as SQL and believes it only after parsing it again: the text must
 // mean this very tree, and the verifier must find no way from it to a masked column.
 func (c *compiler) deparse() (string, error) {
-	parenthesise(c.in.Tree.Stmt)
-	tree := &pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: c.in.Tree.Stmt}}}
-	sql, err := pg.Deparse(tree)
+	sql, got, err := writeBack(c.in.Tree.Stmt)
 	if err != nil {
-		return "", internal("deparse: " + err.Error())
-	}
-	again, err := pg.Parse(sql)
-	if err != nil || len(again.Stmts) != 1 {
-		return "", internal("the deparsed statement does not parse: " + sql)
-	}
-	got := again.Stmts[0].Stmt
-	want := clone(c.in.Tree.Stmt)
-	unparenthesise(want)
-	strip(got.ProtoReflect())
-	strip(want.ProtoReflect())
-	if !proto.Equal(got, want) {
-		return "", internal("the deparsed statement parses to another tree: " + sql)
+		return "", c.notWritten(err)
 	}
 	v := verifier{masks: c.masks, trees: c.in.Masks, items: map[access.ColumnID]*pg.Node{}}
 	v.visit(got.ProtoReflect(), reach{})
@@ -39,6 +26,40 @@ func (c *compiler) deparse() (string, error) {
 		return "", internal("the compiled statement does not verify: " + v.why + ": " + sql)
 	}
 	return sql, nil
+}
+
+// writeBack gives a tree's text, and the tree of that text, without positions, if the two trees are the same.
+func writeBack(n *pg.Node) (string, *pg.Node, error) {
+	parenthesise(n)
+	sql, err := pg.Deparse(&pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: n}}})
+	if err != nil {
+		return "", nil, errors.New("deparse: " + err.Error())
+	}
+	again, err := pg.Parse(sql)
+	if err != nil || len(again.Stmts) != 1 {
+		return "", nil, errors.New("the deparsed statement does not parse: " + sql)
+	}
+	got := again.Stmts[0].Stmt
+	want := clone(n)
+	unparenthesise(want)
+	strip(got.ProtoReflect())
+	strip(want.ProtoReflect())
+	if !proto.Equal(got, want) {
+		return "", nil, errors.New("the deparsed statement parses to another tree: " + sql)
+	}
+	return sql, got, nil
+}
+
+// notWritten tells a form that the deparser does not know, and loses without any mask too, from a mistake of
+// the compiler.
+func (c *compiler) notWritten(why error) error {
+	if orig, err := pg.Parse(c.in.Tree.SQL); err == nil && len(orig.Stmts) == 1 {
+		if _, _, err := writeBack(orig.Stmts[0].Stmt); err != nil {
+			return &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "a form of SQL in this statement is not available where columns are masked",
+				Hint: "write it in another way, or in several statements", Err: why}
+		}
+	}
+	return internal(why.Error())
 }
 
 // parenthesise makes the deparser write (ARRAY[1, 2])[i], which it gives without the parentheses, and so
