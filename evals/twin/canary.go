@@ -22,7 +22,7 @@ type canary struct{ form, value string } // form is lower-case
 const gram = 6
 
 // shown are the labelled columns whose mask shows a value that could be a real one by chance.
-var shown = map[Kind]map[string]bool{Partial: {"age": true, "salary": true, "born": true, "seen": true}}
+var shown = map[Kind]map[string]bool{Partial: {"age": true, "salary": true, "born": true, "seen": true}, Generalise: numeric}
 
 // newCanaries reads the raw values of both sides.
 func newCanaries(ctx context.Context, w *World) (*canaries, error) {

@@ -7,9 +7,11 @@
 // through each door on both sides, and everything that came back is compared: row descriptions, row
 // bytes, order, counts, command tags, notices, errors with all fields (package wire).
 //
-// Three kinds of principal, each with a second twin of its own: redact (any value may differ, and
-// whether it is NULL), token (the second twin is a consistent renaming of the first), partial
-// (values differ only outside the declared image of their mask). See values.go.
+// Four kinds of principal, each with a second twin of its own: redact (any value may differ, and
+// whether it is NULL), token (the second twin is a consistent renaming of the first), partial and
+// generalise (values differ only outside the declared image of their mask). See values.go, generalise.go.
+//
+// Where a shape has a server write a file, into {DIR}, the file is what counts, not the error.
 //
 // What it trusts: the direct connection, as the oracle of which shapes read labelled data at all: a
 // shape does when its direct answers differ between the twins. What is not wrong: an answer that

@@ -48,8 +48,10 @@ func Run(ctx context.Context, w *World, shapes []Shape, progress func(string)) (
 			if !d.applies(s) {
 				continue
 			}
+			unplaced := s
+			s = w.placed(s, through)
 			ra, rb := a.clean(a.run(ctx, d, s)), b.clean(b.run(ctx, d, s))
-			o := Outcome{Shape: s, Door: d.name, Reads: reads[i], Code: ra.Code, Message: ra.Error, DirectErr: direct[i]}
+			o := Outcome{Shape: unplaced, Door: d.name, Reads: reads[i], Code: ra.Code, Message: ra.Error, DirectErr: direct[i]}
 			o.Verdict, o.Why = cmp.compare(ctx, d, s, ra, rb)
 			if o.Verdict == different {
 				// Asked again on both sides: what differs from itself there is not a difference between them.
@@ -57,6 +59,13 @@ func Run(ctx context.Context, w *World, shapes []Shape, progress func(string)) (
 				if (ra.Text() != ra2.Text() || rb.Text() != rb2.Text()) && sorted(ra.Lines) == sorted(rb.Lines) {
 					o.Verdict = "unstable"
 				}
+			}
+			files, err := w.written()
+			if err != nil {
+				return all, err
+			}
+			if len(files) > 0 {
+				o.Verdict, o.Why = different, fmt.Sprintf("the server wrote the files %v", files)
 			}
 			o.Refused = refused(ra) || refused(rb)
 			if o.Canary = found.seen(ra.Text(), s.SQL()); o.Canary == "" {
@@ -86,6 +95,7 @@ func Direct(ctx context.Context, w *World, shapes []Shape) (reads []bool, errs [
 			reads, errs = append(reads, false), append(errs, "")
 			continue
 		}
+		s = w.placed(s, around)
 		ra, rb := a.run(ctx, plainly, s), b.run(ctx, plainly, s)
 		if ra.Code == "CLOSED" && rb.Code == "CLOSED" && len(ra.Lines) == 1 {
 			return nil, nil, fmt.Errorf("direct run of %s: %s", s.Name, ra.Error)

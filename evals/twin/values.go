@@ -16,6 +16,9 @@ const (
 	Redact  Kind = "redact"  // any value may differ, NULL or not included
 	Token   Kind = "token"   // one value is another one everywhere: a consistent renaming
 	Partial Kind = "partial" // values differ in what the masks' declared image leaves out
+	// Generalise is like Partial, with every column in buckets that can be: numbers, dates, text, arrays of
+	// them in any shape, and domains.
+	Generalise Kind = "generalise"
 )
 
 // column is a labelled column of the evals' own schema with its values.

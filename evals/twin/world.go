@@ -3,6 +3,7 @@ package twin
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,6 +51,9 @@ type World struct {
 	Kind    Kind
 	A, B    *Side
 	Corpora string // "" where the corpora are absent
+	// Dir is where shapes may try to make the servers write files: in direct/ around the gateways, in doors/
+	// through them, where none may come to be.
+	Dir string
 	// Plain leaves out the corpora's schema, extensions, user functions and relations that are refused
 	// by design (for the fuzzer).
 	Plain bool
@@ -85,6 +89,9 @@ func OpenPlain(ctx context.Context) (*World, error) {
 }
 
 func (w *World) start(ctx context.Context, gateways bool) (*World, error) {
+	if err := w.mkdir(); err != nil {
+		return nil, err
+	}
 	for i, side := range []**Side{&w.A, &w.B} {
 		s, err := w.open(ctx, i == 1, gateways)
 		*side = s
@@ -96,8 +103,46 @@ func (w *World) start(ctx context.Context, gateways bool) (*World, error) {
 	return w, nil
 }
 
+// mkdir makes the folders that the servers, which run as another user, could write to.
+func (w *World) mkdir() (err error) {
+	if w.Dir, err = os.MkdirTemp("", "sallyport-twin-"); err != nil {
+		return err
+	}
+	for _, dir := range []string{w.Dir, w.place(around), w.place(through)} {
+		if err = errors.Join(os.MkdirAll(dir, 0o777), os.Chmod(dir, 0o777)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const around, through = "direct", "doors"
+
+func (w *World) place(how string) string { return filepath.Join(w.Dir, how) }
+
+// placed writes the folder into a shape that names one.
+func (w *World) placed(s Shape, how string) Shape {
+	steps := make([]string, len(s.Steps))
+	for i, step := range s.Steps {
+		steps[i] = strings.ReplaceAll(step, "{DIR}", w.place(how))
+	}
+	s.Steps = steps
+	return s
+}
+
+// written gives the files that came to be through the doors, and removes them.
+func (w *World) written() (names []string, err error) {
+	files, err := os.ReadDir(w.place(through))
+	for _, f := range files {
+		names = append(names, f.Name())
+		err = errors.Join(err, os.Remove(filepath.Join(w.place(through), f.Name())))
+	}
+	return names, err
+}
+
 // Close stops everything.
 func (w *World) Close() {
+	defer os.RemoveAll(w.Dir)
 	for _, s := range []*Side{w.A, w.B} {
 		if s == nil {
 			continue
@@ -168,7 +213,7 @@ func (w *World) leaksUpdate(second bool) string {
 		expr = "case when %s like '%%3' then null else (%[1]s::bigint * 13 %% 90000000 + 1000000)::text end"
 	case second && w.Kind == Token:
 		expr = "translate(%s, '0123456789', '5678901234')"
-	case second && w.Kind == Partial:
+	case second && (w.Kind == Partial || w.Kind == Generalise):
 		expr = "reverse(%s)"
 	}
 	var b strings.Builder
@@ -189,7 +234,11 @@ func rows(second bool, kind Kind) string {
 		for _, c := range columns {
 			if c.table == table {
 				names += `, "` + c.name + `"`
-				values += ", " + c.value(k, second, kind)
+				v := c.value(k, second, kind)
+				if b, ok := c.generalised(); ok && kind == Generalise && k%13 != 5 { // NULL in both
+					v = b.value(k, second)
+				}
+				values += ", " + v
 			}
 		}
 		return names, values
@@ -285,10 +334,11 @@ func (w *World) mask(name string) harness.Mask {
 			return harness.Mask{Transform: "token"}
 		}
 	}
-	if w.Kind == Partial {
-		if m, ok := partialMasks[name]; ok {
-			return m
-		}
+	if m, ok := partialMasks[name]; ok && w.Kind == Partial {
+		return m
+	}
+	if b, ok := buckets[name]; ok && w.Kind == Generalise {
+		return b.mask
 	}
 	return harness.Mask{Transform: "redact"}
 }

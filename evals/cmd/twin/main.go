@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	kinds := flag.String("kinds", "redact,token,partial", "kinds of principal")
+	kinds := flag.String("kinds", "redact,token,partial,generalise", "kinds of principal")
 	direct := flag.Bool("direct", false, "only try the shapes directly on the twins")
 	only := flag.String("only", "", "run shapes whose name contains this; records nothing")
 	door := flag.String("door", "", "run this door only; records nothing")
