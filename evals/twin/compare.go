@@ -50,7 +50,7 @@ func (c *comparer) compare(ctx context.Context, d door, s Shape, a, b wire.Answe
 }
 
 // tokens are text tokens, uuids, and integers long enough to be no other number.
-var tokens = regexp.MustCompile(`tok_[0-9a-f]{12,24}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{6,}`)
+var tokens = regexp.MustCompile(`tok_[a-z]{12,24}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{6,}`)
 
 func (c *comparer) apply(lines []string) []string {
 	out := make([]string, len(lines))
