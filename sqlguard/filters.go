@@ -1,6 +1,7 @@
 package sqlguard
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -128,6 +129,11 @@ func (j *judge) filter(rel *access.Relation, text string) (access.RowFilter, err
 	for _, c := range f.Columns() {
 		if rel.Column(c) == nil {
 			return access.RowFilter{}, fmt.Errorf("it has no column %s", c)
+		}
+	}
+	for _, c := range f.Comparisons(j.in.Principal.Attribute) {
+		if why := steady(j.in.Catalog, rel, c); why != "" {
+			return access.RowFilter{}, errors.New(why)
 		}
 	}
 	sql, err := f.SQL(j.in.Principal.Attribute)
