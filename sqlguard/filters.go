@@ -55,7 +55,7 @@ func (j *judge) filters() *access.Decision {
 		if isCatalog(use.Name.Schema) || rel == nil {
 			continue
 		}
-		where := j.conditions(use, rel)
+		where := j.conditions(rel)
 		if len(where) == 0 {
 			if d := j.unfilteredView(rel); d != nil {
 				return d
@@ -80,8 +80,8 @@ func (j *judge) filters() *access.Decision {
 	return nil
 }
 
-// conditions are the texts of the row filters of one use.
-func (j *judge) conditions(use access.RelationUse, rel *access.Relation) []string {
+// conditions are the texts of the row filters of a relation.
+func (j *judge) conditions(rel *access.Relation) []string {
 	var o access.Obligations
 	take := func(a access.Action, r policy.Resource) {
 		if v := j.ask.Is(a, r); v.Allowed {
@@ -91,12 +91,12 @@ func (j *judge) conditions(use access.RelationUse, rel *access.Relation) []strin
 	for _, r := range family(j.in.Catalog, rel) {
 		take(access.ActRead, policy.Table(j.in.Connection, r.Name))
 		take(access.ActWrite, policy.Table(j.in.Connection, r.Name))
-	}
-	labels := j.in.Labels(use.Name)
-	for _, c := range rel.Columns {
-		// All of them: which rows there are must not depend on which columns a statement names.
-		take(access.ActRead, policy.Column(j.in.Connection, use.Name, c.Name, labels[c.Name]))
-		take(access.ActWrite, policy.Column(j.in.Connection, use.Name, c.Name, labels[c.Name]))
+		labels := j.in.Labels(r.Name)
+		for _, c := range r.Columns {
+			// All of them: which rows there are must not depend on which columns a statement names.
+			take(access.ActRead, policy.Column(j.in.Connection, r.Name, c.Name, labels[c.Name]))
+			take(access.ActWrite, policy.Column(j.in.Connection, r.Name, c.Name, labels[c.Name]))
+		}
 	}
 	j.obligations = policy.Strictest(j.obligations, o)
 	return o.Where
@@ -112,7 +112,7 @@ func (j *judge) unfilteredView(rel *access.Relation) *access.Decision {
 	}
 	for _, name := range j.in.Reads(rel.Name) {
 		below := j.in.Catalog.Relations[name]
-		if below != nil && len(j.conditions(access.RelationUse{Name: name, Action: access.ActRead}, below)) > 0 {
+		if below != nil && len(j.conditions(below)) > 0 {
 			return j.no(fmt.Sprintf("%s shows rows of %s, of which %s sees some only", rel.Name, name, j.in.Principal.Name),
 				fmt.Sprintf("query %s itself, or ask for a policy with @where on %s", name, policy.Table(j.in.Connection, rel.Name)))
 		}
@@ -141,13 +141,13 @@ func (j *judge) filter(rel *access.Relation, text string) (access.RowFilter, err
 }
 
 // family is a relation with all that its rows are shared with: what inherits from it or is a partition of it, and
-// what it inherits from or is a partition of.
+// what these and it inherit from or are partitions of.
 func family(cat *access.Catalog, rel *access.Relation) []*access.Relation {
 	out := cat.Below(rel)
-	for above := []*access.Relation{rel}; len(above) > 0; above = above[1:] {
-		for _, name := range above[0].Parents {
+	for i := 0; i < len(out); i++ {
+		for _, name := range out[i].Parents {
 			if p := cat.Relations[name]; p != nil && !slices.Contains(out, p) {
-				out, above = append(out, p), append(above, p)
+				out = append(out, p)
 			}
 		}
 	}

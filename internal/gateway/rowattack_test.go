@@ -105,3 +105,18 @@ func TestRowFiltersOfAnyTypeAndName(t *testing.T) {
 }
 
 func nastyLiteral(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// TestRowFiltersOnColumnsOfPartitionsCount as those on the partitions do.
+func TestRowFiltersOnColumnsOfPartitionsCount(t *testing.T) {
+	w := rowsWorld(t, `create table p(id int, region text) partition by list (id); create table p1 partition of p for values in (1); create table p2 partition of p for values in (2);
+		insert into p values (1, 'r1'), (1, 'r2'), (2, 'r2')`,
+		`@id("a") permit (principal, action == Action::"read", resource == Table::"shop.public.p");
+		@id("b") @where("region = 'r1'") permit (principal, action == Action::"read", resource) when { resource == Column::"shop.public.p1.id" || resource == Column::"shop.public.p1.region" };`, nil)
+	s := w.login("one")
+	defer s.Close()
+	for _, sql := range []string{"select id, region from p1", "select id, region from p"} {
+		if a := w.query(s, sql); len(a.errs) > 0 || len(a.rows) != 1 {
+			t.Errorf("%s: %v %q", sql, a.rows, a.errs)
+		}
+	}
+}
