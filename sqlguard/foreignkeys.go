@@ -7,8 +7,8 @@ import (
 	"sallyport/sqlguard/policy"
 )
 
-// foreignKeys refuses writes that a foreign key checks against a masked column, on either side: whether
-// the write succeeds tells whether a value is there. Whoever may look the column up may know.
+// foreignKeys refuses writes that a foreign key checks against a masked column or hidden rows, on either side:
+// whether the write succeeds tells whether a value is there. Whoever may look a masked column up may know.
 func (j *judge) foreignKeys(use access.RelationUse) *access.Decision {
 	rel := j.in.Catalog.Relations[use.Name]
 	if rel == nil {
@@ -34,6 +34,10 @@ func (j *judge) foreignKeys(use access.RelationUse) *access.Decision {
 }
 
 func (j *judge) tells(use access.RelationUse, constraint string, other access.Name, columns []string) *access.Decision {
+	if rel := j.in.Catalog.Relations[other]; rel != nil && j.in.Policies.Filters() && len(j.conditions(rel)) > 0 {
+		return j.no(fmt.Sprintf("writing %s could tell about rows of %s that %s does not see through foreign key %s", use.Name, other, j.in.Principal.Name, constraint),
+			"leave the columns of the key out, or use row security of the database instead of @where")
+	}
 	for _, c := range columns {
 		if j.hides(access.ColumnID{Relation: other, Column: c}, access.ActReveal, access.ActLookup) {
 			return j.no(fmt.Sprintf("writing %s could tell about the masked column %s of %s through foreign key %s", use.Name, c, other, constraint),
