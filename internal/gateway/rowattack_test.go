@@ -106,6 +106,46 @@ func TestRowFiltersOfAnyTypeAndName(t *testing.T) {
 
 func nastyLiteral(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
+// TestRowFiltersThatCannotBeAppliedShowNothing: a cast that fails, an attribute that is no text, a column that is
+// gone or of another type since the catalog was read.
+func TestRowFiltersThatCannotBeAppliedShowNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		typ, where string
+		attribute  string
+		change     string
+	}{
+		"no_number":       {"int", "v = principal.a", "secret' or true --", ""},
+		"no_enum_value":   {"mood", "v = principal.a", "angry", ""},
+		"nul":             {"text", "v = principal.a", "x\x00y", ""},
+		"no_utf8":         {"text", "v = principal.a", "x\xff", ""},
+		"not_boolean":     {"text", "v", "", ""},
+		"number_for_text": {"text", "v = 5", "", ""},
+		"dropped":         {"text", "v = principal.a", "hidden", "alter table t drop column v"},
+		"retyped":         {"text", "v = principal.a", "x", "alter table t alter v type int using 1"},
+		"renamed":         {"text", "v = principal.a", "hidden", "alter table t rename v to v2"},
+		"no_such_column":  {"text", "nope = 1", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := rowsWorld(t, "create type mood as enum ('x'); create table t(id int, v "+c.typ+"); insert into t(id, v) values (2, "+map[bool]string{true: "1", false: "'x'"}[c.typ == "int"]+")",
+				`@id("r") @where("`+c.where+`") permit (principal in Group::"g", action == Action::"read", resource in Connection::"shop");`, map[string]string{"a": c.attribute})
+			s := w.login("one")
+			defer s.Close()
+			if c.change != "" {
+				w.query(s, "select id from t")
+				if _, err := w.direct().Exec(context.Background(), c.change).ReadAll(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, sql := range []string{"select id from t", "select count(*) from t having count(*) > 0", "copy t(id) to stdout"} {
+				a := w.query(s, sql)
+				if len(a.rows) > 0 {
+					t.Errorf("%s: %v", sql, a.rows)
+				}
+			}
+		})
+	}
+}
+
 // TestRowFiltersOnColumnsOfPartitionsCount as those on the partitions do.
 func TestRowFiltersOnColumnsOfPartitionsCount(t *testing.T) {
 	w := rowsWorld(t, `create table p(id int, region text) partition by list (id); create table p1 partition of p for values in (1); create table p2 partition of p for values in (2);

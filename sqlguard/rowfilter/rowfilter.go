@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
 	"google.golang.org/protobuf/proto"
@@ -71,6 +73,11 @@ func (f *Filter) Asks() []string { return f.asks }
 // SQL is the condition for one principal: every operator is the server's own, every attribute a constant. An
 // attribute that the principal does not have is NULL, which no comparison is true of.
 func (f *Filter) SQL(attribute func(name string) (value string, ok bool)) (string, error) {
+	for _, name := range f.asks {
+		if v, _ := attribute(name); strings.ContainsRune(v, 0) || !utf8.ValidString(v) {
+			return "", fmt.Errorf("principal.%s is no text", name)
+		}
+	}
 	where := proto.Clone(f.where).(*pg.Node)
 	bind(where, attribute)
 	sql, err := pg.Deparse(&pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: &pg.SelectStmt{
