@@ -134,6 +134,7 @@ func TestWhatRowFiltersRefuse(t *testing.T) {
 	s := w.login("one")
 	defer s.Close()
 	for _, sql := range []string{
+		"select count(*) from deep", // it has a filter of its own
 		"update customers set name = 'x' where id = 1", "delete from customers", "insert into customers(id) values (1000)", "truncate customers",
 		"select * from regions", "select * from chosen", "with x as (select * from chosen) select 1 from x",
 		"select tableoid from customers", "select xmin from customers", "select ctid from customers",
@@ -148,8 +149,8 @@ func TestWhatRowFiltersRefuse(t *testing.T) {
 	if a := w.query(s, "select reltuples from pg_class where relname = 'customers'"); len(a.errs) > 0 || a.rows[0][0] != "NULL" {
 		t.Errorf("the row count of the table is told: %v %q", a.rows, a.errs)
 	}
-	// What is not filtered is read and written as before, and a view may have a filter of its own.
-	for sql, want := range map[string]string{"select count(*) from orders": "5000", "select count(*) from deep": "25"} {
+	// What is not filtered is read and written as before.
+	for sql, want := range map[string]string{"select count(*) from orders": "5000"} {
 		if a := w.query(s, sql); len(a.errs) > 0 || a.rows[0][0] != want {
 			t.Errorf("%s gives %v %q, want %s", sql, a.rows, a.errs, want)
 		}
