@@ -40,6 +40,9 @@ func (j *judge) relations() *access.Decision {
 			if d = j.columns(use, rel, access.UseWrite); d == nil {
 				d = j.effects(rel)
 			}
+			if d == nil && use.Every {
+				d = j.everyRow(use)
+			}
 		case access.ActDDL:
 			d = j.need(access.ActDDL, policy.Table(j.in.Connection, use.Name), "changing the definition of "+use.Name.String())
 		default:
@@ -160,6 +163,20 @@ func (j *judge) columns(use access.RelationUse, rel *access.Relation, uses acces
 		first.Hint += ", or leave this column out"
 	}
 	return first
+}
+
+// everyRow judges a write that may reach every row of a table.
+func (j *judge) everyRow(use access.RelationUse) *access.Decision {
+	what, instead := use.Verb+" of "+use.Name.String()+" without a WHERE that looks at its rows", "say which rows: WHERE with a column of "+use.Name.Name
+	if use.Verb == "truncate" {
+		what, instead = "truncate of "+use.Name.String(), "delete the rows that have to go, with a WHERE"
+	}
+	table := policy.Table(j.in.Connection, use.Name)
+	d := j.need(access.ActWriteAll, table, what)
+	if d != nil && len(d.Policies) == 0 {
+		d.Hint = fmt.Sprintf("%s; or ask for %q on %s", instead, access.ActWriteAll, table)
+	}
+	return d
 }
 
 // effects judges the code that a write sets off: triggers of the relation and of those below it

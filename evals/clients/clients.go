@@ -28,7 +28,7 @@ const (
 
 const policy = `
 @id("staff")
-permit (principal, action in [Action::"connect", Action::"read", Action::"write", Action::"ddl", Action::"notify", Action::"session"], resource);
+permit (principal, action in [Action::"connect", Action::"read", Action::"write", Action::"write_all_rows", Action::"ddl", Action::"notify", Action::"session"], resource);
 `
 
 const schema = `

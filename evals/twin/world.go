@@ -38,7 +38,7 @@ const policy = `
 @id("twins")
 permit (
   principal,
-  action in [Action::"connect", Action::"read", Action::"write", Action::"ddl", Action::"notify"],
+  action in [Action::"connect", Action::"read", Action::"write", Action::"write_all_rows", Action::"ddl", Action::"notify"],
   resource
 );
 // A trigger that an operator lets run: what it raises must still not get out.

@@ -38,6 +38,7 @@ const (
 	ActCall         Action = "call"
 	ActSession      Action = "session" // change a setting of the session
 	ActConnect      Action = "connect"
+	ActWriteAll     Action = "write_all_rows" // UPDATE and DELETE without WHERE, TRUNCATE
 	ActReveal       Action = "reveal"
 	ActLookup       Action = "lookup"
 	ActNotify       Action = "notify"       // LISTEN, NOTIFY, UNLISTEN
@@ -95,6 +96,9 @@ type RelationUse struct {
 	By string
 	// Unlocked is true when FOR UPDATE OF and its kin, where the statement has them, name other relations.
 	Unlocked bool
+	// Every is true for a write that may change or delete every row: TRUNCATE, and UPDATE, DELETE and
+	// MERGE without a condition that looks at the rows.
+	Every bool
 }
 
 // Assigns reports whether a write gives one of some columns of r, which may be below the relation that

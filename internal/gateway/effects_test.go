@@ -17,6 +17,7 @@ const effectsPolicy = `
 @id("callers") permit (principal in Group::"callers", action in [Action::"write", Action::"call"], resource in Connection::"shop");
 @id("plains") permit (principal in Group::"plains", action == Action::"call", resource == Function::"shop.public.plain");
 @id("finders") permit (principal in Group::"finders", action in [Action::"write", Action::"lookup"], resource in Connection::"shop");
+@id("every-row") permit (principal, action == Action::"write_all_rows", resource in Connection::"shop");
 @id("parents") permit (principal in Group::"parents", action == Action::"write", resource == Table::"shop.public.parents");
 @id("builders") permit (principal in Group::"builders", action in [Action::"ddl", Action::"write", Action::"reveal"], resource in Connection::"shop");
 `

@@ -78,6 +78,7 @@ type action struct {
 	act   access.Action
 	verb  string
 	whole bool
+	every bool // it may reach every row: no condition looks at them
 	cols  []string
 }
 
@@ -190,7 +191,7 @@ func (a *analyzer) finish() {
 	f := a.facts
 	for _, r := range a.rels {
 		for _, act := range r.acts {
-			use := access.RelationUse{Name: r.rel.Name, Action: act.act, Verb: act.verb, Whole: act.whole}
+			use := access.RelationUse{Name: r.rel.Name, Action: act.act, Verb: act.verb, Whole: act.whole, Every: act.every}
 			switch act.act {
 			case access.ActRead:
 				use.Whole = use.Whole || r.whole

@@ -184,6 +184,9 @@ func render(f *access.Facts, err error) string {
 		if r.Unlocked {
 			b.WriteString(" unlocked")
 		}
+		if r.Every {
+			b.WriteString(" every row")
+		}
 		for _, c := range r.Columns {
 			fmt.Fprintf(&b, " %s:%s", c.Name, useString(c.Use))
 		}

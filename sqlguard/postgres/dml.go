@@ -165,6 +165,7 @@ func (a *analyzer) update(sc *scope, s *pg.UpdateStmt, use access.Use) result {
 	a.fromWithTarget(sc, ref, s.FromClause)
 	a.setClause(sc, ref, s.TargetList, "update")
 	a.where(sc, s.WhereClause)
+	a.everyRow(ref, "update", s.WhereClause)
 	return a.returning(sc, ref, s.ReturningList, use)
 }
 
@@ -173,7 +174,18 @@ func (a *analyzer) delete(sc *scope, s *pg.DeleteStmt, use access.Use) result {
 	ref := a.target(s.Relation, "delete")
 	a.fromWithTarget(sc, ref, s.UsingClause)
 	a.where(sc, s.WhereClause)
+	a.everyRow(ref, "delete", s.WhereClause)
 	return a.returning(sc, ref, s.ReturningList, use)
+}
+
+// everyRow notes a change of existing rows that none of its conditions, walked before, narrows down.
+func (a *analyzer) everyRow(ref *pgtree.Ref, verb string, conditions ...*pg.Node) {
+	for _, c := range conditions {
+		if a.narrows(c, ref) {
+			return
+		}
+	}
+	a.act(ref.Relation, access.ActWrite, verb).every = true
 }
 
 // fromWithTarget adds the target and the FROM list to the level. FROM items cannot look at the
@@ -202,6 +214,12 @@ func (a *analyzer) merge(sc *scope, s *pg.MergeStmt) result {
 			a.unknown("MERGE", n.GetNode())
 		}
 		a.mergeWhen(sc, ref, w, both, space)
+		switch w.CommandType {
+		case pg.CmdType_CMD_UPDATE:
+			a.everyRow(ref, "update", s.JoinCondition, w.Condition)
+		case pg.CmdType_CMD_DELETE:
+			a.everyRow(ref, "delete", s.JoinCondition, w.Condition)
+		}
 	}
 	a.readsTarget(ref)
 	sc.items = both

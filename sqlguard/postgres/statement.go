@@ -53,7 +53,8 @@ func (a *analyzer) statement(n *pg.Node) {
 			verb = "truncate cascade"
 		}
 		for _, r := range s.TruncateStmt.Relations {
-			a.target(r.GetRangeVar(), verb)
+			ref := a.target(r.GetRangeVar(), verb)
+			a.everyRow(ref, verb)
 		}
 	case *pg.Node_VacuumStmt:
 		a.vacuum(s.VacuumStmt)
