@@ -1,6 +1,8 @@
 package sqlguard
 
 import (
+	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"sallyport/internal/access"
@@ -69,7 +71,24 @@ func (j *judge) decide() access.Decision {
 		connect.Obligations.Reason = false
 	}
 	j.grant(connect)
+	if d := j.countable(); d != nil {
+		return *d
+	}
 	return j.allow()
+}
+
+// countable refuses, under @affected, what cannot be counted.
+func (j *judge) countable() *access.Decision {
+	f := j.in.Facts
+	writes := slices.ContainsFunc(f.Relations, func(r access.RelationUse) bool { return r.Action == access.ActWrite })
+	carried := slices.ContainsFunc(f.Relations, func(r access.RelationUse) bool { return r.By != "" })
+	if j.obligations.Affected == 0 || !writes || !f.Uncounted && !carried {
+		return nil
+	}
+	d := j.no(fmt.Sprintf("the policy limits how many rows a statement may change, and those of this %s cannot be counted", f.Tag),
+		"use a plain INSERT, UPDATE, DELETE or MERGE: no data-modifying WITH, no TRUNCATE, no EXPLAIN ANALYZE, nothing that a foreign key carries on")
+	d.Code, d.Policies = "0A000", j.policies
+	return d
 }
 
 // Unrestricted says whether p may run any statement that parses on a connection, unresolved and
@@ -84,6 +103,9 @@ func Unrestricted(p access.Principal, connection string, door access.Door, set *
 			return *j.refuse(v, a, on, "running any statement on "+connection)
 		}
 		j.grant(v)
+	}
+	if j.obligations.Affected > 0 {
+		return *j.no("a statement that is not analysed cannot be held to @affected", "leave @affected off the permit of \"unrestricted\"")
 	}
 	return j.allow()
 }

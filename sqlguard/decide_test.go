@@ -365,3 +365,31 @@ func BenchmarkDecide(b *testing.B) {
 		}
 	}
 }
+
+// TestAffectedIsNeverLost: where a statement's rows cannot be counted, @affected refuses it.
+func TestAffectedIsNeverLost(t *testing.T) {
+	set := load(t, `@affected("<=10") permit (principal, action, resource);`)
+	if d := sqlguard.Unrestricted(bot, "shop", access.DoorMCP, set); d.Effect != access.Deny || !strings.Contains(d.Message, "@affected") {
+		t.Errorf("unrestricted: %+v", d)
+	}
+	in := input(reading("id"), set)
+	if d := sqlguard.Decide(in); d.Effect != access.Allow || d.Obligations.Affected != 10 {
+		t.Errorf("a read: %+v", d)
+	}
+	in.Facts.Uncounted = true
+	if d := sqlguard.Decide(in); d.Effect != access.Allow {
+		t.Errorf("EXPLAIN ANALYZE of a read: %+v", d)
+	}
+	in.Facts.Relations = append(in.Facts.Relations, access.RelationUse{Name: in.Facts.Relations[0].Name, Action: access.ActWrite, Verb: "delete"})
+	if d := sqlguard.Decide(in); d.Effect != access.Deny || d.Code != "0A000" {
+		t.Errorf("an uncounted write: %+v", d)
+	}
+	in.Facts.Uncounted = false
+	if d := sqlguard.Decide(in); d.Effect != access.Allow {
+		t.Errorf("a plain write: %+v", d)
+	}
+	in.Facts.Relations[len(in.Facts.Relations)-1].By = "orders_customer_fkey"
+	if d := sqlguard.Decide(in); d.Effect != access.Deny || d.Code != "0A000" {
+		t.Errorf("a write that a foreign key carries on: %+v", d)
+	}
+}

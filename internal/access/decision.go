@@ -52,11 +52,12 @@ type RowFilter struct {
 
 // Obligations are what must be done to an allowed statement. The strictest of each wins.
 type Obligations struct {
-	Rows    int64         // most rows released; 0 is no limit
-	Timeout time.Duration // most time upstream; 0 is no limit
-	Reason  bool          // a reason of at least 20 characters must have been given
-	Review  []string      // groups whose members must approve
-	Where   []string      `json:",omitempty"` // conditions on the rows seen, as the policies have them
+	Rows     int64         // most rows released; 0 is no limit
+	Affected int64         `json:",omitempty"` // most rows that a statement may change; 0 is no limit
+	Timeout  time.Duration // most time upstream; 0 is no limit
+	Reason   bool          // a reason of at least 20 characters must have been given
+	Review   []string      // groups whose members must approve
+	Where    []string      `json:",omitempty"` // conditions on the rows seen, as the policies have them
 }
 
 // Label names what a column holds, e.g. "pii.email".

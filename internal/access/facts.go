@@ -70,6 +70,9 @@ type Facts struct {
 	// Cascade is true for DROP ... CASCADE and its like: what depends on the objects goes with them, and is
 	// not among the facts.
 	Cascade bool
+	// Uncounted is true when the statement's command tag does not count all the rows that it changes:
+	// data-modifying WITH, TRUNCATE, EXPLAIN ANALYZE of a write.
+	Uncounted bool
 	// Explain is true for EXPLAIN; Facts then speak of the explained statement.
 	Explain bool
 	// PathChange is true when the statement may change search_path or the role.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sallyport/internal/access"
 	"sallyport/internal/pgframe"
@@ -97,7 +98,16 @@ var errSink = errors.New("client gone")
 // op takes one operation.
 func (s *Session) op(op *Op, sink Sink) error {
 	if s.copyIn {
-		return s.copyOp(op)
+		if err := s.copyOp(op); err != nil || s.copyIn || !s.weighs() && !s.syncDue {
+			return err
+		}
+		if err := s.settle(sink); err != nil { // before anything else is sent
+			return err
+		}
+		if s.syncDue {
+			s.endQuery()
+		}
+		return nil
 	}
 	if s.skip && op.Kind != OpSync {
 		// PostgreSQL discards everything until Sync after an error, simple queries too.
@@ -187,6 +197,9 @@ func (s *Session) query(op *Op, sink Sink) error {
 	if err != nil {
 		return s.refuse(err, op.SQL, 'Q', sink)
 	}
+	if slices.ContainsFunc(list, func(j judged) bool { return j.plan.weighed }) {
+		return s.queryWeighed(list, copies, op.SQL, sink)
+	}
 	first := len(s.runs)
 	for i := range list {
 		r := s.addRun(list[i], nil, nil, op.SQL)
@@ -216,6 +229,14 @@ func (s *Session) queryPaged(op *Op, j judged) error {
 	limit := j.plan.decision.Obligations.Rows
 	r := s.addRun(j, nil, nil, op.SQL)
 	limit = s.runs[r].limitTo(limit, s.cursorOf(j.named))
+	s.appendRun(j, r, limit+1)
+	s.out = pgframe.AppendEmpty(s.out, 'S')
+	s.owed = append(s.owed, owed{kind: 'S'})
+	return nil
+}
+
+// appendRun executes one statement of a simple query through the extended protocol.
+func (s *Session) appendRun(j judged, r int, rows int64) {
 	at := 0
 	s.out, at = pgframe.Begin(s.out, 'P')
 	s.out = append(s.out, 0)
@@ -227,11 +248,8 @@ func (s *Session) queryPaged(op *Op, j judged) error {
 	s.owed = append(s.owed, owed{kind: 'B', hidden: true, plan: j.plan, run: r})
 	s.out = pgframe.End(append(s.out, 'D', 0, 0, 0, 0, 'P', 0), len(s.out))
 	s.owed = append(s.owed, owed{kind: 'D', plan: j.plan, simple: true})
-	s.appendExecute("", limit+1)
+	s.appendExecute("", rows)
 	s.owed = append(s.owed, owed{kind: 'E', run: r, runs: 1})
-	s.out = pgframe.AppendEmpty(s.out, 'S')
-	s.owed = append(s.owed, owed{kind: 'S'})
-	return nil
 }
 
 func (s *Session) appendExecute(portal string, rows int64) {
@@ -392,10 +410,13 @@ func (s *Session) execute(op *Op, sink Sink) error {
 			s.runs[r].cursor = cursor
 		}
 	}
+	if pl.weighed {
+		rows = 0 // the count comes with the last row
+	}
 	s.appendExecute(op.Portal, rows)
 	s.owed = append(s.owed, owed{kind: 'E', run: r, runs: 1})
 	s.unsync = true
-	if p.plan.turns() || pl.turns() {
+	if p.plan.turns() || pl.turns() || pl.weighed {
 		return s.settle(sink)
 	}
 	return nil

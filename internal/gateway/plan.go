@@ -33,6 +33,7 @@ type plan struct {
 	pure     bool // may be sent before its record is durable
 	quiet    bool // its success changes nothing for the session
 	shared   bool // a constant of this package
+	weighed  bool // its answer decides whether it may stand, see weigh.go
 
 	inner   *plan             // PREPARE, DECLARE: what EXECUTE or FETCH will run
 	holds   bool              // DECLARE ... WITH HOLD
@@ -145,11 +146,13 @@ func (p *plan) denied(sql string) refusal {
 func (p *plan) finish(applied []access.MaskApplied) (*plan, error) {
 	p.describe(applied)
 	f := p.facts
+	p.weighed = p.weigh()
 	if f.Prepares != "" || f.Declares != "" {
 		inner := *f
 		inner.Prepares, inner.Declares = "", ""
 		p.inner = &plan{scope: p.scope, sql: p.sql, original: p.original, facts: &inner, decision: p.decision, record: p.record, outputs: p.outputs,
 			masked: p.masked, detects: p.detects, userCode: p.userCode, claims: p.claims, pure: inner.Pure && f.Class == access.ClassRead}
+		p.inner.weighed = p.inner.weigh()
 		p.inner.quiet = !f.PathChange && !p.claims && len(f.Channels) == 0
 	}
 	p.quiet = p.inner == nil && p.forgets == nil && !p.claims && f.Transaction == "" && !f.PathChange &&
@@ -176,7 +179,7 @@ func (p *plan) describe(applied []access.MaskApplied) {
 			}
 		}
 	}
-	if o := p.decision.Obligations; o.Rows > 0 || o.Timeout > 0 || o.Reason || len(o.Review) > 0 || len(o.Where) > 0 {
+	if o := p.decision.Obligations; o.Rows > 0 || o.Affected > 0 || o.Timeout > 0 || o.Reason || len(o.Review) > 0 || len(o.Where) > 0 {
 		r.Obligations = &o
 	}
 	p.record, _ = json.Marshal(r) // strings and numbers only: cannot fail
@@ -306,7 +309,7 @@ func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
 	// The arguments of EXECUTE do more than what was prepared.
 	return &plan{scope: inner.scope, sql: inner.sql, original: inner.original, facts: inner.facts, decision: inner.decision,
 		record: inner.record, outputs: inner.outputs, masked: inner.masked, detects: inner.detects, userCode: p.userCode || inner.userCode, claims: p.claims || inner.claims,
-		quiet: inner.quiet && !p.claims}, nil
+		quiet: inner.quiet && !p.claims, weighed: inner.weighed}, nil
 }
 
 // current makes sure that what was prepared would be decided and compiled the same now.

@@ -54,6 +54,9 @@ func (s *Session) settle(sink Sink) error {
 	if s.next == len(s.owed) {
 		s.done()
 	}
+	if s.vetoed != nil {
+		return s.undo(sink)
+	}
 	return s.release(sink)
 }
 
@@ -215,6 +218,12 @@ func (s *Session) complete(o *owed, f pgframe.Frame) {
 	r.command = "suspended"
 	if f.Type == 'C' {
 		r.command, _, _ = pgframe.CString(f.Body())
+	}
+	if r.plan.weighed {
+		if why := r.overdone(); why != nil {
+			s.veto(o, r, why)
+			return
+		}
 	}
 	if r.refusal != nil {
 		// The cancel came too late: everything was read, and what was over the limit was dropped.

@@ -35,6 +35,9 @@ type Session struct {
 	skip   bool // an error was answered: operations are ignored until Sync
 	copyIn bool // the client is sending COPY data
 
+	vetoed  *access.Error // a weighed execution must be undone, before anything else is sent
+	syncDue bool          // the COPY under way is of a simple query that runs through the extended protocol
+
 	stmts   map[string]*prepared // by name, as PREPARE and Parse share one name space
 	portals map[string]*portal   // open portals and cursors
 

@@ -17,7 +17,7 @@ import (
 
 // annotations that a policy may carry. All but @id are obligations and belong on permits: a forbid
 // that matches has no statement left to oblige.
-var annotations = []string{"id", "reason", "review", "rows", "timeout", "where"}
+var annotations = []string{"affected", "id", "reason", "review", "rows", "timeout", "where"}
 
 // obligations reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
 // is not understood would be a limit that nobody enforces: it is refused.
@@ -57,6 +57,14 @@ func obligations(p *cedar.Policy, src source) (id string, o access.Obligations, 
 				continue
 			}
 			o.Rows = n
+		case "affected":
+			most, ok := strings.CutPrefix(strings.TrimSpace(v), "<=")
+			n, err := strconv.ParseInt(strings.TrimSpace(most), 10, 64)
+			if !ok || err != nil || n <= 0 {
+				bad(fmt.Sprintf("@affected(%q) is not a limit", v), `write @affected("<=100")`)
+				continue
+			}
+			o.Affected = n
 		case "timeout":
 			d, err := time.ParseDuration(v)
 			if err != nil || d <= 0 {
@@ -107,10 +115,11 @@ func readsOrWrites(p *cedar.Policy) bool {
 	return false
 }
 
-// Strictest merges two sets of obligations: the fewest rows, the shortest time, every reviewer, and only rows that
+// Strictest merges two sets of obligations: the fewest rows read and changed, the shortest time, every reviewer, and only rows that
 // every condition holds for.
 func Strictest(a, b access.Obligations) access.Obligations {
 	a.Rows = least(a.Rows, b.Rows)
+	a.Affected = least(a.Affected, b.Affected)
 	a.Timeout = least(a.Timeout, b.Timeout)
 	a.Reason = a.Reason || b.Reason
 	for _, g := range b.Review {

@@ -163,6 +163,9 @@ func ObligationWords(o access.Obligations) string {
 	if o.Rows > 0 {
 		words = append(words, fmt.Sprintf("@rows(\"%d\")", o.Rows))
 	}
+	if o.Affected > 0 {
+		words = append(words, fmt.Sprintf("@affected(\"<=%d\")", o.Affected))
+	}
 	if o.Timeout > 0 {
 		words = append(words, fmt.Sprintf("@timeout(%q)", o.Timeout.String()))
 	}

@@ -37,6 +37,8 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 		"misspelt annotation": {"@id(\"x\")\n@rwos(\"3\")\npermit (principal, action, resource);",
 			`p.cedar:2:1: unknown annotation @rwos (did you mean @rows?)`},
 		"rows without a number":       {`@rows("many") permit (principal, action, resource);`, `p.cedar:1:1: @rows("many") is not a number of rows (write @rows("1000"))`},
+		"affected without a limit":    {`@affected("100") permit (principal, action, resource);`, `p.cedar:1:1: @affected("100") is not a limit (write @affected("<=100"))`},
+		"no affected rows at all":     {`@affected("<=0") permit (principal, action, resource);`, `@affected("<=0") is not a limit`},
 		"no rows at all":              {`@rows("0") permit (principal, action, resource);`, `@rows("0") is not a number of rows`},
 		"time without a unit":         {`@timeout("10") permit (principal, action, resource);`, `@timeout("10") is not a duration (write @timeout("10s")`},
 		"negative time":               {`@timeout("-1s") permit (principal, action, resource);`, `is not a duration`},

@@ -31,6 +31,7 @@ import (
 //     sql: SELECT * FROM orders       # ... or a statement
 //     expect: allow                   # allow, deny or review; and where given, exactly:
 //     rows: 1000
+//     affected: 100                   # most rows changed
 //     timeout: 10s
 //     policies: [agents-read]
 //     masked: [public.customers.email]  # statements only
@@ -51,6 +52,7 @@ type Case struct {
 	SQL        string         `yaml:"sql"`
 	Expect     string         `yaml:"expect"`
 	Rows       *int64         `yaml:"rows"`
+	Affected   *int64         `yaml:"affected"`
 	Timeout    *string        `yaml:"timeout"`
 	Policies   []string       `yaml:"policies"`
 	Masked     []string       `yaml:"masked"`
@@ -203,6 +205,9 @@ func (c *Case) Check(d access.Decision) []string {
 	}
 	if c.Rows != nil && *c.Rows != d.Obligations.Rows {
 		differ("rows", *c.Rows, d.Obligations.Rows)
+	}
+	if c.Affected != nil && *c.Affected != d.Obligations.Affected {
+		differ("affected", *c.Affected, d.Obligations.Affected)
 	}
 	if c.Timeout != nil {
 		if want, _ := time.ParseDuration(*c.Timeout); want != d.Obligations.Timeout {

@@ -48,6 +48,7 @@ func (a *analyzer) statement(n *pg.Node) {
 	case *pg.Node_LockStmt:
 		a.lock(s.LockStmt)
 	case *pg.Node_TruncateStmt:
+		a.facts.Uncounted = true
 		verb := "truncate"
 		if s.TruncateStmt.Behavior == pg.DropBehavior_DROP_CASCADE {
 			verb = "truncate cascade"
@@ -70,6 +71,7 @@ func (a *analyzer) explain(s *pg.ExplainStmt) {
 	for _, o := range s.Options {
 		if d := o.GetDefElem(); lower(d.GetDefname()) == "analyze" {
 			a.impure = true
+			a.facts.Uncounted = true
 		}
 	}
 	switch q := s.Query.GetNode().(type) {

@@ -70,6 +70,7 @@ func (a *analyzer) cteQuery(sc *scope, c *cte) *pg.Node {
 			a.fail(c.def.Location, "0A000", "WITH clause containing a data-modifying statement must be at the top level")
 		}
 		c.dml = true
+		a.facts.Uncounted = true
 		a.facts.Class = access.ClassWrite
 		a.impure = true
 	}
