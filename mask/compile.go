@@ -26,12 +26,15 @@ type Compiled struct {
 	Applied []access.MaskApplied // masked columns of the relations that the statement touches
 	// OutputMasks lists, for each of Facts.Outputs, the masks that its value went through.
 	OutputMasks [][]access.MaskApplied
+	// Guarded are the parameters that must not hold a masked value, see Guarded.Refuse.
+	Guarded []Guarded
 }
 
 // Compile turns a statement into one that reads masked values only, with every name qualified. The
 // steps, each in a file of its own:
 //
 //   - check    refuse what would store or act on masked values     (stores.go)
+//   - sentinels refuse what would store the masked form of a value (sentinel.go)
 //   - lookups  move granted equalities below the mask               (lookup.go)
 //   - shape    COPY, EXPLAIN, RETURNING take a maskable shape        (statement.go, returning.go)
 //   - rewrite  relations become subqueries, columns of targets masks (rewrite.go)
@@ -51,7 +54,7 @@ func Compile(in Input) (Compiled, error) {
 		return Compiled{}, err
 	}
 	c.noteNames()
-	steps := []func() error{c.checkStores, c.lookups, c.statement, c.withhold, c.dependencies, c.rewrite, c.keepNames}
+	steps := []func() error{c.checkStores, c.sentinels, c.lookups, c.statement, c.withhold, c.dependencies, c.rewrite, c.keepNames}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return Compiled{}, err
@@ -61,7 +64,7 @@ func Compile(in Input) (Compiled, error) {
 	if err != nil {
 		return Compiled{}, err
 	}
-	return Compiled{SQL: sql, Applied: c.applied(), OutputMasks: c.outputs()}, nil
+	return Compiled{SQL: sql, Applied: c.applied(), OutputMasks: c.outputs(), Guarded: c.guarded}, nil
 }
 
 // compiler is one run of Compile.
@@ -82,6 +85,8 @@ type compiler struct {
 	uses  uses
 	// writes is true when a target has masked columns.
 	writes bool
+	// guarded are parameters that are stored in masked columns.
+	guarded []Guarded
 }
 
 // maskedRelation is a relation of which at least one column is masked, or some rows are hidden.
@@ -92,6 +97,8 @@ type maskedRelation struct {
 	lookup map[string]bool
 	// filters are conditions in SQL that the rows of the relation have to meet.
 	filters []string
+	// sentinels are the forms of what stands for the columns' values, for whoever sees them masked.
+	sentinels map[string]sentinel
 }
 
 func newCompiler(in Input) (*compiler, error) {
@@ -117,6 +124,9 @@ func newCompiler(in Input) (*compiler, error) {
 		}
 		m := c.relation(rel)
 		t := in.Masks.For(col, in.Catalog, in.Labels.Columns(id.Relation)[id.Column], in.Labels.Derived(id.Relation, id.Column))
+		if s, ok := newSentinel(in.Catalog, id, col, t); ok {
+			m.sentinels[id.Column] = s
+		}
 		if slices.Contains(in.Decision.Writable, id) {
 			t = t.ForWriter()
 		}
@@ -152,7 +162,7 @@ func newCompiler(in Input) (*compiler, error) {
 func (c *compiler) relation(rel *access.Relation) *maskedRelation {
 	m := c.masks[rel.Name]
 	if m == nil {
-		m = &maskedRelation{rel: rel, cols: map[string]Transform{}, exprs: map[string]string{}, lookup: map[string]bool{}}
+		m = &maskedRelation{rel: rel, cols: map[string]Transform{}, exprs: map[string]string{}, lookup: map[string]bool{}, sentinels: map[string]sentinel{}}
 		c.masks[rel.Name] = m
 	}
 	return m

@@ -297,6 +297,7 @@ func (s *Session) parse(op *Op, sink Sink) error {
 		s.out = binary.BigEndian.AppendUint32(s.out, o)
 	}
 	s.out = pgframe.End(s.out, at)
+	st.oids = st.plan.knownTypes(op.ParamOIDs)
 	s.owed = append(s.owed, owed{kind: 'P', plan: st.plan, undo: undo{what: 's', name: op.Name, stmt: old}})
 	s.stmts[op.Name] = st
 	s.unsync = true
@@ -325,6 +326,9 @@ func (s *Session) bind(op *Op, sink Sink) error {
 	var ok bool
 	if p.params, p.formats, ok = s.readBind(op.Raw, st); !ok {
 		return &access.Error{Kind: access.Invalid, Code: "08P01", Message: "malformed Bind message"}
+	}
+	if err := st.plan.refuseSentinels(p.params); err != nil {
+		return s.refuse(refusal{plan: st.plan, sql: st.sql, why: err}, st.sql, 'B', sink)
 	}
 	s.out = append(s.out, op.Raw...)
 	s.owed = append(s.owed, owed{kind: 'B', plan: st.plan, undo: undo{what: 'p', name: op.Portal, port: old}})

@@ -19,7 +19,7 @@ func (s *Session) judge(sql string, sink Sink) ([]judged, error) {
 		return nil, err
 	}
 	sc := s.scope
-	if s.shapes.cut(sql) {
+	if s.shapes.cut(sql) && !(sc.masked && s.shapes.sentinels(sql)) {
 		if t, ok := sc.shape(s.shapes.key); ok && t != nil {
 			s.judged = append(s.judged[:0], judged{plan: t.plan, tmpl: t, lits: s.shapes.lits, from: sql})
 			return s.judged, nil
@@ -105,6 +105,9 @@ func (s *Session) resolveNames(list []judged, sink Sink) ([]judged, error) {
 		inner := stmts[f.Executes]
 		if f.Fetches != "" {
 			inner = portals[f.Fetches]
+		}
+		if err := inner.refuseSentinels(out[i].plan.args); err != nil {
+			return nil, refusal{plan: inner, sql: out[i].plan.sql, why: err}
 		}
 		if inner == nil {
 			p, err := s.effective(out[i].plan, sink)

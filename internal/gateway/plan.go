@@ -35,6 +35,8 @@ type plan struct {
 	shared   bool // a constant of this package
 	weighed  bool // its answer decides whether it may stand, see weigh.go
 
+	guarded []mask.Guarded    // parameters that must not hold a masked value
+	args    []string          // EXECUTE: its arguments, "" for what is no constant
 	inner   *plan             // PREPARE, DECLARE: what EXECUTE or FETCH will run
 	holds   bool              // DECLARE ... WITH HOLD
 	forgets func(*Session)    // DEALLOCATE, CLOSE, DISCARD, the end of a transaction
@@ -117,6 +119,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}
 	}
 	p.original, p.sql, p.outputs = c.SQL == t.SQL, c.SQL, c.OutputMasks
+	p.guarded = c.Guarded
 	p.detects = sc.masked
 	if p.facts.CopyOut && sc.masked {
 		if p.copy, err = newCopyFormat(t, p.facts); err != nil {
@@ -152,6 +155,7 @@ func (p *plan) finish(applied []access.MaskApplied) (*plan, error) {
 		inner.Prepares, inner.Declares = "", ""
 		p.inner = &plan{scope: p.scope, sql: p.sql, original: p.original, facts: &inner, decision: p.decision, record: p.record, outputs: p.outputs,
 			masked: p.masked, detects: p.detects, userCode: p.userCode, claims: p.claims, pure: inner.Pure && f.Class == access.ClassRead}
+		p.inner.guarded = p.guarded
 		p.inner.weighed = p.inner.weigh()
 		p.inner.quiet = !f.PathChange && !p.claims && len(f.Channels) == 0
 	}
@@ -235,6 +239,10 @@ func (p *plan) ours(stmt *pg.Node) {
 	case *pg.Node_ClosePortalStmt:
 		name := n.ClosePortalStmt.GetPortalname()
 		p.forgets = func(s *Session) { forget(s.portals, name) }
+	case *pg.Node_ExecuteStmt:
+		for _, n := range n.ExecuteStmt.GetParams() {
+			p.args = append(p.args, constantText(n))
+		}
 	case *pg.Node_DiscardStmt:
 		if n.DiscardStmt.GetTarget() == pg.DiscardMode_DISCARD_ALL {
 			p.forgets = func(s *Session) {
@@ -286,6 +294,9 @@ func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
 			return nil, err
 		}
 		inner = st.plan
+		if err := inner.refuseSentinels(p.args); err != nil {
+			return nil, refusal{plan: inner, sql: p.sql, why: err}
+		}
 	case f.Fetches != "":
 		c := s.portals[f.Fetches]
 		if c == nil && p.scope.unrestricted.Effect == access.Allow {

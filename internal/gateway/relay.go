@@ -6,6 +6,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/pgframe"
+	"sallyport/mask"
 )
 
 // send writes what is to go upstream, once every intent among it is durable.
@@ -321,6 +322,9 @@ func (s *Session) failed(o *owed, f pgframe.Frame) {
 		shown = r.refusal
 		if shown == nil && s.timedOut.Load() && field(pgerr, 'C') == "57014" {
 			shown = timeLimit(r.plan.decision.Obligations.Timeout)
+		}
+		if shown == nil && r.plan.facts.CopyIn && strings.Contains(field(pgerr, 'M'), `"`+mask.SentinelError+`"`) {
+			shown = mask.CopyRefused()
 		}
 		s.recordRun(r, orUpstream(shown, pgerr))
 	}
