@@ -119,13 +119,34 @@ func (c *compiler) conjuncts(where *pg.Node, refs map[*pgtree.Ref]bool, f func(*
 	if col == nil || col.Ref == nil || !refs[col.Ref] || col.Star || col.WholeRow || col.Excluded {
 		return where
 	}
-	if m := c.masked(col.Ref); m == nil || !m.lookup[col.Name] {
+	if m := c.masked(col.Ref); m == nil || !m.lookup[col.Name] || m.tokens(col.Name, e) {
 		return where
 	}
 	if f(col.Ref, cr, where) {
 		return nil
 	}
 	return where
+}
+
+// tokens says whether a comparison is with tokens of the column, and so with what its mask gives. That is for
+// texts and uuids; a number could be a token or a value.
+func (m *maskedRelation) tokens(column string, e *pg.A_Expr) bool {
+	g, ok := m.sentinels[column]
+	if !ok || m.cols[column].Kind != Token {
+		return false
+	}
+	all, some := true, false
+	walk(e.ProtoReflect(), func(n any) bool {
+		switch n := n.(type) {
+		case *pg.ParamRef:
+			all = false
+		case *pg.A_Const:
+			some = true
+			all = all && n.GetSval() != nil && !g.number && g.refuse("", n.GetSval().GetSval()) != nil
+		}
+		return true
+	})
+	return some && all
 }
 
 // comparison gives the column of `column = constant`, `constant = column`, `column IN (constants)` or

@@ -27,6 +27,7 @@ type Guarded struct {
 type sentinel struct {
 	column  access.ColumnID
 	uuid    bool
+	number  bool
 	pattern *regexp.Regexp
 	as      Transform
 }
@@ -374,5 +375,5 @@ func newSentinel(cat *access.Catalog, id access.ColumnID, col *access.Column, t 
 	if form == "" {
 		return sentinel{}, false
 	}
-	return sentinel{column: id, uuid: s.family == uuidFamily && !s.array, pattern: regexp.MustCompile("(?s)" + form), as: t}, true
+	return sentinel{column: id, uuid: s.family == uuidFamily && !s.array, number: s.family == intFamily, pattern: regexp.MustCompile("(?s)" + form), as: t}, true
 }

@@ -46,6 +46,23 @@ func Writable(p access.Principal, connection string, cat *access.Catalog, labels
 	return out
 }
 
+// LooksUpTokens says whether p may look up every column that could be shown to them as tokens. Then comparing
+// tokens with those of guesses tells them nothing that they may not ask, and what Writable is for is not needed.
+// One column without is enough to need it: equal values have equal tokens whatever their labels.
+func LooksUpTokens(p access.Principal, connection string, door access.Door, hasReason bool, cat *access.Catalog,
+	labels func(access.Name) map[string][]access.Label, tokens func(access.Label) bool, set *policy.Set) bool {
+	if cat == nil || labels == nil || tokens == nil {
+		return false
+	}
+	ask := set.For(p, policy.Context{Door: door, HasReason: hasReason})
+	all := true
+	forEachLabelled(cat, labels, func(id access.ColumnID, l []access.Label) bool {
+		all = !slices.ContainsFunc(l, tokens) || fulfilled(perLabel(ask, access.ActLookup, connection, id, l), hasReason)
+		return all
+	}, newRevealer(p, connection, door, set))
+	return all
+}
+
 // mightWrite judges a column as judge.columns does, and an error as a yes.
 func mightWrite(ask *policy.Asker, whole policy.Verdict, column policy.Resource) bool {
 	if whole.Err == nil && !whole.Allowed && len(whole.Policies) > 0 {

@@ -229,7 +229,10 @@ func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p ac
 	sc.masked = sc.unrestricted.Effect != access.Allow && (len(sc.maskedColumns()) > 0 ||
 		sqlguard.Filtered(p, db.conf.Name, snap.cat, snap.labels.Columns, policies))
 	if sc.masked {
-		sc.writable = sqlguard.Writable(p, db.conf.Name, snap.cat, snap.labels.Columns, policies)
+		sc.writable = map[access.Label]access.ColumnID{}
+		if !sqlguard.LooksUpTokens(p, db.conf.Name, door, hasReason, snap.cat, snap.labels.Columns, db.masks.Tokens, policies) {
+			sc.writable = sqlguard.Writable(p, db.conf.Name, snap.cat, snap.labels.Columns, policies)
+		}
 	}
 	for k := range g.scopes {
 		if k.db == db && (k.snap != snap || k.policies != policies) || len(g.scopes) >= maxScopes {

@@ -323,7 +323,7 @@ func (s *Session) failed(o *owed, f pgframe.Frame) {
 		if shown == nil && s.timedOut.Load() && field(pgerr, 'C') == "57014" {
 			shown = timeLimit(r.plan.decision.Obligations.Timeout)
 		}
-		if shown == nil && r.plan.facts.CopyIn && strings.Contains(field(pgerr, 'M'), `"`+mask.SentinelError+`"`) {
+		if shown == nil && r.plan.facts.CopyIn && strings.Contains(field(pgerr, 'M'), mask.SentinelError) {
 			shown = mask.CopyRefused()
 		}
 		s.recordRun(r, orUpstream(shown, pgerr))

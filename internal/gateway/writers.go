@@ -25,12 +25,13 @@ func (g *Gateway) writers(db *database, snap *snapshot) []Writer {
 	policies := g.policies.Load()
 	var out []Writer
 	for _, p := range g.known {
-		masked := map[access.Label]bool{}
+		masked, guesses := map[access.Label]bool{}, false
 		for _, door := range []access.Door{access.DoorPGWire, access.DoorMCP} {
 			if sqlguard.Unrestricted(p, db.conf.Name, door, policies).Effect == access.Allow ||
 				sqlguard.MayConnect(p, db.conf.Name, door, policies).Effect != access.Allow {
 				continue
 			}
+			guesses = guesses || !sqlguard.LooksUpTokens(p, db.conf.Name, door, false, snap.cat, snap.labels.Columns, db.masks.Tokens, policies)
 			for _, id := range sqlguard.MaskedColumns(p, db.conf.Name, door, snap.cat, snap.labels.Columns, policies) {
 				for _, l := range snap.labels.Columns(id.Relation)[id.Column] {
 					masked[l] = masked[l] || db.masks.Tokens(l)
@@ -38,7 +39,7 @@ func (g *Gateway) writers(db *database, snap *snapshot) []Writer {
 			}
 		}
 		for l, id := range sqlguard.Writable(p, db.conf.Name, snap.cat, snap.labels.Columns, policies) {
-			if masked[l] {
+			if guesses && masked[l] {
 				out = append(out, Writer{p.Name, l, id})
 			}
 		}
