@@ -13,6 +13,7 @@
 //	wire      a client that writes down every message of the server
 //	twin      two databases that differ only in labelled values must answer alike
 //	sqlsmith  the same, for statements that a fuzzer invents
+//	attack    attacks have no effect on the server, and show nothing that is withheld
 //	benign    everyday SQL must be answered, and answered the same outside labelled cells
 //	bench     speed beside direct connections and pgbouncer
 //	regress   PostgreSQL's own regression suite through the door

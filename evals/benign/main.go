@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ type verdict struct {
 	message string
 }
 
-// Main runs both corpora and records the figures.
+// Main runs all corpora and records the figures.
 func Main(ctx context.Context) error {
 	corpora, err := harness.Corpora()
 	if err != nil {
@@ -77,11 +78,16 @@ func Main(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listing += list("BIRD", bird)
-	if err := save(listing, append(all, bird...)); err != nil {
+	mine, ownFigures, err := runOwn(ctx, server)
+	if err != nil {
 		return err
 	}
-	return results.Check(append(figures, birdFigures...)...)
+	listing += list("BIRD", bird) + list("Our own", mine)
+	every := slices.Concat(all, bird, mine)
+	if err := save(listing, every); err != nil {
+		return err
+	}
+	return results.Check(append(slices.Concat(figures, birdFigures, ownFigures), refusedShare(every))...)
 }
 
 // world is the server with each schema's database, its masked copy, and the gateway before them.
@@ -285,7 +291,8 @@ func list(corpus string, all []verdict) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s statements that were refused or answered otherwise\n\n", corpus)
 	for _, v := range all {
-		if v.state == "refused" || v.state == "wrong" || v.state == "unsettled" {
+		switch v.state {
+		case "refused", "wrong", "unsettled", "rightly":
 			fmt.Fprintf(&b, "- %s (%s) %s: %s %s\n", v.id, v.db, v.state, v.code, strings.Join(strings.Fields(v.message), " "))
 		}
 	}

@@ -12,7 +12,8 @@ import (
 var sections = []struct{ prefix, title, about string }{
 	{"twin", "Twin databases", "Two databases that differ only in labelled values get the same statements through every door; whatever differs in an answer is a leak. `evals/twin`."},
 	{"sqlsmith", "Fuzzed statements on the twins", "The same check for statements invented by sqlsmith. `evals/sqlsmith`."},
-	{"benign", "Everyday SQL", "Statements of others' corpora that the server accepts: answered through the gateway, and answered the same outside labelled cells. `evals/benign`."},
+	{"attack", "Attacks", "Every statement, function, name and lexing trick of the list of threats, as it is and mutated, by a principal who may only read; the oracle is what changed on the server. `evals/attack`."},
+	{"benign", "Everyday SQL", "Statements of others' corpora and of our own that the server accepts: answered through the gateway, and answered the same outside labelled cells. `evals/benign`."},
 	{"clients", "Clients", "Programs that people use, through the door. `evals/clients`."},
 	{"bench", "Speed", "Interleaved rounds of direct, pgbouncer and sallyport on one machine; client, proxy and server share its cores. `evals/bench`."},
 	{"soak", "Memory", "`evals/soak`."},

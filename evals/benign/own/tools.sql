@@ -1,0 +1,122 @@
+-- What graphical clients ask when they start and when their trees are opened, written for this project
+-- after what such clients are seen to do. A line that begins with "-- refuse" marks what is refused on
+-- purpose: activity of others, and statistics made of values.
+-- schema
+create schema crm;
+create type crm.stage as enum ('new', 'won', 'lost');
+create domain crm.score as int check (value between 0 and 100);
+create table crm.contact (id serial primary key, first_name text, last_name text, email text unique, phone text, stage crm.stage default 'new', score crm.score, boss int references crm.contact, note text, doc jsonb, created timestamptz default now());
+create table crm.visit (id bigint generated always as identity primary key, contact_id int references crm.contact on delete cascade, at date not null, place text) partition by range (id);
+create table crm.visit_old partition of crm.visit for values from (minvalue) to (1000);
+create index contact_lower on crm.contact (lower(last_name));
+create view crm.won as select id, last_name, email from crm.contact where stage = 'won';
+create materialized view crm.stages as select stage, count(*) from crm.contact group by stage;
+create function crm.half(x int) returns int language sql immutable as 'select x / 2';
+create function crm.stamp() returns trigger language plpgsql as $$ begin new.created := now(); return new; end $$;
+create trigger stamp before update on crm.contact for each row execute function crm.stamp();
+comment on table crm.contact is 'people we talk to';
+insert into crm.contact (first_name, last_name, email, phone, score) select 'F' || i, 'L' || i, 'm' || i || '@example.org', '+1 555 0100', i from generate_series(1, 30) i;
+analyze;
+-- pgadmin: session
+set datestyle = iso;
+set client_min_messages = notice;
+select set_config('bytea_output', 'hex', false) from pg_catalog.pg_settings where name = 'bytea_output';
+set client_encoding = 'UTF8';
+select version();
+select d.oid, d.datname, d.datallowconn, pg_catalog.pg_encoding_to_char(d.encoding), pg_catalog.has_database_privilege(d.oid, 'CREATE') as can_create, d.datistemplate from pg_catalog.pg_database d where d.datname = pg_catalog.current_database();
+select gss_authenticated, encrypted from pg_catalog.pg_stat_gssapi where pid = pg_catalog.pg_backend_pid();
+select r.oid, r.rolname, r.rolsuper, case when r.rolsuper then true else r.rolcreaterole end as may_create_roles, case when r.rolsuper then true else r.rolcreatedb end as may_create_dbs, (with recursive up as (select g.oid, g.rolname from pg_catalog.pg_roles g where g.oid = r.oid union all select m.roleid, h.rolname from up join pg_catalog.pg_auth_members m on m.member = up.oid join pg_catalog.pg_roles h on h.oid = m.roleid) select pg_catalog.array_agg(up.rolname) from up) as in_roles from pg_catalog.pg_roles r where r.rolname = current_user;
+select case when usesuper then pg_catalog.pg_is_in_recovery() else false end as in_recovery from pg_catalog.pg_user where usename = current_user;
+select name, setting from pg_catalog.pg_settings where name in ('server_version_num', 'max_identifier_length', 'block_size');
+show server_version_num;
+select 1;
+select count(*) from pg_catalog.pg_extension where extname in ('bdr', 'pgagent', 'edb_wait_states');
+select pg_catalog.current_setting('server_version');
+-- pgadmin: tree
+select d.oid as did, d.datname as name, t.spcname, d.datallowconn, pg_catalog.pg_get_userbyid(d.datdba) as owner, d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database') as description from pg_catalog.pg_database d left join pg_catalog.pg_tablespace t on d.dattablespace = t.oid where not d.datistemplate order by d.datname;
+select n.oid, n.nspname, pg_catalog.pg_get_userbyid(n.nspowner) as owner, pg_catalog.has_schema_privilege(n.oid, 'CREATE') as can_create, pg_catalog.has_schema_privilege(n.oid, 'USAGE') as usable, pg_catalog.obj_description(n.oid, 'pg_namespace') as description from pg_catalog.pg_namespace n where n.nspname not like 'pg\_%' and n.nspname <> 'information_schema' order by n.nspname;
+select c.oid, c.relname, c.relkind, (select count(*) from pg_catalog.pg_trigger where tgrelid = c.oid and not tgisinternal) as triggers, (select count(*) from pg_catalog.pg_inherits where inhrelid = c.oid limit 1) as parents, pg_catalog.obj_description(c.oid, 'pg_class') as description from pg_catalog.pg_class c where c.relkind in ('r', 's', 't', 'p') and c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 'crm') and not c.relispartition order by c.relname;
+select a.attname, a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod) as type, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid) as defval, col.collname, pg_catalog.col_description(a.attrelid, a.attnum) as description, a.attidentity, a.attgenerated, seq.seqstart from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum left join pg_catalog.pg_collation col on col.oid = a.attcollation and col.collname <> 'default' left join pg_catalog.pg_depend dep on dep.refobjid = a.attrelid and dep.refobjsubid = a.attnum and dep.deptype = 'i' left join pg_catalog.pg_sequence seq on seq.seqrelid = dep.objid where a.attrelid = 'crm.contact'::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum;
+select c.conname, c.contype, pg_catalog.pg_get_constraintdef(c.oid, true) as definition, c.convalidated, pg_catalog.obj_description(c.oid, 'pg_constraint') from pg_catalog.pg_constraint c where c.conrelid = 'crm.contact'::regclass order by c.conname;
+select i.indexrelid, x.relname, i.indisunique, i.indisprimary, i.indisclustered, pg_catalog.pg_get_indexdef(i.indexrelid) as definition, am.amname from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid join pg_catalog.pg_am am on am.oid = x.relam where i.indrelid = 'crm.contact'::regclass;
+select t.oid, t.tgname, t.tgenabled, pg_catalog.pg_get_triggerdef(t.oid, true) as definition from pg_catalog.pg_trigger t where not t.tgisinternal and t.tgrelid = 'crm.contact'::regclass;
+select p.oid, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid) as args, pg_catalog.format_type(p.prorettype, null) as returns, l.lanname, p.provolatile, p.prosecdef, pg_catalog.pg_get_function_result(p.oid), pg_catalog.pg_get_functiondef(p.oid) from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang where p.pronamespace = 'crm'::regnamespace and p.prokind in ('f', 'w') order by p.proname;
+select c.oid, c.relname, pg_catalog.pg_get_viewdef(c.oid, true) as definition, c.reloptions from pg_catalog.pg_class c where c.relkind in ('v', 'm') and c.relnamespace = 'crm'::regnamespace;
+select t.oid, t.typname, t.typtype, e.enums from pg_catalog.pg_type t left join lateral (select array_agg(enumlabel order by enumsortorder) as enums from pg_catalog.pg_enum where enumtypid = t.oid) e on true where t.typnamespace = 'crm'::regnamespace and t.typtype in ('e', 'd', 'c') order by 2;
+select sequencename, start_value, increment_by, max_value, cycle, cache_size from pg_catalog.pg_sequences where schemaname = 'crm';
+select * from pg_catalog.pg_available_extensions order by name;
+select lanname, lanpltrusted, pg_catalog.pg_get_userbyid(lanowner) from pg_catalog.pg_language;
+select spcname, pg_catalog.pg_get_userbyid(spcowner), pg_catalog.pg_tablespace_location(oid) from pg_catalog.pg_tablespace;
+select r.oid, r.rolname, r.rolcanlogin, r.rolsuper, r.rolvaliduntil from pg_catalog.pg_roles r order by r.rolname;
+select f.fdwname, f.fdwoptions from pg_catalog.pg_foreign_data_wrapper f;
+select e.evtname, e.evtevent, e.evtenabled from pg_catalog.pg_event_trigger e;
+select c.castsource::regtype, c.casttarget::regtype, c.castcontext from pg_catalog.pg_cast c where c.oid > 16383;
+select pubname, puballtables from pg_catalog.pg_publication;
+select inhparent::regclass, inhrelid::regclass, pg_catalog.pg_get_expr(c.relpartbound, c.oid) from pg_catalog.pg_inherits join pg_catalog.pg_class c on c.oid = inhrelid;
+select pg_catalog.pg_get_partkeydef('crm.visit'::regclass);
+select d.classid::regclass, d.objid, d.deptype from pg_catalog.pg_depend d where d.refobjid = 'crm.contact'::regclass limit 50;
+select * from pg_catalog.pg_get_keywords();
+select pg_catalog.pg_total_relation_size('crm.contact'::regclass);
+select relname, n_tup_ins, n_live_tup from pg_catalog.pg_stat_user_tables where schemaname = 'crm';
+-- refuse
+select pid, datname, usename, query, state from pg_catalog.pg_stat_activity where datname = current_database();
+-- refuse
+select attname, n_distinct, most_common_vals from pg_catalog.pg_stats where tablename = 'contact';
+-- dbeaver: session
+set extra_float_digits = 3;
+set application_name = 'some client 24.1 - Main <postgres>';
+show search_path;
+select current_schema(), session_user;
+select current_database(), current_user, pg_catalog.pg_backend_pid() > 0;
+select d.oid, d.* from pg_catalog.pg_database d where d.datallowconn and not d.datistemplate order by d.datname;
+select * from pg_catalog.pg_settings where name = 'standard_conforming_strings';
+select string_agg(word, ',') from pg_catalog.pg_get_keywords() where word <> all ('{a,abs,all,and,any,as}'::text[]);
+select n.oid, n.*, d.description from pg_catalog.pg_namespace n left join pg_catalog.pg_description d on d.objoid = n.oid and d.objsubid = 0 and d.classoid = 'pg_namespace'::regclass order by nspname;
+select t.oid, t.*, c.relkind, pg_catalog.format_type(nullif(t.typbasetype, 0), t.typtypmod) as base, d.description from pg_catalog.pg_type t left join pg_catalog.pg_type et on et.oid = t.typelem left join pg_catalog.pg_class c on c.oid = t.typrelid left join pg_catalog.pg_description d on t.oid = d.objoid where t.typname is not null and (c.relkind is null or c.relkind = 'c') and (et.typcategory is null or et.typcategory <> 'C');
+select e.enumtypid, e.enumlabel from pg_catalog.pg_enum e order by e.enumtypid, e.enumsortorder;
+select a.oid, a.* from pg_catalog.pg_am a;
+select r.oid, r.* from pg_catalog.pg_roles r order by r.rolname;
+select x.oid, x.* from pg_catalog.pg_extension x;
+select l.oid, l.* from pg_catalog.pg_language l;
+select c.oid, c.*, pg_catalog.pg_encoding_to_char(c.collencoding) from pg_catalog.pg_collation c where c.collnamespace = 'pg_catalog'::regnamespace limit 20;
+-- dbeaver: tree
+select c.oid, c.*, d.description, pg_catalog.pg_get_expr(c.relpartbound, c.oid) as bound, pg_catalog.pg_get_partkeydef(c.oid) as key from pg_catalog.pg_class c left join pg_catalog.pg_description d on d.objoid = c.oid and d.objsubid = 0 and d.classoid = 'pg_class'::regclass where c.relnamespace = 'crm'::regnamespace and c.relkind not in ('i', 'I', 'c');
+select c.relname, a.*, pg_catalog.pg_get_expr(ad.adbin, ad.adrelid, true) as def_value, dsc.description, dep.objid from pg_catalog.pg_attribute a join pg_catalog.pg_class c on a.attrelid = c.oid left join pg_catalog.pg_attrdef ad on a.attrelid = ad.adrelid and a.attnum = ad.adnum left join pg_catalog.pg_description dsc on c.oid = dsc.objoid and a.attnum = dsc.objsubid left join pg_catalog.pg_depend dep on dep.refobjid = a.attrelid and dep.deptype = 'i' and dep.refobjsubid = a.attnum and dep.classid = dep.refclassid where not a.attisdropped and c.relkind not in ('i', 'I', 'c') and c.oid = 'crm.contact'::regclass order by a.attnum;
+select c.oid, c.*, t.relname as tabrelname, rt.relnamespace as refnamespace, d.description, case c.contype when 'c' then "substring"(pg_catalog.pg_get_constraintdef(c.oid), 7) else null end as consrc_copy from pg_catalog.pg_constraint c join pg_catalog.pg_class t on t.oid = c.conrelid left join pg_catalog.pg_class rt on rt.oid = c.confrelid left join pg_catalog.pg_description d on d.objoid = c.oid and d.objsubid = 0 where c.conrelid = 'crm.contact'::regclass order by c.oid;
+select i.*, i.indkey as keys, c.relname, c.relnamespace, c.relam, c.reltablespace, tc.relname as tabrelname, d.description, pg_catalog.pg_get_expr(i.indpred, i.indrelid) as pred, pg_catalog.pg_get_expr(i.indexprs, i.indrelid, true) as expr from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_class tc on tc.oid = i.indrelid left join pg_catalog.pg_description d on c.oid = d.objoid where i.indrelid = 'crm.contact'::regclass order by tabrelname, c.relname;
+select t.oid, t.*, pg_catalog.pg_get_triggerdef(t.oid) from pg_catalog.pg_trigger t where t.tgrelid = 'crm.contact'::regclass;
+select p.oid, p.*, pg_catalog.pg_get_expr(p.proargdefaults, 0) as defaults, d.description from pg_catalog.pg_proc p left join pg_catalog.pg_description d on d.objoid = p.oid where p.pronamespace = 'crm'::regnamespace order by p.proname;
+select r.oid, r.*, pg_catalog.pg_get_ruledef(r.oid) from pg_catalog.pg_rewrite r where r.ev_class = 'crm.won'::regclass;
+select pg_catalog.pg_get_viewdef('crm.won'::regclass, true);
+select * from pg_catalog.pg_policies where schemaname = 'crm';
+select i.*, c.relnamespace, c.relname from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhparent;
+select relacl, attacl from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid where c.oid = 'crm.contact'::regclass;
+select * from information_schema.table_privileges where table_schema = 'crm';
+select table_schema, table_name, table_type from information_schema.tables where table_schema not in ('pg_catalog', 'information_schema');
+select column_name, data_type, is_nullable, column_default, character_maximum_length from information_schema.columns where table_schema = 'crm' and table_name = 'contact' order by ordinal_position;
+select kcu.column_name, tc.constraint_name from information_schema.table_constraints tc join information_schema.key_column_usage kcu using (constraint_schema, constraint_name) where tc.constraint_type = 'PRIMARY KEY' and tc.table_schema = 'crm';
+select x.* from crm.contact x limit 200;
+select x.*, x.ctid from crm.visit x limit 200;
+select count(*) from (select x.* from crm.contact x) dbvrcnt;
+explain select * from crm.contact where score > 10;
+explain (format xml) select * from crm.contact where last_name = 'L3';
+begin;
+savepoint s;
+select * from crm.won order by id;
+release savepoint s;
+commit;
+select pg_catalog.pg_size_pretty(pg_catalog.pg_database_size(current_database()));
+-- drivers
+select null as table_cat, n.nspname as table_schem, c.relname as table_name, case c.relkind when 'r' then 'TABLE' when 'v' then 'VIEW' end as table_type, d.description as remarks from pg_catalog.pg_namespace n, pg_catalog.pg_class c left join pg_catalog.pg_description d on c.oid = d.objoid and d.objsubid = 0 and d.classoid = 'pg_class'::regclass where c.relnamespace = n.oid and n.nspname = 'crm' and (c.relkind in ('r', 'v', 'p')) order by table_type, table_schem, table_name;
+select * from (select n.nspname, c.relname, a.attname, a.atttypid, a.attnotnull or (t.typtype = 'd' and t.typnotnull) as attnotnull, a.atttypmod, a.attlen, row_number() over (partition by a.attrelid order by a.attnum) as attnum, nullif(a.attidentity, '') as attidentity, pg_catalog.pg_get_expr(def.adbin, def.adrelid) as adsrc, dsc.description, t.typbasetype, t.typtype from pg_catalog.pg_namespace n join pg_catalog.pg_class c on c.relnamespace = n.oid join pg_catalog.pg_attribute a on a.attrelid = c.oid join pg_catalog.pg_type t on a.atttypid = t.oid left join pg_catalog.pg_attrdef def on a.attrelid = def.adrelid and a.attnum = def.adnum left join pg_catalog.pg_description dsc on c.oid = dsc.objoid and a.attnum = dsc.objsubid where c.relkind in ('r', 'p', 'v', 'f', 'm') and a.attnum > 0 and not a.attisdropped and n.nspname like 'crm') c order by nspname, c.relname, attnum;
+select typinput = 'pg_catalog.array_in'::regproc as is_array, typtype, typname, pg_type.oid from pg_catalog.pg_type left join (select ns.oid as nspoid, ns.nspname, r.r from pg_catalog.pg_namespace as ns join (select s.r, (current_schemas(false))[s.r] as nspname from generate_series(1, array_upper(current_schemas(false), 1)) as s (r)) as r using (nspname)) as sp on sp.nspoid = typnamespace where typname = 'citext' order by sp.r, pg_type.oid desc;
+select t.oid, t.typname, t.typelem, t.typdelim, t.typinput, r.rngsubtype, t.typtype, t.typbasetype from pg_catalog.pg_type as t left join pg_catalog.pg_range as r on t.oid = r.rngtypid where t.typname in ('int2', 'int4', 'text', 'jsonb');
+select t.oid, t.typname, t.typsend, t.typreceive, t.typoutput, t.typinput, coalesce(d.typelem, t.typelem), coalesce(r.rngsubtype, 0), array(select a.atttypid from pg_catalog.pg_attribute as a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped order by a.attnum) from pg_catalog.pg_type as t left join pg_catalog.pg_type as d on t.typbasetype = d.oid left join pg_catalog.pg_range as r on r.rngtypid = t.oid;
+select c.relname, c.relkind, pg_catalog.pg_table_is_visible(c.oid) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = any (current_schemas(false)) order by 1;
+select a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid), a.attnotnull, a.atttypid, a.atttypmod, c.collname, col_description(a.attrelid, a.attnum) as comment, attidentity as identity, attgenerated from pg_attribute a left join pg_attrdef d on a.attrelid = d.adrelid and a.attnum = d.adnum left join pg_type t on a.atttypid = t.oid left join pg_collation c on a.attcollation = c.oid and a.attcollation <> t.typcollation where a.attrelid = '"crm"."contact"'::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum;
+set standard_conforming_strings = on;
+set intervalstyle = iso_8601;
+set session timezone to 'UTC';
+show transaction isolation level;
+show time zone;
+select oid, typname from pg_catalog.pg_type where typname in ('hstore', 'geometry');
