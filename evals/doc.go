@@ -11,6 +11,7 @@
 //	harness   builds and runs the gateway, finds the corpora
 //	results   the one writer of results.json, and RESULTS.md made from it
 //	wire      a client that writes down every message of the server
+//	doors     every way to put a statement to a gateway
 //	twin      two databases that differ only in labelled values must answer alike
 //	sqlsmith  the same, for statements that a fuzzer invents
 //	attack    attacks have no effect on the server, and show nothing that is withheld

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"sallyport/evals/doors"
 	"sallyport/evals/wire"
 )
 
@@ -30,7 +31,7 @@ func (c *comparer) close() {
 	}
 }
 
-func (c *comparer) compare(ctx context.Context, d door, s Shape, a, b wire.Answer) (verdict, why string) {
+func (c *comparer) compare(ctx context.Context, d doors.Door, s Shape, a, b wire.Answer) (verdict, why string) {
 	if a.Text() == b.Text() {
 		return "same", ""
 	}
@@ -43,7 +44,7 @@ func (c *comparer) compare(ctx context.Context, d door, s Shape, a, b wire.Answe
 	}
 	// What depends on the bytes of a token (its order, a part of it, a hash) differs without being a
 	// leak, if the masked databases themselves give these answers.
-	if d.mcp == nil && c.modelA != nil && c.modelA.agrees(ctx, d, s, a) && c.modelB.agrees(ctx, d, s, b) {
+	if !d.MCP() && c.modelA != nil && c.modelA.agrees(ctx, d, s, a) && c.modelB.agrees(ctx, d, s, b) {
 		return "token bytes", ""
 	}
 	return different, firstDifference(renamed, b.Lines)

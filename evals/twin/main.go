@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sallyport/evals/agent"
+	"sallyport/evals/doors"
 	"sallyport/evals/harness"
 	"sallyport/evals/results"
 )
@@ -20,13 +21,13 @@ func Main(ctx context.Context, kinds []string, direct bool, only, through string
 	if err != nil {
 		return err
 	}
-	if through != "" {
-		doors = slices.DeleteFunc(doors, func(d door) bool { return d.name != through })
-	}
 	if direct {
 		return listDirect(ctx, shapes)
 	}
-	t := &totals{corpus: corpus, shapes: shapes}
+	t := &totals{corpus: corpus, shapes: shapes, doors: doors.All}
+	if through != "" {
+		t.doors = slices.DeleteFunc(slices.Clone(doors.All), func(d doors.Door) bool { return d.Name != through })
+	}
 	for _, k := range kinds {
 		if err := t.kind(ctx, Kind(k)); err != nil {
 			return errors.Join(err, t.write(false)) // what was seen so far is worth a look
@@ -102,6 +103,7 @@ func listDirect(ctx context.Context, shapes []Shape) error {
 type totals struct {
 	corpus   string
 	shapes   []Shape
+	doors    []doors.Door
 	byKind   []Kind
 	outcomes map[Kind][]Outcome
 	tools    int // bytes of tools/list
@@ -113,7 +115,7 @@ func (t *totals) kind(ctx context.Context, k Kind) error {
 		return err
 	}
 	defer w.Close()
-	out, err := Run(ctx, w, t.shapes, func(s string) { fmt.Println(s) })
+	out, err := Run(ctx, w, t.doors, t.shapes, func(s string) { fmt.Println(s) })
 	if t.outcomes == nil {
 		t.outcomes = map[Kind][]Outcome{}
 	}
@@ -145,7 +147,7 @@ func (t *totals) write(committed bool) error {
 		}
 	}
 	for _, o := range t.outcomes[Redact] {
-		if o.Door == "simple" && o.Shape.Refuse && !refusedCode(o.Code) {
+		if o.Door == "simple" && o.Shape.Refuse && !doors.Refused(o.Code) {
 			fmt.Fprintf(&brief, "\n- to be refused, but answered: `%s`\n", o.Shape.Name)
 		}
 	}
@@ -201,14 +203,14 @@ func (t *totals) figures() []results.Figure {
 			}
 			byDoor[o.Door] = append(byDoor[o.Door], o)
 		}
-		for _, d := range doors {
+		for _, d := range t.doors {
 			var may, every tally
 			differing, canaries := 0, 0
-			for _, o := range byDoor[d.name] {
+			for _, o := range byDoor[d.Name] {
 				differing += b2i(o.Verdict == different)
 				canaries += b2i(o.Canary != "")
 				// The MCP door keeps nothing between calls: what needs several is not for it to answer.
-				if !o.Reads || d.mcp != nil && len(o.Shape.Steps) > 1 {
+				if !o.Reads || d.MCP() && len(o.Shape.Steps) > 1 {
 					continue
 				}
 				every.add(!o.Refused)
@@ -216,13 +218,13 @@ func (t *totals) figures() []results.Figure {
 					may.add(!o.Refused)
 				}
 			}
-			prefix := fmt.Sprintf("twin.%s.%s.", k, d.name)
+			prefix := fmt.Sprintf("twin.%s.%s.", k, d.Name)
 			share := results.Share(prefix+"answered_share", may.hits, may.n)
 			add(share, "of the shapes that read labelled data and are not marked to be refused")
-			add(results.Count(prefix+"differences", differing, len(byDoor[d.name])), "")
-			add(results.Count(prefix+"canaries_seen", canaries, len(byDoor[d.name])), "")
-			if d.name == "simple" || d.name == "extended-text" || d.name == "mcp-query" {
-				where := fmt.Sprintf("%s, %s masks", d.name, k)
+			add(results.Count(prefix+"differences", differing, len(byDoor[d.Name])), "")
+			add(results.Count(prefix+"canaries_seen", canaries, len(byDoor[d.Name])), "")
+			if d.Name == "simple" || d.Name == "extended-text" || d.Name == "mcp-query" {
+				where := fmt.Sprintf("%s, %s masks", d.Name, k)
 				worst.take(share, where)
 				worstAll.take(results.Share("", every.hits, every.n), where)
 			}
@@ -244,7 +246,7 @@ func (t *totals) figures() []results.Figure {
 			corpus.add(!o.Refused)
 		}
 		if o.Door == "simple" && o.Shape.Refuse {
-			wrong.add(!refusedCode(o.Code))
+			wrong.add(!doors.Refused(o.Code))
 		}
 	}
 	add(results.Share("twin.answered_share.corpus", corpus.hits, corpus.n), "the corpora's shapes alone, simple protocol, redact masks")

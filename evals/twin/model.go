@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"sallyport/evals/doors"
 	"sallyport/evals/wire"
 	"sallyport/internal/testdb"
 )
@@ -21,7 +22,7 @@ import (
 // dropped; views and functions stand on the masked tables.
 type model struct {
 	server *testdb.Server
-	client *client
+	client *doors.Client
 }
 
 // tableRows names a table with labelled columns and an order that both sides share.
@@ -99,7 +100,7 @@ func newModel(ctx context.Context, w *World, side *Side, second bool) (*model, e
 	if err != nil {
 		return nil, err
 	}
-	m := &model{server: server, client: &client{dsn: server.DSN(Database)}}
+	m := &model{server: server, client: &doors.Client{Target: doors.Target{DSN: server.DSN(Database)}}}
 	if err := server.Exec(ctx, "postgres", "create database "+Database); err != nil {
 		return m, err
 	}
@@ -178,8 +179,8 @@ func convert(ctx context.Context, conn *pgx.Conn, table, col string, n int) stri
 }
 
 // agrees tells whether the masked copy gives the same rows, in whatever order.
-func (m *model) agrees(ctx context.Context, d door, s Shape, got wire.Answer) bool {
-	want := m.client.run(ctx, d, s)
+func (m *model) agrees(ctx context.Context, d doors.Door, s Shape, got wire.Answer) bool {
+	want := m.client.Run(ctx, d, s.Statement)
 	return sorted(data(got.Lines)) == sorted(data(want.Lines)) && got.Code == want.Code
 }
 
@@ -195,6 +196,6 @@ func data(lines []string) []string {
 }
 
 func (m *model) close() {
-	m.client.close()
+	m.client.Close()
 	m.server.Stop()
 }

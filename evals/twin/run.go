@@ -6,7 +6,7 @@ import (
 	"sort"
 	"strings"
 
-	"sallyport/evals/wire"
+	"sallyport/evals/doors"
 )
 
 // Outcome is what one shape did at one door.
@@ -23,8 +23,8 @@ type Outcome struct {
 	DirectErr string // error of the direct run on the first side
 }
 
-// Run puts the shapes through every door of the world and compares the sides.
-func Run(ctx context.Context, w *World, shapes []Shape, progress func(string)) ([]Outcome, error) {
+// Run puts the shapes through the doors of the world and compares the sides.
+func Run(ctx context.Context, w *World, entrances []doors.Door, shapes []Shape, progress func(string)) ([]Outcome, error) {
 	found, err := newCanaries(ctx, w)
 	if err != nil {
 		return nil, err
@@ -41,21 +41,21 @@ func Run(ctx context.Context, w *World, shapes []Shape, progress func(string)) (
 		defer cmp.close()
 	}
 	var all []Outcome
-	for _, d := range doors {
-		a, b := &client{dsn: w.A.Door(), side: w.A}, &client{dsn: w.B.Door(), side: w.B}
+	for _, d := range entrances {
+		a, b := w.A.client(), w.B.client()
 		n := 0
 		for i, s := range shapes {
-			if !d.applies(s) {
+			if !d.Applies(s.Statement) {
 				continue
 			}
 			unplaced := s
 			s = w.placed(s, through)
-			ra, rb := a.clean(a.run(ctx, d, s)), b.clean(b.run(ctx, d, s))
-			o := Outcome{Shape: unplaced, Door: d.name, Reads: reads[i], Code: ra.Code, Message: ra.Error, DirectErr: direct[i]}
+			ra, rb := w.A.Clean(a.Run(ctx, d, s.Statement)), w.B.Clean(b.Run(ctx, d, s.Statement))
+			o := Outcome{Shape: unplaced, Door: d.Name, Reads: reads[i], Code: ra.Code, Message: ra.Error, DirectErr: direct[i]}
 			o.Verdict, o.Why = cmp.compare(ctx, d, s, ra, rb)
 			if o.Verdict == different {
 				// Asked again on both sides: what differs from itself there is not a difference between them.
-				ra2, rb2 := a.clean(a.run(ctx, d, s)), b.clean(b.run(ctx, d, s))
+				ra2, rb2 := w.A.Clean(a.Run(ctx, d, s.Statement)), w.B.Clean(b.Run(ctx, d, s.Statement))
 				if (ra.Text() != ra2.Text() || rb.Text() != rb2.Text()) && sorted(ra.Lines) == sorted(rb.Lines) {
 					o.Verdict = "unstable"
 				}
@@ -67,19 +67,19 @@ func Run(ctx context.Context, w *World, shapes []Shape, progress func(string)) (
 			if len(files) > 0 {
 				o.Verdict, o.Why = different, fmt.Sprintf("the server wrote the files %v", files)
 			}
-			o.Refused = refused(ra) || refused(rb)
+			o.Refused = doors.Refused(ra.Code) || doors.Refused(rb.Code)
 			if o.Canary = found.seen(ra.Text(), s.SQL()); o.Canary == "" {
 				o.Canary = found.seen(rb.Text(), s.SQL())
 			}
 			if !w.A.Gateway.Alive() || !w.B.Gateway.Alive() {
-				return all, fmt.Errorf("a gateway died at shape %s through %s: %s %s", s.Name, d.name, w.A.Gateway.LogTail(), w.B.Gateway.LogTail())
+				return all, fmt.Errorf("a gateway died at shape %s through %s: %s %s", s.Name, d.Name, w.A.Gateway.LogTail(), w.B.Gateway.LogTail())
 			}
 			n++
 			all = append(all, o)
 		}
-		a.close()
-		b.close()
-		progress(fmt.Sprintf("%-8s %-16s %d shapes, %s", w.Kind, d.name, n, Tally(all, d.name)))
+		a.Close()
+		b.Close()
+		progress(fmt.Sprintf("%-8s %-16s %d shapes, %s", w.Kind, d.Name, n, Tally(all, d.Name)))
 	}
 	return all, nil
 }
@@ -87,20 +87,20 @@ func Run(ctx context.Context, w *World, shapes []Shape, progress func(string)) (
 // Direct runs the shapes around the gateway and tells which read labelled data, and the first side's
 // error of each, if any.
 func Direct(ctx context.Context, w *World, shapes []Shape) (reads []bool, errs []string, err error) {
-	a, b := &client{dsn: w.A.Direct(), side: w.A}, &client{dsn: w.B.Direct(), side: w.B}
-	defer a.close()
-	defer b.close()
+	a, b := w.A.direct(), w.B.direct()
+	defer a.Close()
+	defer b.Close()
 	for _, s := range shapes {
 		if s.NoTx && changes(s) { // would leave its mark on the twins
 			reads, errs = append(reads, false), append(errs, "")
 			continue
 		}
 		s = w.placed(s, around)
-		ra, rb := a.run(ctx, plainly, s), b.run(ctx, plainly, s)
+		ra, rb := w.A.Clean(a.Run(ctx, doors.Direct, s.Statement)), w.B.Clean(b.Run(ctx, doors.Direct, s.Statement))
 		if ra.Code == "CLOSED" && rb.Code == "CLOSED" && len(ra.Lines) == 1 {
 			return nil, nil, fmt.Errorf("direct run of %s: %s", s.Name, ra.Error)
 		}
-		reads = append(reads, a.text(ra) != b.text(rb))
+		reads = append(reads, ra.Text() != rb.Text())
 		text := ""
 		if ra.Failed() {
 			text = ra.Code + " " + ra.Error
@@ -115,28 +115,17 @@ func Direct(ctx context.Context, w *World, shapes []Shape) (reads []bool, errs [
 	return reads, errs, nil
 }
 
-func (c *client) clean(a wire.Answer) wire.Answer { return c.side.Clean(a) }
+// client asks through the side's doors.
+func (s *Side) client() *doors.Client {
+	return &doors.Client{Target: doors.Target{DSN: s.Door(), MCPURL: s.Gateway.MCPURL, Token: Secret + "-token-0123456789", Connection: Database}}
+}
 
-func (c *client) text(a wire.Answer) string { return c.clean(a).Text() }
+// direct asks around the gateway.
+func (s *Side) direct() *doors.Client { return &doors.Client{Target: doors.Target{DSN: s.Direct()}} }
 
 // changes spots shapes that run outside a transaction and change something that lasts.
 func changes(s Shape) bool {
 	return strings.Contains(s.SQL(), "DROP TABLE")
-}
-
-// serverErrors are SQLSTATE classes that a statement runs into while it computes with the values that
-// it sees: an answer, as a masked database would give it. Everything else is a refusal.
-var serverErrors = []string{"21", "22", "23", "P0"}
-
-func refused(a wire.Answer) bool { return refusedCode(a.Code) }
-
-func refusedCode(code string) bool {
-	for _, class := range serverErrors {
-		if strings.HasPrefix(code, class) {
-			return false
-		}
-	}
-	return code != ""
 }
 
 // Tally sums up one door's outcomes in a line.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"sallyport/evals/doors"
 )
 
 //go:embed shapes/*.tsv
@@ -14,15 +16,11 @@ var shapeFiles embed.FS
 // Shape is a statement, or a few in a row, to run on both twins.
 type Shape struct {
 	Name   string
-	Source string   // file it comes from
-	Steps  []string // run one after the other; the door's protocol applies to the last
-	NoTx   bool     // must not run inside a transaction
-	Refuse bool     // DESIGN and THREATS want it refused: to answer it is a mistake
+	Source string // file it comes from
+	doors.Statement
+	Refuse bool // DESIGN and THREATS want it refused: to answer it is a mistake
 	Corpus bool
 }
-
-// SQL is the shape's text for listings.
-func (s Shape) SQL() string { return strings.Join(s.Steps, " ;; ") }
 
 // OwnShapes are the shapes of this package.
 func OwnShapes() ([]Shape, error) {
@@ -75,7 +73,7 @@ func parseShapes(file, text string) ([]Shape, error) {
 			if len(f) < 2 || len(f) > 3 || f[0] == "" || f[1] == "" {
 				return nil, fmt.Errorf("%s:%d: want name, tab, SQL, and flags at most", file, n+1)
 			}
-			s := Shape{Name: f[0], Source: file, Steps: strings.Split(f[1], " ;; ")}
+			s := Shape{Name: f[0], Source: file, Statement: doors.Statement{Steps: strings.Split(f[1], " ;; ")}}
 			if len(f) == 3 {
 				for _, flag := range strings.Split(f[2], ",") {
 					switch flag {

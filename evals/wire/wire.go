@@ -30,6 +30,8 @@ type Conn struct {
 // Answer is what the server said to one exchange.
 type Answer struct {
 	Lines []string // one a message, in order
+	// Values are the bytes of each value, by row: of DataRow messages, and of CopyData as rows of one value.
+	Values [][][]byte
 	Rows  int      // DataRow and CopyData messages
 	Code  string   // SQLSTATE of the first error, or "TIMEOUT", "CLOSED"; "" if all went well
 	Error string   // message of the first error
@@ -146,6 +148,16 @@ func (c *Conn) collect(extended bool) Answer {
 			// The server sends the header of a binary COPY along with whichever row comes first.
 			a.Lines = append(a.Lines, fmt.Sprintf("d %q", copyHeader))
 			d.Data = d.Data[len(copyHeader):]
+		}
+		switch m := msg.(type) {
+		case *pgproto3.DataRow:
+			row := make([][]byte, len(m.Values))
+			for i, v := range m.Values {
+				row[i] = bytes.Clone(v)
+			}
+			a.Values = append(a.Values, row)
+		case *pgproto3.CopyData:
+			a.Values = append(a.Values, [][]byte{bytes.Clone(m.Data)})
 		}
 		a.Lines = append(a.Lines, line(msg))
 		if _, ok := msg.(*pgproto3.ReadyForQuery); ok {
