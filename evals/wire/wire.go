@@ -32,11 +32,11 @@ type Answer struct {
 	Lines []string // one a message, in order
 	// Values are the bytes of each value, by row: of DataRow messages, and of CopyData as rows of one value.
 	Values [][][]byte
-	Rows  int      // DataRow and CopyData messages
-	Code  string   // SQLSTATE of the first error, or "TIMEOUT", "CLOSED"; "" if all went well
-	Error string   // message of the first error
-	Hint  string
-	At    int // character of the statement that the first error points at, from 1; 0 for none
+	Rows   int    // DataRow and CopyData messages
+	Code   string // SQLSTATE of the first error, or "TIMEOUT", "CLOSED"; "" if all went well
+	Error  string // message of the first error
+	Hint   string
+	At     int // character of the statement that the first error points at, from 1; 0 for none
 }
 
 // Failed says whether the answer is an error.
