@@ -13,6 +13,7 @@
 //	wire      a client that writes down every message of the server
 //	doors     every way to put a statement to a gateway
 //	twin      two databases that differ only in labelled values must answer alike
+//	leak      values that are nowhere else, looked for in whatever comes back; beside other systems
 //	sqlsmith  the same, for statements that a fuzzer invents
 //	attack    attacks have no effect on the server, and show nothing that is withheld
 //	benign    everyday SQL must be answered, and answered the same outside labelled cells

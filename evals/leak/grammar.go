@@ -124,7 +124,7 @@ var contexts = []part{
 }
 
 // sampleOf keeps one of so many combinations, spread so that every pair of choices remains.
-const sampleOf = 2
+const sampleOf = 3
 
 // Compose makes the statements. It is the same list every time.
 func Compose() []Composed {

@@ -62,7 +62,7 @@ permit (principal, action in [Action::"connect", Action::"read", Action::"notify
 type Side struct {
 	Server  *testdb.Server
 	Redact  *harness.Gateway // redacts every labelled column; the principal may write
-	Mixed   *harness.Gateway // tokens, partial and generalised values; the principal may read. Nil on the second side
+	Mixed   *harness.Gateway // tokens, partial and generalised values; the principal may read. Nil where it is not asked for
 	folders *strings.Replacer
 	port    *regexp.Regexp
 }
@@ -70,11 +70,11 @@ type Side struct {
 // World is a pair of twins that differ in their canaries only.
 type World struct{ A, B *Side }
 
-// Open makes the twins; with gateways, those too.
-func Open(ctx context.Context, gateways bool) (*World, error) {
+// Open makes the twins; with gateways, those too, and one with mixed masks if it is asked for.
+func Open(ctx context.Context, gateways, mixed bool) (*World, error) {
 	w := &World{}
 	for i, side := range []**Side{&w.A, &w.B} {
-		s, err := open(ctx, i == 1, gateways)
+		s, err := open(ctx, i == 1, gateways, mixed)
 		*side = s
 		if err != nil {
 			w.Close()
@@ -101,7 +101,7 @@ func (w *World) Close() {
 	}
 }
 
-func open(ctx context.Context, second, gateways bool) (*Side, error) {
+func open(ctx context.Context, second, gateways, mixed bool) (*Side, error) {
 	s := &Side{}
 	var err error
 	// Background work would let the twins' statistics and transaction numbers drift apart.
@@ -114,7 +114,7 @@ func open(ctx context.Context, second, gateways bool) (*Side, error) {
 	if err := s.Server.Exec(ctx, "postgres", "alter database "+database+" set search_path = "+searchPath); err != nil {
 		return s, err
 	}
-	for _, script := range []string{shopSQL, hrSQL, clinicSQL, bankSQL, rowsSQL(second), objectsSQL, rivalsSQL} {
+	for _, script := range []string{shopSQL, hrSQL, clinicSQL, bankSQL, rowsSQL(second), objectsSQL, rivalsSQL, rivalGrants()} {
 		if err := s.Server.Exec(ctx, database, script); err != nil {
 			return s, fmt.Errorf("load the twin: %w", err)
 		}
@@ -124,7 +124,7 @@ func open(ctx context.Context, second, gateways bool) (*Side, error) {
 	if !gateways {
 		return s, nil
 	}
-	if s.Redact, err = harness.Start(ctx, s.spec(false)); err != nil || second {
+	if s.Redact, err = harness.Start(ctx, s.spec(false)); err != nil || second || !mixed {
 		return s, err
 	}
 	s.Mixed, err = harness.Start(ctx, s.spec(true))

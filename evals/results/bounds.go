@@ -31,6 +31,7 @@ func (b Bound) Holds(v float64) bool {
 
 // Required are the figures with a bound.
 var Required = map[string]Bound{
+	"leak.leaks":                  {"=", 0},
 	"twin.differences":            {"=", 0},
 	"twin.canaries_seen":          {"=", 0},
 	"twin.answered_share":         {">=", 0.80},

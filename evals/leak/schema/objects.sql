@@ -68,5 +68,4 @@ create trigger transfers_guard before insert or update on bank.transfers for eac
 create rule payments_copy as on update to shop.payments do also insert into shop.sink select new.id, new.card, 0;
 create view bank.open_accounts as select id, kind, owner from bank.accounts;
 create rule open_insert as on insert to bank.open_accounts do instead insert into shop.sink select id, owner, balance from bank.accounts;
-grant usage on schema shop, hr, clinic, bank to public;
 analyze;
