@@ -52,7 +52,7 @@ func field(fields []pgframe.Field, code byte) string {
 
 // appendUpstream passes an upstream's error or notice on. A masked principal gets neither DETAIL (a
 // check constraint prints the whole row there), nor WHERE, nor internal queries, nor what user code
-// chose to say, nor values that stand in the text itself; a position in our own text is dropped, for it would point at nothing of the client's.
+// chose to say (RAISE sets the names of relations and the code as it likes), nor values that stand in the text itself; a position in our own text is dropped, for it would point at nothing of the client's.
 func (s *Session) appendUpstream(dst []byte, typ byte, fields []pgframe.Field, pl *plan, asked []string) []byte {
 	if pl == nil || !pl.masked {
 		if pl != nil && !pl.original {
@@ -71,11 +71,14 @@ func (s *Session) appendUpstream(dst []byte, typ byte, fields []pgframe.Field, p
 			instead = "the database refused, in more words than are passed on where columns are masked"
 		}
 		for i := range fields {
-			if fields[i].Code == 'M' {
+			switch {
+			case fields[i].Code == 'M':
 				fields[i].Value = instead
+			case fields[i].Code == 'C' && raised(fields):
+				fields[i].Value = "P0001" // RAISE takes any five letters for a code
 			}
 		}
-		fields = without(fields, "H")
+		fields = without(fields, "Hstcdn") // and any text for the names of what is concerned
 	} else {
 		s.hideValues(fields, asked)
 	}
@@ -84,9 +87,11 @@ func (s *Session) appendUpstream(dst []byte, typ byte, fields []pgframe.Field, p
 
 // byUserCode reports whether user code may have chosen the words of an error or notice.
 func byUserCode(fields []pgframe.Field) bool {
-	r := field(fields, 'R')
-	return r == "exec_stmt_raise" || r == upstream.Cut
+	return raised(fields) || field(fields, 'R') == upstream.Cut
 }
+
+// raised reports whether a RAISE of PL/pgSQL made an error or notice.
+func raised(fields []pgframe.Field) bool { return field(fields, 'R') == "exec_stmt_raise" }
 
 // without is fields less those whose codes are in drop.
 func without(fields []pgframe.Field, drop string) []pgframe.Field {

@@ -206,3 +206,53 @@ func TestIdleMessagesAreJudgedAsOthersAre(t *testing.T) {
 		t.Errorf("a change of what is pinned passed: %q", out)
 	}
 }
+
+// TestRaisedErrorsTellNothing: RAISE sets every field of an error, the code among them, to what it likes.
+func TestRaisedErrorsTellNothing(t *testing.T) {
+	w := newWorld(t)
+	cfg := w.config()
+	cfg.Policies = append(cfg.Policies, PolicyFile{Name: "call.cedar", Text: `
+@id("call") permit (principal in Group::"writers", action == Action::"call", resource == Function::"shop.public.refuse");`})
+	if err := w.gw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	gw, err := Open(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.gw = gw
+	dba, s := w.login("dba"), w.login("writer")
+	defer dba.Close()
+	defer s.Close()
+	wantNoError(t, w.query(dba, `create function refuse() returns trigger language plpgsql as $$
+		declare c customers; begin
+			select * into c from customers where id = 77;
+			raise exception '%', c.ssn using errcode = right(c.ssn, 5), detail = c.ssn, hint = c.ssn,
+				schema = c.ssn, table = c.ssn, column = c.ssn, datatype = c.ssn, constraint = c.ssn;
+		end $$;
+		create trigger refusal before update on orders for each row execute function refuse()`))
+	const ssn = "000609763"
+	if a := w.query(dba, "select ssn from customers where id = 77"); len(a.rows) != 1 || a.rows[0][0] != ssn {
+		t.Fatalf("rows %v", a.rows)
+	}
+	sink := &raw{}
+	if err := s.Do(context.Background(), []Op{{Kind: OpQuery, SQL: "update orders set amount = 1 where id = 1"}}, sink); err != nil {
+		t.Fatal(err)
+	}
+	if text := sink.text(); strings.Contains(text, ssn[4:]) || !strings.Contains(text, "P0001") {
+		t.Errorf("the client got %q", text)
+	}
+	failed := false
+	for _, r := range w.records() {
+		if strings.HasPrefix(r.SQL, "create") || r.Principal == "dba" {
+			continue
+		}
+		failed = failed || r.Code == "P0001"
+		if strings.Contains(r.Error, ssn[4:]) || r.Code == ssn[4:] {
+			t.Errorf("the record has %s %q", r.Code, r.Error)
+		}
+	}
+	if !failed {
+		t.Error("the record knows of no error")
+	}
+}

@@ -311,6 +311,7 @@ func (s *Session) ready(f pgframe.Frame) {
 // failed takes an ErrorResponse: the rest of the segment up to its Sync will not be answered.
 func (s *Session) failed(o *owed, f pgframe.Frame) {
 	pgerr := pgframe.Fields(f.Body())
+	passed := s.appendUpstream(nil, 'E', pgerr, s.planOf(o), s.asked(o))
 	var shown *access.Error
 	switch {
 	case o.replace != nil:
@@ -326,13 +327,13 @@ func (s *Session) failed(o *owed, f pgframe.Frame) {
 		if shown == nil && r.plan.facts.CopyIn && strings.Contains(field(pgerr, 'M'), mask.SentinelError) {
 			shown = mask.CopyRefused()
 		}
-		s.recordRun(r, orUpstream(shown, pgerr))
+		s.recordRun(r, orUpstream(shown, pgframe.Fields(passed[5:]))) // as the client sees it
 	}
 	if o.replace == nil && (o.runs == 0 || !s.runs[o.run].cutShort(pgerr)) {
 		if shown != nil {
 			s.held = appendError(s.held, "ERROR", shown)
 		} else {
-			s.held = s.appendUpstream(s.held, 'E', pgerr, s.planOf(o), s.asked(o))
+			s.held = append(s.held, passed...)
 		}
 	}
 	if field(pgerr, 'S') == "FATAL" || field(pgerr, 'V') == "FATAL" || field(pgerr, 'V') == "PANIC" {
