@@ -21,7 +21,8 @@ func TestPinnedSettingsAreRefusedNotFatal(t *testing.T) {
 				}
 			}
 		}
-		for _, sql := range []string{"set client_encoding = 'utf-8'", "set names 'UTF8'", "set client_encoding to unicode", "reset client_encoding", "set client_encoding to default", "reset all"} {
+		for _, sql := range []string{"set client_encoding = 'utf-8'", "set names 'UTF8'", "set client_encoding to unicode", "reset client_encoding", "set client_encoding to default", "reset all",
+			"set standard_conforming_strings = on", "SET Standard_Conforming_Strings TO 'TRUE'"} {
 			wantNoError(t, w.query(s, sql))
 		}
 		if a := w.query(s, "select 'ä', current_setting('client_encoding')"); len(a.rows) != 1 || a.rows[0][0] != "ä" || a.rows[0][1] != "UTF8" {

@@ -116,12 +116,26 @@ func sketchSet(f *access.Facts, s *pg.VariableSetStmt) {
 		f.Settings = optionNames(s.Args, "default_")
 	case s.Kind == pg.VariableSetKind_VAR_SET_MULTI && name == "transaction snapshot":
 		f.Settings = []string{"transaction_snapshot"}
+	case keepsStandard(name, s): // changes nothing, so there is nothing to ask for
 	default:
 		f.Settings = []string{name}
 	}
 	for _, n := range f.Settings {
 		f.PathChange = f.PathChange || changesPath(n)
 	}
+}
+
+// keepsStandard tells whether SET gives standard_conforming_strings the value that it has anyway, under which
+// statements are read: frameworks do that as they connect.
+func keepsStandard(name string, s *pg.VariableSetStmt) bool {
+	if name != "standard_conforming_strings" || s.Kind != pg.VariableSetKind_VAR_SET_VALUE || len(s.Args) != 1 {
+		return false
+	}
+	switch lower(s.Args[0].GetAConst().GetSval().GetSval()) {
+	case "on", "true", "yes":
+		return true
+	}
+	return false
 }
 
 func optionNames(ns []*pg.Node, prefix string) []string {
