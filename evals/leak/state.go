@@ -61,7 +61,7 @@ func state(ctx context.Context, side *Side) (string, error) {
 	var lines []string
 	for _, t := range tables {
 		hide := "'{" + strings.Join(labelled[t], ",") + "}'::text[]"
-		rows, err := texts(ctx, conn, fmt.Sprintf("select '%s ' || (to_jsonb(t) - %s) from %s t", strings.ReplaceAll(t, "'", "''"), hide, t))
+		rows, err := texts(ctx, conn, fmt.Sprintf("select '%s ' || (to_jsonb(t) - %s)::text from %s t", strings.ReplaceAll(t, "'", "''"), hide, t))
 		if err != nil {
 			return "", err
 		}
