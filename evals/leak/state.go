@@ -33,7 +33,6 @@ var stateQueries = []string{
 	`select 'sequence ' || sequencename || ' ' || coalesce(last_value, 0) from pg_sequences`,
 	`select 'policy ' || polname from pg_policy`,
 	`select 'trigger ' || pg_get_triggerdef(oid) from pg_trigger where not tgisinternal`,
-	`select 'activity ' || application_name from pg_stat_activity where application_name <> ''`,
 	`select 'slot ' || slot_name from pg_replication_slots`,
 	`select 'publication ' || pubname from pg_publication`,
 }
@@ -61,7 +60,7 @@ func state(ctx context.Context, side *Side) (string, error) {
 	var lines []string
 	for _, t := range tables {
 		hide := "'{" + strings.Join(labelled[t], ",") + "}'::text[]"
-		rows, err := texts(ctx, conn, fmt.Sprintf("select '%s ' || (to_jsonb(t) - %s)::text from %s t", strings.ReplaceAll(t, "'", "''"), hide, t))
+		rows, err := texts(ctx, conn, fmt.Sprintf("select '%s ' || (to_jsonb(whole) - %s)::text from %s whole", strings.ReplaceAll(t, "'", "''"), hide, t))
 		if err != nil {
 			return "", err
 		}
@@ -86,7 +85,14 @@ func texts(ctx context.Context, conn *pgx.Conn, sql string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
+	all, err := pgx.CollectRows(rows, pgx.RowTo[*string])
+	var out []string
+	for _, v := range all {
+		if v != nil {
+			out = append(out, *v)
+		}
+	}
+	return out, err
 }
 
 // searchState looks at each line of a state.
