@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,9 +66,23 @@ func (s samples) differences(name, target, base string) []float64 {
 	return r
 }
 
-// Main measures and records. A quick run takes a minute and records nothing; nor does one of the large reads
-// alone.
-func Main(ctx context.Context, quick, readsOnly bool) error {
+// Options say how much is measured.
+type Options struct {
+	Quick     bool // two short rounds; nothing is recorded
+	ReadsOnly bool // three rounds of the large reads; nothing is recorded
+	Rounds    int  // 0 means 7
+}
+
+// command is what measures the same again.
+func (o Options) command() string {
+	if o.Rounds != 0 {
+		return fmt.Sprintf("go run ./evals/cmd/bench -rounds %d", o.Rounds)
+	}
+	return "go run ./evals/cmd/bench"
+}
+
+// Main measures and records. A round takes two minutes.
+func Main(ctx context.Context, o Options) error {
 	dir, err := harness.Out("bench")
 	if err != nil {
 		return err
@@ -77,12 +92,12 @@ func Main(ctx context.Context, quick, readsOnly bool) error {
 		return err
 	}
 	defer b.close()
-	rounds, seconds, clients := 7, 5, 1000
-	if quick {
+	rounds, seconds, clients := cmp.Or(o.Rounds, 7), 5, 1000
+	if o.Quick {
 		rounds, seconds, clients = 2, 2, 100
 	}
 	s := samples{}
-	if readsOnly {
+	if o.ReadsOnly {
 		for round := range 3 {
 			if err := b.reads(ctx, s, round); err != nil {
 				return err
@@ -99,20 +114,20 @@ func Main(ctx context.Context, quick, readsOnly bool) error {
 		return err
 	}
 	// The rounds are on record before the idle clients are tried: they take minutes.
-	missed := record(quick, s.figures())
+	missed := o.record(s.figures())
 	idleFigures, err := b.idle(ctx, clients)
 	if err != nil {
 		return errors.Join(missed, err)
 	}
-	return errors.Join(missed, record(quick, idleFigures))
+	return errors.Join(missed, o.record(idleFigures))
 }
 
 // record writes figures, or prints those of a quick run.
-func record(quick bool, figures []results.Figure) error {
+func (o Options) record(figures []results.Figure) error {
 	for i := range figures {
-		figures[i].Command = "go run ./evals/cmd/bench"
+		figures[i].Command = o.command()
 	}
-	if quick {
+	if o.Quick {
 		for _, f := range figures {
 			fmt.Println(f)
 		}

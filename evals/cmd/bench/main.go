@@ -11,10 +11,12 @@ import (
 )
 
 func main() {
-	quick := flag.Bool("quick", false, "two short rounds; records nothing")
-	reads := flag.Bool("reads", false, "three rounds of the large reads; records nothing")
+	var o bench.Options
+	flag.BoolVar(&o.Quick, "quick", false, "two short rounds; records nothing")
+	flag.BoolVar(&o.ReadsOnly, "reads", false, "three rounds of the large reads; records nothing")
+	flag.IntVar(&o.Rounds, "rounds", 0, "how many rounds, of two minutes each (7)")
 	flag.Parse()
-	if err := bench.Main(context.Background(), *quick, *reads); err != nil {
+	if err := bench.Main(context.Background(), o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
