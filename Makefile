@@ -39,6 +39,7 @@ demo: ## a seeded database behind the gateway, ready to try (ARGS=--tour: a guid
 
 .PHONY: test
 test: deps-test ## every test, against a real PostgreSQL
+	@d=$${SALLYPORT_CORPORA:-../shared/corpora}; [ -d "$$d" ] || echo "NO CORPUS: $$d is not there, so the tests that read it are skipped" >&2
 	$(GO) test -timeout 15m ./...
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 5m $(RACE)
 

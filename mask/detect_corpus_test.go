@@ -3,20 +3,17 @@ package mask
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"testing"
+
+	"sallyport/internal/testcorpus"
 )
 
 // TestDetectorCorpus measures the detectors on presidio-research's synthetic texts (MIT). It fails when
 // they find much less than they did, or hide much that is nobody's.
 func TestDetectorCorpus(t *testing.T) {
-	dir := os.Getenv("SALLYPORT_CORPORA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "shared", "corpora")
-	}
-	b, err := os.ReadFile(filepath.Join(dir, "pii", "synth_dev.json"))
+	b, err := os.ReadFile(testcorpus.Path(t, "pii/synth_dev.json"))
 	if err != nil {
-		t.Skipf("no corpora: %v", err)
+		t.Fatal(err)
 	}
 	var docs []struct {
 		Text  string `json:"full_text"`

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sallyport/internal/access"
+	"sallyport/internal/testcorpus"
 	"sallyport/internal/testdb"
 	"sallyport/mask"
 	"sallyport/sqlguard/registry"
@@ -22,18 +23,6 @@ import (
 // twin makes the schema fill its tables with other values of ssn, in the same order.
 func twin(schema string) string {
 	return strings.ReplaceAll(schema, "lpad((g*7919)::text,9,'0')", "CASE WHEN g%10 <> 3 THEN left(md5(g::text), 3+g%9) END")
-}
-
-// corpus gives the folder of leak shapes, which is not part of the project.
-func corpus(t testing.TB) string {
-	dir := os.Getenv("SALLYPORT_CORPORA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "shared", "corpora")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no corpora: %v", err)
-	}
-	return dir
 }
 
 func read(t testing.TB, name string) string {
@@ -123,8 +112,8 @@ func callable(facts *access.Facts) error {
 // TestTwinShapes runs every shape, compiled, on two databases that differ in labelled values only:
 // the answers must be the same.
 func TestTwinShapes(t *testing.T) {
-	dir := corpus(t)
-	schema := read(t, filepath.Join(dir, "leaks", "schema.sql"))
+	dir := testcorpus.Path(t, "leaks")
+	schema := read(t, filepath.Join(dir, "schema.sql"))
 	srv := testdb.Shared(t)
 	dsn := srv.NewDatabase(t, schema)
 	w := newWorld(t, dsn, []access.LabelRule{{Label: "pii.ssn", Columns: []string{"*.ssn"}}}, nil)
@@ -133,7 +122,7 @@ func TestTwinShapes(t *testing.T) {
 		t.Fatal("the twins are the same")
 	}
 	answered, refused := 0, 0
-	for _, line := range strings.Split(strings.TrimSpace(read(t, filepath.Join(dir, "leaks", "shapes.tsv"))), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(read(t, filepath.Join(dir, "shapes.tsv"))), "\n") {
 		name, sql, _ := strings.Cut(line, "\t")
 		t.Run(name, func(t *testing.T) {
 			c, facts, err := w.compile(sql)

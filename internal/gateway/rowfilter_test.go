@@ -35,13 +35,20 @@ permit (principal in Group::"regional", action == Action::"read", resource in Ta
 // filterWorld has two people who see the customers of their region, one without a region, and nothing labelled but
 // what labels say.
 func filterWorld(t *testing.T, labels bool) *world {
-	w := &world{t: t, dir: t.TempDir(), dsn: testdb.Shared(t).NewDatabase(t, filterSchema)}
+	return regionalWorld(t, filterSchema, filterPolicy, labels, map[string]map[string]string{
+		"one": {"region": "r1"}, "two": {"region": "r2"}, "none": nil, "tricky": {"region": "r1' or 'a' = 'a"}})
+}
+
+// regionalWorld is a gateway in front of a database of its own, with people of the group "regional" by their attributes.
+func regionalWorld(t *testing.T, schema, policy string, labels bool, people map[string]map[string]string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), dsn: testdb.Shared(t).NewDatabase(t, schema)}
 	conf := w.config()
 	conf.Principals = nil
-	for name, attributes := range map[string]map[string]string{"one": {"region": "r1"}, "two": {"region": "r2"}, "none": nil, "tricky": {"region": "r1' or 'a' = 'a"}} {
+	for name, attributes := range people {
 		conf.Principals = append(conf.Principals, access.LocalPrincipal{Name: name, Kind: access.Human, Groups: []string{"regional"}, Attributes: attributes, Secret: identity.HashPassword("pw-" + name)})
 	}
-	conf.Policies = []PolicyFile{{Name: "test.cedar", Text: filterPolicy}}
+	conf.Policies = []PolicyFile{{Name: "test.cedar", Text: policy}}
 	if !labels {
 		conf.Labels = nil
 	}

@@ -1,14 +1,9 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
-
-	"sallyport/internal/access"
-	"sallyport/internal/identity"
-	"sallyport/internal/testdb"
 )
 
 // rowTwinSchema is a database of which "one" sees the rows of region r1. The hidden rows, HIDDEN, are what
@@ -55,21 +50,7 @@ const rowTwinPolicy = `
 
 // rowTwin opens a gateway in front of one of the twins.
 func rowTwin(t *testing.T, hidden string, labels bool) *world {
-	schema := strings.ReplaceAll(rowTwinSchema, "HIDDEN;", hidden+";")
-	w := &world{t: t, dir: t.TempDir(), dsn: testdb.Shared(t).NewDatabase(t, schema)}
-	conf := w.config()
-	conf.Principals = []access.LocalPrincipal{{Name: "one", Kind: access.Human, Groups: []string{"regional"}, Attributes: map[string]string{"region": "r1"}, Secret: identity.HashPassword("pw-one")}}
-	conf.Policies = []PolicyFile{{Name: "test.cedar", Text: rowTwinPolicy}}
-	if !labels {
-		conf.Labels = nil
-	}
-	gw, err := Open(context.Background(), conf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.gw = gw
-	t.Cleanup(func() { gw.Close() })
-	return w
+	return regionalWorld(t, strings.ReplaceAll(rowTwinSchema, "HIDDEN;", hidden+";"), rowTwinPolicy, labels, map[string]map[string]string{"one": {"region": "r1"}})
 }
 
 func TestTwinsThatDifferInHiddenRowsAnswerAlike(t *testing.T) {

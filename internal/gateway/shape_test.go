@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"sallyport/internal/testcorpus"
 )
 
 // literalTokens is what PostgreSQL's own scanner calls literals: the oracle for cut.
@@ -69,13 +71,9 @@ func TestCutGivesUpOnWhatIsNotPlain(t *testing.T) {
 }
 
 func TestCutAgreesOnTheRegressionCorpus(t *testing.T) {
-	dir := os.Getenv("SALLYPORT_CORPORA")
-	if dir == "" {
-		dir = "../../../shared/corpora"
-	}
-	files, _ := filepath.Glob(filepath.Join(dir, "sql/regress/*.sql"))
+	files, _ := filepath.Glob(filepath.Join(testcorpus.Path(t, "sql/regress"), "*.sql"))
 	if len(files) == 0 {
-		t.Skip("CORPUS ABSENT: sql/regress is not there, set SALLYPORT_CORPORA; the oracle ran on the built-in statements only")
+		t.Fatal("the regression corpus has no files")
 	}
 	cut := 0
 	for _, f := range files {

@@ -130,16 +130,7 @@ func TestFrozenUpstreamIsGivenUp(t *testing.T) {
 			} else {
 				cancel()
 			}
-			select {
-			case err := <-done:
-				if !errors.Is(err, ErrEnded) {
-					t.Errorf("Do: %v", err)
-				}
-			case <-time.After(8 * time.Second):
-				wl.cut()
-				<-done
-				t.Fatal("the session was held by an upstream that does not answer")
-			}
+			wl.wantEnd(t, done)
 			if len(a.errs) != 1 || !strings.HasPrefix(a.errs[0], "08006") {
 				t.Errorf("errors %q", a.errs)
 			}
@@ -168,20 +159,26 @@ func TestTimeLimitGivesUpAnUpstreamThatIsStuck(t *testing.T) {
 	go func() {
 		done <- s.Do(context.Background(), []Op{{Kind: OpQuery, SQL: "select count(*) from orders"}}, a)
 	}()
+	wl.wantEnd(t, done)
+	if len(a.errs) != 1 || !strings.HasPrefix(a.errs[0], "08006 the database answered neither within the time") {
+		t.Errorf("errors %q", a.errs)
+	}
+	w.wantOutcome(s.id, "08007")
+}
+
+// wantEnd waits for a Do that has to give its upstream up.
+func (w *wall) wantEnd(t *testing.T, done <-chan error) {
+	t.Helper()
 	select {
 	case err := <-done:
 		if !errors.Is(err, ErrEnded) {
 			t.Errorf("Do: %v", err)
 		}
 	case <-time.After(8 * time.Second):
-		wl.cut()
+		w.cut()
 		<-done
 		t.Fatal("the session was held by an upstream that does not answer")
 	}
-	if len(a.errs) != 1 || !strings.HasPrefix(a.errs[0], "08006 the database answered neither within the time") {
-		t.Errorf("errors %q", a.errs)
-	}
-	w.wantOutcome(s.id, "08007")
 }
 
 // wantOutcome looks for the end of the session's newest execution on record.
