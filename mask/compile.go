@@ -97,6 +97,9 @@ type maskedRelation struct {
 	lookup map[string]bool
 	// filters are conditions in SQL that the rows of the relation have to meet.
 	filters []string
+	// view is true for a view that is read by its body, which is what stands for it in FROM then.
+	view bool
+	body *pg.Node
 	// sentinels are the forms of what stands for the columns' values, for whoever sees them masked.
 	sentinels map[string]sentinel
 }
@@ -145,6 +148,9 @@ func newCompiler(in Input) (*compiler, error) {
 		}
 		m := c.relation(rel)
 		m.filters = append(m.filters, f.Condition)
+	}
+	if err := c.inlined(); err != nil {
+		return nil, err
 	}
 	for rv, ref := range in.Tree.Refs {
 		if why := in.Labels.Refused(ref.Relation.Name); why != "" {

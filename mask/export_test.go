@@ -47,12 +47,16 @@ func MaskPatterns(cat *access.Catalog, l *Labels, m *Masks) []MaskPattern {
 // Verify runs the verifier alone on a statement, with these columns masked and those open to lookups, under these row
 // filters. It gives what the verifier objects to, or "".
 func Verify(cat *access.Catalog, l *Labels, m *Masks, masked, lookup []access.ColumnID, sql string, filters ...access.RowFilter) string {
+	return VerifyDecision(cat, l, m, access.Decision{Effect: access.Allow, Masked: masked, Lookup: lookup, Filters: filters}, sql)
+}
+
+// VerifyDecision runs the verifier alone on a statement that was so decided on.
+func VerifyDecision(cat *access.Catalog, l *Labels, m *Masks, d access.Decision, sql string) string {
 	tree, err := pg.Parse(sql)
 	if err != nil {
 		panic(err)
 	}
-	c, err := newCompiler(Input{Tree: &pgtree.Tree{Stmt: tree.Stmts[0].Stmt}, Facts: &access.Facts{}, Catalog: cat, Labels: l, Masks: m,
-		Decision: access.Decision{Effect: access.Allow, Masked: masked, Lookup: lookup, Filters: filters}})
+	c, err := newCompiler(Input{Tree: &pgtree.Tree{Stmt: tree.Stmts[0].Stmt}, Facts: &access.Facts{}, Catalog: cat, Labels: l, Masks: m, Decision: d})
 	if err != nil {
 		panic(err)
 	}

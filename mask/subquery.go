@@ -81,14 +81,12 @@ func (c *compiler) subquery(ref *pgtree.Ref, rv *pg.RangeVar) (*pg.Node, error) 
 		}
 		q.TargetList = append(q.TargetList, item)
 	}
-	q.FromClause = []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: &pg.RangeVar{
-		Schemaname: m.rel.Name.Schema, Relname: m.rel.Name.Name, Inh: rv.Inh, Relpersistence: "p", Location: ownLocation,
-	}}}}
+	q.FromClause = []*pg.Node{m.source(rv.Inh)}
 	filters, err := m.conditions(c.in.Masks)
 	if err != nil {
 		return nil, err
 	}
-	if len(filters) > 0 {
+	if m.fenced() {
 		fence(q)
 	}
 	q.WhereClause = all(append(filters, c.pushed[ref]...))
@@ -125,6 +123,9 @@ func (m *maskedRelation) conditions(masks *Masks) ([]*pg.Node, error) {
 	}
 	return out, nil
 }
+
+// fenced tells whether conditions of the statement must not reach what the subquery of a relation leaves out.
+func (m *maskedRelation) fenced() bool { return len(m.filters) > 0 || m.view }
 
 // fence keeps the server from evaluating a condition of the outer query on rows that the subquery leaves out: it
 // never moves conditions below OFFSET.

@@ -16,11 +16,7 @@ func (v *verifier) isMask(s *pg.RangeSubselect) bool {
 	if q == nil || len(q.FromClause) != 1 {
 		return false
 	}
-	rv := q.FromClause[0].GetRangeVar()
-	if rv == nil {
-		return false
-	}
-	m := v.masks[access.Name{Schema: rv.Schemaname, Name: rv.Relname}]
+	m := v.source(q.FromClause[0])
 	if m == nil || !v.filtered(m, q.WhereClause) {
 		return false
 	}
@@ -39,14 +35,68 @@ func (v *verifier) isMask(s *pg.RangeSubselect) bool {
 		next++
 	}
 	want := &pg.SelectStmt{
-		TargetList: q.TargetList, FromClause: []*pg.Node{{Node: &pg.Node_RangeVar{RangeVar: rv}}}, WhereClause: q.WhereClause,
+		TargetList: q.TargetList, FromClause: q.FromClause, WhereClause: q.WhereClause,
 		LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE,
 	}
-	if len(m.filters) > 0 {
+	if m.fenced() {
 		fence(want)
 		strip(want.LimitOffset.ProtoReflect())
 	}
 	return proto.Equal(want, q)
+}
+
+// source finds the relation that the subquery of one reads: it is named, or is the body of a view, letter by letter.
+func (v *verifier) source(from *pg.Node) *maskedRelation {
+	if rv := from.GetRangeVar(); rv != nil {
+		if m := v.masks[access.Name{Schema: rv.Schemaname, Name: rv.Relname}]; m != nil && !m.view {
+			return m
+		}
+		return nil
+	}
+	for _, m := range v.masks {
+		if m.view && from.GetRangeSubselect().GetAlias().GetAliasname() == m.rel.Name.Name && v.isBody(m, from) {
+			return m
+		}
+	}
+	return nil
+}
+
+// isBody tells whether an item of FROM is the body of a view, and every relation in it stands behind its filters.
+func (v *verifier) isBody(m *maskedRelation, from *pg.Node) bool {
+	want := m.source(true)
+	strip(want.ProtoReflect())
+	if !proto.Equal(want, from) {
+		return false
+	}
+	whole := true
+	walkNode(from, func(n any) bool {
+		switch n := n.(type) {
+		case *pg.SelectStmt:
+			return !v.behindFilters(n)
+		case *pg.RangeVar:
+			m := v.masks[access.Name{Schema: n.Schemaname, Name: n.Relname}]
+			whole = whole && (m == nil || !m.fenced())
+		}
+		return true
+	})
+	return whole
+}
+
+// behindFilters tells whether a query reads one relation with a row filter, with nothing but the filter.
+func (v *verifier) behindFilters(q *pg.SelectStmt) bool {
+	if len(q.FromClause) != 1 || q.FromClause[0].GetRangeVar() == nil {
+		return false
+	}
+	m := v.source(q.FromClause[0])
+	if m == nil || len(m.filters) == 0 {
+		return false
+	}
+	want, err := m.behindFilters(v.trees, q.FromClause[0].GetRangeVar())
+	if err != nil {
+		return false
+	}
+	strip(want.ProtoReflect())
+	return proto.Equal(want.GetRangeSubselect().Subquery.GetSelectStmt(), q)
 }
 
 // filtered tells whether a WHERE begins with the row filters of a relation, letter by letter, and has nothing after

@@ -49,35 +49,84 @@ func (j *judge) filters() *access.Decision {
 	if !j.in.Policies.Filters() {
 		return nil
 	}
-	seen := map[access.Name]bool{}
 	for _, use := range j.in.Facts.Relations {
 		rel := j.in.Catalog.Relations[use.Name]
 		if isCatalog(use.Name.Schema) || rel == nil {
 			continue
 		}
-		if d := j.filteredBelow(rel); d != nil {
-			return d
+		hidden, d := j.hide(rel)
+		if d == nil && (rel.Kind == access.View || rel.Kind == access.MatView) {
+			var below bool
+			below, d = j.hideBelow(rel)
+			hidden = hidden || below
 		}
-		where := j.conditions(rel)
-		if len(where) == 0 {
-			continue
-		}
-		if use.Action != access.ActRead {
-			return j.no(fmt.Sprintf("changing %s, of which %s sees some rows only, is not available", use.Name, j.in.Principal.Name),
+		if d == nil && hidden && use.Action != access.ActRead {
+			d = j.no(fmt.Sprintf("changing %s, of which %s sees some rows only, is not available", use.Name, j.in.Principal.Name),
 				"a policy with @where is for reading; where such a table has to be written, use row security of the database")
 		}
-		for _, w := range where {
-			f, err := j.filter(rel, w)
-			if err != nil {
-				return j.no(fmt.Sprintf("the row filter %q cannot be applied to %s: %v", w, use.Name, err), "tell whoever keeps the policies")
-			}
-			if !seen[use.Name] {
-				j.rows = append(j.rows, f)
-			}
+		if d != nil {
+			return d
 		}
-		seen[use.Name] = true
 	}
 	return nil
+}
+
+// hide notes the conditions on the rows of one relation, and tells whether there are any.
+func (j *judge) hide(rel *access.Relation) (bool, *access.Decision) {
+	where := j.conditions(rel)
+	known := slices.ContainsFunc(j.rows, func(f access.RowFilter) bool { return f.Relation == rel.Name })
+	for _, w := range where {
+		f, err := j.filter(rel, w)
+		if err != nil {
+			return true, j.no(fmt.Sprintf("the row filter %q cannot be applied to %s: %v", w, rel.Name, err), "tell whoever keeps the policies")
+		}
+		if !known {
+			j.rows = append(j.rows, f)
+		}
+	}
+	return len(where) > 0, nil
+}
+
+// hideBelow notes the conditions on the rows that a view is made from, and the views that have to be read by their
+// body for that. It tells whether there are any.
+func (j *judge) hideBelow(view *access.Relation) (bool, *access.Decision) {
+	if j.in.Reads == nil {
+		return true, j.no(fmt.Sprintf("what %s reads is not known", view.Name), "query the tables that it is made from")
+	}
+	var from access.Name // one of those with hidden rows
+	below := j.in.Reads(view.Name)
+	for _, name := range below {
+		rel := j.in.Catalog.Relations[name]
+		if rel == nil {
+			continue
+		}
+		hidden, d := j.hide(rel)
+		if d != nil {
+			return true, d
+		}
+		if hidden {
+			from = name
+		}
+	}
+	if from == (access.Name{}) {
+		return false, nil
+	}
+	shows := fmt.Sprintf("%s shows rows of %s, of which %s sees some only", view.Name, from, j.in.Principal.Name)
+	for _, name := range append([]access.Name{view.Name}, below...) {
+		rel := j.in.Catalog.Relations[name]
+		switch {
+		case rel == nil:
+			return true, j.no(fmt.Sprintf("%s, and reads %s, which is not known", shows, name), fmt.Sprintf("query %s itself", from))
+		case rel.Kind == access.MatView:
+			return true, j.no(fmt.Sprintf("%s, and what %s holds was computed from all of them", shows, name), fmt.Sprintf("query %s itself", from))
+		case rel.RowSecurity:
+			// In a view it is that of the view's owner; in the body it would be that of the gateway's role.
+			return true, j.no(fmt.Sprintf("%s, and %s has row security of the database", shows, name), fmt.Sprintf("query %s itself", from))
+		case rel.Kind == access.View && !slices.Contains(j.inlined, name):
+			j.inlined = append(j.inlined, name)
+		}
+	}
+	return true, nil
 }
 
 // conditions are the texts of the row filters of a relation.
@@ -100,25 +149,6 @@ func (j *judge) conditions(rel *access.Relation) []string {
 	}
 	j.obligations = policy.Strictest(j.obligations, o)
 	return o.Where
-}
-
-// filteredBelow refuses a view over a relation that has a row filter. A filter of the view's own would not do: what it
-// counts, ranks or joins, it does with hidden rows too.
-func (j *judge) filteredBelow(rel *access.Relation) *access.Decision {
-	if rel.Kind != access.View && rel.Kind != access.MatView {
-		return nil
-	}
-	if j.in.Reads == nil {
-		return j.no(fmt.Sprintf("what %s reads is not known", rel.Name), "query the tables that it is made from")
-	}
-	for _, name := range j.in.Reads(rel.Name) {
-		below := j.in.Catalog.Relations[name]
-		if below != nil && len(j.conditions(below)) > 0 {
-			return j.no(fmt.Sprintf("%s shows rows of %s, of which %s sees some only", rel.Name, name, j.in.Principal.Name),
-				fmt.Sprintf("query %s itself", name))
-		}
-	}
-	return nil
 }
 
 // filter makes a condition ready to be compiled.

@@ -41,6 +41,8 @@ type Decision struct {
 	// Filters are the relations, among those that the statement reads, of which the principal may see some rows
 	// only.
 	Filters []RowFilter
+	// Inlined are the views, among those that the statement reads and those behind them, over relations of Filters.
+	Inlined []Name
 }
 
 // RowFilter is a condition in SQL over a relation's columns, for one principal: of the relation there are only the rows
