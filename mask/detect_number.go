@@ -26,6 +26,11 @@ func number(src []byte, from, i int) (Finding, int) {
 	for end < len(src) && isDigit(src[end]) {
 		end++
 	}
+	if end == i+2 && end < len(src) && src[end] == '-' {
+		if f := mac(src, from, end); f.Kind != "" { // before its first pairs are taken for a date
+			return f, f.End
+		}
+	}
 	if end-i < 6 && !continues(src, end) {
 		return Finding{}, end // too short for anything
 	}
@@ -52,7 +57,8 @@ func number(src []byte, from, i int) (Finding, int) {
 	return Finding{}, m.groups[0].end
 }
 
-// word is a token of letters and digits: an IBAN, an API key, or an identifier to be left alone.
+// word is a token of letters and digits: an IBAN, an API key, an address of a crypto currency, or an identifier
+// to be left alone.
 func word(src []byte, from, i int) (Finding, int) {
 	start, end := i, i
 	for start > from && i-start < 64 && isAlnum(src[start-1]) {
@@ -68,6 +74,9 @@ func word(src []byte, from, i int) (Finding, int) {
 	}
 	if f, _ := apiKey(src, from, i); f.Kind != "" {
 		return f, f.End
+	}
+	if kind := coin(src[start:end]); kind != "" && (start == 0 || src[start-1] != '_') {
+		return Finding{start, end, kind}, end
 	}
 	return Finding{}, end
 }

@@ -51,12 +51,23 @@ func localByte(c byte) bool {
 	return false
 }
 
-// colons recognises what a colon can be part of: credentials in a URL, an IPv6 address.
+// colons recognises what a colon can be part of: credentials in a URL, a hardware address, an IPv6 address.
 func colons(src []byte, from, i int) Finding {
 	if i+2 < len(src) && src[i+1] == '/' && src[i+2] == '/' {
 		return urlCredentials(src, i+3)
 	}
+	if f := mac(src, from, i); f.Kind != "" {
+		return f
+	}
 	return ipv6(src, from, i)
+}
+
+// dashes recognises what a hyphen can be part of: a private key, a hardware address.
+func dashes(src []byte, from, i int) Finding {
+	if i+1 < len(src) && src[i+1] == '-' {
+		return privateKey(src, i)
+	}
+	return mac(src, from, i)
 }
 
 // urlCredentials finds user:password before the '@' of a URL's authority (RFC 3986 section 3.2.1).
@@ -116,24 +127,26 @@ var (
 	pemDash  = []byte("-----")
 )
 
-// privateKey recognises a PEM private key (RFC 7468) up to its end line, or to the end of the text.
+// privateKey recognises a PEM private key (RFC 7468) up to its end line, or where that is missing to the end
+// of the text, of the JSON string or of the XML element that it stands in.
 func privateKey(src []byte, i int) Finding {
-	if i+1 >= len(src) || src[i+1] != '-' || !bytes.HasPrefix(src[i:], pemBegin) {
+	if !bytes.HasPrefix(src[i:], pemBegin) {
 		return Finding{}
 	}
-	head := src[i:min(len(src), i+60)]
-	if !bytes.Contains(head, pemKey) {
+	if head := src[i:min(len(src), i+60)]; !bytes.Contains(head, pemKey) {
 		return Finding{}
 	}
-	end := bytes.Index(src[i:], pemEnd)
-	if end < 0 {
-		return Finding{i, len(src), "key"}
+	body := src[i:]
+	if stop := bytes.IndexAny(body, "\"<"); stop >= 0 {
+		body = body[:stop]
 	}
-	end += i + len(pemEnd)
-	if last := bytes.Index(src[end:], pemDash); last >= 0 {
-		return Finding{i, end + last + len(pemDash), "key"}
+	if end := bytes.Index(body, pemEnd); end >= 0 {
+		end += len(pemEnd)
+		if last := bytes.Index(body[end:], pemDash); last >= 0 {
+			return Finding{i, i + end + last + len(pemDash), "key"}
+		}
 	}
-	return Finding{i, len(src), "key"}
+	return Finding{i, i + len(body), "key"}
 }
 
 // keyPrefixes are how well-known services begin their API keys, by the least length of a key.
