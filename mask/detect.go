@@ -7,9 +7,9 @@ import (
 )
 
 // Detector finds personal data and secrets in text that no label speaks of: the second line behind
-// the masks. It knows email addresses, phone numbers, payment cards, IBANs, IP and MAC addresses, US
-// social security numbers, credentials in URLs, private keys, common API keys and addresses of crypto
-// currencies. A finding can only be hidden; nothing is ever shown because a detector did not fire.
+// the masks. It knows email addresses, phone numbers, payment cards, IBANs, the personal numbers of 54
+// countries, dates of birth, names and addresses in their context, IP and MAC addresses, credentials in URLs, private keys, common API keys
+// and addresses of crypto currencies. A finding can only be hidden; nothing is ever shown because a detector did not fire.
 //
 // It is one pass over the bytes by hand: a table of trigger bytes, and a small recogniser behind
 // each. It allocates nothing where it finds nothing. A Detector has no state and may be shared.
@@ -21,19 +21,19 @@ func NewDetector() *Detector { return &Detector{} }
 // Finding is one place in a text: bytes Start to End, and what they are.
 type Finding struct {
 	Start, End int
-	Kind       string // email, phone, card, iban, ip, mac, ssn, credentials, key, crypto
+	Kind       string // email, phone, card, iban, id, ssn, birth, name, address, ip, mac, credentials, key, crypto
 }
 
 // Redact appends src to dst with each finding replaced by its kind in brackets, [email], and gives how
 // many there were. Without a finding it allocates nothing beyond dst's growth. JSON stays JSON, text
-// or binary: a number that is hidden becomes a string, and no escape sequence is cut.
+// or binary: a number that is hidden becomes a string, and no escape sequence is cut. XML stays well-formed.
 func (d *Detector) Redact(dst, src []byte) (out []byte, n int) {
 	f, ok := next(src, 0)
 	if !ok {
 		return append(dst, src...), 0
 	}
 	doc := newDocument(src)
-	done := 0
+	done, base := 0, len(dst)
 	for ; ok; f, ok = next(src, f.End) {
 		cut, bare := f, false
 		if doc != nil {
@@ -47,7 +47,11 @@ func (d *Detector) Redact(dst, src []byte) (out []byte, n int) {
 		done = cut.End
 		n++
 	}
-	return append(dst, src[done:]...), n
+	dst = append(dst, src[done:]...)
+	if breaksXML(dst[base:], src) {
+		dst = append(dst[:base], "<redacted/>"...)
+	}
+	return dst, n
 }
 
 // String is Redact for a string; without a finding it gives s itself.
@@ -89,11 +93,15 @@ const (
 	colon
 	dash
 	underscore
+	capital
 )
 
 var triggers = func() (t [256]uint8) {
 	for c := '0'; c <= '9'; c++ {
 		t[c] = digit
+	}
+	for c := 'A'; c <= 'Z'; c++ {
+		t[c] = capital
 	}
 	t['@'], t[':'], t['-'], t['_'] = atSign, colon, dash, underscore
 	return t
@@ -120,6 +128,8 @@ func next(src []byte, from int) (Finding, bool) {
 			f = dashes(src, from, i)
 		case underscore:
 			f, resume = apiKey(src, from, i)
+		case capital:
+			f = name(src, from, i)
 		}
 		if f.Kind != "" {
 			return f, true

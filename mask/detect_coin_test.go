@@ -38,10 +38,10 @@ func TestDetectorFindsCoins(t *testing.T) {
 		base58(0x80, append(some[:], 1)):         "[key]",
 		"0x" + strings.Repeat("aB", 20) + " eth": "[crypto] eth",
 		// The examples of BIP 173 and BIP 350.
-		"to BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4":                      "to [crypto]",
-		"tb1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3q0sl5k7":     "[crypto]",
-		"bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0":     "[crypto]",
-		"mac 00:1b:44:11:3a:b7, 00-1B-44-11-3A-B7, 10-12-20-ab-cd-ef, a:b:c": "mac [mac], [mac], [mac], a:b:c",
+		"to BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4":                                         "to [crypto]",
+		"tb1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3q0sl5k7":                        "[crypto]",
+		"bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0":                        "[crypto]",
+		"mac 00:1b:44:11:3a:b7, 00-1B-44-11-3A-B7, 10-12-20-ab-cd-ef, AB-CD-EF-12-34-56, a:b:c": "mac [mac], [mac], [mac], [mac], a:b:c",
 	} {
 		if got := NewDetector().String(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)

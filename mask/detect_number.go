@@ -31,6 +31,14 @@ func number(src []byte, from, i int) (Finding, int) {
 			return f, f.End
 		}
 	}
+	if end-i <= 2 {
+		if f := birthNamed(src, from, i, end); f.Kind != "" {
+			return f, f.End
+		}
+	}
+	if f := address(src, from, i, end); f.Kind != "" {
+		return f, f.End
+	}
 	if end-i < 6 && !continues(src, end) {
 		return Finding{}, end // too short for anything
 	}
@@ -40,12 +48,15 @@ func number(src []byte, from, i int) (Finding, int) {
 		return f, f.End
 	}
 	if last := m.date(); last > 0 {
-		return Finding{}, last
+		return m.birth(), last
 	}
 	if f := m.card(); f.Kind != "" {
 		return f, f.End
 	}
 	if f := m.ssn(); f.Kind != "" {
+		return f, f.End
+	}
+	if f := m.id(); f.Kind != "" {
 		return f, f.End
 	}
 	if f := m.phone(from); f.Kind != "" {
@@ -74,6 +85,9 @@ func word(src []byte, from, i int) (Finding, int) {
 	}
 	if f, _ := apiKey(src, from, i); f.Kind != "" {
 		return f, f.End
+	}
+	if last := wordID(src, start, end); last > 0 {
+		return Finding{start, last, "id"}, last
 	}
 	if kind := coin(src[start:end]); kind != "" && (start == 0 || src[start-1] != '_') {
 		return Finding{start, end, kind}, end
@@ -191,7 +205,7 @@ func (m *numeral) date() int {
 }
 
 // cardWords let a number of 12 to 19 digits be a card outside of the common ranges.
-var cardWords = []string{"card", "cc", "credit", "debit", "visa", "mastercard", "maestro", "amex"}
+var cardWords = newWords("card", "cc", "credit", "debit", "visa", "mastercard", "maestro", "amex")
 
 // card is 13 to 19 digits in one of the issuers' ranges, in their usual groups, with a right check
 // digit (ISO/IEC 7812). Where a card is spoken of, the check digit is enough, unless no issuer of cards
@@ -205,7 +219,7 @@ func (m *numeral) card() Finding {
 		if n < 12 || !m.ends(k) || k > 0 && !m.separated(k, ' ') && !m.separated(k, '-') || !m.cardGroups(k) {
 			continue
 		}
-		if d := m.digits[:n]; luhn(d) && (n > 12 && cardRange(d) || (n < 19 || d[0] < '8') && said(m.src[:m.groups[0].start], cardWords)) {
+		if d := m.digits[:n]; luhn(d) && (n > 12 && cardRange(d) || (n < 19 || d[0] < '8') && said(m.src[:m.groups[0].start], &cardWords)) {
 			return Finding{m.groups[0].start, m.groups[k].end, "card"}
 		}
 	}

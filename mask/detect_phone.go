@@ -42,7 +42,7 @@ func (m *numeral) phone(from int) Finding {
 			return f
 		}
 	}
-	if f := m.calls(start, 6, 15); f.Kind != "" && said(m.src[:start], phoneWords) {
+	if f := m.calls(start, 6, 15); f.Kind != "" && said(m.src[:start], &phoneWords) {
 		return f
 	}
 	return Finding{}
@@ -81,38 +81,4 @@ func (m *numeral) american() int {
 	return k + 2
 }
 
-// phoneWords are looked for, in lower case, in the few bytes before a number.
-var phoneWords = []string{"phone", "tel", "mobile", "cell", "fax", "call", "dial", "whatsapp", "sms", "text me", "contact", "reach", "messages to"}
-
-// said tells whether one of the words begins in the few bytes before a number.
-func said(before []byte, words []string) bool {
-	tail := before[max(0, len(before)-32):]
-	for i := range tail {
-		if !isLetter(tail[i]) || i > 0 && isAlnum(tail[i-1]) {
-			continue
-		}
-		for _, w := range words {
-			if begins(tail[i:], w) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// begins compares a lower-case word with the beginning of a text.
-func begins(text []byte, word string) bool {
-	if len(text) < len(word) {
-		return false
-	}
-	for i := range len(word) {
-		c := text[i]
-		if isUpper(c) {
-			c |= 0x20
-		}
-		if c != word[i] {
-			return false
-		}
-	}
-	return true
-}
+var phoneWords = newWords("phone", "tel", "mobile", "cell", "fax", "call", "dial", "whatsapp", "sms", "text me", "contact", "reach", "messages to")

@@ -1,0 +1,34 @@
+package mask
+
+import "testing"
+
+func TestDetectorFindsNamesAndAddresses(t *testing.T) {
+	d := NewDetector()
+	for text, want := range map[string]string{
+		"Mr. Leiva flew to Rome":                         "Mr. [name] flew to Rome",
+		"My name is Martin. Thanks":                      "My name is [name]. Thanks",
+		"Hi Sarah, are you in?":                          "Hi [name], are you in?",
+		"ask Jane K. Doe about it":                       "ask [name] about it",
+		"Ludwig and Anna van der Berg came":              "Ludwig and [name] came",
+		`{"note":"hello\nPeter Schmidt called"}`:         `{"note":"hello\n[name] called"}`,
+		"send it to 36 Scotswood Road, Holwell OX18 7FR": "send it to [address]",
+		"at 77 rue de Groussay":                          "at [address]",
+		"wohnt Lindenstraße 12, 10969 Berlin":            "wohnt [address] Berlin",
+		"vive en Calle Mayor 5":                          "vive en [address]",
+		"12 Oak Street Apt. 4\nSpringfield 62704.":       "[address].",
+	} {
+		if got := d.String(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestDetectorLeavesOtherCapitalsAlone(t *testing.T) {
+	d := NewDetector()
+	for _, text := range []string{"Jane Austen", "Calvin Klein Jeans", "Dear Sir or Madam", "Dear Customer", "the Paris Hilton hotel", "Hi Team", "in New York on Monday",
+		"in 2014 Main Corp grew", "5 Star Hotel", "Gate 12", "Chapter 5", "Investigate 5 issues", "Python 3", "Wall Street 2", "at 10 Tuesday", "Mark as read", "John", "SELECT 1 FROM T"} {
+		if got := d.String(text); got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
