@@ -39,7 +39,8 @@ func TestDetectorsWatchUnlabelledText(t *testing.T) {
 	s := w.login("agent")
 	defer s.Close()
 	for _, a := range []*answer{w.query(s, "select notes from customers where id = 3"), w.do(s, pipeline("select notes from customers where id = 3")...),
-		w.query(s, "copy (select notes from customers where id = 3) to stdout")} {
+		w.query(s, "copy (select notes from customers where id = 3) to stdout"), w.query(s, "select array_to_tsvector(array[notes]) from customers where id = 3"),
+		w.query(s, "select array[notes::xml] from customers where id = 3")} {
 		wantNoError(t, a)
 		if got := a.rows[0][0]; strings.Contains(got, "secret.example") || strings.Contains(got, "2671") {
 			t.Errorf("the note came out as %q", got)

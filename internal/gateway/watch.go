@@ -23,14 +23,19 @@ type fields struct {
 const (
 	oidJSON, oidXML, oidText, oidBPChar, oidVarchar, oidName, oidUnknown, oidJSONB = 114, 142, 25, 1042, 1043, 19, 705, 3802
 	oidTextArray, oidVarcharArray, oidBPCharArray, oidJSONArray, oidJSONBArray     = 1009, 1015, 1014, 199, 3807
+	oidTSVector, oidJSONPath, oidXMLArray, oidNameArray                            = 3614, 4072, 143, 1003
+	oidTSVectorArray, oidJSONPathArray                                             = 3643, 4073
 	firstUserOID                                                                   = 16384
 )
 
-// textual reports whether values of a type can hold free text. Types that the database's users made can.
+// textual reports whether values of a type can hold free text. Types that the database's users made can. bytea is
+// not looked at, for its text form shows no letters and a client expects no words in it; network types are not, for
+// every value of theirs would be a finding, which is what a label says.
 func textual(oid uint32) bool {
 	switch oid {
 	case oidJSON, oidXML, oidText, oidBPChar, oidVarchar, oidName, oidUnknown, oidJSONB,
-		oidTextArray, oidVarcharArray, oidBPCharArray, oidJSONArray, oidJSONBArray, 2249 /* record */, 2287 /* record[] */ :
+		oidTextArray, oidVarcharArray, oidBPCharArray, oidJSONArray, oidJSONBArray,
+		oidTSVector, oidJSONPath, oidXMLArray, oidNameArray, oidTSVectorArray, oidJSONPathArray, 2249 /* record */, 2287 /* record[] */ :
 		return true
 	}
 	return oid >= firstUserOID
