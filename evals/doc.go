@@ -21,6 +21,7 @@
 //	regress   PostgreSQL's own regression suite through the door
 //	clients   psql, pg_dump, pgbench and drivers work
 //	soak      large results and many clients in flat memory
+//	detect    the detectors, on texts whose personal data is marked
 //
 // A figure that misses its bound (results.Required) makes its program exit with status 1.
 package evals

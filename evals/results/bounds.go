@@ -46,6 +46,8 @@ var Required = map[string]Bound{
 	"bench.prepared.vs_pgbouncer": {">=", 0.70},
 	"bench.large_read.vs_direct":  {">=", 0.70},
 	"soak.rise_mb":                {"<=", 64}, // ours: buffers and the collector's slack, against a result of some 700 MB
+	"detect.clean.speed":          {">=", 100},
+	"detect.dense.speed":          {">=", 40},
 	"regress.passed":              {">=", 190},
 	"mcp.tools_list_tokens":       {"<=", 1400},
 }

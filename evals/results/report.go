@@ -18,6 +18,7 @@ var sections = []struct{ prefix, title, about string }{
 	{"clients", "Clients", "Programs that people use, through the door. `evals/clients`."},
 	{"bench", "Speed", "Interleaved rounds of direct, pgbouncer and sallyport on one machine; client, proxy and server share its cores. `evals/bench`."},
 	{"soak", "Memory", "`evals/soak`."},
+	{"detect", "Detectors", "Precision, recall and F2 on texts whose personal data is marked, findings in everyday SQL, speed. `evals/detect`."},
 	{"regress", "PostgreSQL's own regression suite", "Through the door with a principal who may do everything, beside the direct run. `evals/regress`."},
 	{"mcp", "MCP", ""},
 }

@@ -110,7 +110,7 @@ func sums(output string, want int) string {
 	return ""
 }
 
-// leaksOfContacts is leaks without names: detectors know forms, and a name has none.
+// leaksOfContacts is leaks without names: detectors know names by their context only.
 func (t *tour) leaksOfContacts(output string) string {
 	for _, p := range t.demo.folk {
 		if s := lacks(output, p.email, p.phone, p.card); s != "" {
