@@ -26,7 +26,7 @@ var monthNames = newWords("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug"
 // birthNamed is a date with the name of its month after a word for birth: 12 March 1985, 12. mars 1985,
 // 12 de marzo de 1985, March 12, 1985. The day stands at i to end.
 func birthNamed(src []byte, from, i, end int) Finding {
-	if end == len(src) || src[end] != ' ' && src[end] != '.' && src[end] != ',' && src[end] != 't' {
+	if end-i > 2 || end == len(src) || src[end] != ' ' && src[end] != '.' && src[end] != ',' && src[end] != 't' {
 		return Finding{}
 	}
 	start, at := i, skipAny(src, end, " .,")

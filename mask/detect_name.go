@@ -2,44 +2,72 @@ package mask
 
 import "bytes"
 
-// name recognises a person's name that begins with the capital at i, by what stands around it: a title or
-// "my name is" before it, a greeting before a known given name, or a known given name before a surname.
-// Precision comes first: capitals are no proof, and a value that is nothing but a name without such words
-// is a column of names (or of bands and brands), which is for labels to say.
-func name(src []byte, from, i int) Finding {
-	if i > 0 && wordByte(src[i-1]) && !escaped(src, i) {
-		return Finding{}
+// name recognises a person's name that begins with the capital at i, and says where to go on if there is
+// none. What makes a capitalised word a name is what stands around it: a title or "my name is" before it, a
+// greeting before a known given name, or a known given name before another capital in a sentence. Precision
+// comes first: capitals are no proof, and a value of names and titles alone is a column of names (or of bands
+// and brands), which is for labels to say.
+func name(src []byte, from, i int) (Finding, int) {
+	end := i + 1
+	for end < len(src) && isLetter(src[end]) {
+		end++
 	}
-	end := wordEnd(src, i)
-	if end-i < 2 || isUpper(src[i+1]) {
-		return Finding{}
+	resume := end
+	if end-i < 2 && (end == len(src) || src[end] < 0x80) || isUpper(src[i+1]) || i > 0 && wordByte(src[i-1]) && !escaped(src, i) {
+		return Finding{}, resume
 	}
-	before := src[from:i]
-	known := givenNames[string(src[i:end])]
-	cued := i > 1 && cueEnds[src[i-2]] && (endsWith(before, titles) || endsInFold(before, introductions)) && !notNames[string(src[i:end])]
-	if !cued && !known {
-		return Finding{}
+	if end < len(src) && (src[end] >= 0x80 || src[end] == '-' || src[end] == '\'') {
+		end = wordEnd(src, end)
 	}
-	end, words := surnames(src, end)
-	if cued || known && endsInFold(before, greetings) {
-		return Finding{i, end, "name"}
+	what := names().of(firstPart(src[i:end]))
+	hint := cue(src[from:i])
+	if what&aGiven == 0 && hint != introduced && (what == 0 || hint == noCue) {
+		return Finding{}, resume
 	}
-	if words == 0 || len(bytes.Trim(src, " \t\r\n\"")) == end-i {
-		return Finding{}
+	if hint == introduced && notNames[string(src[i:end])] || endsInFold(src[from:i], saints) {
+		return Finding{}, resume
 	}
-	return Finding{i, end, "name"}
+	end, after := surnames(src, end)
+	switch {
+	case after.place:
+		return Finding{}, max(resume, end)
+	case hint == introduced,
+		hint == greeted,
+		what&aWord == 0 && after.words > 0 && prose(src, i, end) > 0,
+		what&aWord != 0 && after.surname && prose(src, i, end) > 0,
+		what&(aWord|aSurname) == 0 && prose(src, i, end) > 2:
+		return Finding{i, end, "name"}, end
+	}
+	return Finding{}, resume
 }
 
-// surnames takes initials, particles and capitalised words after a given name that ends at end, and gives
-// the new end and how many words were more than an initial.
-func surnames(src []byte, end int) (int, int) {
-	words := 0
-	for at := end; words < 3 && at+1 < len(src) && src[at] == ' '; {
+// firstPart is a name up to its hyphen: Anne-Marie is known by Anne.
+func firstPart(word []byte) []byte {
+	if k := bytes.IndexByte(word, '-'); k > 1 {
+		return word[:k]
+	}
+	return word
+}
+
+// follow is what comes after a first name.
+type follow struct {
+	words   int  // that are more than an initial or a particle
+	surname bool // one of them is a known surname, and no word of the language
+	place   bool // one of them says that it is the name of no person: Bay, Street, Ltd
+}
+
+// surnames takes initials, particles and capitalised words after a first name that ends at end.
+func surnames(src []byte, end int) (int, follow) {
+	var f follow
+	for at := end; f.words < 3 && at+1 < len(src) && src[at] == ' '; {
 		start := at + 1
+		if src[start] == ' ' { // two blanks stand where a middle name is missing
+			start++
+		}
 		stop := wordEnd(src, start)
 		switch n := stop - start; {
 		case n == 0:
-			return end, words
+			return end, f
 		case n == 1 && isUpper(src[start]): // an initial
 			if stop < len(src) && src[stop] == '.' {
 				stop++
@@ -48,13 +76,22 @@ func surnames(src []byte, end int) (int, int) {
 		case particles[string(src[start:stop])]:
 			at = stop
 		case isUpper(src[start]) && !isUpper(src[start+1]) || src[start] >= 0xc3 && src[start] <= 0xc5:
-			words++
+			if placeWords[string(src[start:stop])] {
+				f.place = true
+				return stop, f
+			}
+			if notNames[string(src[start:stop])] {
+				return end, f
+			}
+			what := names().of(firstPart(src[start:stop]))
+			f.surname = f.surname || what&(aSurname|aWord) == aSurname
+			f.words++
 			at, end = stop, stop
 		default:
-			return end, words
+			return end, f
 		}
 	}
-	return end, words
+	return end, f
 }
 
 // wordEnd gives the end of the run of letters, with hyphens and apostrophes between them, that begins at i;
@@ -71,21 +108,44 @@ func escaped(src []byte, i int) bool {
 	return i > 1 && src[i-2] == '\\' && (src[i-1] == 'n' || src[i-1] == 'r' || src[i-1] == 't')
 }
 
-func endsWith(text []byte, list []string) bool {
-	for _, s := range list {
-		if len(text) >= len(s) && string(text[len(text)-len(s):]) == s && (len(text) == len(s) || !wordByte(text[len(text)-len(s)-1])) {
-			return true
+// prose counts the words in small letters around a place, within a hundred bytes and the JSON string that it
+// stands in, less those that titles of goods and works have too.
+func prose(src []byte, start, end int) int {
+	json := src[0] == '{' || src[0] == '['
+	n := 0
+	for at := start; at > 0 && start-at < 100; {
+		stop := at
+		for stop > 0 && start-stop < 100 && !wordByte(src[stop-1]) && !(json && src[stop-1] == '"') {
+			stop--
 		}
+		for at = stop; at > 0 && start-at < 100 && wordByte(src[at-1]); {
+			at--
+		}
+		if at == stop {
+			break
+		}
+		n += small(src[at:stop])
 	}
-	return false
+	for at := end; at < len(src) && at-end < 100; {
+		first := at
+		for first < len(src) && first-end < 100 && !wordByte(src[first]) && !(json && src[first] == '"') {
+			first++
+		}
+		for at = first; at < len(src) && at-end < 100 && wordByte(src[at]); {
+			at++
+		}
+		if at == first {
+			break
+		}
+		n += small(src[first:at])
+	}
+	return n
 }
 
-// endsInFold is endsWith for words in lower case, whatever the case of the text.
-func endsInFold(text []byte, list []string) bool {
-	for _, s := range list {
-		if n := len(text) - len(s); n >= 0 && text[len(text)-1] == s[len(s)-1] && begins(text[n:], s) && (n == 0 || !wordByte(text[n-1])) {
-			return true
-		}
+// small is 1 for a word in small letters that is no connective.
+func small(word []byte) int {
+	if len(word) < 2 || word[0] < 'a' || word[0] > 'z' || bytes.IndexByte(word, '_') >= 0 || connectives[string(word)] || particles[string(word)] {
+		return 0
 	}
-	return false
+	return 1
 }

@@ -15,6 +15,11 @@ func TestDetectorFindsNamesAndAddresses(t *testing.T) {
 		"at 77 rue de Groussay":                          "at [address]",
 		"wohnt Lindenstraße 12, 10969 Berlin":            "wohnt [address] Berlin",
 		"vive en Calle Mayor 5":                          "vive en [address]",
+		"Fenna Turcotte was here before":                 "[name] was here before",
+		"we asked Katarzyna about the old car":           "we asked [name] about the old car",
+		"then Will Nowak paid for it":                    "then [name] paid for it",
+		"we met Anne-Marie Dupont at the door":           "we met [name] at the door",
+		"Lara  Fiorentino lives here":                    "[name] lives here",
 		"12 Oak Street Apt. 4\nSpringfield 62704.":       "[address].",
 	} {
 		if got := d.String(text); got != want {
@@ -26,7 +31,9 @@ func TestDetectorFindsNamesAndAddresses(t *testing.T) {
 func TestDetectorLeavesOtherCapitalsAlone(t *testing.T) {
 	d := NewDetector()
 	for _, text := range []string{"Jane Austen", "Calvin Klein Jeans", "Dear Sir or Madam", "Dear Customer", "the Paris Hilton hotel", "Hi Team", "in New York on Monday",
-		"in 2014 Main Corp grew", "5 Star Hotel", "Gate 12", "Chapter 5", "Investigate 5 issues", "Python 3", "Wall Street 2", "at 10 Tuesday", "Mark as read", "John", "SELECT 1 FROM T"} {
+		"in 2014 Main Corp grew", "5 Star Hotel", "Gate 12", "Chapter 5", "Investigate 5 issues", "Python 3", "Wall Street 2", "at 10 Tuesday", "Mark as read", "John", "SELECT 1 FROM T",
+		"the Marina Bay Street Circuit was closed", "Oliver Twist", "Oliver Twist and the Lost Boys", "shipped to San Diego and Santa Barbara by the evening train",
+		"Will Call at the desk today", "April Showers came early", `{"name":"Emma Original","size":"large","kind":"mattress"}`} {
 		if got := d.String(text); got != text {
 			t.Errorf("%q became %q", text, got)
 		}

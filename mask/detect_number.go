@@ -31,13 +31,13 @@ func number(src []byte, from, i int) (Finding, int) {
 			return f, f.End
 		}
 	}
-	if end-i <= 2 {
+	if amongWords(src, i, end) {
 		if f := birthNamed(src, from, i, end); f.Kind != "" {
 			return f, f.End
 		}
-	}
-	if f := address(src, from, i, end); f.Kind != "" {
-		return f, f.End
+		if f := address(src, from, i, end); f.Kind != "" {
+			return f, f.End
+		}
 	}
 	if end-i < 6 && !continues(src, end) {
 		return Finding{}, end // too short for anything
@@ -66,6 +66,26 @@ func number(src []byte, from, i int) (Finding, int) {
 		return word(src, from, i)
 	}
 	return Finding{}, m.groups[0].end
+}
+
+// amongWords tells whether a number of up to five digits has a word beside it.
+func amongWords(src []byte, i, end int) bool {
+	if end-i > 5 {
+		return false
+	}
+	if i > 2 && src[i-1] == ' ' && (isLetter(src[i-2]) || src[i-2] == '.' || src[i-2] >= 0x80) {
+		return true
+	}
+	for n := 0; n < 3 && end < len(src); n++ {
+		if isLetter(src[end]) || src[end] >= 0x80 {
+			return true
+		}
+		if src[end] != ' ' && src[end] != '.' {
+			return false
+		}
+		end++
+	}
+	return false
 }
 
 // word is a token of letters and digits: an IBAN, an API key, an address of a crypto currency, or an identifier

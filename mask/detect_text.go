@@ -94,12 +94,19 @@ func ipv6(src []byte, from, i int) Finding {
 	if i+1 >= len(src) || (src[i+1] != ':' && !isHex(src[i+1])) {
 		return Finding{}
 	}
-	start, end := i, i
+	start, end, colons, empty := i, i, 0, false
 	for start > from && i-start < 40 && (isHex(src[start-1]) || src[start-1] == ':') {
 		start--
 	}
-	for end < len(src) && end-i < 46 && (isHex(src[end]) || src[end] == ':' || src[end] == '.') {
-		end++
+	for at := start; at < len(src) && at-i < 46 && (isHex(src[at]) || src[at] == ':' || src[at] == '.'); at++ {
+		if src[at] == ':' {
+			colons++
+			empty = empty || at > start && src[at-1] == ':'
+		}
+		end = at + 1
+	}
+	if colons < 7 && !empty {
+		return Finding{}
 	}
 	for end > start && src[end-1] == '.' {
 		end--
@@ -108,9 +115,6 @@ func ipv6(src []byte, from, i int) Finding {
 		return Finding{}
 	}
 	text := src[start:end]
-	if bytes.Count(text, []byte(":")) < 7 && !bytes.Contains(text, []byte("::")) {
-		return Finding{}
-	}
 	if a, err := netip.ParseAddr(string(text)); err != nil || !a.Is6() {
 		return Finding{}
 	}
