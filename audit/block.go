@@ -107,6 +107,9 @@ func (p *printer) decision(st *step, v verdict) {
 		if len(o.Review) > 0 {
 			limits = append(limits, "review by "+cleanList(o.Review))
 		}
+		for _, b := range o.Probes {
+			limits = append(limits, fmt.Sprintf("at most %d guesses in %s", b.Most, duration(b.Window)))
+		}
 		if len(limits) > 0 {
 			p.field("limits", none, strings.Join(limits, ", "))
 		}

@@ -83,6 +83,7 @@ func appendBody(dst []byte, rec *access.Record) ([]byte, error) {
 	dst = optString(dst, `,"error":`, rec.Error)
 	dst = optString(dst, `,"hint":`, rec.Hint)
 	dst = optInt(dst, `,"micros":`, rec.Micros)
+	dst = optInt(dst, `,"probes":`, rec.Probes)
 	return append(dst, '}'), nil
 }
 

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"sallyport/internal/access"
 )
@@ -21,6 +23,39 @@ func Read(dir string, f func(*access.Record) error) error {
 		rec := new(access.Record)
 		if err := json.Unmarshal(payload, rec); err != nil {
 			return damaged(dir, fmt.Errorf("record %d is no record: %w", pos, err))
+		}
+		return f(rec)
+	})
+}
+
+// ReadProbes is Read of the records since a time that have guesses at masked values.
+func ReadProbes(dir string, since time.Time, f func(*access.Record) error) error {
+	firsts, err := segments(dir)
+	if err != nil {
+		return openFailed(dir, err)
+	}
+	from := uint64(0)
+	for _, first := range slices.Backward(firsts) {
+		path := filepath.Join(dir, segmentName(first))
+		h, err := readHeader(path)
+		if err != nil {
+			return err
+		}
+		if from = first; h.Created.Before(since) {
+			break
+		}
+	}
+	var r segmentReader
+	return r.readFrom(dir, from, nil, func(pos uint64, payload []byte) error {
+		if !bytes.Contains(payload, []byte(`,"probes":`)) {
+			return nil
+		}
+		rec := new(access.Record)
+		if err := json.Unmarshal(payload, rec); err != nil {
+			return damaged(dir, fmt.Errorf("record %d is no record: %w", pos, err))
+		}
+		if rec.Probes == 0 || rec.Time.Before(since) {
+			return nil
 		}
 		return f(rec)
 	})

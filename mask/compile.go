@@ -28,6 +28,8 @@ type Compiled struct {
 	OutputMasks [][]access.MaskApplied
 	// Guarded are the parameters that must not hold a masked value, see Guarded.Refuse.
 	Guarded []Guarded
+	// Probes are the guesses at masked values that running it answers.
+	Probes Probes
 }
 
 // Compile turns a statement into one that reads masked values only, with every name qualified. The
@@ -54,7 +56,7 @@ func Compile(in Input) (Compiled, error) {
 		return Compiled{}, err
 	}
 	c.noteNames()
-	steps := []func() error{c.checkStores, c.sentinels, c.lookups, c.statement, c.withhold, c.dependencies, c.rewrite, c.keepNames}
+	steps := []func() error{c.checkStores, c.sentinels, c.compared, c.lookups, c.statement, c.withhold, c.dependencies, c.rewrite, c.keepNames}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return Compiled{}, err
@@ -64,7 +66,7 @@ func Compile(in Input) (Compiled, error) {
 	if err != nil {
 		return Compiled{}, err
 	}
-	return Compiled{SQL: sql, Applied: c.applied(), OutputMasks: c.outputs(), Guarded: c.guarded}, nil
+	return Compiled{SQL: sql, Applied: c.applied(), OutputMasks: c.outputs(), Guarded: c.guarded, Probes: c.probes}, nil
 }
 
 // compiler is one run of Compile.
@@ -87,6 +89,7 @@ type compiler struct {
 	writes bool
 	// guarded are parameters that are stored in masked columns.
 	guarded []Guarded
+	probes  Probes
 }
 
 // maskedRelation is a relation of which at least one column is masked, or some rows are hidden.

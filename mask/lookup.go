@@ -12,6 +12,7 @@ import (
 // target, which has no subquery to move it into, the reference in the condition stays raw.
 func (c *compiler) lookups() error {
 	c.eachLookup(func(ref *pgtree.Ref, cr *pg.ColumnRef, cond *pg.Node) bool {
+		c.probes.compare(cond.GetAExpr())
 		if ref.Target {
 			c.raw[cr] = true
 			return false

@@ -56,6 +56,7 @@ func (j *judge) hides(id access.ColumnID, by ...access.Action) bool {
 	for _, a := range by {
 		if v := perLabel(j.ask, a, j.in.Connection, id, labels); fulfilled(v, j.in.HasReason) {
 			j.grant(v)
+			j.compares = j.compares || a == access.ActLookup
 			return false
 		}
 	}

@@ -23,6 +23,7 @@ type judge struct {
 	lookup   []access.ColumnID
 	rows     []access.RowFilter
 	inlined  []access.Name
+	compares bool // see access.Decision.Compares
 	isMasked map[access.ColumnID]bool
 	anywhere *bool // some column of the connection is masked; see maskedPrincipal
 }
@@ -60,7 +61,8 @@ func (j *judge) grant(v policy.Verdict) {
 // allow ends a decision that nothing has refused.
 func (j *judge) allow() access.Decision {
 	slices.Sort(j.policies)
-	d := access.Decision{Effect: access.Allow, Policies: j.policies, Obligations: j.obligations, Masked: j.masked, Writable: j.writable, Lookup: j.lookup, Filters: j.rows, Inlined: j.inlined}
+	d := access.Decision{Effect: access.Allow, Policies: j.policies, Obligations: j.obligations, Masked: j.masked, Writable: j.writable,
+		Lookup: j.lookup, Compares: j.compares, Filters: j.rows, Inlined: j.inlined}
 	if len(d.Obligations.Review) > 0 {
 		d.Effect = access.Review
 	}

@@ -214,6 +214,18 @@ func (j *judge) maskedLimits() *access.Decision {
 	return nil
 }
 
+// guesses notes that a constraint compares what is written with a column that may be looked up, and takes on what the
+// permission to do so asks for.
+func (j *judge) guesses(rel *access.Relation, id access.ColumnID, assigned []string, use access.RelationUse) {
+	for _, con := range rel.Constraints {
+		looks := func(column string) bool { return len(con.Columns) == 0 || slices.Contains(con.Columns, column) }
+		if (con.Type != 'c' || use.Verb != "insert") && looks(id.Column) && (use.Whole || slices.ContainsFunc(assigned, looks)) {
+			j.compares = true
+			j.grant(perLabel(j.ask, access.ActLookup, j.in.Connection, id, j.in.Labels(id.Relation)[id.Column]))
+		}
+	}
+}
+
 // constraints refuses writes whose success or failure tells whether a masked value equals, or
 // relates to, a value of the writer's choice. Whoever may look the column up may know.
 func (j *judge) constraints(use access.RelationUse) *access.Decision {
@@ -233,9 +245,14 @@ func (j *judge) constraints(use access.RelationUse) *access.Decision {
 	var hidden []string // masked, and not open to look-ups
 	for _, c := range rel.Columns {
 		id := access.ColumnID{Relation: use.Name, Column: c.Name}
-		if j.isMasked[id] && !slices.Contains(j.lookup, id) {
-			hidden = append(hidden, c.Name)
+		if !j.isMasked[id] {
+			continue
 		}
+		if slices.Contains(j.lookup, id) {
+			j.guesses(rel, id, assigned, use)
+			continue
+		}
+		hidden = append(hidden, c.Name)
 	}
 	if len(hidden) == 0 {
 		return nil

@@ -38,6 +38,9 @@ type Decision struct {
 	Writable []ColumnID
 	// Lookup lists those of Masked on which whole-value equality may compare the raw value.
 	Lookup []ColumnID
+	// Compares is true where a constraint compares what the statement writes with a column that the principal may
+	// look up: whether it succeeds answers a guess.
+	Compares bool
 	// Filters are the relations, among those that the statement reads, of which the principal may see some rows
 	// only.
 	Filters []RowFilter
@@ -60,6 +63,13 @@ type Obligations struct {
 	Reason   bool          // a reason of at least 20 characters must have been given
 	Review   []string      // groups whose members must approve
 	Where    []string      `json:",omitempty"` // conditions on the rows seen, as the policies have them
+	Probes   []ProbeBudget `json:",omitempty"` // each has to be kept
+}
+
+// ProbeBudget limits how many guesses at masked values a principal may have answered in a window of time.
+type ProbeBudget struct {
+	Most   int64
+	Window time.Duration
 }
 
 // Label names what a column holds, e.g. "pii.email".

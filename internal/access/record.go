@@ -56,6 +56,7 @@ type Record struct {
 	Error     string  `json:"error,omitempty"`
 	Hint      string  `json:"hint,omitempty"`   // of a refusal: what would be allowed
 	Micros    int64   `json:"micros,omitempty"` // time upstream
+	Probes    int64   `json:"probes,omitempty"` // guesses at masked values that this statement has answered, or was refused
 }
 
 // PlanRecord is the part of a record that is the same each time a plan runs.

@@ -100,7 +100,7 @@ func (s *Session) describeQuery(pl *plan, sql string, sink Sink) (*fields, error
 			failed = s.notDescribed(pl, pgframe.Fields(f.Body()))
 			if s.unsync {
 				// The server answers nothing before Sync, so the refusal is answered here.
-				s.recordRefused(sql, pl, failed)
+				s.recordRefused(sql, pl, 0, failed)
 				s.held = appendError(s.held, "ERROR", failed)
 				s.skip = true
 				return nil, failed

@@ -190,6 +190,9 @@ func (s *Session) query(op *Op, sink Sink) error {
 	if err != nil {
 		return s.refuse(err, op.SQL, 'Q', sink)
 	}
+	if list, err = s.probeAll(list, op.SQL); err != nil {
+		return s.refuse(err, op.SQL, 'Q', sink)
+	}
 	if len(list) == 1 && list[0].plan.pages() {
 		return s.queryPaged(op, list[0])
 	}
@@ -330,6 +333,9 @@ func (s *Session) bind(op *Op, sink Sink) error {
 	if err := st.plan.refuseSentinels(p.params); err != nil {
 		return s.refuse(refusal{plan: st.plan, sql: st.sql, why: err}, st.sql, 'B', sink)
 	}
+	if len(st.plan.probes.Lists) > 0 {
+		p.lists = listSizes(op.Raw)
+	}
 	s.out = append(s.out, op.Raw...)
 	s.owed = append(s.owed, owed{kind: 'B', plan: st.plan, undo: undo{what: 'p', name: op.Portal, port: old}})
 	s.portals[op.Portal] = p
@@ -385,6 +391,10 @@ func (s *Session) execute(op *Op, sink Sink) error {
 			return err
 		}
 	}
+	var probes int64
+	if err == nil {
+		probes, err = s.probePortal(p, pl)
+	}
 	p.used = true
 	if err != nil {
 		return s.refuse(err, p.sql(), 'E', sink)
@@ -400,7 +410,7 @@ func (s *Session) execute(op *Op, sink Sink) error {
 	if err != nil {
 		return s.refuse(err, p.sql(), 'E', sink)
 	}
-	r := s.addRun(judged{plan: pl}, p, p.params, p.sql())
+	r := s.addRun(judged{plan: pl, probes: probes}, p, p.params, p.sql())
 	s.runs[r].copy = copied
 	rows := int64(op.MaxRows)
 	if limit := pl.decision.Obligations.Rows; limit > 0 && pl.pages() {

@@ -43,6 +43,7 @@ type Gateway struct {
 	sessions map[uint32]*Session // by cancel pid
 	nextPID  uint32
 	tasks    map[string]taskEntry
+	ledger   ledger
 	system   *Session // records without a session of their own: tasks, refused log-ins
 
 	stop chan struct{}
@@ -64,7 +65,7 @@ type scopeKey struct {
 // looked at once. An upstream that is down is no error: its sessions fail until it is back.
 func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g := &Gateway{logger: c.Log, detector: mask.NewDetector(), dbs: map[string]*database{}, scopes: map[scopeKey]*scope{}, patience: patience,
-		sessions: map[uint32]*Session{}, tasks: map[string]taskEntry{}, stop: make(chan struct{})}
+		sessions: map[uint32]*Session{}, tasks: map[string]taskEntry{}, ledger: ledger{made: map[guesser][]guesses{}}, stop: make(chan struct{})}
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
 	}
@@ -101,6 +102,11 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	}
 	for _, conf := range c.Connections {
 		g.dbs[conf.Name] = &database{conf: conf, rules: c.Labels, masks: masks, logger: g.logger}
+	}
+	if window := g.policies.Load().ProbeWindow(); window > 0 {
+		if err := g.ledger.restore(filepath.Join(c.DataDir, "log"), time.Now().Add(-window)); err != nil {
+			return nil, g.shut(err)
+		}
 	}
 	g.system = &Session{gw: g, db: &database{}, id: newID("sys")}
 	if err := g.closeDangling(); err != nil {

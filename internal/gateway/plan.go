@@ -36,6 +36,7 @@ type plan struct {
 	weighed  bool // its answer decides whether it may stand, see weigh.go
 
 	guarded []mask.Guarded    // parameters that must not hold a masked value
+	probes  mask.Probes       // guesses at masked values that a run answers
 	args    []string          // EXECUTE: its arguments, "" for what is no constant
 	inner   *plan             // PREPARE, DECLARE: what EXECUTE or FETCH will run
 	holds   bool              // DECLARE ... WITH HOLD
@@ -119,7 +120,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}
 	}
 	p.original, p.sql, p.outputs = c.SQL == t.SQL, c.SQL, c.OutputMasks
-	p.guarded = c.Guarded
+	p.guarded, p.probes = c.Guarded, c.Probes
 	p.detects = sc.masked
 	if p.facts.CopyOut && sc.masked {
 		if p.copy, err = newCopyFormat(t, p.facts); err != nil {
@@ -155,7 +156,7 @@ func (p *plan) finish(applied []access.MaskApplied) (*plan, error) {
 		inner.Prepares, inner.Declares = "", ""
 		p.inner = &plan{scope: p.scope, sql: p.sql, original: p.original, facts: &inner, decision: p.decision, record: p.record, outputs: p.outputs,
 			masked: p.masked, detects: p.detects, userCode: p.userCode, claims: p.claims, pure: inner.Pure && f.Class == access.ClassRead}
-		p.inner.guarded = p.guarded
+		p.inner.guarded, p.inner.probes = p.guarded, p.probes
 		p.inner.weighed = p.inner.weigh()
 		p.inner.quiet = !f.PathChange && !p.claims && len(f.Channels) == 0
 	}
@@ -183,7 +184,7 @@ func (p *plan) describe(applied []access.MaskApplied) {
 			}
 		}
 	}
-	if o := p.decision.Obligations; o.Rows > 0 || o.Affected > 0 || o.Timeout > 0 || o.Reason || len(o.Review) > 0 || len(o.Where) > 0 {
+	if o := p.decision.Obligations; o.Rows > 0 || o.Affected > 0 || o.Timeout > 0 || o.Reason || len(o.Review) > 0 || len(o.Where) > 0 || len(o.Probes) > 0 {
 		r.Obligations = &o
 	}
 	p.record, _ = json.Marshal(r) // strings and numbers only: cannot fail
@@ -320,7 +321,7 @@ func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
 	// The arguments of EXECUTE do more than what was prepared.
 	return &plan{scope: inner.scope, sql: inner.sql, original: inner.original, facts: inner.facts, decision: inner.decision,
 		record: inner.record, outputs: inner.outputs, masked: inner.masked, detects: inner.detects, userCode: p.userCode || inner.userCode, claims: p.claims || inner.claims,
-		quiet: inner.quiet && !p.claims, weighed: inner.weighed}, nil
+		quiet: inner.quiet && !p.claims, weighed: inner.weighed, probes: inner.probes}, nil
 }
 
 // current makes sure that what was prepared would be decided and compiled the same now.

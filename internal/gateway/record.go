@@ -56,7 +56,8 @@ func (s *Session) recordIntent(r *run) {
 
 func (s *Session) describeRun(rec *access.Record, r *run) {
 	rec.SQL = s.gw.detector.SQL(shortened(r.sql, mostSQL))
-	rec.Plan = r.plan.record
+	rec.Plan, rec.Probes = r.plan.record, r.probes
+	r.probes = 0 // counted once, whatever of the run is described again
 	for _, p := range r.params {
 		rec.Params = append(rec.Params, s.gw.detector.String(shortened(p, mostParam)))
 	}
@@ -121,12 +122,13 @@ func (s *Session) recordSkipped(r *run) {
 }
 
 // recordRefused enqueues a refusal.
-func (s *Session) recordRefused(sql string, pl *plan, e *access.Error) {
+func (s *Session) recordRefused(sql string, pl *plan, probes int64, e *access.Error) {
 	rec := s.newRecord(access.RecordRefused)
 	rec.SQL = s.gw.detector.SQL(shortened(sql, mostSQL))
 	if pl != nil {
 		rec.Plan = pl.record
 	}
+	rec.Probes = probes
 	rec.Code, rec.Error, rec.Hint = e.Code, s.gw.detector.String(e.Message), s.gw.detector.String(e.Hint)
 	s.note(rec)
 }

@@ -16,6 +16,8 @@ type refusal struct {
 	why  *access.Error
 	plan *plan // nil when the text was not understood
 	sql  string
+	// probes are the guesses that it would have answered.
+	probes int64
 }
 
 func (r refusal) Error() string { return r.why.Error() }
@@ -38,7 +40,7 @@ func (s *Session) refuse(err error, sql string, kind byte, sink Sink) error {
 	if r.why.Err != nil {
 		s.gw.logger.Warn("refused", "session", s.id, "code", r.why.Code, "error", r.why.Err)
 	}
-	s.recordRefused(r.sql, r.plan, r.why)
+	s.recordRefused(r.sql, r.plan, r.probes, r.why)
 	if s.tx == 'I' && !s.unsync {
 		s.held = appendError(s.held, "ERROR", r.why)
 		if kind == 'Q' {

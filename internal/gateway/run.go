@@ -22,6 +22,7 @@ type run struct {
 	portal  *portal // nil for the simple protocol
 	sql     string  // as asked
 	params  []string
+	probes  int64  // guesses at masked values that it answers
 	intent  uint64 // position of the durable intent, 0 for a pure read
 	started time.Time
 
@@ -52,7 +53,7 @@ func (s *Session) addRun(j judged, p *portal, params []string, sql string) int {
 	if j.source != "" {
 		sql = j.source
 	}
-	s.runs = append(s.runs, run{plan: j.plan, portal: p, sql: sql, params: params, from: -1})
+	s.runs = append(s.runs, run{plan: j.plan, portal: p, sql: sql, params: params, probes: j.probes, from: -1})
 	if !j.plan.pure {
 		s.dirty = true
 		s.recordIntent(&s.runs[len(s.runs)-1])

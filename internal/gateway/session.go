@@ -100,9 +100,10 @@ type portal struct {
 	plan    *plan
 	formats []int16 // result format codes as Bind gave them
 	params  []string
-	rows    int64 // released so far
-	used    bool  // it was executed before
-	hold    bool  // WITH HOLD: outlives its transaction
+	lists   []int64 // how many values each parameter holds, where guesses are counted
+	rows    int64   // released so far
+	used    bool    // it was executed before
+	hold    bool    // WITH HOLD: outlives its transaction
 }
 
 // Params is what a wire door tells its client after log-in.

@@ -24,6 +24,7 @@ type judged struct {
 	plan   *plan
 	named  *plan  // EXECUTE, FETCH: the plan of that statement itself, where plan is what it runs
 	sql    string // overrides plan.sql where not empty
+	probes int64  // guesses at masked values that it answers
 	source string // what the client sent, where it is not the whole of the operation's text
 	tmpl   *template
 	lits   []span // with tmpl: the literals, in from
@@ -63,7 +64,7 @@ func (j *judged) text() string { return string(j.append(nil)) }
 // on a literal. It compiles the statement again with marked literals and looks for the marks in the
 // result, so it needs no knowledge of how the compiler moves constants about.
 func (sc *scope) newTemplate(sql string, lits []span, p *plan) *template {
-	if !p.pure && p.facts.Class != "READ" && p.facts.Class != "WRITE" || !p.quiet || p.facts.Explain || p.facts.CopyIn || p.facts.CopyOut {
+	if !p.pure && p.facts.Class != "READ" && p.facts.Class != "WRITE" || !p.quiet || p.facts.Explain || p.probes.Varies || p.facts.CopyIn || p.facts.CopyOut {
 		return nil
 	}
 	for _, f := range p.facts.Functions {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,7 +18,7 @@ import (
 
 // annotations that a policy may carry. All but @id are obligations and belong on permits: a forbid
 // that matches has no statement left to oblige.
-var annotations = []string{"affected", "id", "reason", "review", "rows", "timeout", "where"}
+var annotations = []string{"affected", "id", "probes", "reason", "review", "rows", "timeout", "where"}
 
 // obligations reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
 // is not understood would be a limit that nobody enforces: it is refused.
@@ -86,12 +87,23 @@ func obligations(p *cedar.Policy, src source) (id string, o access.Obligations, 
 				}
 				o.Review = append(o.Review, g)
 			}
+		case "probes":
+			b, ok := parseProbes(v)
+			if !ok {
+				bad(fmt.Sprintf("@probes(%q) is not a budget", v), `write @probes("100/1h"): so many guesses in so much time`)
+				continue
+			}
+			if !only(p, access.ActLookup) {
+				bad("@probes on something other than finding rows by masked values", `write action == Action::"lookup", and the other actions in a policy of their own`)
+				continue
+			}
+			o.Probes = []access.ProbeBudget{b}
 		case "where":
 			if _, err := rowfilter.Parse(v); err != nil {
 				bad(fmt.Sprintf("@where(%q) is not understood: %v", v, err), `write @where("tenant_id = principal.tenant")`)
 				continue
 			}
-			if !readsOrWrites(p) {
+			if !only(p, access.ActRead, access.ActWrite) {
 				bad("@where on something other than reading", `write action == Action::"read", and the other actions in a policy of their own`)
 				continue
 			}
@@ -101,22 +113,31 @@ func obligations(p *cedar.Policy, src source) (id string, o access.Obligations, 
 	return id, o, problems
 }
 
-// readsOrWrites reports whether a policy's scope is about the rows of relations and nothing else.
-func readsOrWrites(p *cedar.Policy) bool {
-	rows := func(action cedar.EntityUID) bool {
-		return string(action.ID) == string(access.ActRead) || string(action.ID) == string(access.ActWrite)
-	}
+// only reports whether a policy's scope is about some actions and nothing else.
+func only(p *cedar.Policy, actions ...access.Action) bool {
+	among := func(action cedar.EntityUID) bool { return slices.Contains(actions, access.Action(action.ID)) }
 	switch scope := (*xast.Policy)(p.AST()).Action.(type) {
 	case xast.ScopeTypeEq:
-		return rows(scope.Entity)
+		return among(scope.Entity)
 	case xast.ScopeTypeInSet:
-		return !slices.ContainsFunc(scope.Entities, func(a cedar.EntityUID) bool { return !rows(a) })
+		return !slices.ContainsFunc(scope.Entities, func(a cedar.EntityUID) bool { return !among(a) })
 	}
 	return false
 }
 
-// Strictest merges two sets of obligations: the fewest rows read and changed, the shortest time, every reviewer, and only rows that
-// every condition holds for.
+// parseProbes reads a budget: "100/1h".
+func parseProbes(v string) (access.ProbeBudget, bool) {
+	most, window, ok := strings.Cut(v, "/")
+	n, err := strconv.ParseInt(strings.TrimSpace(most), 10, 64)
+	d, derr := time.ParseDuration(strings.TrimSpace(window))
+	return access.ProbeBudget{Most: n, Window: d}, ok && err == nil && derr == nil && n > 0 && d >= time.Second && d <= MaxProbeWindow
+}
+
+// MaxProbeWindow bounds how far back guesses are counted.
+const MaxProbeWindow = 31 * 24 * time.Hour
+
+// Strictest merges two sets of obligations: the fewest rows read and changed, the shortest time, every reviewer, only rows that
+// every condition holds for, and guesses within every budget.
 func Strictest(a, b access.Obligations) access.Obligations {
 	a.Rows = least(a.Rows, b.Rows)
 	a.Affected = least(a.Affected, b.Affected)
@@ -135,6 +156,14 @@ func Strictest(a, b access.Obligations) access.Obligations {
 		}
 	}
 	slices.Sort(a.Where)
+	for _, b := range b.Probes {
+		if !slices.Contains(a.Probes, b) {
+			a.Probes = append(slices.Clip(a.Probes), b)
+		}
+	}
+	slices.SortFunc(a.Probes, func(a, b access.ProbeBudget) int {
+		return cmp.Or(cmp.Compare(a.Window, b.Window), cmp.Compare(a.Most, b.Most))
+	})
 	return a
 }
 

@@ -175,5 +175,8 @@ func ObligationWords(o access.Obligations) string {
 	if len(o.Review) > 0 {
 		words = append(words, fmt.Sprintf("@review(%q)", strings.Join(o.Review, ",")))
 	}
+	for _, b := range o.Probes {
+		words = append(words, fmt.Sprintf("@probes(%q)", fmt.Sprintf("%d/%s", b.Most, b.Window)))
+	}
 	return strings.Join(words, " ")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	cedar "github.com/cedar-policy/cedar-go"
 	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
@@ -104,6 +105,19 @@ func (s *Set) UsesReason() bool { return s != nil && s.usesReason }
 // Filters is true when some policy has a row filter.
 func (s *Set) Filters() bool {
 	return s != nil && slices.ContainsFunc(s.rules, func(r *rule) bool { return len(r.obligations.Where) > 0 })
+}
+
+// ProbeWindow is the longest window of a budget of guesses, 0 where there is none.
+func (s *Set) ProbeWindow() time.Duration {
+	var longest time.Duration
+	if s != nil {
+		for _, r := range s.rules {
+			for _, b := range r.obligations.Probes {
+				longest = max(longest, b.Window)
+			}
+		}
+	}
+	return longest
 }
 
 // Asked lists the attributes of a principal that row filters speak of.

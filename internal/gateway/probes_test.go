@@ -1,0 +1,245 @@
+package gateway
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/identity"
+	"sallyport/internal/pgframe"
+	"sallyport/internal/testdb"
+)
+
+const probesPolicy = `
+@id("people") permit (principal, action in [Action::"connect", Action::"read", Action::"write"], resource in Connection::"shop");
+@id("find") @probes("5/1h") permit (principal in Group::"finders", action == Action::"lookup", resource in Label::"pii.email");
+@id("free") permit (principal in Group::"frees", action == Action::"lookup", resource in Label::"pii.email");
+`
+
+// probesWorld has finders, who may make five guesses an hour, and free, who may make any number.
+func probesWorld(t *testing.T, finders ...string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), dsn: testdb.Shared(t).NewDatabase(t, testSchema+"create unique index on customers(email);")}
+	w.openProbes(finders)
+	t.Cleanup(func() { w.gw.Close() })
+	return w
+}
+
+func (w *world) openProbes(finders []string) {
+	w.t.Helper()
+	c := w.config()
+	c.Policies = []PolicyFile{{Name: "probes.cedar", Text: probesPolicy}}
+	c.Principals = []access.LocalPrincipal{{Name: "free", Kind: access.Human, Groups: []string{"frees"}, Secret: identity.HashPassword("pw-free")}}
+	for _, name := range finders {
+		c.Principals = append(c.Principals, access.LocalPrincipal{Name: name, Kind: access.Human, Groups: []string{"finders"}, Secret: identity.HashPassword("pw-" + name)})
+	}
+	var err error
+	if w.gw, err = Open(context.Background(), c); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// wantReview expects the refusal of a statement that is past its budget.
+func wantReview(t *testing.T, a *answer) {
+	t.Helper()
+	if len(a.errs) != 1 || !strings.HasPrefix(a.errs[0], "42501 this statement needs approval") {
+		t.Errorf("errors %q (rows %v), want one that asks for approval", a.errs, a.rows)
+	}
+}
+
+// binaryArray is a Bind of one array of texts in binary.
+func binaryArray(items ...string) []byte {
+	v := binary.BigEndian.AppendUint32(nil, 1)
+	v = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(v, 0), 25)
+	v = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(v, uint32(len(items))), 1)
+	for _, s := range items {
+		v = append(binary.BigEndian.AppendUint32(v, uint32(len(s))), s...)
+	}
+	b, at := pgframe.Begin(nil, 'B')
+	b = append(b, 0, 0, 0, 1, 0, 1, 0, 1)
+	b = append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...)
+	return pgframe.End(append(b, 0, 0), at)
+}
+
+// TestEveryGuessIsCounted makes guesses in each way there is: what is left of a budget of five shows how many they were.
+func TestEveryGuessIsCounted(t *testing.T) {
+	ways := []struct {
+		name    string
+		guesses int
+		run     func(w *world, s *Session) *answer
+	}{
+		{"equality", 1, func(w *world, s *Session) *answer { return w.query(s, "select id from customers where email = 'x'") }},
+		{"list", 3, func(w *world, s *Session) *answer {
+			return w.query(s, "select id from customers where email in ('x', 'y', 'z')")
+		}},
+		{"array_constant", 4, func(w *world, s *Session) *answer {
+			return w.query(s, "select id from customers where email = any ('{a,b,c,d}')")
+		}},
+		{"array_parameter", 4, func(w *world, s *Session) *answer {
+			return w.do(s, pipeline("select id from customers where email = any ($1)", "{a,b,c,d}")...)
+		}},
+		{"array_parameter_in_binary", 4, func(w *world, s *Session) *answer {
+			ops := pipeline("select id from customers where email = any ($1)")
+			ops[1].Raw = binaryArray("a", "b,", "c", "u7@example.com")
+			return w.do(s, ops...)
+		}},
+		{"batch", 2, func(w *world, s *Session) *answer {
+			return w.query(s, "select id from customers where email = 'x'; select id from customers where email = 'y'")
+		}},
+		{"union", 2, func(w *world, s *Session) *answer {
+			return w.query(s, "select id from customers where email = 'x' union all select id from customers where email = 'y'")
+		}},
+		{"explain", 1, func(w *world, s *Session) *answer {
+			return w.query(s, "explain select id from customers where email = 'x'")
+		}},
+		{"copy", 1, func(w *world, s *Session) *answer {
+			return w.query(s, "copy (select id from customers where email = 'x') to stdout")
+		}},
+		{"prepared_and_executed_twice", 2, func(w *world, s *Session) *answer {
+			return w.query(s, "prepare p as select id from customers where email = $1; execute p('x'); execute p('y')")
+		}},
+		{"prepared_list", 3, func(w *world, s *Session) *answer {
+			return w.query(s, "prepare p as select id from customers where email = any ($1); execute p('{x,y,z}')")
+		}},
+		{"cursor_read_twice", 1, func(w *world, s *Session) *answer {
+			return w.query(s, "begin; declare c cursor for select id from customers where email = 'x'; fetch c; fetch c; commit")
+		}},
+		{"bound_once_executed_twice", 1, func(w *world, s *Session) *answer {
+			ops := pipeline("select id from customers where email = 'u7@example.com'")
+			return w.do(s, append(ops[:4:4], Op{Kind: OpExecute}, Op{Kind: OpSync})...)
+		}},
+		{"update", 1, func(w *world, s *Session) *answer {
+			return w.query(s, "update customers set region = 'q' where email = 'x'")
+		}},
+		{"rows_that_a_constraint_compares", 2, func(w *world, s *Session) *answer {
+			return w.query(s, "insert into customers(id, email) values (901, 'p@q'), (902, 'u7@example.com') on conflict do nothing")
+		}},
+		{"token", 0, func(w *world, s *Session) *answer {
+			token := w.query(s, "select email from customers where id = 7").rows[0][0]
+			if !strings.HasPrefix(token, "tok_") {
+				t.Fatalf("no token but %s", token)
+			}
+			return w.query(s, "select id from customers where email = '"+token+"'")
+		}},
+		{"masked_comparison", 0, func(w *world, s *Session) *answer {
+			return w.query(s, "select id from customers where email like 'u7%' or email = 'x'")
+		}},
+		{"unlabelled", 0, func(w *world, s *Session) *answer { return w.query(s, "select id, email from customers where id = 1") }},
+	}
+	var names []string
+	for _, way := range ways {
+		names = append(names, way.name)
+	}
+	w := probesWorld(t, names...)
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			s := w.login(way.name)
+			defer s.Close()
+			wantNoError(t, way.run(w, s))
+			for i := range 5 - way.guesses {
+				if a := w.query(s, fmt.Sprintf("select id from customers where email = 'left%d'", i)); len(a.errs) > 0 {
+					t.Fatalf("only %d of %d guesses were left: %v", i, 5-way.guesses, a.errs)
+				}
+			}
+			wantReview(t, w.query(s, "select id from customers where email = 'u7@example.com'"))
+			wantReview(t, w.do(s, pipeline("select id from customers where email = $1", "u7@example.com")...))
+			if a := w.query(s, "select count(*) from customers where id = 7"); len(a.errs) > 0 {
+				t.Errorf("a statement without guesses is refused: %v", a.errs)
+			}
+		})
+	}
+}
+
+// TestUncountedGuessesAreRefused: under a budget, how many guesses there are must be known before they are made.
+func TestUncountedGuessesAreRefused(t *testing.T) {
+	w := probesWorld(t, "finder")
+	s, free := w.login("finder"), w.login("free")
+	defer s.Close()
+	defer free.Close()
+	for _, sql := range []string{
+		"insert into customers(id, email) select 1000 + g, 'u' || g || '@example.com' from generate_series(1, 900) g on conflict do nothing",
+		"copy customers(id, email) from stdin",
+		"prepare p as select id from customers where email = any ($1); execute p(array['x', 'y'])",
+		"merge into customers c using (values (1)) v(i) on c.id = v.i when matched then update set email = 'u9@example.com'",
+	} {
+		wantError(t, w.query(s, sql), "0A000")
+	}
+	if n := w.upstream("select count(*) from customers"); n != "200" {
+		t.Errorf("%s customers", n)
+	}
+	wantNoError(t, w.query(free, "prepare p as select id from customers where email = any ($1); execute p(array['u7@example.com', 'y'])"))
+}
+
+// TestBudgetOutlivesTheProcess: guesses are counted in the record, over all sessions of a principal.
+func TestBudgetOutlivesTheProcess(t *testing.T) {
+	w := probesWorld(t, "finder", "other")
+	for i := range 4 {
+		s := w.login("finder")
+		wantNoError(t, w.query(s, fmt.Sprintf("select id from customers where email = 'x%d'", i)))
+		s.Close()
+	}
+	w.gw.Close()
+	w.openProbes([]string{"finder", "other"})
+	s := w.login("finder")
+	defer s.Close()
+	wantReview(t, w.query(s, "select id from customers where email in ('x', 'y')"))
+	wantNoError(t, w.query(s, "select id from customers where email = 'x'"))
+	wantReview(t, w.query(s, "select id from customers where email = 'x'"))
+	other := w.login("other")
+	defer other.Close()
+	wantNoError(t, w.query(other, "select id from customers where email = 'x'"))
+
+	var ran, refused int64
+	for _, r := range w.records() {
+		var p access.PlanRecord
+		if r.Principal != "finder" || r.Probes == 0 || json.Unmarshal(r.Plan, &p) != nil {
+			continue
+		}
+		if r.Kind == access.RecordRefused {
+			refused += r.Probes
+			if p.Effect != "review" {
+				t.Errorf("the record of a refusal says %q", p.Effect)
+			}
+		} else {
+			ran += r.Probes
+			if p.Obligations == nil || len(p.Obligations.Probes) != 1 || p.Effect != "allow" {
+				t.Errorf("the record says %s", r.Plan)
+			}
+		}
+	}
+	if ran != 5 || refused != 3 {
+		t.Errorf("%d guesses are recorded as made, %d as refused", ran, refused)
+	}
+}
+
+func TestLedgerForgetsOnlyWhatIsOld(t *testing.T) {
+	l := ledger{made: map[guesser][]guesses{}}
+	who, d := guesser{"shop", "ada"}, access.Decision{Effect: access.Allow, Obligations: access.Obligations{Probes: []access.ProbeBudget{{Most: 3, Window: time.Minute}}}}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for i, want := range []access.Effect{access.Allow, access.Allow, access.Allow, access.Review, access.Review} {
+		if got := l.take(who, now.Add(time.Duration(i)*10*time.Second), d, 1); got.Effect != want {
+			t.Errorf("guess %d: %v", i, got.Effect)
+		}
+	}
+	if got := l.take(who, now.Add(61*time.Second), d, 1); got.Effect != access.Allow {
+		t.Error("a guess of more than a minute ago still counts")
+	}
+	if got := l.take(who, now.Add(62*time.Second), d, 1); got.Effect != access.Review {
+		t.Error("guesses of less than a minute ago do not count")
+	}
+	for i := range mostGuesses + 10 { // many grains are joined, none is lost
+		l.add(who, now.Add(2*time.Hour+time.Duration(i)*2*time.Second), 1)
+	}
+	sum := int64(0)
+	for _, g := range l.made[who] {
+		sum += g.n
+	}
+	if len(l.made[who]) >= mostGuesses || sum != mostGuesses+10+4 {
+		t.Errorf("%d guesses in %d grains", sum, len(l.made[who]))
+	}
+}
