@@ -30,6 +30,8 @@ type Compiled struct {
 	Guarded []Guarded
 	// Probes are the guesses at masked values that running it answers.
 	Probes Probes
+	// Rounded is true for EXPLAIN whose estimates have to be rounded before they are shown, see RoundEstimates.
+	Rounded bool
 }
 
 // Compile turns a statement into one that reads masked values only, with every name qualified. The
@@ -66,7 +68,7 @@ func Compile(in Input) (Compiled, error) {
 	if err != nil {
 		return Compiled{}, err
 	}
-	return Compiled{SQL: sql, Applied: c.applied(), OutputMasks: c.outputs(), Guarded: c.guarded, Probes: c.probes}, nil
+	return Compiled{SQL: sql, Applied: c.applied(), OutputMasks: c.outputs(), Guarded: c.guarded, Probes: c.probes, Rounded: c.rounded}, nil
 }
 
 // compiler is one run of Compile.
@@ -78,7 +80,7 @@ type compiler struct {
 	alias map[*pgtree.Ref]string
 	// pushed has the conditions that moved below the mask of a reference.
 	pushed map[*pgtree.Ref][]*pg.Node
-	// raw has the references to columns of a target that a granted lookup compares unmasked.
+	// raw has the references that a granted lookup compares unmasked, of a target or below a mask.
 	raw map[*pg.ColumnRef]bool
 	// keep has the column references that are not evaluated (ON CONFLICT inference).
 	keep map[*pg.ColumnRef]bool
@@ -90,6 +92,7 @@ type compiler struct {
 	// guarded are parameters that are stored in masked columns.
 	guarded []Guarded
 	probes  Probes
+	rounded bool
 }
 
 // maskedRelation is a relation of which at least one column is masked, or some rows are hidden.

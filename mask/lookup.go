@@ -13,8 +13,8 @@ import (
 func (c *compiler) lookups() error {
 	c.eachLookup(func(ref *pgtree.Ref, cr *pg.ColumnRef, cond *pg.Node) bool {
 		c.probes.compare(cond.GetAExpr())
+		c.raw[cr] = true
 		if ref.Target {
-			c.raw[cr] = true
 			return false
 		}
 		col := c.in.Tree.Cols[cr]

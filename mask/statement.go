@@ -97,54 +97,6 @@ func (c *compiler) drop(s *pg.DropStmt) error {
 	return nil
 }
 
-// explain forces COSTS OFF: the planner's estimates come from statistics over raw values and would
-// answer range questions. VERBOSE and SETTINGS show expressions of the mask and are dropped. ANALYZE
-// measures what raw values do to memory and pages, so it is refused.
-func (c *compiler) explain(s *pg.ExplainStmt) error {
-	options, err := costsOff()
-	if err != nil {
-		return err
-	}
-	for _, n := range s.Options {
-		d := n.GetDefElem()
-		switch strings.ToLower(d.GetDefname()) {
-		case "analyze":
-			if !isFalse(d.Arg) {
-				return unsupported("EXPLAIN ANALYZE is not available where columns are masked", "use EXPLAIN without ANALYZE")
-			}
-		case "format":
-			options = append(options, n)
-		}
-	}
-	s.Options = options
-	if q := s.Query.GetCreateTableAsStmt(); q != nil {
-		return c.creates("CREATE TABLE AS")
-	}
-	return c.shape(s.Query)
-}
-
-func costsOff() ([]*pg.Node, error) {
-	tree, err := pg.Parse("EXPLAIN (COSTS OFF) SELECT")
-	if err != nil {
-		return nil, internal(err.Error())
-	}
-	return tree.Stmts[0].Stmt.GetExplainStmt().Options, nil
-}
-
-// isFalse reads a boolean option as defGetBoolean does.
-func isFalse(n *pg.Node) bool {
-	switch v := n.GetNode().(type) {
-	case *pg.Node_Integer:
-		return v.Integer.Ival == 0
-	case *pg.Node_Boolean:
-		return !v.Boolean.Boolval
-	case *pg.Node_String_:
-		s := strings.ToLower(v.String_.Sval)
-		return s == "false" || s == "off"
-	}
-	return false
-}
-
 // copy turns COPY of a masked table into COPY of a query over it.
 func (c *compiler) copy(s *pg.CopyStmt) error {
 	if err := copyOptions(s.Options); err != nil {

@@ -33,6 +33,7 @@ type plan struct {
 	pure     bool // may be sent before its record is durable
 	quiet    bool // its success changes nothing for the session
 	shared   bool // a constant of this package
+	rounds   bool // EXPLAIN whose estimates are rounded
 	weighed  bool // its answer decides whether it may stand, see weigh.go
 
 	guarded []mask.Guarded    // parameters that must not hold a masked value
@@ -120,7 +121,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}
 	}
 	p.original, p.sql, p.outputs = c.SQL == t.SQL, c.SQL, c.OutputMasks
-	p.guarded, p.probes = c.Guarded, c.Probes
+	p.guarded, p.probes, p.rounds = c.Guarded, c.Probes, c.Rounded
 	p.detects = sc.masked
 	if p.facts.CopyOut && sc.masked {
 		if p.copy, err = newCopyFormat(t, p.facts); err != nil {

@@ -164,6 +164,9 @@ func (s *Session) row(o *owed, f pgframe.Frame, sink Sink) error {
 	if s.up.MaxRow > 0 && s.cut(r, f) {
 		return nil
 	}
+	if pl.rounds && f.Type == 'D' {
+		f = roundPlan(f)
+	}
 	if len(r.columns) == 0 && f.Type == 'D' {
 		r.mark(s)
 	}
