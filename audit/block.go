@@ -95,6 +95,9 @@ func (p *printer) decision(st *step, v verdict) {
 		if o.Rows > 0 {
 			limits = append(limits, "at most "+plural(o.Rows, "row"))
 		}
+		if o.Bytes > 0 {
+			limits = append(limits, "at most "+plural(o.Bytes, "byte")+" of rows")
+		}
 		if o.Affected > 0 {
 			limits = append(limits, "changes at most "+plural(o.Affected, "row"))
 		}

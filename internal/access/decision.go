@@ -58,6 +58,7 @@ type RowFilter struct {
 // Obligations are what must be done to an allowed statement. The strictest of each wins.
 type Obligations struct {
 	Rows     int64         // most rows released; 0 is no limit
+	Bytes    int64         `json:",omitempty"` // most bytes of rows released; 0 is no limit
 	Affected int64         `json:",omitempty"` // most rows that a statement may change; 0 is no limit
 	Timeout  time.Duration // most time upstream; 0 is no limit
 	Reason   bool          // a reason of at least 20 characters must have been given

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"sallyport/internal/access"
 	"sallyport/internal/pgframe"
@@ -193,15 +192,15 @@ func (s *Session) query(op *Op, sink Sink) error {
 	if list, err = s.probeAll(list, op.SQL); err != nil {
 		return s.refuse(err, op.SQL, 'Q', sink)
 	}
-	if len(list) == 1 && list[0].plan.pages() {
+	if len(list) == 1 && list[0].plan.pages() && !list[0].plan.meters() {
 		return s.queryPaged(op, list[0])
 	}
 	copies, err := s.copiesOf(list, op.SQL, sink)
 	if err != nil {
 		return s.refuse(err, op.SQL, 'Q', sink)
 	}
-	if slices.ContainsFunc(list, func(j judged) bool { return j.plan.weighed }) {
-		return s.queryWeighed(list, copies, op.SQL, sink)
+	if staged(list) {
+		return s.queryStaged(list, copies, op.SQL, sink)
 	}
 	first := len(s.runs)
 	for i := range list {
@@ -229,10 +228,8 @@ func (s *Session) query(op *Op, sink Sink) error {
 // queryPaged runs a simple query with a row limit through the extended protocol, where Execute can stop
 // after so many rows. PostgreSQL destroys the unnamed statement and portal on a simple query as well.
 func (s *Session) queryPaged(op *Op, j judged) error {
-	limit := j.plan.decision.Obligations.Rows
 	r := s.addRun(j, nil, nil, op.SQL)
-	limit = s.runs[r].limitTo(limit, s.cursorOf(j.named))
-	s.appendRun(j, r, limit+1)
+	s.appendRun(j, r, s.runs[r].holdTo("", s.cursorOf(j.named), 0))
 	s.out = pgframe.AppendEmpty(s.out, 'S')
 	s.owed = append(s.owed, owed{kind: 'S'})
 	return nil
@@ -287,7 +284,7 @@ func (s *Session) parse(op *Op, sink Sink) error {
 	s.out = pgframe.AppendCString(s.out, op.Name)
 	if len(list) == 1 {
 		st.plan = list[0].itself()
-		if st.text = st.plan.sql; list[0].tmpl != nil {
+		if st.text = st.plan.sql; list[0].tmpl != nil || list[0].sql != "" {
 			st.text = list[0].text()
 		}
 		s.out = append(s.out, st.text...)
@@ -384,8 +381,8 @@ func (s *Session) execute(op *Op, sink Sink) error {
 		}
 	}
 	pl, err := s.effective(p.plan, sink)
-	if p.used && err == nil && pl.decision.Obligations.Rows > 0 {
-		// How much of the row limit is left is known once the parts before are in.
+	if p.used && err == nil && pl.pages() {
+		// How much of the caps is left is known once the parts before are in.
 		err = s.settle(sink)
 		if err != nil || s.skip {
 			return err
@@ -412,25 +409,18 @@ func (s *Session) execute(op *Op, sink Sink) error {
 	}
 	r := s.addRun(judged{plan: pl, probes: probes}, p, p.params, p.sql())
 	s.runs[r].copy = copied
-	rows := int64(op.MaxRows)
-	if limit := pl.decision.Obligations.Rows; limit > 0 && pl.pages() {
-		cursor := s.cursorOf(p.plan)
-		if cursor == nil {
-			cursor = p
-		}
-		if left := max(limit-cursor.rows, 0); rows == 0 || rows > left {
-			rows = s.runs[r].limitTo(limit, cursor) + 1
-		} else {
-			s.runs[r].cursor = cursor
-		}
+	cursor := s.cursorOf(p.plan)
+	if cursor == nil {
+		cursor = p
 	}
+	rows := s.runs[r].holdTo(op.Portal, cursor, int64(op.MaxRows))
 	if pl.weighed {
 		rows = 0 // the count comes with the last row
 	}
 	s.appendExecute(op.Portal, rows)
 	s.owed = append(s.owed, owed{kind: 'E', run: r, runs: 1})
 	s.unsync = true
-	if p.plan.turns() || pl.turns() || pl.weighed {
+	if p.plan.turns() || pl.turns() || pl.weighed || pl.meters() {
 		return s.settle(sink)
 	}
 	return nil

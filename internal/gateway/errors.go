@@ -31,7 +31,7 @@ func appendError(dst []byte, severity string, e *access.Error) []byte {
 const ownNotice = "sallyport"
 
 func appendNotice(dst []byte, message, hint string) []byte {
-	return pgframe.AppendError(dst, 'N', pgframe.Field{Code: 'S', Value: "NOTICE"}, pgframe.Field{Code: 'V', Value: "NOTICE"},
+	return pgframe.AppendError(dst, 'N', pgframe.Field{Code: 'S', Value: "WARNING"}, pgframe.Field{Code: 'V', Value: "WARNING"},
 		pgframe.Field{Code: 'C', Value: "01000"}, pgframe.Field{Code: 'M', Value: message}, pgframe.Field{Code: 'H', Value: hint},
 		pgframe.Field{Code: 'R', Value: ownNotice})
 }

@@ -117,7 +117,11 @@ func (s *Session) resolveNames(list []judged, sink Sink) ([]judged, error) {
 			inner = p
 		}
 		if inner != out[i].plan {
-			out[i].sql, out[i].named, out[i].plan = out[i].plan.sql, out[i].plan, inner
+			named := out[i].plan
+			out[i].sql, out[i].named, out[i].plan = named.fetchText(inner), named, inner
+			if out[i].sql == "" {
+				out[i].sql = named.sql
+			}
 		}
 		if f.Prepares != "" {
 			stmts[f.Prepares] = out[i].plan.inner

@@ -39,6 +39,7 @@ type plan struct {
 	guarded []mask.Guarded    // parameters that must not hold a masked value
 	probes  mask.Probes       // guesses at masked values that a run answers
 	args    []string          // EXECUTE: its arguments, "" for what is no constant
+	fetches *pg.FetchStmt     // FETCH of a number of rows
 	inner   *plan             // PREPARE, DECLARE: what EXECUTE or FETCH will run
 	holds   bool              // DECLARE ... WITH HOLD
 	forgets func(*Session)    // DEALLOCATE, CLOSE, DISCARD, the end of a transaction
@@ -55,13 +56,6 @@ var (
 	emptyPlan    = &plan{facts: &access.Facts{}, pure: true, quiet: true, shared: true, original: true}
 	maskedNobody = &plan{facts: &access.Facts{}, masked: true, userCode: true, shared: true, original: true}
 )
-
-// pages reports whether a row limit is kept by letting Execute stop, rather than by cancelling.
-func (p *plan) pages() bool {
-	f := p.facts
-	return p.decision.Obligations.Rows > 0 && f.Class == access.ClassRead && len(f.Outputs) > 0 &&
-		!f.CopyOut && !f.CopyIn && !f.Explain && f.Prepares == "" && f.Declares == ""
-}
 
 // turns reports whether success changes by what the next operation is judged: what a name means, the
 // search_path, the reason given. Nothing is judged until it is known to have succeeded.
@@ -185,7 +179,7 @@ func (p *plan) describe(applied []access.MaskApplied) {
 			}
 		}
 	}
-	if o := p.decision.Obligations; o.Rows > 0 || o.Affected > 0 || o.Timeout > 0 || o.Reason || len(o.Review) > 0 || len(o.Where) > 0 || len(o.Probes) > 0 {
+	if o := p.decision.Obligations; o.Rows > 0 || o.Bytes > 0 || o.Affected > 0 || o.Timeout > 0 || o.Reason || len(o.Review) > 0 || len(o.Where) > 0 || len(o.Probes) > 0 {
 		r.Obligations = &o
 	}
 	p.record, _ = json.Marshal(r) // strings and numbers only: cannot fail
@@ -252,6 +246,11 @@ func (p *plan) ours(stmt *pg.Node) {
 				clear(s.portals)
 				s.pathStale = true
 			}
+		}
+	case *pg.Node_FetchStmt:
+		d := n.FetchStmt.GetDirection()
+		if !n.FetchStmt.GetIsmove() && (d == pg.FetchDirection_FETCH_FORWARD || d == pg.FetchDirection_FETCH_BACKWARD) {
+			p.fetches = n.FetchStmt
 		}
 	case *pg.Node_DeclareCursorStmt:
 		const cursorHold = 0x0020 // CURSOR_OPT_HOLD, src/include/nodes/parsenodes.h

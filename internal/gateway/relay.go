@@ -93,7 +93,7 @@ func (s *Session) answer(f pgframe.Frame, sink Sink) error {
 	case 'D':
 		return s.row(o, f, sink)
 	case 'C', 's', 'I':
-		s.complete(o, f)
+		return s.complete(o, f)
 	case 'T', 'n':
 		s.described(o, f)
 	case 't':
@@ -148,17 +148,7 @@ func (s *Session) hold(o *owed, f pgframe.Frame) {
 func (s *Session) row(o *owed, f pgframe.Frame, sink Sink) error {
 	r := &s.runs[o.run]
 	pl := r.plan
-	if r.capped {
-		if r.rows >= r.limit {
-			r.limited = true
-			return nil
-		}
-	} else if limit := pl.decision.Obligations.Rows; limit > 0 && r.rows >= limit {
-		if !r.limited {
-			r.limited = true
-			r.refusal = rowLimit(limit)
-			go s.cancelRunning() // ends at the latest when done() takes cancelMu
-		}
+	if o := &pl.decision.Obligations; (o.Rows > 0 || o.Bytes > 0) && s.over(r, f) {
 		return nil
 	}
 	if s.up.MaxRow > 0 && s.cut(r, f) {
@@ -177,6 +167,7 @@ func (s *Session) row(o *owed, f pgframe.Frame, sink Sink) error {
 		r.from = len(s.held)
 	}
 	r.rows++
+	r.weight += int64(len(f.Raw))
 	if pl.detects && f.Type == 'D' {
 		if err := s.watchRow(r, f); err != nil {
 			return err
@@ -210,15 +201,20 @@ func (s *Session) window(r *run, sink Sink) error {
 }
 
 // complete takes the end of one execution.
-func (s *Session) complete(o *owed, f pgframe.Frame) {
+func (s *Session) complete(o *owed, f pgframe.Frame) error {
 	if o.runs == 0 { // an empty query
 		s.hold(o, f)
 		if o.kind == 'E' {
 			s.next++
 		}
-		return
+		return nil
 	}
 	r := &s.runs[o.run]
+	if f.Type == 's' {
+		if on, err := s.resumes(r); on {
+			return err
+		}
+	}
 	r.command = "suspended"
 	if f.Type == 'C' {
 		r.command, _, _ = pgframe.CString(f.Body())
@@ -226,7 +222,7 @@ func (s *Session) complete(o *owed, f pgframe.Frame) {
 	if r.plan.weighed {
 		if why := r.overdone(); why != nil {
 			s.veto(o, r, why)
-			return
+			return nil
 		}
 	}
 	if r.refusal != nil {
@@ -236,23 +232,13 @@ func (s *Session) complete(o *owed, f pgframe.Frame) {
 	} else if r.omitted > 0 {
 		s.completeCut(r, f)
 	} else {
-		if r.cursor != nil {
-			r.cursor.rows += r.rows
-		}
+		r.tally()
 		if r.limited {
-			verb, _, _ := strings.Cut(r.command, " ")
-			if f.Type == 's' {
-				verb = "SELECT"
-				if r.cursor != r.portal {
-					verb = "FETCH"
-				}
-			}
-			r.command = fmt.Sprintf("%s %d", verb, r.rows)
+			r.command = r.cutCommand(f.Type == 's')
 		}
 		s.recordRun(r, nil)
 		if r.limited {
-			s.held = appendNotice(s.held, "the policy releases at most "+fmt.Sprint(r.plan.decision.Obligations.Rows)+" rows of this answer; there are more",
-				"narrow the statement down, or ask for a policy with a larger @rows")
+			s.held = r.appendCutNotice(s.held)
 			s.held = appendCommand(s.held, r.command)
 		} else {
 			s.hold(o, f)
@@ -264,6 +250,7 @@ func (s *Session) complete(o *owed, f pgframe.Frame) {
 	if o.kind == 'E' {
 		s.next++
 	}
+	return nil
 }
 
 // described takes a RowDescription or NoData.

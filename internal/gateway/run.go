@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"hash"
 	"time"
 
@@ -26,9 +25,7 @@ type run struct {
 	intent  uint64 // position of the durable intent, 0 for a pure read
 	started time.Time
 
-	capped  bool          // Execute was told to stop one row after limit
-	limit   int64         // rows to release
-	cursor  *portal       // the portal or cursor whose rows count against the limit
+	caps
 	limited bool          // there were more rows than may be released
 	refusal *access.Error // why the rest was not released
 
@@ -37,6 +34,7 @@ type run struct {
 
 	copy     *copyOut // COPY TO STDOUT whose data the detectors watch
 	rows     int64
+	weight   int64 // bytes of them, where there is a cap on them
 	detected int
 	command  string
 	from     int // held[from:end] are rows of this run that are not absorbed; -1: none
@@ -59,16 +57,6 @@ func (s *Session) addRun(j judged, p *portal, params []string, sql string) int {
 		s.recordIntent(&s.runs[len(s.runs)-1])
 	}
 	return len(s.runs) - 1
-}
-
-// limitTo holds the run to what is left of a row limit over all reads of a cursor, and gives that.
-func (r *run) limitTo(limit int64, cursor *portal) int64 {
-	r.cursor = cursor
-	if cursor != nil {
-		limit = max(limit-cursor.rows, 0)
-	}
-	r.capped, r.limit = true, limit
-	return limit
 }
 
 // cursorOf is the cursor that a FETCH reads, or nil.
@@ -169,11 +157,6 @@ func endsTransaction(f *access.Facts) bool {
 		return true
 	}
 	return false
-}
-
-func rowLimit(n int64) *access.Error {
-	return &access.Error{Kind: access.Denied, Code: "54000", Message: fmt.Sprintf("the answer has more than the %d rows that the policy releases", n),
-		Hint: "narrow the statement down with WHERE or LIMIT, or ask for a policy with a larger @rows"}
 }
 
 func timeLimit(d time.Duration) *access.Error {

@@ -102,6 +102,7 @@ type portal struct {
 	params  []string
 	lists   []int64 // how many values each parameter holds, where guesses are counted
 	rows    int64   // released so far
+	bytes   int64   // of them, where there is a cap on them
 	used    bool    // it was executed before
 	hold    bool    // WITH HOLD: outlives its transaction
 }

@@ -18,7 +18,7 @@ import (
 // weigh says whether a plan is to be weighed.
 func (p *plan) weigh() bool {
 	f, o := p.facts, p.decision.Obligations
-	return !f.Explain && f.Prepares == "" && f.Declares == "" && writes(f) && (o.Affected > 0 || o.Rows > 0 && len(f.Outputs) > 0)
+	return !f.Explain && f.Prepares == "" && f.Declares == "" && writes(f) && (o.Affected > 0 || (o.Rows > 0 || o.Bytes > 0) && len(f.Outputs) > 0)
 }
 
 // writes says whether a statement changes rows.
@@ -67,17 +67,17 @@ func (s *Session) undo(sink Sink) error {
 	return s.settle(sink)
 }
 
-// queryWeighed runs a simple query with weighed statements. The server commits a simple query before it tells
+// queryStaged runs a simple query with weighed or capped statements. The server commits a simple query before it tells
 // what it did, so each statement is executed through the extended protocol, and Sync, which commits, comes once
 // all have been let stand. As in a simple query, an error ends the batch.
-func (s *Session) queryWeighed(list []judged, copies []*copyOut, sql string, sink Sink) error {
+func (s *Session) queryStaged(list []judged, copies []*copyOut, sql string, sink Sink) error {
 	if err := s.settle(sink); err != nil || s.skip {
 		return err
 	}
 	for i := range list[:len(list)-1] {
 		if list[i].plan.facts.CopyIn {
 			return s.refuse(refusal{plan: list[i].plan, sql: sql, why: &access.Error{Kind: access.Unsupported, Code: "0A000",
-				Message: "COPY FROM STDIN has to come alone or last where the policy limits how many rows a statement may change", Hint: "send it on its own"}}, sql, 'Q', sink)
+				Message: "COPY FROM STDIN has to come alone or last where the policy limits rows", Hint: "send it on its own"}}, sql, 'Q', sink)
 		}
 	}
 	for i := range list {
@@ -85,7 +85,7 @@ func (s *Session) queryWeighed(list []judged, copies []*copyOut, sql string, sin
 		if i < len(copies) {
 			s.runs[r].copy = copies[i]
 		}
-		s.appendRun(list[i], r, 0)
+		s.appendRun(list[i], r, s.runs[r].holdTo("", s.cursorOf(list[i].named), 0))
 		s.unsync = true
 		if err := s.settle(sink); err != nil {
 			return err

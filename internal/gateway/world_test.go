@@ -25,6 +25,7 @@ const testPolicy = `
 @id("agents") @rows("100") permit (principal in Group::"agents", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
 @id("agents-secrets") forbid (principal in Group::"agents", action, resource == Table::"shop.public.secrets");
 @id("writers") permit (principal in Group::"writers", action in [Action::"connect", Action::"read", Action::"write"], resource in Connection::"shop");
+@id("light") @bytes("10000B") permit (principal in Group::"light", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
 @id("slow") @timeout("300ms") permit (principal in Group::"slow", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
 @id("reasoned") @reason("required") permit (principal in Group::"reasoned", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
 @id("dba") permit (principal in Group::"dba", action in [Action::"connect", Action::"unrestricted"], resource in Connection::"shop");
@@ -48,7 +49,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) config() Config {
 	var people []access.LocalPrincipal
-	for name, groups := range map[string][]string{"agent": {"agents"}, "writer": {"writers"}, "slowly": {"slow"}, "dba": {"dba"}, "why": {"reasoned"}, "nobody": nil} {
+	for name, groups := range map[string][]string{"agent": {"agents"}, "writer": {"writers"}, "slowly": {"slow"}, "dba": {"dba"}, "why": {"reasoned"}, "nobody": nil, "lightly": {"light"}} {
 		people = append(people, access.LocalPrincipal{Name: name, Kind: access.Human, Groups: groups, Secret: identity.HashPassword("pw-" + name)})
 	}
 	return Config{DataDir: w.dir, Connections: []access.Connection{{Name: "shop", Driver: "postgres", DSN: w.dsn}}, Principals: people,
@@ -81,6 +82,7 @@ type answer struct {
 	tags    []string
 	errs    []string // SQLSTATE and message
 	notices []string
+	warned  bool   // the last notice is a warning
 	types   string // frame types in order
 	tx      byte
 }
@@ -116,6 +118,7 @@ func (a *answer) Release(frames []byte) error {
 			a.errs = append(a.errs, field(fs, 'C')+" "+field(fs, 'M')+" "+field(fs, 'D'))
 		case 'N':
 			a.notices = append(a.notices, field(pgframe.Fields(f.Body()), 'M'))
+			a.warned = field(pgframe.Fields(f.Body()), 'S') == "WARNING"
 		case 'Z':
 			a.tx = f.Body()[0]
 		}

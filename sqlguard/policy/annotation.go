@@ -18,7 +18,7 @@ import (
 
 // annotations that a policy may carry. All but @id are obligations and belong on permits: a forbid
 // that matches has no statement left to oblige.
-var annotations = []string{"affected", "id", "probes", "reason", "review", "rows", "timeout", "where"}
+var annotations = []string{"affected", "bytes", "id", "probes", "reason", "review", "rows", "timeout", "where"}
 
 // obligations reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
 // is not understood would be a limit that nobody enforces: it is refused.
@@ -44,6 +44,12 @@ func obligations(p *cedar.Policy, src source) (id string, o access.Obligations, 
 		}
 		if k != "id" && p.Effect() == cedar.Forbid {
 			bad("@"+k+" on a forbid", "obligations belong on permits; a forbid has no statement left to oblige")
+			continue
+		}
+		if l, ok := limitNamed(k); ok {
+			if !l.read(&o, v) {
+				bad(fmt.Sprintf("@%s(%q) is not %s", k, v, l.what), "write "+l.example)
+			}
 			continue
 		}
 		switch k {
@@ -142,6 +148,9 @@ func Strictest(a, b access.Obligations) access.Obligations {
 	a.Rows = least(a.Rows, b.Rows)
 	a.Affected = least(a.Affected, b.Affected)
 	a.Timeout = least(a.Timeout, b.Timeout)
+	for _, l := range limits {
+		l.least(&a, b)
+	}
 	a.Reason = a.Reason || b.Reason
 	for _, g := range b.Review {
 		if !slices.Contains(a.Review, g) {

@@ -169,6 +169,7 @@ func ObligationWords(o access.Obligations) string {
 	if o.Timeout > 0 {
 		words = append(words, fmt.Sprintf("@timeout(%q)", o.Timeout.String()))
 	}
+	words = append(words, limitWords(o)...)
 	if o.Reason {
 		words = append(words, `@reason("required")`)
 	}

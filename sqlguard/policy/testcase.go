@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -33,35 +34,38 @@ import (
 //     rows: 1000
 //     affected: 100                   # most rows changed
 //     timeout: 10s
+//     limits: {bytes: 10MiB}          # the other limits, as their annotations write them
 //     policies: [agents-read]
 //     masked: [public.customers.email]  # statements only
 //
 // A case with sql needs a database's catalog and is run by whoever has one; Set.Run runs the others.
 type Case struct {
-	Name       string         `yaml:"name"`
-	Principal  string         `yaml:"principal"`
-	Kind       string         `yaml:"kind"`
-	Groups     []string       `yaml:"groups"`
-	Actor      string         `yaml:"actor"`
-	Connection string         `yaml:"connection"`
-	Door       string         `yaml:"door"`
-	Reason     string         `yaml:"reason"`
-	Action     string         `yaml:"action"`
-	Resource   string         `yaml:"resource"`
-	Labels     []access.Label `yaml:"labels"`
-	SQL        string         `yaml:"sql"`
-	Expect     string         `yaml:"expect"`
-	Rows       *int64         `yaml:"rows"`
-	Affected   *int64         `yaml:"affected"`
-	Timeout    *string        `yaml:"timeout"`
-	Policies   []string       `yaml:"policies"`
-	Masked     []string       `yaml:"masked"`
+	Name       string            `yaml:"name"`
+	Principal  string            `yaml:"principal"`
+	Kind       string            `yaml:"kind"`
+	Groups     []string          `yaml:"groups"`
+	Actor      string            `yaml:"actor"`
+	Connection string            `yaml:"connection"`
+	Door       string            `yaml:"door"`
+	Reason     string            `yaml:"reason"`
+	Action     string            `yaml:"action"`
+	Resource   string            `yaml:"resource"`
+	Labels     []access.Label    `yaml:"labels"`
+	SQL        string            `yaml:"sql"`
+	Expect     string            `yaml:"expect"`
+	Rows       *int64            `yaml:"rows"`
+	Affected   *int64            `yaml:"affected"`
+	Timeout    *string           `yaml:"timeout"`
+	Limits     map[string]string `yaml:"limits"`
+	Policies   []string          `yaml:"policies"`
+	Masked     []string          `yaml:"masked"`
 
 	File string `yaml:"-"`
 	Line int    `yaml:"-"`
 
 	resource   Resource
-	attributes map[string]string // of a principal of the configuration
+	limits     access.Obligations // as Limits says
+	attributes map[string]string  // of a principal of the configuration
 }
 
 // ParseCases reads a file of cases. Principals that a case gives no kind for are looked up in known,
@@ -146,6 +150,15 @@ func (c *Case) complete(known map[string]access.Principal) error {
 			return fmt.Errorf("timeout is %q: a duration such as 10s", *c.Timeout)
 		}
 	}
+	for name, v := range c.Limits {
+		l, ok := limitNamed(name)
+		if !ok {
+			return fmt.Errorf("limits has no %q", name)
+		}
+		if !l.read(&c.limits, v) {
+			return fmt.Errorf("%s is %q: not %s", name, v, l.what)
+		}
+	}
 	if c.Action == "" {
 		if c.Connection == "" {
 			return errors.New("connection is missing")
@@ -212,6 +225,12 @@ func (c *Case) Check(d access.Decision) []string {
 	if c.Timeout != nil {
 		if want, _ := time.ParseDuration(*c.Timeout); want != d.Obligations.Timeout {
 			differ("timeout", want, d.Obligations.Timeout)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
+		l, _ := limitNamed(name)
+		if want, got := l.write(c.limits), l.write(d.Obligations); want != got {
+			differ(name, want, got)
 		}
 	}
 	if c.Policies != nil && !same(c.Policies, d.Policies) {

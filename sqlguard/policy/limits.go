@@ -1,0 +1,81 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sallyport/internal/access"
+)
+
+// limit is an obligation whose value is one number or duration, of which the least counts.
+type limit struct {
+	name    string
+	what    string // "number of rows"
+	example string
+	read    func(o *access.Obligations, v string) bool // false: not understood
+	write   func(o access.Obligations) string          // "" where there is none
+	least   func(o *access.Obligations, other access.Obligations)
+}
+
+var limits = []limit{
+	{"bytes", "an amount of data", `@bytes("10MiB")`,
+		func(o *access.Obligations, v string) (ok bool) { o.Bytes, ok = parseBytes(v); return ok },
+		func(o access.Obligations) string { return writeBytes(o.Bytes) },
+		func(o *access.Obligations, other access.Obligations) { o.Bytes = least(o.Bytes, other.Bytes) }},
+}
+
+func limitNamed(name string) (limit, bool) {
+	i := slices.IndexFunc(limits, func(l limit) bool { return l.name == name })
+	if i < 0 {
+		return limit{}, false
+	}
+	return limits[i], true
+}
+
+// byteUnits are the units that amounts of data are written in, largest first.
+var byteUnits = []struct {
+	name string
+	size int64
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}}
+
+// parseBytes reads "10MiB", "500kB" or "4096".
+func parseBytes(v string) (int64, bool) {
+	size := int64(1)
+	for _, u := range byteUnits {
+		if digits, ok := strings.CutSuffix(v, u.name); ok {
+			v, size = strings.TrimSpace(digits), u.size
+			break
+		}
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n <= 0 || n > (1<<62)/size {
+		return 0, false
+	}
+	return n * size, true
+}
+
+// writeBytes is n in the largest unit that it is a whole number of, "" for 0.
+func writeBytes(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	for _, u := range byteUnits {
+		if n%u.size == 0 {
+			return strconv.FormatInt(n/u.size, 10) + u.name
+		}
+	}
+	return ""
+}
+
+// limitWords lists the limits of o as the annotations that ask for them.
+func limitWords(o access.Obligations) []string {
+	var words []string
+	for _, l := range limits {
+		if v := l.write(o); v != "" {
+			words = append(words, fmt.Sprintf("@%s(%q)", l.name, v))
+		}
+	}
+	return words
+}

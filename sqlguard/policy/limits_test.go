@@ -1,0 +1,65 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sallyport/internal/access"
+)
+
+func TestAmountsOfData(t *testing.T) {
+	for v, want := range map[string]int64{"4096": 4096, "1B": 1, "500kB": 500_000, "10MiB": 10 << 20, "2 GiB": 2 << 30, "1.5MiB": 0, "-1": 0, "": 0, "MiB": 0, "10mb": 0} {
+		if got, ok := parseBytes(v); got != want || ok != (want > 0) {
+			t.Errorf("%q: %d %v, want %d", v, got, ok, want)
+		}
+	}
+	for n, want := range map[int64]string{0: "", 4096: "4KiB", 500_000: "500kB", 10 << 20: "10MiB", 7: "7B"} {
+		if got := writeBytes(n); got != want {
+			t.Errorf("%d is written %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestTheLeastOfEachLimitCounts(t *testing.T) {
+	set := mustLoad(t, `
+		@bytes("10MiB") permit (principal, action == Action::"read", resource);
+		@bytes("64KiB") permit (principal in Group::"agents", action, resource);
+		permit (principal, action, resource);`)
+	v := set.Is(Request{Principal: agent, Action: access.ActRead, Resource: email})
+	want := access.Obligations{Bytes: 64 << 10}
+	if diff := cmp.Diff(want, v.Obligations); diff != "" || !v.Allowed {
+		t.Error(diff)
+	}
+	if got := ObligationWords(v.Obligations); got != `@bytes("64KiB")` {
+		t.Errorf("in words: %s", got)
+	}
+}
+
+func TestACaseExpectsLimits(t *testing.T) {
+	set := mustLoad(t, `@bytes("1MiB") permit (principal, action, resource);`)
+	run := func(limits string) []string {
+		list, err := ParseCases(File{"c.yaml", `
+- name: x
+  principal: p
+  kind: agent
+  action: connect
+  resource: Connection::"shop"
+  connection: shop
+  expect: allow
+  limits: ` + limits}, nil, "")
+		if err != nil {
+			return []string{err.Error()}
+		}
+		return set.Run(list[0])
+	}
+	if differs := run("{bytes: 1024KiB}"); len(differs) > 0 {
+		t.Errorf("differs by %q", differs)
+	}
+	for limits, want := range map[string]string{"{bytes: 2MiB}": "bytes: expected 2MiB, got 1MiB", "{bytes: x}": `bytes is "x": not an amount of data`, "{bites: 1}": `limits has no "bites"`} {
+		if differs := run(limits); len(differs) != 1 || !strings.Contains(differs[0], want) {
+			t.Errorf("%s differs by %q", limits, differs)
+		}
+	}
+}
