@@ -155,7 +155,7 @@ func newWorld(t testing.TB, dsn string, rules []access.LabelRule, masks []access
 	}
 	w := &world{cat: snapshot(t, dsn), lookup: map[access.ColumnID]bool{}}
 	w.env = postgres.Env{Catalog: w.cat, Path: []string{"pg_catalog", "public"}, Registry: reg}
-	labels, problems := mask.Resolve(w.cat, "test", rules, func(r *access.Relation) ([]access.Output, []access.ColumnID, error) {
+	labels, problems := mask.Resolve(w.cat, "test", rules, nil, func(r *access.Relation) ([]access.Output, []access.ColumnID, error) {
 		l, err := postgres.ViewLineage(r, postgres.Env{Catalog: w.cat, Path: []string{"pg_catalog"}, Registry: reg})
 		return l.Outputs, l.Decides, err
 	})

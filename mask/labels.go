@@ -11,6 +11,8 @@ import (
 type Labels struct {
 	rels  map[access.Name]*relation
 	reads map[access.Name][]access.Name // by view, what its text names
+
+	unjudged []Unjudged
 }
 
 type relation struct {

@@ -120,7 +120,7 @@ func TestLabelProblems(t *testing.T) {
 	}
 	labels, problems := mask.Resolve(cat, "c", []access.LabelRule{
 		{Label: "x", Columns: []string{"s.nope.*", "a.b.c.d", "", "s..a"}, Source: "f:1"}, {Label: "y", Columns: []string{"s.t.a", "gen.a"}, Source: "f:2"},
-	}, func(*access.Relation) ([]access.Output, []access.ColumnID, error) {
+	}, nil, func(*access.Relation) ([]access.Output, []access.ColumnID, error) {
 		return nil, nil, fmt.Errorf("too hard")
 	})
 	text := fmt.Sprint(problems)
@@ -148,7 +148,7 @@ func TestLabelProblems(t *testing.T) {
 		}
 	}
 	masks, _ = mask.NewMasks([]access.Mask{{Label: "x", Transform: "partial", Style: "email"}, {Label: "y", Transform: "null"}})
-	labels, _ = mask.Resolve(cat, "c", []access.LabelRule{{Label: "x", Columns: []string{"s.t.a"}}, {Label: "y", Columns: []string{"s.t.a"}}},
+	labels, _ = mask.Resolve(cat, "c", []access.LabelRule{{Label: "x", Columns: []string{"s.t.a"}}, {Label: "y", Columns: []string{"s.t.a"}}}, nil,
 		func(*access.Relation) ([]access.Output, []access.ColumnID, error) { return nil, nil, nil })
 	if got := masks.Misfits(cat, labels); got != nil {
 		t.Errorf("a stricter mask fits, but %v", got)

@@ -20,7 +20,7 @@ func TestPartitionsByALabelledColumnAreRefused(t *testing.T) {
 	add("by_ssn_low", access.Partitioned, []string{"id"}, false, name("by_ssn"))
 	add("by_ssn_low_1", access.Table, nil, false, name("by_ssn_low"))
 	add("by_expr", access.Partitioned, nil, true)
-	labels, _ := Resolve(cat, "shop", []access.LabelRule{{Label: "pii.ssn", Columns: []string{"*.*.ssn"}}}, nil)
+	labels, _ := Resolve(cat, "shop", []access.LabelRule{{Label: "pii.ssn", Columns: []string{"*.*.ssn"}}}, nil, nil)
 	for n, refused := range map[string]bool{"by_id": false, "by_id_low": false, "by_ssn": true, "by_ssn_low": true, "by_ssn_low_1": true, "by_expr": true} {
 		if why := labels.Refused(name(n)); (why != "") != refused || refused && !strings.Contains(why, "divided") {
 			t.Errorf("%s: refused for %q, want refused %v", n, why, refused)

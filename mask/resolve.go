@@ -14,17 +14,18 @@ import (
 // Resolve gives every column of the catalog its labels. The order matters, each step builds on the
 // ones before:
 //
-//  1. rules of the configuration, and `@label name` in column comments
+//  1. rules of the configuration, `@label name` in column comments, and the labels file
 //  2. generated columns over labelled ones (derived)
 //  3. partition and inheritance trees: children and parents share labels by column name, in both
 //     directions, since a parent's rows are its children's
 //  4. columns whose type is a row type of a relation with labelled columns (derived)
-//  5. partitioned tables whose key is labelled are refused
-//  6. views and materialised views by the lineage of their definition, in dependency order
+//  5. columns that nobody has judged, where there is a labels file; then 2 to 4 again
+//  6. partitioned tables whose key is labelled are refused
+//  7. views and materialised views by the lineage of their definition, in dependency order
 //
 // A problem never makes a column visible. lineage is postgres.ViewLineage, handed in because leaves
 // do not import each other.
-func Resolve(cat *access.Catalog, conn string, rules []access.LabelRule,
+func Resolve(cat *access.Catalog, conn string, rules []access.LabelRule, judged *access.Judgements,
 	lineage func(*access.Relation) (outputs []access.Output, decides []access.ColumnID, err error)) (*Labels, []Problem) {
 	r := &resolver{cat: cat, lineage: lineage, labels: &Labels{rels: map[access.Name]*relation{}, reads: map[access.Name][]access.Name{}}, done: map[access.Name]bool{}}
 	for _, name := range slices.SortedFunc(maps.Keys(cat.Relations), func(a, b access.Name) int { return strings.Compare(a.String(), b.String()) }) {
@@ -38,17 +39,26 @@ func Resolve(cat *access.Catalog, conn string, rules []access.LabelRule,
 		}
 	}
 	r.comments()
-	for changed := true; changed; {
-		changed = r.generated()
-		changed = r.inherited() || changed
-		changed = r.rowTypes() || changed
+	if judged != nil {
+		r.judged(judged)
 	}
+	r.spread()
+	r.unjudged(judged)
 	r.partitions()
 	for _, name := range r.names {
 		r.view(name)
 	}
 	sort.SliceStable(r.problems, func(i, j int) bool { return r.problems[i].String() < r.problems[j].String() })
 	return r.labels, r.problems
+}
+
+// spread labels what is made of labelled columns.
+func (r *resolver) spread() {
+	for changed := true; changed; {
+		changed = r.generated()
+		changed = r.inherited() || changed
+		changed = r.rowTypes() || changed
+	}
 }
 
 // resolver holds what Resolve works on.

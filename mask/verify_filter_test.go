@@ -12,7 +12,7 @@ func TestVerifierHoldsRowFilters(t *testing.T) {
 	name := access.Name{Schema: "s", Name: "t"}
 	cat := &access.Catalog{Relations: map[access.Name]*access.Relation{name: {Name: name, Kind: access.Table, Columns: []access.Column{
 		{Num: 1, Name: "id", Type: "integer", TypeOID: 23}, {Num: 2, Name: "ssn", Type: "text", TypeOID: 25}, {Num: 3, Name: "owner", Type: "text", TypeOID: 25}}}}}
-	labels, problems := mask.Resolve(cat, "c", nil, nil)
+	labels, problems := mask.Resolve(cat, "c", nil, nil, nil)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

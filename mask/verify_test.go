@@ -17,7 +17,7 @@ func verifyWorld(t *testing.T) func(sql string) string {
 		name:                         {Name: name, Kind: access.Table, Columns: cols},
 		{Schema: "s", Name: "plain"}: {Name: access.Name{Schema: "s", Name: "plain"}, Kind: access.Table, Columns: cols},
 	}}
-	labels, problems := mask.Resolve(cat, "c", []access.LabelRule{{Label: "pii", Columns: []string{"s.t.ssn"}}}, nil)
+	labels, problems := mask.Resolve(cat, "c", []access.LabelRule{{Label: "pii", Columns: []string{"s.t.ssn"}}}, nil, nil)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

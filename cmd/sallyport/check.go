@@ -101,14 +101,31 @@ func (o *checkOptions) connection(r gateway.CheckResult) int {
 			for i, name := range l.Labels {
 				labels[i] = string(name)
 			}
-			fmt.Fprintf(w, "  %s.%s\t%s\t%s\t%s\n", l.Column.Relation, l.Column.Column, strings.Join(labels, ", "), l.Mask.Transform, l.Why)
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", columnName(l.Column), strings.Join(labels, ", "), l.Mask.Transform, printable(l.Why))
 		}
 		w.Flush()
 	}
 	for _, w := range r.Writers {
 		fmt.Fprintf(o.out, "  · %s\n", w)
 	}
+	o.unjudged(r)
 	return o.problems(r.Problems)
+}
+
+// unjudged tells of columns that nobody has judged. It is no problem: what may hold text is hidden, and `sallyport classify
+// --drift` is there for those to whom it is one.
+func (o *checkOptions) unjudged(r gateway.CheckResult) {
+	proposed := 0
+	for _, u := range r.Unjudged {
+		if u.Listed {
+			proposed++
+			continue
+		}
+		fmt.Fprintf(o.out, "  · nobody has judged %s\n", describeUnjudged(u))
+	}
+	if proposed > 0 {
+		fmt.Fprintf(o.out, "  · %s wait%s for a decision in the labels file\n", count(proposed, "proposal"), map[bool]string{true: "s"}[proposed == 1])
+	}
 }
 
 // problems prints them and gives the number of those by which something is refused or left unmasked.

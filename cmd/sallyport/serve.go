@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -39,7 +40,7 @@ func newServe(a *app) *cobra.Command {
 		Short: "Open the doors",
 		Long: `Serve opens the doors that the configuration names and runs until SIGTERM or Ctrl-C; then it takes no new
 statements, waits for running ones (limits.drain_timeout) and closes the record. SIGHUP reads the policies
-again: from a client's next statement on they hold, or, if they are not sound, the old ones stay.`,
+and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones stay.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
@@ -106,7 +107,8 @@ type gate struct {
 	core  *gateway.Gateway
 	log   *slog.Logger
 	drain time.Duration
-	rules []config.Policy // in force
+	rules []config.Policy   // in force
+	files map[string]string // labels files in force, by connection
 
 	pgwire         *pgwire.Server
 	mcp            *mcp.Server
@@ -122,7 +124,7 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{log: log, drain: time.Duration(cfg.File.Limits.DrainTimeout), rules: cfg.Policies}
+	g := &gate{log: log, drain: time.Duration(cfg.File.Limits.DrainTimeout), rules: cfg.Policies, files: labelsFiles(cfg)}
 	if g.drain == 0 {
 		g.drain = defaultDrain
 	}
@@ -271,13 +273,16 @@ func (g *gate) serve(ctx context.Context) error {
 	return err
 }
 
-// reload reads the policies again. What cannot be loaded changes nothing.
+// reload reads the policies and the labels files again. What cannot be loaded changes nothing.
 func (g *gate) reload(path string) {
 	cfg, err := config.Load(path)
 	if err == nil {
 		if lost := cfg.Lost(g.rules); len(lost) > 0 {
 			err = fmt.Errorf("%s: no longer there; to drop a policy file, empty it and reload, or restart", strings.Join(lost, ", "))
 		}
+	}
+	if err == nil && !maps.Equal(labelsFiles(cfg), g.files) {
+		err = errors.New("other labels files are named than when the gateway started: restart it")
 	}
 	if err == nil {
 		err = g.core.LoadPolicies(policyFiles(cfg))
@@ -286,8 +291,26 @@ func (g *gate) reload(path string) {
 		g.log.Error("policies not reloaded: the old ones stay in force", "error", err)
 		return
 	}
+	judged := map[string]*access.Judgements{}
+	for _, c := range cfg.Connections {
+		if c.Judged != nil {
+			judged[c.Name] = c.Judged
+		}
+	}
+	g.core.Judge(judged)
 	g.rules = cfg.Policies
-	g.log.Info("policies reloaded", "files", len(g.rules))
+	g.log.Info("policies reloaded", "files", len(g.rules), "labels_files", len(judged))
+}
+
+// labelsFiles are the labels files of a configuration, by connection.
+func labelsFiles(cfg *config.Config) map[string]string {
+	files := map[string]string{}
+	for _, c := range cfg.Connections {
+		if c.Judged != nil {
+			files[c.Name] = c.Judged.File
+		}
+	}
+	return files
 }
 
 func (g *gate) closeListeners() {

@@ -97,6 +97,7 @@ type Mask struct {
 // Connection is an upstream that the configuration names.
 type Connection struct {
 	Name   string
-	Driver string // "postgres"
-	DSN    string // never logged, never recorded
+	Driver string      // "postgres"
+	DSN    string      // never logged, never recorded
+	Judged *Judgements // of its labels file; nil where it has none
 }

@@ -118,17 +118,19 @@ func (e *Editor) AddToken(name string, tok Token) error {
 }
 
 // Save writes the file in one step: a reader sees the old text or the new one.
-func (e *Editor) Save() error {
-	mode := os.FileMode(0o600)
-	if st, err := os.Stat(e.path); err == nil {
+func (e *Editor) Save() error { return replaceFile(e.path, e.text(), 0o600) }
+
+// replaceFile gives a file a new text in one step. It keeps the file's mode; mode is for a new one.
+func replaceFile(path, text string, mode os.FileMode) error {
+	if st, err := os.Stat(path); err == nil {
 		mode = st.Mode().Perm()
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(e.path), ".sallyport-*")
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".sallyport-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	if _, err := tmp.WriteString(e.text()); err != nil {
+	if _, err := tmp.WriteString(text); err != nil {
 		tmp.Close()
 		return err
 	}
@@ -139,7 +141,7 @@ func (e *Editor) Save() error {
 	if err := tmp.Close(); err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), e.path)
+	return os.Rename(tmp.Name(), path)
 }
 
 // Snippet is a principal as it stands in the file, for those who paste it themselves.

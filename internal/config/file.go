@@ -97,6 +97,12 @@ type Connection struct {
 	DSNEnv string `yaml:"dsn_env"`
 	// DSNFile names a file that holds it.
 	DSNFile string `yaml:"dsn_file"`
+	// LabelsFile says column by column what this database holds; `sallyport classify` writes it, people decide
+	// in it. See LabelsFile.
+	LabelsFile string `yaml:"labels_file"`
+	// Unjudged says what becomes of a column that may hold text and that nobody has judged: mask, or show.
+	// Default mask: whoever keeps a labels file wants to decide before data shows. Needs labels_file.
+	Unjudged string `yaml:"unjudged"`
 }
 
 // Principal is somebody who may log in. `sallyport principal add` and `sallyport token new` write

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,12 +18,13 @@ import (
 // document is a parsed file that knows where each value stands.
 type document struct {
 	path     string
+	maker    string     // the command that writes such files
 	root     *yaml.Node // the top mapping
 	problems Problems
 }
 
-// parse reads YAML into file. Shape errors (unknown keys, repeated keys, wrong types) are collected.
-func (d *document) parse(text []byte, file *File) {
+// parse reads YAML into a struct. Shape errors (unknown keys, repeated keys, wrong types) are collected.
+func (d *document) parse(text []byte, file any) {
 	var doc, more yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	if err := dec.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
@@ -31,18 +33,18 @@ func (d *document) parse(text []byte, file *File) {
 	}
 	switch err := dec.Decode(&more); {
 	case err == nil:
-		d.add(more.Line, "a second document begins here (---)", "the configuration is one document: what follows would be ignored")
+		d.add(more.Line, "a second document begins here (---)", "the file is one document: what follows would be ignored")
 		return
 	case !errors.Is(err, io.EOF):
 		d.syntax(err, text)
 		return
 	}
 	if len(doc.Content) == 0 {
-		d.add(1, "the file is empty", "`sallyport init` writes a commented starter")
+		d.add(1, "the file is empty", "`sallyport "+cmp.Or(d.maker, "init")+"` writes one with comments")
 		return
 	}
 	d.root = doc.Content[0]
-	d.keys(d.root, reflect.TypeOf(*file), "")
+	d.keys(d.root, reflect.TypeOf(file), "")
 	if len(d.problems) > 0 {
 		return // the decoder would only say the same again, less clearly
 	}

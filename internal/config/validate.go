@@ -93,7 +93,7 @@ func (c *Config) connections(d *document) {
 		if conn.DSN != "" && dsnHasPassword(conn.DSN) {
 			c.warn(d.line(append(path, "dsn")...), fmt.Sprintf("the DSN of `%s` has a password in the configuration file", name), "move it to `dsn_env` or `dsn_file`")
 		}
-		c.Connections = append(c.Connections, access.Connection{Name: name, Driver: conn.Driver, DSN: dsn})
+		c.Connections = append(c.Connections, access.Connection{Name: name, Driver: conn.Driver, DSN: dsn, Judged: c.judgements(d, name, conn)})
 	}
 }
 

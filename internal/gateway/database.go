@@ -25,6 +25,7 @@ type database struct {
 	rules  []access.LabelRule
 	masks  *mask.Masks
 	logger *slog.Logger
+	judged atomic.Pointer[access.Judgements] // nil without a labels file
 
 	snap atomic.Pointer[snapshot]
 	ddl  atomic.Bool // DDL went through and its transaction may be open
@@ -34,12 +35,14 @@ type database struct {
 	// Of the last refresh tried; guarded by mu.
 	last   time.Time
 	failed bool
+	told   map[access.ColumnID]bool // of which the log says already that nobody has judged them
 }
 
 // snapshot is a catalog with what follows from it: labels, and the registry of its server's version.
 type snapshot struct {
 	cat      *access.Catalog
 	labels   *mask.Labels
+	judged   *access.Judgements // that labels was made of
 	masks    *mask.Masks
 	problems []mask.Problem
 	registry *registry.Registry
@@ -89,9 +92,10 @@ func (d *database) refresh(least time.Duration) bool {
 		d.logger.Warn("catalog not refreshed", "connection", d.conf.Name, "error", err)
 		return false
 	}
-	if old := d.snap.Load(); old != nil && old.cat.Version == snap.cat.Version {
+	if old := d.snap.Load(); old != nil && old.cat.Version == snap.cat.Version && old.judged == snap.judged {
 		return false
 	}
+	d.tellUnjudged(d.snap.Load(), snap)
 	d.snap.Store(snap)
 	d.logger.Info("catalog", "connection", d.conf.Name, "version", snap.cat.Version, "relations", len(snap.cat.Relations))
 	return true
@@ -108,9 +112,9 @@ func (d *database) load() (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	snap := &snapshot{cat: cat, masks: d.masks, registry: reg}
+	snap := &snapshot{cat: cat, masks: d.masks, registry: reg, judged: d.judged.Load()}
 	env := postgres.Env{Catalog: cat, Path: []string{"pg_catalog"}, Registry: reg}
-	snap.labels, snap.problems = mask.Resolve(cat, d.conf.Name, d.rules,
+	snap.labels, snap.problems = mask.Resolve(cat, d.conf.Name, d.rules, snap.judged,
 		func(v *access.Relation) ([]access.Output, []access.ColumnID, error) {
 			l, err := postgres.ViewLineage(v, env)
 			return l.Outputs, l.Decides, err

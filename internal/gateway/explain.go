@@ -68,6 +68,7 @@ type CheckResult struct {
 	Relations  int
 	Labels     []LabelResult
 	Writers    []Writer
+	Unjudged   []mask.Unjudged // only where there is a labels file
 	Problems   []mask.Problem
 }
 
@@ -117,6 +118,9 @@ func (g *Gateway) Check(ctx context.Context) (out []CheckResult, unused []mask.P
 			return strings.Compare(a.Column.Relation.String()+"."+a.Column.Column, b.Column.Relation.String()+"."+b.Column.Column)
 		})
 		r.Writers = g.writers(db, snap)
+		if snap.judged != nil {
+			r.Unjudged = snap.labels.Unjudged()
+		}
 		r.Problems = append(snap.problems, snap.masks.Misfits(snap.cat, snap.labels)...)
 		masks, labels = snap.masks, append(labels, snap.labels)
 		out = append(out, r)

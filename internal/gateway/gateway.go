@@ -102,6 +102,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	}
 	for _, conf := range c.Connections {
 		g.dbs[conf.Name] = &database{conf: conf, rules: c.Labels, masks: masks, logger: g.logger}
+		g.dbs[conf.Name].judged.Store(conf.Judged)
 	}
 	if window := g.policies.Load().ProbeWindow(); window > 0 {
 		if err := g.ledger.restore(filepath.Join(c.DataDir, "log"), time.Now().Add(-window)); err != nil {
