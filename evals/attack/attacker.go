@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport/evals/agent"
+	entrance "sallyport/evals/doors"
 	"sallyport/evals/wire"
 )
 
@@ -29,31 +30,19 @@ type client struct {
 	w         *world
 	door      door
 	principal string
-	conn      *wire.Conn
-	agent     *agent.Client
 	settings  string // of a fresh session
-}
-
-func (c *client) close() {
-	if c.conn != nil {
-		c.conn.Close()
-		c.conn = nil
-	}
-	if c.agent != nil {
-		c.agent.Close()
-		c.agent = nil
-	}
+	entrance.Sessions
 }
 
 func (c *client) dial(ctx context.Context) (err error) {
 	if c.door.send == nil {
-		if c.agent == nil {
-			c.agent, err = agent.Dial(ctx, c.w.gateway.MCPURL, bearer, database)
+		if c.Agent == nil {
+			c.Agent, err = agent.Dial(ctx, c.w.gateway.MCPURL, bearer, database)
 		}
 		return err
 	}
-	if c.conn == nil || c.conn.Dead {
-		if c.conn, err = wire.Dial(ctx, c.w.gateway.DSN(c.principal, secret, database)); err == nil && c.settings == "" {
+	if c.Conn == nil || c.Conn.Dead {
+		if c.Conn, err = wire.Dial(ctx, c.w.gateway.DSN(c.principal, secret, database)); err == nil && c.settings == "" {
 			c.settings = c.sessionSettings()
 		}
 	}
@@ -82,9 +71,9 @@ func (c *client) send(ctx context.Context, steps []string, held func()) (o outco
 		start := time.Now()
 		var one wire.Answer
 		if c.door.send == nil {
-			one = c.agent.Query(ctx, step)
+			one = c.Agent.Query(ctx, step)
 		} else {
-			one = c.door.send(c.conn, step)
+			one = c.door.send(c.Conn, step)
 		}
 		sleeps = sleeps || time.Since(start) > slow
 		a.Lines = append(a.Lines, one.Lines...)
@@ -99,20 +88,20 @@ func (c *client) send(ctx context.Context, steps []string, held func()) (o outco
 	if showsCanary(a.Lines) {
 		o.seen = append(o.seen, "canary")
 	}
-	if c.door.send == nil || c.conn.Dead {
+	if c.door.send == nil || c.Conn.Dead {
 		return o, nil
 	}
 	switch transaction(a.Lines) {
 	case 'T':
 		held()
-		c.conn.Simple("COMMIT")
+		c.Conn.Simple("COMMIT")
 	case 'E':
-		c.conn.Simple("ROLLBACK")
+		c.Conn.Simple("ROLLBACK")
 	}
-	if o.answered && !c.conn.Dead {
+	if o.answered && !c.Conn.Dead {
 		if now := c.sessionSettings(); now != c.settings {
 			o.seen = append(o.seen, "setting: "+changed(c.settings, now))
-			c.close()
+			c.Close()
 		}
 	}
 	return o, nil
@@ -136,7 +125,7 @@ func (c *client) sessionSettings() string {
 	var all []string
 	for _, sql := range []string{"SHOW ALL", "SHOW role", "SHOW session_authorization", "SELECT current_user, session_user",
 		"SELECT current_setting('my.setting', true), md5(current_setting('sallyport.ipad', true))"} {
-		for _, l := range c.conn.Simple(sql).Lines {
+		for _, l := range c.Conn.Simple(sql).Lines {
 			if name, _, _ := strings.Cut(strings.TrimPrefix(l, `D "`), `"`); strings.HasPrefix(l, "D ") && !slices.Contains(free, name) && !loaded(name) {
 				all = append(all, l)
 			}
@@ -188,7 +177,7 @@ func showsCanary(lines []string) bool {
 
 // hears sends a notification and tells whether the client's session gets it.
 func (c *client) hears(ctx context.Context) bool {
-	if c.conn == nil || c.conn.Dead {
+	if c.Conn == nil || c.Conn.Dead {
 		return false
 	}
 	if _, err := c.w.direct.Exec(ctx, "notify alarm"); err != nil {
@@ -196,7 +185,7 @@ func (c *client) hears(ctx context.Context) bool {
 	}
 	c.w.notified(ctx)
 	for range 3 {
-		for _, l := range c.conn.Simple("SELECT 1").Lines {
+		for _, l := range c.Conn.Simple("SELECT 1").Lines {
 			if strings.HasPrefix(l, "A ") {
 				return true
 			}

@@ -114,7 +114,7 @@ func assault(ctx context.Context, w *world, picked []Attack, opt Options) (*tota
 		if err == nil && d.name == "simple" && strings.Contains("doors/", opt.Only) {
 			err = p.scripts(ctx)
 		}
-		p.c.close()
+		p.c.Close()
 		if err != nil {
 			return nil, err
 		}

@@ -63,7 +63,7 @@ func (p *campaign) run(ctx context.Context, attacks []Attack) error {
 			if err := p.w.restore(ctx); err != nil {
 				return err
 			}
-			p.c.close()
+			p.c.Close()
 			if before, err = p.settle(ctx); err != nil {
 				return err
 			}
@@ -170,7 +170,7 @@ func (p *campaign) one(ctx context.Context, a Attack, count bool) ([]string, err
 		p.codes[o.code]++
 		if len(effects) > 0 {
 			p.find(a, effects)
-			p.c.close()
+			p.c.Close()
 		}
 	}
 	return effects, nil

@@ -13,7 +13,7 @@ import (
 func sanity(ctx context.Context, w *world, attacks []Attack, trace func(a Attack, o outcome, effects []string)) (hits []bool, err error) {
 	p := &campaign{w: w, tallies: map[string]*tally{}, codes: map[string]int{}}
 	p.c = &client{w: w, door: doors[0], principal: almighty}
-	defer p.c.close()
+	defer p.c.Close()
 	before, err := p.settle(ctx)
 	if err != nil {
 		return nil, err
@@ -25,7 +25,7 @@ func sanity(ctx context.Context, w *world, attacks []Attack, trace func(a Attack
 		if err != nil {
 			return hits, err
 		}
-		p.c.close()
+		p.c.Close()
 		time.Sleep(15 * time.Millisecond) // what the end of a session writes belongs to this attack
 		more, err := w.glance(ctx, &p.last)
 		if err != nil {

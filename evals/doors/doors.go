@@ -101,23 +101,27 @@ type Target struct {
 	MCPURL, Token, Connection string // of the agents' door; "" where there is none
 }
 
-// Client asks one target, over connections that it keeps while they are clean. Not for use by several at once.
-type Client struct {
-	Target
-	conn  *wire.Conn
-	agent *agent.Client
+// Sessions are what a client holds open: a connection to the PostgreSQL door, a task at the agents', or neither.
+type Sessions struct {
+	Conn  *wire.Conn
+	Agent *agent.Client
 }
 
-// Close ends its connections.
-func (c *Client) Close() {
-	if c.conn != nil {
-		c.conn.Close()
-		c.conn = nil
+// Close ends them; the next use opens new ones.
+func (s *Sessions) Close() {
+	if s.Conn != nil {
+		s.Conn.Close()
 	}
-	if c.agent != nil {
-		c.agent.Close()
-		c.agent = nil
+	if s.Agent != nil {
+		s.Agent.Close()
 	}
+	*s = Sessions{}
+}
+
+// Client asks one target, in sessions that it keeps while they are clean. Not for use by several at once.
+type Client struct {
+	Target
+	Sessions
 }
 
 // Run asks, and leaves no trace of it where the statement can run in a transaction.
@@ -125,48 +129,48 @@ func (c *Client) Run(ctx context.Context, d Door, s Statement) wire.Answer {
 	if d.mcp != nil {
 		return c.runMCP(ctx, d, s)
 	}
-	if c.conn == nil || c.conn.Dead {
+	if c.Conn == nil || c.Conn.Dead {
 		conn, err := wire.Dial(ctx, c.DSN)
 		if err != nil {
 			return wire.Answer{Code: "CLOSED", Error: err.Error(), Lines: []string{"connect: " + err.Error()}}
 		}
-		c.conn = conn
+		c.Conn = conn
 	}
 	var a wire.Answer
 	if !s.NoTx {
-		a = c.conn.Simple("BEGIN")
+		a = c.Conn.Simple("BEGIN")
 	}
 	for i, step := range s.Steps {
 		if i == len(s.Steps)-1 {
-			a = join(a, d.last(c.conn, step))
+			a = join(a, d.last(c.Conn, step))
 		} else {
-			a = join(a, c.conn.Simple(step))
+			a = join(a, c.Conn.Simple(step))
 		}
 	}
 	if !s.NoTx {
-		a = join(a, c.conn.Simple("ROLLBACK"))
+		a = join(a, c.Conn.Simple("ROLLBACK"))
 	}
 	if s.NoTx || len(s.Steps) > 1 || a.Failed() { // settings and prepared statements outlive a rollback
-		c.conn.Close()
-		c.conn = nil
+		c.Conn.Close()
+		c.Conn = nil
 	}
 	return a
 }
 
 func (c *Client) runMCP(ctx context.Context, d Door, s Statement) wire.Answer {
-	if c.agent == nil {
+	if c.Agent == nil {
 		ag, err := agent.Dial(ctx, c.MCPURL, c.Token, c.Connection)
 		if err != nil {
 			return wire.Answer{Code: "CLOSED", Error: err.Error(), Lines: []string{"connect: " + err.Error()}}
 		}
-		c.agent = ag
+		c.Agent = ag
 	}
 	var a wire.Answer
 	for i, step := range s.Steps {
 		if i == len(s.Steps)-1 {
-			a = join(a, d.mcp(ctx, c.agent, step))
+			a = join(a, d.mcp(ctx, c.Agent, step))
 		} else {
-			a = join(a, c.agent.Query(ctx, step))
+			a = join(a, c.Agent.Query(ctx, step))
 		}
 	}
 	return a

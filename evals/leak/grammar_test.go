@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sallyport/evals/doors"
+	"sallyport/evals/wire"
 	"sallyport/internal/testdb"
 )
 
@@ -70,7 +71,7 @@ func TestSearcherFindsCanariesWhereMasksAreOff(t *testing.T) {
 			t.Errorf("%s through %s: %s %s\n%s", c.Name, c.Form.Name, a.Code, a.Error, c.SQL())
 		} else if _, ok := s.Answer(a, c.SQL()); !ok {
 			missed++
-			t.Errorf("nothing found: %s through %s\n%s\n%s", c.Name, c.Form.Name, c.SQL(), clip(a.Text()))
+			t.Errorf("nothing found: %s through %s\n%s\n%s", c.Name, c.Form.Name, c.SQL(), wire.Clip(a.Text()))
 		}
 	}
 	t.Logf("%d statements, %d failed, %d missed", n, failed, missed)

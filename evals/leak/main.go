@@ -10,6 +10,7 @@ import (
 
 	"sallyport/evals/doors"
 	"sallyport/evals/harness"
+	"sallyport/evals/wire"
 )
 
 // Options say what part of the benchmark runs.
@@ -246,7 +247,7 @@ func (b *bench) committed(ctx context.Context) error {
 	}
 	b.State = append(searchState(b.search, after), searchState(b.search, twin)...)
 	if after != twin {
-		b.State = append(b.State, "the twins' servers differ: "+parting(strings.Split(after, "\n"), strings.Split(twin, "\n")))
+		b.State = append(b.State, "the twins' servers differ: "+wire.Parting(strings.Split(after, "\n"), strings.Split(twin, "\n")))
 	}
 	fmt.Printf("state: %d lines, %d finds\n", strings.Count(after, "\n"), len(b.State))
 	return nil

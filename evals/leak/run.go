@@ -3,7 +3,6 @@ package leak
 import (
 	"context"
 	"fmt"
-	"sort"
 	"strings"
 	"sync"
 
@@ -87,10 +86,10 @@ func Run(ctx context.Context, w *World, ask Asked, items []Item, found *Searcher
 			}
 		}
 		if ask.Twins && ra.Text() != rb.Text() {
-			o.Differs, o.Why = true, parting(ra.Lines, rb.Lines)
+			o.Differs, o.Why = true, wire.Parting(ra.Lines, rb.Lines)
 			// Asked again: what differs from itself on one side is no difference between them.
 			ra2, rb2 := both(it)
-			if (ra.Text() != ra2.Text() || rb.Text() != rb2.Text()) && sorted(ra.Lines) == sorted(rb.Lines) {
+			if (ra.Text() != ra2.Text() || rb.Text() != rb2.Text()) && wire.Sorted(ra.Lines) == wire.Sorted(rb.Lines) {
 				o.Differs = false
 			}
 		}
@@ -109,36 +108,6 @@ func (ask Asked) guard(s doors.Statement) error {
 		}
 	}
 	return nil
-}
-
-func sorted(lines []string) string {
-	s := append([]string(nil), lines...)
-	sort.Strings(s)
-	return strings.Join(s, "\n")
-}
-
-// parting shows where two answers part, shortened.
-func parting(a, b []string) string {
-	for i := range max(len(a), len(b)) {
-		var la, lb string
-		if i < len(a) {
-			la = a[i]
-		}
-		if i < len(b) {
-			lb = b[i]
-		}
-		if la != lb {
-			return fmt.Sprintf("%s <> %s", clip(la), clip(lb))
-		}
-	}
-	return ""
-}
-
-func clip(s string) string {
-	if len(s) > 140 {
-		return s[:140] + "…"
-	}
-	return s
 }
 
 // behind is how a gateway is asked.

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sallyport/audit"
+	"sallyport/evals/wire"
 	"sallyport/internal/access"
 )
 
@@ -103,7 +104,7 @@ func searchState(found *Searcher, state string) (finds []string) {
 			continue
 		}
 		if f, ok := found.Text([]byte(line), ""); ok {
-			finds = append(finds, fmt.Sprintf("%s (%s) in: %s", f.Cell, f.Form, clip(strings.TrimSpace(line))))
+			finds = append(finds, fmt.Sprintf("%s (%s) in: %s", f.Cell, f.Form, wire.Clip(strings.TrimSpace(line))))
 		}
 	}
 	return finds
@@ -121,7 +122,7 @@ func searchRecord(found *Searcher, dir string) (n int, finds []string, err error
 		}
 		for _, hay := range [][]byte{b, result} {
 			if f, ok := found.Text(hay, r.SQL); ok {
-				finds = append(finds, fmt.Sprintf("%s (%s) in record %d: %s", f.Cell, f.Form, r.Position, clip(r.SQL)))
+				finds = append(finds, fmt.Sprintf("%s (%s) in record %d: %s", f.Cell, f.Form, r.Position, wire.Clip(r.SQL)))
 			}
 		}
 		return nil

@@ -217,33 +217,18 @@ func (r *runner) run(ctx context.Context, sql string) (outcome, error) {
 			unstable = a.Text() != a2.Text() || b.Text() != b2.Text()
 		}
 		switch {
-		case unstable && sorted(a) == sorted(b):
+		case unstable && wire.Sorted(a.Lines) == wire.Sorted(b.Lines):
 			o.verdict = "unstable"
-		case unstable && (sorted(a) != sorted(a2) || sorted(b) != sorted(b2)):
+		case unstable && (wire.Sorted(a.Lines) != wire.Sorted(a2.Lines) || wire.Sorted(b.Lines) != wire.Sorted(b2.Lines)):
 			o.verdict = "random"
 		default:
-			o.verdict, o.why = "DIFFERENT", firstDifference(a.Lines, b.Lines)
+			o.verdict, o.why = "DIFFERENT", wire.Parting(a.Lines, b.Lines)
 		}
 	}
 	return o, nil
 }
 
 func late(a wire.Answer) bool { return a.Code == "57014" || a.Code == "TIMEOUT" }
-
-func sorted(a wire.Answer) string {
-	s := append([]string(nil), a.Lines...)
-	sort.Strings(s)
-	return strings.Join(s, "\n")
-}
-
-func firstDifference(a, b []string) string {
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			return fmt.Sprintf("message %d: %.200s <> %.200s", i+1, a[i], b[i])
-		}
-	}
-	return fmt.Sprintf("%d messages <> %d", len(a), len(b))
-}
 
 func summary(all []outcome) string {
 	verdicts := map[string]int{}

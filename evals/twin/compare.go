@@ -36,10 +36,10 @@ func (c *comparer) compare(ctx context.Context, d doors.Door, s Shape, a, b wire
 		return "same", ""
 	}
 	if c.kind != Token {
-		return different, firstDifference(a.Lines, b.Lines)
+		return different, wire.Parting(a.Lines, b.Lines)
 	}
 	renamed := c.apply(a.Lines)
-	if strings.Join(renamed, "\n") == b.Text() || sorted(renamed) == sorted(b.Lines) {
+	if strings.Join(renamed, "\n") == b.Text() || wire.Sorted(renamed) == wire.Sorted(b.Lines) {
 		return "renamed", ""
 	}
 	// What depends on the bytes of a token (its order, a part of it, a hash) differs without being a
@@ -47,7 +47,7 @@ func (c *comparer) compare(ctx context.Context, d doors.Door, s Shape, a, b wire
 	if !d.MCP() && c.modelA != nil && c.modelA.agrees(ctx, d, s, a) && c.modelB.agrees(ctx, d, s, b) {
 		return "token bytes", ""
 	}
-	return different, firstDifference(renamed, b.Lines)
+	return different, wire.Parting(renamed, b.Lines)
 }
 
 // tokens are text tokens, uuids, and integers long enough to be no other number.
@@ -102,29 +102,4 @@ func (c *comparer) learn(ctx context.Context, w *World) error {
 		return fmt.Errorf("masked copy of the second twin: %w", err)
 	}
 	return nil
-}
-
-// firstDifference shows where two answers part, shortened.
-func firstDifference(a, b []string) string {
-	for i := range max(len(a), len(b)) {
-		var la, lb string
-		if i < len(a) {
-			la = a[i]
-		}
-		if i < len(b) {
-			lb = b[i]
-		}
-		if la != lb {
-			return fmt.Sprintf("message %d: %s <> %s", i+1, clip(la), clip(lb))
-		}
-	}
-	return ""
-}
-
-func clip(s string) string {
-	const most = 160
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
 }

@@ -181,7 +181,7 @@ func convert(ctx context.Context, conn *pgx.Conn, table, col string, n int) stri
 // agrees tells whether the masked copy gives the same rows, in whatever order.
 func (m *model) agrees(ctx context.Context, d doors.Door, s Shape, got wire.Answer) bool {
 	want := m.client.Run(ctx, d, s.Statement)
-	return sorted(data(got.Lines)) == sorted(data(want.Lines)) && got.Code == want.Code
+	return wire.Sorted(data(got.Lines)) == wire.Sorted(data(want.Lines)) && got.Code == want.Code
 }
 
 // data keeps what carries values: row descriptions hold the origin of a column, which a mask hides.

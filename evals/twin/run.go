@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/evals/doors"
+	"sallyport/evals/wire"
 )
 
 // Outcome is what one shape did at one door.
@@ -56,7 +57,7 @@ func Run(ctx context.Context, w *World, entrances []doors.Door, shapes []Shape, 
 			if o.Verdict == different {
 				// Asked again on both sides: what differs from itself there is not a difference between them.
 				ra2, rb2 := w.A.Clean(a.Run(ctx, d, s.Statement)), w.B.Clean(b.Run(ctx, d, s.Statement))
-				if (ra.Text() != ra2.Text() || rb.Text() != rb2.Text()) && sorted(ra.Lines) == sorted(rb.Lines) {
+				if (ra.Text() != ra2.Text() || rb.Text() != rb2.Text()) && wire.Sorted(ra.Lines) == wire.Sorted(rb.Lines) {
 					o.Verdict = "unstable"
 				}
 			}
@@ -153,10 +154,4 @@ func Tally(all []Outcome, door string) string {
 	}
 	sort.Strings(parts)
 	return fmt.Sprintf("%s; %d of %d that read labelled data answered; %d canaries", strings.Join(parts, ", "), answered, reading, canaries)
-}
-
-func sorted(lines []string) string {
-	s := append([]string(nil), lines...)
-	sort.Strings(s)
-	return strings.Join(s, "\n")
 }

@@ -1,0 +1,40 @@
+package wire
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Sorted is an answer's lines as one text, in an order that does not depend on the order of rows.
+func Sorted(lines []string) string {
+	s := slices.Clone(lines)
+	slices.Sort(s)
+	return strings.Join(s, "\n")
+}
+
+// Parting shows where two answers part, shortened; "" where they do not.
+func Parting(a, b []string) string {
+	for i := range max(len(a), len(b)) {
+		var la, lb string
+		if i < len(a) {
+			la = a[i]
+		}
+		if i < len(b) {
+			lb = b[i]
+		}
+		if la != lb {
+			return fmt.Sprintf("message %d: %s <> %s", i+1, Clip(la), Clip(lb))
+		}
+	}
+	return ""
+}
+
+// Clip shortens a line for listings.
+func Clip(s string) string {
+	const most = 160
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
