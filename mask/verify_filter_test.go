@@ -59,7 +59,7 @@ func TestVerifierHoldsTheBodiesOfViews(t *testing.T) {
 		view:  {Name: view, Kind: access.View, Columns: columns[:1], Definition: "SELECT t.id FROM s.t WHERE t.id > 3;"},
 		over:  {Name: over, Kind: access.View, Columns: columns[:1], Definition: "SELECT v.id FROM s.v;"},
 	}}
-	labels, problems := mask.Resolve(cat, "c", nil, func(*access.Relation) ([]access.Output, []access.ColumnID, error) {
+	labels, problems := mask.Resolve(cat, "c", nil, nil, func(*access.Relation) ([]access.Output, []access.ColumnID, error) {
 		return []access.Output{{Name: "id"}}, nil, nil
 	})
 	if len(problems) > 0 {
