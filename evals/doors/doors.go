@@ -36,13 +36,13 @@ var selectLike = regexp.MustCompile(`(?is)^\s*(\(|select\b|values\b|table\b|with
 
 func always(Statement) bool { return true }
 
-// reads applies to shapes whose last step can stand inside another statement.
-func reads(s Statement) bool {
+// Reads applies to statements whose last step can stand inside another one.
+func Reads(s Statement) bool {
 	last := s.Steps[len(s.Steps)-1]
 	return selectLike.MatchString(last) && !strings.Contains(strings.TrimRight(last, "; \n"), ";") && !strings.Contains(last, "--")
 }
 
-func readsInTx(s Statement) bool { return reads(s) && !s.NoTx }
+func readsInTx(s Statement) bool { return Reads(s) && !s.NoTx }
 
 // MCP says whether it is a door of the agents', which keeps nothing between calls.
 func (d Door) MCP() bool { return d.mcp != nil }
@@ -53,8 +53,8 @@ var All = []Door{
 	{Name: "extended-text", Applies: always, last: func(c *wire.Conn, sql string) wire.Answer { return c.Extended(sql, 0, 0) }},
 	{Name: "extended-binary", Applies: always, last: func(c *wire.Conn, sql string) wire.Answer { return c.Extended(sql, 1, 0) }},
 	{Name: "portal", Applies: readsInTx, last: func(c *wire.Conn, sql string) wire.Answer { return c.Extended(sql, 0, 7) }},
-	{Name: "copy", Applies: reads, last: func(c *wire.Conn, sql string) wire.Answer { return c.Simple("COPY (" + table(sql) + ") TO STDOUT") }},
-	{Name: "copy-binary", Applies: reads, last: func(c *wire.Conn, sql string) wire.Answer {
+	{Name: "copy", Applies: Reads, last: func(c *wire.Conn, sql string) wire.Answer { return c.Simple("COPY (" + table(sql) + ") TO STDOUT") }},
+	{Name: "copy-binary", Applies: Reads, last: func(c *wire.Conn, sql string) wire.Answer {
 		return c.Simple("COPY (" + table(sql) + ") TO STDOUT (FORMAT binary)")
 	}},
 	{Name: "cursor", Applies: readsInTx, last: func(c *wire.Conn, sql string) wire.Answer {
@@ -67,8 +67,8 @@ var All = []Door{
 		}
 		return a
 	}},
-	{Name: "explain", Applies: reads, last: func(c *wire.Conn, sql string) wire.Answer { return c.Simple("EXPLAIN (VERBOSE) " + sql) }},
-	{Name: "prepare", Applies: reads, last: func(c *wire.Conn, sql string) wire.Answer {
+	{Name: "explain", Applies: Reads, last: func(c *wire.Conn, sql string) wire.Answer { return c.Simple("EXPLAIN (VERBOSE) " + sql) }},
+	{Name: "prepare", Applies: Reads, last: func(c *wire.Conn, sql string) wire.Answer {
 		a := c.Simple("PREPARE evals_p AS " + sql)
 		if a.Failed() {
 			return a
@@ -76,7 +76,7 @@ var All = []Door{
 		return join(join(a, c.Simple("EXECUTE evals_p")), c.Simple("DEALLOCATE evals_p"))
 	}},
 	{Name: "mcp-query", Applies: always, mcp: func(ctx context.Context, c *agent.Client, sql string) wire.Answer { return c.Query(ctx, sql) }},
-	{Name: "mcp-explain", Applies: reads, mcp: func(ctx context.Context, c *agent.Client, sql string) wire.Answer { return c.Explain(ctx, sql) }},
+	{Name: "mcp-explain", Applies: Reads, mcp: func(ctx context.Context, c *agent.Client, sql string) wire.Answer { return c.Explain(ctx, sql) }},
 }
 
 // Direct is how statements go around the gateway.
@@ -122,6 +122,7 @@ func (s *Sessions) Close() {
 type Client struct {
 	Target
 	Sessions
+	Keep bool // also after errors and outside of transactions: the statements are known to leave nothing behind
 }
 
 // Run asks, and leaves no trace of it where the statement can run in a transaction.
@@ -150,7 +151,7 @@ func (c *Client) Run(ctx context.Context, d Door, s Statement) wire.Answer {
 	if !s.NoTx {
 		a = join(a, c.Conn.Simple("ROLLBACK"))
 	}
-	if s.NoTx || len(s.Steps) > 1 || a.Failed() { // settings and prepared statements outlive a rollback
+	if !c.Keep && (s.NoTx || len(s.Steps) > 1 || a.Failed()) { // settings and prepared statements outlive a rollback
 		c.Conn.Close()
 		c.Conn = nil
 	}

@@ -8,12 +8,15 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"sallyport/evals/wire"
 )
 
 // canaries finds raw labelled values in answers, whatever differs or not: as they are, in hex, in
 // base64, reversed, in any case. Values shorter than gram are too likely to be there by chance.
 type canaries struct {
 	byGram  map[string][]canary // first gram bytes, lower-case
+	sides   map[string]int      // value -> in which twins it is: 1, 2, or 3 for both
 	numbers int                 // least length of a value that is all digits
 }
 
@@ -26,12 +29,12 @@ var shown = map[Kind]map[string]bool{Partial: {"age": true, "salary": true, "bor
 
 // newCanaries reads the raw values of both sides.
 func newCanaries(ctx context.Context, w *World) (*canaries, error) {
-	c := &canaries{byGram: map[string][]canary{}, numbers: gram}
-	if w.Kind == Token { // tokens are full of digits: short numbers turn up in them by chance
+	c := &canaries{byGram: map[string][]canary{}, sides: map[string]int{}, numbers: gram}
+	if w.Kind == Token || w.Plain { // tokens and what fuzzers compute are full of digits: short numbers turn up by chance
 		c.numbers = 9
 	}
 	public := map[string]bool{} // guesses hold some values as unlabelled constants
-	for _, side := range []*Side{w.A, w.B} {
+	for i, side := range []*Side{w.A, w.B} {
 		conn, err := pgx.Connect(ctx, side.Direct())
 		if err != nil {
 			return nil, err
@@ -51,13 +54,20 @@ func newCanaries(ctx context.Context, w *World) (*canaries, error) {
 			sql := fmt.Sprintf("select %s::text from %s where %[1]s is not null", pgx.Identifier{col.name}.Sanitize(), table)
 			for _, v := range texts(ctx, conn, sql) {
 				if !public[v] {
-					c.add(v)
+					c.add(v, 1<<i)
 				}
 			}
 		}
 		if w.Corpora != "" {
 			for _, v := range texts(ctx, conn, "select ssn from customers where length(ssn) > 7 union select ssn from orders where length(ssn) > 7") {
-				c.add(v)
+				c.add(v, 1<<i)
+			}
+		}
+		if w.Kind == Filter {
+			for _, sql := range hidden {
+				for _, v := range texts(ctx, conn, sql) {
+					c.add(v, 1<<i)
+				}
 			}
 		}
 	}
@@ -82,8 +92,12 @@ func texts(ctx context.Context, conn *pgx.Conn, sql string) []string {
 	return out
 }
 
-func (c *canaries) add(v string) {
+func (c *canaries) add(v string, side int) {
 	if len(v) < gram || len(v) < c.numbers && strings.Trim(v, "0123456789.") == "" {
+		return
+	}
+	c.sides[v] |= side
+	if c.sides[v] != side { // its forms are there
 		return
 	}
 	rev := []byte(v)
@@ -107,4 +121,14 @@ func (c *canaries) seen(text, sql string) string {
 		}
 	}
 	return ""
+}
+
+// answers looks into both sides' answers. What both say alike, and only one side holds, is there by chance: the
+// other side cannot have told it.
+func (c *canaries) answers(a, b wire.Answer, sql string) (value string, chance bool) {
+	textA, textB := a.Text(), b.Text()
+	if value = c.seen(textA, sql); value == "" && textA != textB {
+		value = c.seen(textB, sql)
+	}
+	return value, value != "" && textA == textB && c.sides[value] != 3
 }

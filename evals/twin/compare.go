@@ -10,8 +10,6 @@ import (
 	"sallyport/evals/wire"
 )
 
-const different = "DIFFERENT"
-
 // comparer decides whether two sides' answers are the same to a principal of its kind.
 type comparer struct {
 	kind Kind
@@ -31,23 +29,26 @@ func (c *comparer) close() {
 	}
 }
 
-func (c *comparer) compare(ctx context.Context, d doors.Door, s Shape, a, b wire.Answer) (verdict, why string) {
+func (c *comparer) compare(ctx context.Context, d doors.Door, s doors.Statement, a, b wire.Answer) (verdict, why string) {
+	follow := d.MCP() && c.modelA != nil && !doors.Reads(s) // what is written there stays: the copies have to go along
+	likeA := follow && c.modelA.agrees(ctx, d, s, a)
+	likeB := follow && c.modelB.agrees(ctx, d, s, b)
 	if a.Text() == b.Text() {
-		return "same", ""
+		return Same, ""
 	}
 	if c.kind != Token {
-		return different, wire.Parting(a.Lines, b.Lines)
+		return Different, wire.Parting(a.Lines, b.Lines)
 	}
 	renamed := c.apply(a.Lines)
 	if strings.Join(renamed, "\n") == b.Text() || wire.Sorted(renamed) == wire.Sorted(b.Lines) {
-		return "renamed", ""
+		return Renamed, ""
 	}
 	// What depends on the bytes of a token (its order, a part of it, a hash) differs without being a
 	// leak, if the masked databases themselves give these answers.
-	if !d.MCP() && c.modelA != nil && c.modelA.agrees(ctx, d, s, a) && c.modelB.agrees(ctx, d, s, b) {
-		return "token bytes", ""
+	if likeA && likeB || !follow && c.modelA != nil && c.modelA.agrees(ctx, d, s, a) && c.modelB.agrees(ctx, d, s, b) {
+		return TokenBytes, ""
 	}
-	return different, wire.Parting(renamed, b.Lines)
+	return Different, wire.Parting(renamed, b.Lines)
 }
 
 // tokens are text tokens, uuids, and integers long enough to be no other number.

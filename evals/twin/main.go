@@ -141,7 +141,7 @@ func (t *totals) write(committed bool) error {
 	for _, k := range t.byKind {
 		for _, o := range t.outcomes[k] {
 			fmt.Fprintf(&full, "%s\t%s\t%s\t%s\treads=%t\trefused=%t\t%s %s\t%s\t%s\t%s\n", k, o.Door, o.Shape.Name, o.Verdict, o.Reads, o.Refused, o.Code, oneLine(o.Message), o.Canary, oneLine(o.Why), oneLine(o.Shape.SQL()))
-			if o.Verdict == different || o.Canary != "" {
+			if o.Verdict == Different || o.Canary != "" {
 				fmt.Fprintf(&brief, "\n- **%s** %s/%s `%s`: %s %s\n", o.Verdict, k, o.Door, o.Shape.Name, oneLine(o.Why), o.Canary)
 			}
 		}
@@ -195,7 +195,7 @@ func (t *totals) figures() []results.Figure {
 		for _, o := range t.outcomes[k] {
 			n++
 			verdicts[o.Verdict]++
-			if o.Verdict == different {
+			if o.Verdict == Different {
 				diffs++
 			}
 			if o.Canary != "" {
@@ -207,7 +207,7 @@ func (t *totals) figures() []results.Figure {
 			var may, every tally
 			differing, canaries := 0, 0
 			for _, o := range byDoor[d.Name] {
-				differing += b2i(o.Verdict == different)
+				differing += b2i(o.Verdict == Different)
 				canaries += b2i(o.Canary != "")
 				// The MCP door keeps nothing between calls: what needs several is not for it to answer.
 				if !o.Reads || d.MCP() && len(o.Shape.Steps) > 1 {
@@ -229,7 +229,7 @@ func (t *totals) figures() []results.Figure {
 				worstAll.take(results.Share("", every.hits, every.n), where)
 			}
 		}
-		for _, v := range []string{"unstable", "renamed", "token bytes"} {
+		for _, v := range []string{Unstable, Renamed, TokenBytes} {
 			if verdicts[v] > 0 {
 				add(results.Count(fmt.Sprintf("twin.%s.%s", k, strings.ReplaceAll(v, " ", "_")), verdicts[v], len(t.outcomes[k])), verdictNotes[v])
 			}
@@ -278,7 +278,7 @@ func (l *lowest) take(f results.Figure, where string) {
 }
 
 var verdictNotes = map[string]string{
-	"unstable":    "differed from itself when asked twice on one side, equal as a set of messages",
-	"renamed":     "equal up to the one renaming of tokens",
-	"token bytes": "depends on the bytes or the order of tokens; each side equals the answer of a copy that really holds the tokens",
+	Unstable:   "differed from itself when asked twice on one side, equal as a set of messages",
+	Renamed:    "equal up to the one renaming of tokens",
+	TokenBytes: "depends on the bytes or the order of tokens; each side equals the answer of a copy that really holds the tokens",
 }

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sallyport/evals/doors"
+	"sallyport/evals/harness"
 	"sallyport/evals/wire"
 	"sallyport/internal/testdb"
 )
@@ -20,9 +22,13 @@ import (
 //
 // It keeps tables only. Constraints, triggers and generation would fight the masked values and are
 // dropped; views and functions stand on the masked tables.
+//
+// It is asked through a gateway of its own that masks nothing, so that answers have the same form at every door.
 type model struct {
-	server *testdb.Server
-	client *doors.Client
+	server  *testdb.Server
+	gateway *harness.Gateway
+	mu      sync.Mutex // held while asking
+	client  *doors.Client
 }
 
 // tableRows names a table with labelled columns and an order that both sides share.
@@ -100,7 +106,7 @@ func newModel(ctx context.Context, w *World, side *Side, second bool) (*model, e
 	if err != nil {
 		return nil, err
 	}
-	m := &model{server: server, client: &doors.Client{Target: doors.Target{DSN: server.DSN(Database)}}}
+	m := &model{server: server}
 	if err := server.Exec(ctx, "postgres", "create database "+Database); err != nil {
 		return m, err
 	}
@@ -109,7 +115,24 @@ func newModel(ctx context.Context, w *World, side *Side, second bool) (*model, e
 			return m, err
 		}
 	}
-	return m, m.fill(ctx, w, side)
+	if err := m.fill(ctx, w, side); err != nil {
+		return m, err
+	}
+	if w.Plain {
+		if err := server.Exec(ctx, Database, forget); err != nil {
+			return m, err
+		}
+	}
+	spec := w.spec(&Side{Server: server})
+	spec.Labels, spec.Masks = nil, nil
+	delete(spec.Connections, Level)
+	m.gateway, err = harness.Start(ctx, spec)
+	if err != nil {
+		return m, err
+	}
+	m.client = (&Side{Server: server, Gateway: m.gateway}).client(Database)
+	m.client.Keep = w.Plain
+	return m, nil
 }
 
 // fill replaces each labelled value by what the gateway shows.
@@ -179,8 +202,10 @@ func convert(ctx context.Context, conn *pgx.Conn, table, col string, n int) stri
 }
 
 // agrees tells whether the masked copy gives the same rows, in whatever order.
-func (m *model) agrees(ctx context.Context, d doors.Door, s Shape, got wire.Answer) bool {
-	want := m.client.Run(ctx, d, s.Statement)
+func (m *model) agrees(ctx context.Context, d doors.Door, s doors.Statement, got wire.Answer) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	want := m.client.Run(ctx, d, s)
 	return wire.Sorted(data(got.Lines)) == wire.Sorted(data(want.Lines)) && got.Code == want.Code
 }
 
@@ -196,6 +221,11 @@ func data(lines []string) []string {
 }
 
 func (m *model) close() {
-	m.client.Close()
+	if m.client != nil {
+		m.client.Close()
+	}
+	if m.gateway != nil {
+		m.gateway.Stop()
+	}
 	m.server.Stop()
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"sallyport/evals/doors"
-	"sallyport/evals/wire"
 )
 
 // Outcome is what one shape did at one door.
@@ -15,71 +14,51 @@ type Outcome struct {
 	Shape     Shape
 	Door      string
 	Reads     bool   // its direct answers differ between the twins: it reads labelled data
-	Verdict   string // "same", "renamed" (token), "token bytes" (token), "unstable", "DIFFERENT"
+	Verdict   string // Same and the others
 	Refused   bool
 	Code      string // of the first side's answer
 	Message   string
 	Canary    string // a raw value seen in an answer
-	Why       string // for DIFFERENT: the first lines that differ
+	Chance    string // one that is there by chance
+	Why       string // for Different: the first lines that differ
 	DirectErr string // error of the direct run on the first side
 }
 
 // Run puts the shapes through the doors of the world and compares the sides.
 func Run(ctx context.Context, w *World, entrances []doors.Door, shapes []Shape, progress func(string)) ([]Outcome, error) {
-	found, err := newCanaries(ctx, w)
-	if err != nil {
-		return nil, err
-	}
 	reads, direct, err := Direct(ctx, w, shapes)
 	if err != nil {
 		return nil, err
 	}
-	cmp := &comparer{kind: w.Kind}
-	if w.Kind == Token {
-		if err := cmp.learn(ctx, w); err != nil {
-			return nil, err
-		}
-		defer cmp.close()
+	judge, err := NewJudge(ctx, w)
+	if err != nil {
+		return nil, err
 	}
+	defer judge.Close()
 	var all []Outcome
 	for _, d := range entrances {
-		a, b := w.A.client(), w.B.client()
+		pair := judge.Pair()
 		n := 0
 		for i, s := range shapes {
 			if !d.Applies(s.Statement) {
 				continue
 			}
-			unplaced := s
-			s = w.placed(s, through)
-			ra, rb := w.A.Clean(a.Run(ctx, d, s.Statement)), w.B.Clean(b.Run(ctx, d, s.Statement))
-			o := Outcome{Shape: unplaced, Door: d.Name, Reads: reads[i], Code: ra.Code, Message: ra.Error, DirectErr: direct[i]}
-			o.Verdict, o.Why = cmp.compare(ctx, d, s, ra, rb)
-			if o.Verdict == different {
-				// Asked again on both sides: what differs from itself there is not a difference between them.
-				ra2, rb2 := w.A.Clean(a.Run(ctx, d, s.Statement)), w.B.Clean(b.Run(ctx, d, s.Statement))
-				if (ra.Text() != ra2.Text() || rb.Text() != rb2.Text()) && wire.Sorted(ra.Lines) == wire.Sorted(rb.Lines) {
-					o.Verdict = "unstable"
-				}
+			o, err := judge.Ask(ctx, pair, d, w.placed(s, through).Statement)
+			if err != nil {
+				return all, fmt.Errorf("shape %s: %w", s.Name, err)
 			}
+			o.Shape, o.Reads, o.DirectErr = s, reads[i], direct[i]
 			files, err := w.written()
 			if err != nil {
 				return all, err
 			}
 			if len(files) > 0 {
-				o.Verdict, o.Why = different, fmt.Sprintf("the server wrote the files %v", files)
-			}
-			o.Refused = doors.Refused(ra.Code) || doors.Refused(rb.Code)
-			if o.Canary = found.seen(ra.Text(), s.SQL()); o.Canary == "" {
-				o.Canary = found.seen(rb.Text(), s.SQL())
-			}
-			if !w.A.Gateway.Alive() || !w.B.Gateway.Alive() {
-				return all, fmt.Errorf("a gateway died at shape %s through %s: %s %s", s.Name, d.Name, w.A.Gateway.LogTail(), w.B.Gateway.LogTail())
+				o.Verdict, o.Why = Different, fmt.Sprintf("the server wrote the files %v", files)
 			}
 			n++
 			all = append(all, o)
 		}
-		a.Close()
-		b.Close()
+		pair.Close()
 		progress(fmt.Sprintf("%-8s %-16s %d shapes, %s", w.Kind, d.Name, n, Tally(all, d.Name)))
 	}
 	return all, nil
@@ -88,7 +67,7 @@ func Run(ctx context.Context, w *World, entrances []doors.Door, shapes []Shape, 
 // Direct runs the shapes around the gateway and tells which read labelled data, and the first side's
 // error of each, if any.
 func Direct(ctx context.Context, w *World, shapes []Shape) (reads []bool, errs []string, err error) {
-	a, b := w.A.direct(), w.B.direct()
+	a, b := w.A.Around(), w.B.Around()
 	defer a.Close()
 	defer b.Close()
 	for _, s := range shapes {
@@ -116,13 +95,13 @@ func Direct(ctx context.Context, w *World, shapes []Shape) (reads []bool, errs [
 	return reads, errs, nil
 }
 
-// client asks through the side's doors.
-func (s *Side) client() *doors.Client {
-	return &doors.Client{Target: doors.Target{DSN: s.Door(), MCPURL: s.Gateway.MCPURL, Token: Secret + "-token-0123456789", Connection: Database}}
+// client asks for a database of the side through its doors.
+func (s *Side) client(database string) *doors.Client {
+	return &doors.Client{Target: doors.Target{DSN: s.Gateway.DSN(Human, Secret, database), MCPURL: s.Gateway.MCPURL, Token: Secret + "-token-0123456789", Connection: database}}
 }
 
-// direct asks around the gateway.
-func (s *Side) direct() *doors.Client { return &doors.Client{Target: doors.Target{DSN: s.Direct()}} }
+// Around asks around the gateway.
+func (s *Side) Around() *doors.Client { return &doors.Client{Target: doors.Target{DSN: s.Direct()}} }
 
 // changes spots shapes that run outside a transaction and change something that lasts.
 func changes(s Shape) bool {

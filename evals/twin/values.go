@@ -19,6 +19,8 @@ const (
 	// Generalise is like Partial, with every column in buckets that can be: numbers, dates, text, arrays of
 	// them in any shape, and domains.
 	Generalise Kind = "generalise"
+	// Filter is redaction and a row filter: the twins also differ in the rows that it hides. See filter.go.
+	Filter Kind = "filter"
 )
 
 // column is a labelled column of the evals' own schema with its values.
@@ -118,6 +120,17 @@ func word(name string, n int) func(int, bool, Kind) string {
 	}, name)
 }
 
+// tags are more or fewer in the second twin, where masks hide how many there are.
+func tags(k int, second bool, kind Kind) string {
+	return free(func(r *rand.Rand, k int, second bool) string {
+		tags := make([]string, 1+(k+b2i(second && kind != Token))%3)
+		for i := range tags {
+			tags[i] = letters(r, 7, second)
+		}
+		return quote("{" + strings.Join(tags, ",") + "}")
+	}, "tags")(k, second, kind)
+}
+
 func number(name string, image func(k int, second bool) string, make func(r *rand.Rand, k int, second bool) string) func(int, bool, Kind) string {
 	v := free(make, name)
 	if image == nil {
@@ -176,13 +189,7 @@ var columns = []column{
 		return quote(fmt.Sprintf("%08x-0000-4000-8000-%012x", r.Uint32(), k+b2i(second)*4096))
 	}, "uid")},
 	{"people", "ok", free(func(r *rand.Rand, k int, second bool) string { return fmt.Sprint((k%3 == 0) != second) }, "ok")},
-	{"people", "tags", free(func(r *rand.Rand, k int, second bool) string {
-		tags := make([]string, 1+(k+b2i(second))%3)
-		for i := range tags {
-			tags[i] = letters(r, 7, second)
-		}
-		return quote("{" + strings.Join(tags, ",") + "}")
-	}, "tags")},
+	{"people", "tags", tags},
 	{"people", "nums", free(func(r *rand.Rand, k int, second bool) string {
 		return quote(fmt.Sprintf("{%d,%d}", r.IntN(1e6), r.IntN(1e6)))
 	}, "nums")},

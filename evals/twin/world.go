@@ -27,24 +27,13 @@ var viewsSQL string
 // differs by them.
 const (
 	Database = "twin"
-	Human    = "masked"
-	Agent    = "masked-agent"
-	Secret   = "evals-secret"
+	// Level is a copy of the database without the statistics of values, by which the server chooses plans:
+	// what differs there does not come from a plan. In plain worlds only.
+	Level  = "level"
+	Human  = "masked"
+	Agent  = "masked-agent"
+	Secret = "evals-secret"
 )
-
-// policy lets a masked principal do everything but see labelled values, call what users defined,
-// change settings outside the safe list, or go unresolved.
-const policy = `
-@id("twins")
-permit (
-  principal,
-  action in [Action::"connect", Action::"read", Action::"write", Action::"write_all_rows", Action::"ddl", Action::"notify"],
-  resource
-);
-// A trigger that an operator lets run: what it raises must still not get out.
-@id("trigger")
-permit (principal, action == Action::"call", resource == Function::"twin.public.note_watched");
-`
 
 // World is a pair of twins of one kind.
 type World struct {
@@ -82,9 +71,10 @@ func Open(ctx context.Context, kind Kind, gateways bool) (*World, error) {
 	return w.start(ctx, gateways)
 }
 
-// OpenPlain makes redact twins with gateways and the plain schema.
-func OpenPlain(ctx context.Context) (*World, error) {
-	w := &World{Kind: Redact, Plain: true}
+// OpenPlain makes twins of a kind with gateways and the plain schema, as fuzzers need them: statements are cut
+// off after 0.3 s, and beside the database there is one that is level, see Level.
+func OpenPlain(ctx context.Context, kind Kind) (*World, error) {
+	w := &World{Kind: kind, Plain: true}
 	return w.start(ctx, true)
 }
 
@@ -171,13 +161,40 @@ func (w *World) open(ctx context.Context, second, gateway bool) (*Side, error) {
 			return s, fmt.Errorf("load the %s twin: %w", w.Kind, err)
 		}
 	}
+	if w.Plain {
+		if err := w.level(ctx, s); err != nil {
+			return s, err
+		}
+	}
 	if err := s.observe(ctx); err != nil {
 		return s, err
 	}
 	if gateway {
-		s.Gateway, err = harness.Start(ctx, w.spec(s.Direct()))
+		s.Gateway, err = harness.Start(ctx, w.spec(s))
 	}
 	return s, err
+}
+
+// forget deletes the statistics of values. The counts of rows and pages stay.
+const forget = "delete from pg_statistic where starelid >= 16384; delete from pg_statistic_ext_data"
+
+// level makes the level copy. Answers of token twins are compared with a copy that holds the tokens, whose
+// statistics are others altogether: there, everything is level.
+func (w *World) level(ctx context.Context, s *Side) error {
+	if w.Kind == Token {
+		if err := s.Server.Exec(ctx, Database, forget); err != nil {
+			return err
+		}
+	}
+	if err := s.Server.Exec(ctx, "postgres", fmt.Sprintf("create database %s template %s", Level, Database)); err != nil {
+		return err
+	}
+	return s.Server.Exec(ctx, Level, forget)
+}
+
+// PlainScripts make one side's database of a plain world.
+func PlainScripts(kind Kind, second bool) []string {
+	return (&World{Kind: kind, Plain: true}).scripts(second)
 }
 
 // scripts make one side's database. Both sides run the same statements with other labelled values,
@@ -250,16 +267,20 @@ func rows(second bool, kind Kind) string {
 		}
 		fmt.Fprintf(&b, "insert into %s (%s%s) values (%s%s);\n", table, plain, n, plainValues, v)
 	}
+	hide := hider(second, kind)
 	for k := 1; k <= 6; k++ {
 		insert("dept", "id, name", fmt.Sprintf("%d, 'dept%d'", k, k), k)
 	}
 	for k := 1; k <= rowCount; k++ {
-		insert("people", "id, name, region, dept_id, note", fmt.Sprintf("%d, 'name%d', 'r%d', %d, 'note %d'", k, k, k%4, 1+k%6, k), k)
-		insert("events", "id, region, at", fmt.Sprintf("%d, 'r%d', '2024-01-01'::timestamp + interval '%d hours'", k, k%4, k), k)
-		insert("hr.people", "id", fmt.Sprint(k), k)
+		insert("people", "id, name, region, dept_id, note", hide.people(fmt.Sprintf("%d, 'name%d', 'r%d', %d, 'note %d'", k, k, k%4, 1+k%6, k), k), k)
+		insert("events", "id, region, at", hide.events(fmt.Sprintf("%d, 'r%d', '2024-01-01'::timestamp + interval '%d hours'", k, k%4, k), k), k)
+		insert("hr.people", "id", hide.hr(fmt.Sprint(k), k), k)
 	}
 	for k := 1; k <= 80; k++ {
-		insert("payments", "id, person_id, amount, at", fmt.Sprintf("%d, %d, %d.50, '2024-02-%02d'", k, 1+k%rowCount, k*3, 1+k%28), k)
+		insert("payments", "id, person_id, amount, at", hide.payments(fmt.Sprintf("%d, %d, %d.50, '2024-02-%02d'", k, 1+k%rowCount, k*3, 1+k%28), k), k)
+	}
+	for k := rowCount + 1; k <= rowCount+hide.more; k++ {
+		insert("people", "id, name, region, dept_id, note", hide.people(fmt.Sprintf("%d, '', 'r3', 1, ''", k), k), k)
 	}
 	for k := 1; k <= 20; k++ {
 		insert("watched", "id, note", fmt.Sprintf("%d, 'n%d'", k, k), k)
@@ -290,15 +311,18 @@ func (c column) pattern() string {
 }
 
 // spec configures a gateway for this kind of principal.
-func (w *World) spec(dsn string) harness.Spec {
+func (w *World) spec(s *Side) harness.Spec {
 	spec := harness.Spec{
-		Connections: map[string]string{Database: dsn},
+		Connections: map[string]string{Database: s.Direct()},
 		Principals: []harness.Principal{
 			{Name: Human, Groups: []string{"masked"}, Password: Secret},
 			{Name: Agent, Agent: true, Groups: []string{"masked"}, Token: Secret + "-token-0123456789"},
 		},
 		Masks:  map[string]harness.Mask{},
-		Policy: policy,
+		Policy: w.policy(),
+	}
+	if w.Plain {
+		spec.Connections[Level] = s.Server.DSN(Level)
 	}
 	label := func(name, pattern string) {
 		l := "pii." + strings.ToLower(strings.NewReplacer("-", "_").Replace(name))

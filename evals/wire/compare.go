@@ -24,10 +24,20 @@ func Parting(a, b []string) string {
 			lb = b[i]
 		}
 		if la != lb {
-			return fmt.Sprintf("message %d: %s <> %s", i+1, Clip(la), Clip(lb))
+			from := shared(la, lb)
+			return fmt.Sprintf("message %d: %s <> %s", i+1, Clip(la[from:]), Clip(lb[from:]))
 		}
 	}
 	return ""
+}
+
+// shared is how much of two long lines need not be shown to see where they part.
+func shared(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return max(0, n-60)
 }
 
 // Clip shortens a line for listings.

@@ -14,6 +14,7 @@ func TestPartingNamesTheFirstDifference(t *testing.T) {
 		{"same", "", []string{"T", "D 1"}, []string{"T", "D 1"}},
 		{"changed", "message 2: D 1 <> D 2", []string{"T", "D 1", "Z"}, []string{"T", "D 2", "Y"}},
 		{"missing", "message 2: D 1 <> ", []string{"T", "D 1"}, []string{"T"}},
+		{"far into a line", "message 1: " + long[:60] + "a <> " + long[:60] + "b", []string{long + "a"}, []string{long + "b"}},
 		{"shortened", "message 1: " + long[:160] + "… <> y", []string{long}, []string{"y"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
