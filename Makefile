@@ -11,7 +11,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X main.version=$(VERSION)
 # Packages without cgo below them: the race detector builds them in seconds.
 RACE    := ./audit/... ./internal/loop/... ./internal/identity/... ./internal/config/... ./internal/pgframe/...
-# How long `make fuzz` spends on each target.
+# How long `make fuzz` spends on each target, and `make fuzz-twin` on all.
 FUZZTIME ?= 30s
 
 .PHONY: help
@@ -82,6 +82,10 @@ fuzz: ## every fuzz target for FUZZTIME each
 	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$dir"; \
 	  done; \
 	done
+
+.PHONY: fuzz-twin
+fuzz-twin: deps build ## random statements on twin databases for FUZZTIME, or N of them (ARGS="-seed 7 -kinds token")
+	$(GO) run ./evals/cmd/fuzztwin $(if $(N),-n $(N),-time $(FUZZTIME)) $(ARGS)
 
 .PHONY: clean
 clean: ## remove what make made

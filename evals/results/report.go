@@ -13,6 +13,7 @@ var sections = []struct{ prefix, title, about string }{
 	{"twin", "Twin databases", "Two databases that differ only in labelled values get the same statements through every door; whatever differs in an answer is a leak. `evals/twin`."},
 	{"leak", "Leak benchmark", "Every labelled cell of four schemas holds a value that is nowhere else; thousands of composed and hundreds of hand-written statements try to get one out, or one bit of it, through every door. `evals/leak`."},
 	{"sqlsmith", "Fuzzed statements on the twins", "The same check for statements invented by sqlsmith. `evals/sqlsmith`."},
+	{"fuzztwin", "Twin fuzzing", "Random statements on twin databases, through both doors, for every kind of mask and for row filters: whatever differs, or holds a raw value, is a leak. `evals/fuzztwin`."},
 	{"attack", "Attacks", "Every statement, function, name and lexing trick of the list of threats, as it is and mutated, by a principal who may only read; the oracle is what changed on the server. `evals/attack`."},
 	{"benign", "Everyday SQL", "Statements of others' corpora and of our own that the server accepts: answered through the gateway, and answered the same outside labelled cells. `evals/benign`."},
 	{"clients", "Clients", "Programs that people use, through the door. `evals/clients`."},
