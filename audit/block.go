@@ -104,6 +104,15 @@ func (p *printer) decision(st *step, v verdict) {
 		if o.Timeout > 0 {
 			limits = append(limits, "at most "+duration(o.Timeout))
 		}
+		if o.LockTimeout > 0 {
+			limits = append(limits, "waits at most "+duration(o.LockTimeout)+" for locks")
+		}
+		if o.IdleTimeout > 0 {
+			limits = append(limits, "idle in a transaction at most "+duration(o.IdleTimeout))
+		}
+		if o.Concurrent > 0 {
+			limits = append(limits, "at most "+plural(o.Concurrent, "statement")+" at a time")
+		}
 		if o.Reason {
 			limits = append(limits, "reason required")
 		}

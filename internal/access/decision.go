@@ -57,14 +57,18 @@ type RowFilter struct {
 
 // Obligations are what must be done to an allowed statement. The strictest of each wins.
 type Obligations struct {
-	Rows     int64         // most rows released; 0 is no limit
-	Bytes    int64         `json:",omitempty"` // most bytes of rows released; 0 is no limit
-	Affected int64         `json:",omitempty"` // most rows that a statement may change; 0 is no limit
-	Timeout  time.Duration // most time upstream; 0 is no limit
-	Reason   bool          // a reason of at least 20 characters must have been given
-	Review   []string      // groups whose members must approve
-	Where    []string      `json:",omitempty"` // conditions on the rows seen, as the policies have them
-	Probes   []ProbeBudget `json:",omitempty"` // each has to be kept
+	Rows        int64         // most rows released; 0 is no limit
+	Bytes       int64         `json:",omitempty"` // most bytes of rows released; 0 is no limit
+	Affected    int64         `json:",omitempty"` // most rows that a statement may change; 0 is no limit
+	Timeout     time.Duration // most time upstream; 0 is no limit
+	LockTimeout time.Duration `json:",omitempty"` // longest wait for a lock; 0 is no limit
+	IdleTimeout time.Duration `json:",omitempty"` // longest pause of the client's within a transaction; 0 is no limit
+	Concurrent  int64         `json:",omitempty"` // most statements of the principal that run at a time; 0 is no limit
+	Sessions    int64         `json:",omitempty"` // most sessions of the principal at a time, of a connect; 0 is no limit
+	Reason      bool          // a reason of at least 20 characters must have been given
+	Review      []string      // groups whose members must approve
+	Where       []string      `json:",omitempty"` // conditions on the rows seen, as the policies have them
+	Probes      []ProbeBudget `json:",omitempty"` // each has to be kept
 }
 
 // ProbeBudget limits how many guesses at masked values a principal may have answered in a window of time.

@@ -59,47 +59,56 @@ func (g *Gateway) Connect(ctx context.Context, l Login) (*Session, error) {
 	return s, nil
 }
 
-func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (*Session, error) {
+func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (s *Session, err error) {
 	db := g.dbs[l.Connection]
 	policies := g.policies.Load()
 	if db == nil {
 		return nil, noSuchConnection(l.Connection, p)
 	}
-	if d := sqlguard.MayConnect(p, l.Connection, l.Door, policies); d.Effect != access.Allow {
+	may := sqlguard.MayConnect(p, l.Connection, l.Door, policies)
+	if may.Effect != access.Allow {
 		return nil, noSuchConnection(l.Connection, p)
 	}
+	if err := g.enter(p, may.Obligations.Sessions); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if s == nil { // not registered, so nobody forgets it; a panic comes here too
+			g.places.exit(p.Name)
+		}
+	}()
 	if db.snap.Load() == nil && !db.refresh(minRefresh) && db.snap.Load() == nil {
 		return nil, &access.Error{Kind: access.Unavailable, Code: "08001", Message: fmt.Sprintf("the database behind %q cannot be reached", l.Connection),
 			Hint: "try again later; the operator's log has the cause"}
 	}
-	s := &Session{gw: g, db: db, principal: p, door: l.Door, client: l.Client, id: newID("s"), tx: 'I',
+	opened := &Session{gw: g, db: db, principal: p, door: l.Door, client: l.Client, id: newID("s"), tx: 'I',
 		stmts: map[string]*prepared{}, portals: map[string]*portal{}, reason: claimedReason(l.Reason)}
-	settings, err := s.startup(l.Settings, policies)
+	settings, err := opened.startup(l.Settings, policies)
 	if err != nil {
 		return nil, err
 	}
-	if s.up, err = upstream.Dial(ctx, db.conf.DSN, settings); err != nil {
+	if opened.up, err = upstream.Dial(ctx, db.conf.DSN, settings); err != nil {
 		g.logger.Warn("upstream not reached", "connection", l.Connection, "error", err)
 		return nil, err
 	}
-	s.up.Deadline(time.Now().Add(upstream.DialTimeout))
-	if err := s.askPath(nil); err != nil {
-		s.up.Close()
+	opened.up.Deadline(time.Now().Add(upstream.DialTimeout))
+	if err := opened.askPath(nil); err != nil {
+		opened.up.Close()
 		return nil, &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the database did not answer", Hint: "try again later", Err: err}
 	}
-	s.up.Deadline(time.Time{})
-	if err := s.refresh(nil); err != nil {
-		s.up.Close()
+	opened.up.Deadline(time.Time{})
+	if err := opened.refresh(nil); err != nil {
+		opened.up.Close()
 		return nil, err
 	}
-	rec := s.newRecord(access.RecordOpen)
+	rec := opened.newRecord(access.RecordOpen)
 	rec.Client, rec.Groups = l.Client, p.Groups
 	if _, err := g.log.Append(rec); err != nil {
-		s.up.Close()
+		opened.up.Close()
 		return nil, err
 	}
-	g.register(s)
-	return s, nil
+	g.register(opened)
+	return opened, nil
 }
 
 // register gives the session its own cancel key.

@@ -73,10 +73,7 @@ func (s *Session) describeQuery(pl *plan, sql string, sink Sink) (*fields, error
 	if s.unsync {
 		last = 'H'
 	}
-	s.timedOut.Store(false)
-	if t := pl.decision.Obligations.Timeout; t > 0 {
-		s.allow(t)
-	}
+	s.allow(&pl.decision.Obligations)
 	s.busy.Store(true)
 	defer s.end()
 	if err := s.up.Write(pgframe.AppendEmpty(b, last)); err != nil {
@@ -125,8 +122,8 @@ func (s *Session) describeQuery(pl *plan, sql string, sink Sink) (*fields, error
 
 // notDescribed is the server's refusal to describe what a COPY copies, as the COPY itself would have met it.
 func (s *Session) notDescribed(pl *plan, fields []pgframe.Field) *access.Error {
-	if s.timedOut.Load() && field(fields, 'C') == "57014" {
-		return timeLimit(pl.decision.Obligations.Timeout)
+	if why := s.halted(field(fields, 'C')); why != nil {
+		return why
 	}
 	shown := pgframe.Fields(s.appendUpstream(nil, 'E', fields, pl, nil)[5:])
 	return &access.Error{Kind: access.Upstream, Code: field(shown, 'C'), Message: field(shown, 'M'), Hint: field(shown, 'H')}

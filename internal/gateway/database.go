@@ -27,9 +27,11 @@ type database struct {
 	logger *slog.Logger
 	judged atomic.Pointer[access.Judgements] // nil without a labels file
 
-	snap atomic.Pointer[snapshot]
-	ddl  atomic.Bool // DDL went through and its transaction may be open
-	old  atomic.Bool // the snapshot is known to be out of date
+	snap    atomic.Pointer[snapshot]
+	watcher upstream.Watcher // of what sessions wait for
+
+	ddl atomic.Bool // DDL went through and its transaction may be open
+	old atomic.Bool // the snapshot is known to be out of date
 
 	mu sync.Mutex // one refresh at a time
 	// Of the last refresh tried; guarded by mu.

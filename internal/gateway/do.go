@@ -49,6 +49,9 @@ func (s *Session) Do(ctx context.Context, ops []Op, sink Sink) error {
 		return ErrEnded
 	}
 	s.stopIdle()
+	if s.idleLimit > 0 {
+		s.idleClock.stop()
+	}
 	s.watch(ctx)
 	s.windows = false
 	if s.loopTask != nil {
@@ -65,6 +68,12 @@ func (s *Session) Do(ctx context.Context, ops []Op, sink Sink) error {
 	s.up.Idle()
 	if s.listens && s.next == len(s.owed) && !s.unsync {
 		s.startIdle(sink) // from here on the upstream has another reader
+	}
+	if s.idleLimit > 0 {
+		s.pause(sink)
+	}
+	if !s.copyIn {
+		s.vacate()
 	}
 	return ctx.Err()
 }
@@ -189,7 +198,10 @@ func (s *Session) query(op *Op, sink Sink) error {
 	if err != nil {
 		return s.refuse(err, op.SQL, 'Q', sink)
 	}
-	if list, err = s.probeAll(list, op.SQL); err != nil {
+	if list, err = s.probeAll(list, op.SQL); err == nil {
+		err = s.placeAll(list, op.SQL)
+	}
+	if err != nil {
 		return s.refuse(err, op.SQL, 'Q', sink)
 	}
 	if len(list) == 1 && list[0].plan.pages() && !list[0].plan.meters() {
@@ -298,6 +310,7 @@ func (s *Session) parse(op *Op, sink Sink) error {
 	}
 	s.out = pgframe.End(s.out, at)
 	st.oids = st.plan.knownTypes(op.ParamOIDs)
+	s.strain(st.plan)
 	s.owed = append(s.owed, owed{kind: 'P', plan: st.plan, undo: undo{what: 's', name: op.Name, stmt: old}})
 	s.stmts[op.Name] = st
 	s.unsync = true
@@ -336,6 +349,7 @@ func (s *Session) bind(op *Op, sink Sink) error {
 	s.out = append(s.out, op.Raw...)
 	s.owed = append(s.owed, owed{kind: 'B', plan: st.plan, undo: undo{what: 'p', name: op.Portal, port: old}})
 	s.portals[op.Portal] = p
+	s.strain(st.plan)
 	s.unsync = true
 	if old != nil && op.Portal != "" {
 		return s.settle(sink)
@@ -393,6 +407,9 @@ func (s *Session) execute(op *Op, sink Sink) error {
 		probes, err = s.probePortal(p, pl)
 	}
 	p.used = true
+	if err == nil {
+		err = s.place(pl, p.sql())
+	}
 	if err != nil {
 		return s.refuse(err, p.sql(), 'E', sink)
 	}

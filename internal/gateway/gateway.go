@@ -27,16 +27,18 @@ import (
 
 // Gateway is the core. It is safe for concurrent use.
 type Gateway struct {
-	logger   *slog.Logger
-	log      *audit.Log
-	loops    []*loop.Loop // empty where there is none
-	people   *identity.Store
-	known    []access.Principal // all whom people knows, for reports
-	detector *mask.Detector
-	dbs      map[string]*database
-	policies atomic.Pointer[policy.Set]
-	patience time.Duration
-	tokenKey []byte // master key of token masks; no client and no statement text ever holds it
+	logger        *slog.Logger
+	log           *audit.Log
+	loops         []*loop.Loop // empty where there is none
+	people        *identity.Store
+	known         []access.Principal // all whom people knows, for reports
+	detector      *mask.Detector
+	dbs           map[string]*database
+	policies      atomic.Pointer[policy.Set]
+	patience      time.Duration
+	places        places
+	placePatience time.Duration // how long a statement waits for a place
+	tokenKey      []byte        // master key of token masks; no client and no statement text ever holds it
 
 	mu       sync.Mutex
 	scopes   map[scopeKey]*scope
@@ -64,7 +66,7 @@ type scopeKey struct {
 // Open starts the core: policies and masks are loaded, the log is opened and recovered, every upstream is
 // looked at once. An upstream that is down is no error: its sessions fail until it is back.
 func Open(ctx context.Context, c Config) (*Gateway, error) {
-	g := &Gateway{logger: c.Log, detector: mask.NewDetector(), dbs: map[string]*database{}, scopes: map[scopeKey]*scope{}, patience: patience,
+	g := &Gateway{logger: c.Log, detector: mask.NewDetector(), dbs: map[string]*database{}, scopes: map[scopeKey]*scope{}, patience: patience, placePatience: placePatience,
 		sessions: map[uint32]*Session{}, tasks: map[string]taskEntry{}, ledger: ledger{made: map[guesser][]guesses{}}, stop: make(chan struct{})}
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
@@ -101,7 +103,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		maxAge = time.Minute
 	}
 	for _, conf := range c.Connections {
-		g.dbs[conf.Name] = &database{conf: conf, rules: c.Labels, masks: masks, logger: g.logger}
+		g.dbs[conf.Name] = &database{conf: conf, watcher: upstream.Watcher{DSN: conf.DSN}, rules: c.Labels, masks: masks, logger: g.logger}
 		g.dbs[conf.Name].judged.Store(conf.Judged)
 	}
 	if window := g.policies.Load().ProbeWindow(); window > 0 {
@@ -206,6 +208,9 @@ func (g *Gateway) Close() error {
 		s.mu.Unlock()
 	}
 	g.closeLoops()
+	for _, db := range g.dbs {
+		db.watcher.Close()
+	}
 	err := g.note(access.RecordClose, func(rec *access.Record) { rec.Rows = int64(rec.Seq) })
 	return g.shut(err)
 }
@@ -266,6 +271,7 @@ func (g *Gateway) forget(s *Session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.sessions, s.pid)
+	g.places.exit(s.principal.Name)
 }
 
 // tokenKey reads the key of token masks, making it the first time.

@@ -47,6 +47,8 @@ func (s *Session) Run(client *loop.Conn, serve func() error) (err error) {
 		s.loopTask, s.onDurable, s.clientConn = t, t.Signal, client
 		s.mu.Unlock()
 		defer func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			client.Own(nil, nil)
 			s.up.Own(nil)
 			s.loopTask = nil

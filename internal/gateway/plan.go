@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -179,7 +180,7 @@ func (p *plan) describe(applied []access.MaskApplied) {
 			}
 		}
 	}
-	if o := p.decision.Obligations; o.Rows > 0 || o.Bytes > 0 || o.Affected > 0 || o.Timeout > 0 || o.Reason || len(o.Review) > 0 || len(o.Where) > 0 || len(o.Probes) > 0 {
+	if o := p.decision.Obligations; !reflect.ValueOf(o).IsZero() {
 		r.Obligations = &o
 	}
 	p.record, _ = json.Marshal(r) // strings and numbers only: cannot fail

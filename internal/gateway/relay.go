@@ -302,6 +302,7 @@ func (s *Session) ready(f pgframe.Frame) {
 func (s *Session) failed(o *owed, f pgframe.Frame) {
 	pgerr := pgframe.Fields(f.Body())
 	passed := s.appendUpstream(nil, 'E', pgerr, s.planOf(o), s.asked(o))
+	halted := s.halted(field(pgerr, 'C'))
 	var shown *access.Error
 	switch {
 	case o.replace != nil:
@@ -311,13 +312,15 @@ func (s *Session) failed(o *owed, f pgframe.Frame) {
 	case o.runs > 0:
 		r := &s.runs[o.run]
 		shown = r.refusal
-		if shown == nil && s.timedOut.Load() && field(pgerr, 'C') == "57014" {
-			shown = timeLimit(r.plan.decision.Obligations.Timeout)
+		if shown == nil {
+			shown = halted
 		}
 		if shown == nil && r.plan.facts.CopyIn && strings.Contains(field(pgerr, 'M'), mask.SentinelError) {
 			shown = mask.CopyRefused()
 		}
 		s.recordRun(r, orUpstream(shown, pgframe.Fields(passed[5:]))) // as the client sees it
+	default:
+		shown = halted // Parse, Bind or Describe waited
 	}
 	if o.replace == nil && (o.runs == 0 || !s.runs[o.run].cutShort(pgerr)) {
 		if shown != nil {
@@ -343,8 +346,13 @@ func (s *Session) failed(o *owed, f pgframe.Frame) {
 	}
 	for i := end - 1; i >= s.next; i-- {
 		s.revert(s.owed[i].undo)
-		if s.owed[i].kind == 'E' && i != s.next {
-			s.recordSkipped(&s.runs[s.owed[i].run])
+		if s.owed[i].kind != 'E' || i == s.next {
+			continue
+		}
+		if r := &s.runs[s.owed[i].run]; halted != nil && o.runs == 0 {
+			s.recordRun(r, halted)
+		} else {
+			s.recordSkipped(r)
 		}
 	}
 	s.next = end

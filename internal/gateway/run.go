@@ -51,6 +51,7 @@ func (s *Session) addRun(j judged, p *portal, params []string, sql string) int {
 	if j.source != "" {
 		sql = j.source
 	}
+	s.strain(j.plan)
 	s.runs = append(s.runs, run{plan: j.plan, portal: p, sql: sql, params: params, probes: j.probes, from: -1})
 	if !j.plan.pure {
 		s.dirty = true
@@ -107,29 +108,36 @@ func wholeFrames(rows []byte) []byte {
 // begin marks what was just sent as running.
 func (s *Session) begin() {
 	now := time.Now()
-	var limit time.Duration
+	var limit access.Obligations // only its times
 	for i := range s.runs {
 		r := &s.runs[i]
 		if r.started.IsZero() {
 			r.started = now
-			if t := r.plan.decision.Obligations.Timeout; t > 0 && (limit == 0 || t < limit) {
-				limit = t
+			hasten(&limit, &r.plan.decision.Obligations)
+		}
+	}
+	if len(s.runs) == 0 {
+		// Parse and Bind take locks, and wait for them, whether or not Execute follows.
+		for i := s.next; i < len(s.owed); i++ {
+			if p := s.owed[i].plan; p != nil {
+				hasten(&limit, &p.decision.Obligations)
 			}
 		}
 	}
 	s.busy.Store(true)
-	if limit > 0 {
-		s.allow(limit)
+	if s.stopped.Load() != nil {
+		s.stopped.Store(nil)
+	}
+	if limit.Timeout > 0 || limit.LockTimeout > 0 {
+		s.allow(&limit)
 	}
 }
 
 // end marks the session as running nothing, and waits for a cancel request under way: it must not hit
 // what comes next.
 func (s *Session) end() {
-	if s.timer != nil {
-		s.timer.Stop()
-		s.due.Store(0)
-	}
+	s.clock.stop()
+	s.lockClock.stop()
 	s.busy.Store(false)
 	if !s.cancelMu.TryLock() {
 		s.heavy()
@@ -157,11 +165,6 @@ func endsTransaction(f *access.Facts) bool {
 		return true
 	}
 	return false
-}
-
-func timeLimit(d time.Duration) *access.Error {
-	return &access.Error{Kind: access.Denied, Code: "57014", Message: "the statement took longer than the " + d.String() + " that the policy allows",
-		Hint: "make the statement cheaper, or ask for a policy with a larger @timeout"}
 }
 
 // digest is over all rows of the run, absorbed or held.

@@ -71,12 +71,21 @@ type Session struct {
 	shapes       shapeBuffer
 	judged       []judged
 
-	cancelMu sync.Mutex  // held while a cancel request is under way, so that it cannot hit the next statement
-	busy     atomic.Bool // something is running upstream
-	timedOut atomic.Bool // the running statement's time limit has passed
-	timer    *time.Timer
-	due      atomic.Int64 // when it passes, in ns since start; 0 while nothing runs that has one
-	overdue  atomic.Bool  // the upstream did not react to the cancel that followed, and was given up
+	cancelMu  sync.Mutex  // held while a cancel request is under way, so that it cannot hit the next statement
+	busy      atomic.Bool // something is running upstream
+	clock     clock       // of the running statement's time limit
+	lockClock clock       // ... and of its limit on waits for locks
+	lockLimit atomic.Int64
+	times     access.Obligations                                      // that the clocks were set by
+	stopped   atomic.Pointer[func(*access.Obligations) *access.Error] // a clock has cancelled what runs: why
+	overdue   atomic.Bool                                             // the upstream did not react to the cancel that followed, and was given up
+
+	placed bool                   // it has one of its principal's places for statements
+	waits  atomic.Pointer[waiter] // it waits for one
+
+	idleClock clock         // runs between two calls of Do, within a transaction that has a limit
+	idleLimit time.Duration // of the transaction under way; 0 is none
+	idleSink  Sink          // who is told
 
 	loopTask   *loop.Task // the event loop's task that serves this session, or nil
 	onDurable  func()     // its Signal
@@ -138,10 +147,12 @@ func (s *Session) close(cause string) error {
 	}
 	s.closed = true
 	s.stopIdle()
+	s.idleClock.stop()
 	if s.unwatch != nil {
 		s.unwatch()
 	}
 	s.gw.forget(s)
+	s.vacate()
 	s.abandon()
 	s.up.Close()
 	rec := s.newRecord(access.RecordClose)
@@ -152,9 +163,17 @@ func (s *Session) close(cause string) error {
 
 // cancelRunning asks the upstream to cancel what runs now, if anything does.
 func (s *Session) cancelRunning() {
+	if w := s.waits.Load(); w != nil {
+		w.cancel()
+	}
+	s.cancelWhile(s.busy.Load)
+}
+
+// cancelWhile is cancelRunning if still holds once no end of what runs can come in between.
+func (s *Session) cancelWhile(still func() bool) {
 	s.cancelMu.Lock()
 	defer s.cancelMu.Unlock()
-	if !s.busy.Load() {
+	if !still() {
 		return
 	}
 	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)

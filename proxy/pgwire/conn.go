@@ -38,9 +38,10 @@ type conn struct {
 	mute     bool   // in a TLS handshake: plain words would not be understood
 	skip     int64  // bytes of a refused message that are still to come
 
-	dec  decoder
-	ops  []gateway.Op
-	busy atomic.Uint64 // tick at which the running Do began, 0: none runs
+	dec   decoder
+	ops   []gateway.Op
+	ended atomic.Bool   // the core has ended the session, and said so
+	busy  atomic.Uint64 // tick at which the running Do began, 0: none runs
 }
 
 func newConn(s *Server, accepted net.Conn) *conn {
@@ -52,7 +53,10 @@ func newConn(s *Server, accepted net.Conn) *conn {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.raw, _ = nc.SyscallConn()
 	c.in = newReader(nc, &s.budget)
-	c.out.dst, c.out.tick = nc, &s.tick
+	c.out.dst, c.out.tick, c.out.over = nc, &s.tick, func() {
+		c.ended.Store(true)
+		c.nc.SetReadDeadline(past)
+	}
 	return c
 }
 
@@ -121,6 +125,8 @@ func (c *conn) run() error {
 func (c *conn) readError(err error) error {
 	var ae *access.Error
 	switch {
+	case c.ended.Load():
+		return gateway.ErrEnded
 	case errors.As(err, &ae):
 		return ae
 	case c.srv.draining.Load():

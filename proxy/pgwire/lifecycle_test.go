@@ -229,3 +229,31 @@ func TestReleaseBetweenBursts(t *testing.T) {
 		t.Errorf("got %+v", n)
 	}
 }
+
+// The core may end a session between bursts: the client gets the last word and then the end of the connection.
+func TestEndBetweenBursts(t *testing.T) {
+	for _, opened := range []func(*door) *wire{
+		func(d *door) *wire { return d.dial(t).login(nil) },
+		func(d *door) *wire {
+			w := d.dial(t).login(nil)
+			w.send(query("SELECT 1")).until('Z')
+			return w
+		},
+	} {
+		d := open(t, Options{})
+		w := opened(d)
+		d.mu.Lock()
+		var c *conn
+		for c = range d.conns {
+		}
+		d.mu.Unlock()
+		if err := c.out.Release(encode(t, &pgproto3.ErrorResponse{Severity: "FATAL", Code: "25P03", Message: "idle"})); err != nil {
+			t.Fatal(err)
+		}
+		c.out.Ended()
+		if e, ok := w.next().(*pgproto3.ErrorResponse); !ok || e.Code != "25P03" {
+			t.Errorf("got %+v", e)
+		}
+		w.expectEnd()
+	}
+}

@@ -22,6 +22,8 @@ type sink struct {
 	synced  bool  // ReadyForQuery was the last thing written
 	written int64 // for tests and the log
 
+	over func() // see Ended
+
 	tick  *atomic.Uint64 // the watcher's clock
 	since atomic.Uint64  // tick at which the running write began, 0: none runs
 }
@@ -33,6 +35,9 @@ func (s *sink) Release(frames []byte) error {
 	s.observe(frames)
 	return s.write(frames)
 }
+
+// Ended implements gateway.Ender: what waits for the client to speak is woken.
+func (s *sink) Ended() { s.over() }
 
 // write is Release without the lock.
 func (s *sink) write(b []byte) error {

@@ -18,7 +18,7 @@ import (
 
 // annotations that a policy may carry. All but @id are obligations and belong on permits: a forbid
 // that matches has no statement left to oblige.
-var annotations = []string{"affected", "bytes", "id", "probes", "reason", "review", "rows", "timeout", "where"}
+var annotations = []string{"affected", "bytes", "concurrent", "id", "idle_timeout", "lock_timeout", "probes", "reason", "review", "rows", "sessions", "timeout", "where"}
 
 // obligations reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
 // is not understood would be a limit that nobody enforces: it is refused.
@@ -49,6 +49,8 @@ func obligations(p *cedar.Policy, src source) (id string, o access.Obligations, 
 		if l, ok := limitNamed(k); ok {
 			if !l.read(&o, v) {
 				bad(fmt.Sprintf("@%s(%q) is not %s", k, v, l.what), "write "+l.example)
+			} else if k == "sessions" && !mayBe(p, access.ActConnect) {
+				bad("@sessions on something other than connecting", `write it on the permit of action == Action::"connect"`)
 			}
 			continue
 		}
@@ -117,6 +119,17 @@ func obligations(p *cedar.Policy, src source) (id string, o access.Obligations, 
 		}
 	}
 	return id, o, problems
+}
+
+// mayBe reports whether a policy's scope takes an action in.
+func mayBe(p *cedar.Policy, a access.Action) bool {
+	switch scope := (*xast.Policy)(p.AST()).Action.(type) {
+	case xast.ScopeTypeEq:
+		return string(scope.Entity.ID) == string(a)
+	case xast.ScopeTypeInSet:
+		return slices.ContainsFunc(scope.Entities, func(e cedar.EntityUID) bool { return string(e.ID) == string(a) })
+	}
+	return true
 }
 
 // only reports whether a policy's scope is about some actions and nothing else.

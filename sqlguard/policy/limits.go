@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"sallyport/internal/access"
 )
@@ -24,6 +25,44 @@ var limits = []limit{
 		func(o *access.Obligations, v string) (ok bool) { o.Bytes, ok = parseBytes(v); return ok },
 		func(o access.Obligations) string { return writeBytes(o.Bytes) },
 		func(o *access.Obligations, other access.Obligations) { o.Bytes = least(o.Bytes, other.Bytes) }},
+	count("concurrent", "a number of statements", `@concurrent("4")`, func(o *access.Obligations) *int64 { return &o.Concurrent }),
+	count("sessions", "a number of sessions", `@sessions("10")`, func(o *access.Obligations) *int64 { return &o.Sessions }),
+	span("lock_timeout", `@lock_timeout("2s")`, func(o *access.Obligations) *time.Duration { return &o.LockTimeout }),
+	span("idle_timeout", `@idle_timeout("1m")`, func(o *access.Obligations) *time.Duration { return &o.IdleTimeout }),
+}
+
+// count is a limit that is a whole number.
+func count(name, what, example string, of func(*access.Obligations) *int64) limit {
+	return limit{name, what, example,
+		func(o *access.Obligations, v string) bool {
+			n, err := strconv.ParseInt(v, 10, 64)
+			*of(o) = n
+			return err == nil && n > 0
+		},
+		func(o access.Obligations) string {
+			if n := *of(&o); n > 0 {
+				return strconv.FormatInt(n, 10)
+			}
+			return ""
+		},
+		func(o *access.Obligations, other access.Obligations) { *of(o) = least(*of(o), *of(&other)) }}
+}
+
+// span is a limit that is a time.
+func span(name, example string, of func(*access.Obligations) *time.Duration) limit {
+	return limit{name, "a duration", example,
+		func(o *access.Obligations, v string) bool {
+			d, err := time.ParseDuration(v)
+			*of(o) = d
+			return err == nil && d > 0
+		},
+		func(o access.Obligations) string {
+			if d := *of(&o); d > 0 {
+				return d.String()
+			}
+			return ""
+		},
+		func(o *access.Obligations, other access.Obligations) { *of(o) = least(*of(o), *of(&other)) }}
 }
 
 func limitNamed(name string) (limit, bool) {

@@ -3,6 +3,7 @@ package policy
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,15 +25,15 @@ func TestAmountsOfData(t *testing.T) {
 
 func TestTheLeastOfEachLimitCounts(t *testing.T) {
 	set := mustLoad(t, `
-		@bytes("10MiB") permit (principal, action == Action::"read", resource);
-		@bytes("64KiB") permit (principal in Group::"agents", action, resource);
+		@bytes("10MiB") @concurrent("2") @lock_timeout("1m") permit (principal, action == Action::"read", resource);
+		@bytes("64KiB") @concurrent("3") @lock_timeout("2s") @idle_timeout("1m30s") permit (principal in Group::"agents", action, resource);
 		permit (principal, action, resource);`)
 	v := set.Is(Request{Principal: agent, Action: access.ActRead, Resource: email})
-	want := access.Obligations{Bytes: 64 << 10}
+	want := access.Obligations{Bytes: 64 << 10, Concurrent: 2, LockTimeout: 2 * time.Second, IdleTimeout: 90 * time.Second}
 	if diff := cmp.Diff(want, v.Obligations); diff != "" || !v.Allowed {
 		t.Error(diff)
 	}
-	if got := ObligationWords(v.Obligations); got != `@bytes("64KiB")` {
+	if got := ObligationWords(v.Obligations); got != `@bytes("64KiB") @concurrent("2") @lock_timeout("2s") @idle_timeout("1m30s")` {
 		t.Errorf("in words: %s", got)
 	}
 }
