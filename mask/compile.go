@@ -38,6 +38,7 @@ type Compiled struct {
 // steps, each in a file of its own:
 //
 //   - check    refuse what would store or act on masked values     (stores.go)
+//   - finders  know where the values of tokens are that are stored  (tokenvalue.go)
 //   - sentinels refuse what would store the masked form of a value (sentinel.go)
 //   - lookups  move granted equalities below the mask               (lookup.go)
 //   - shape    COPY, EXPLAIN, RETURNING take a maskable shape        (statement.go, returning.go)
@@ -58,7 +59,7 @@ func Compile(in Input) (Compiled, error) {
 		return Compiled{}, err
 	}
 	c.noteNames()
-	steps := []func() error{c.checkStores, c.sentinels, c.compared, c.lookups, c.statement, c.withhold, c.dependencies, c.rewrite, c.keepNames}
+	steps := []func() error{c.checkStores, c.finders, c.sentinels, c.compared, c.lookups, c.statement, c.withhold, c.dependencies, c.rewrite, c.keepNames}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return Compiled{}, err
@@ -108,6 +109,8 @@ type maskedRelation struct {
 	body *pg.Node
 	// sentinels are the forms of what stands for the columns' values, for whoever sees them masked.
 	sentinels map[string]sentinel
+	// finders find the values of tokens that are assigned to columns.
+	finders map[string]*valueFinder
 }
 
 func newCompiler(in Input) (*compiler, error) {
@@ -174,7 +177,7 @@ func newCompiler(in Input) (*compiler, error) {
 func (c *compiler) relation(rel *access.Relation) *maskedRelation {
 	m := c.masks[rel.Name]
 	if m == nil {
-		m = &maskedRelation{rel: rel, cols: map[string]Transform{}, exprs: map[string]string{}, lookup: map[string]bool{}, sentinels: map[string]sentinel{}}
+		m = &maskedRelation{rel: rel, cols: map[string]Transform{}, exprs: map[string]string{}, lookup: map[string]bool{}, sentinels: map[string]sentinel{}, finders: map[string]*valueFinder{}}
 		c.masks[rel.Name] = m
 	}
 	return m

@@ -10,11 +10,25 @@ import (
 // AND condition of the WHERE of the level that the relation stands in. There it compares the raw
 // value, as the grant says; anywhere else the comparison stays and sees the mask's output. For a
 // target, which has no subquery to move it into, the reference in the condition stays raw.
+//
+// A parameter may be a value or a token: it is compared as what it is. The server finds that out before it looks at a
+// row, so an index still serves values.
 func (c *compiler) lookups() error {
+	var err error
+	either := func(ref *pgtree.Ref, cr *pg.ColumnRef, cond *pg.Node) {
+		n, e := c.masked(ref).either(c.in.Masks, c.in.Tree.Cols[cr].Name, cr, cond)
+		if e != nil && err == nil {
+			err = e
+		}
+		if n != nil {
+			cond.Node = n.Node
+		}
+	}
 	c.eachLookup(func(ref *pgtree.Ref, cr *pg.ColumnRef, cond *pg.Node) bool {
 		c.probes.compare(cond.GetAExpr())
 		c.raw[cr] = true
 		if ref.Target {
+			either(ref, cr, cond)
 			return false
 		}
 		col := c.in.Tree.Cols[cr]
@@ -22,10 +36,11 @@ func (c *compiler) lookups() error {
 		if e := cond.GetAExpr(); e.Kind == pg.A_Expr_Kind_AEXPR_OP && c.masked(ref).rel.Column(col.Name).TypeOID < firstUserOID {
 			e.Name = []*pg.Node{pg.MakeStrNode("pg_catalog"), pg.MakeStrNode("=")}
 		}
+		either(ref, cr, cond)
 		c.pushed[ref] = append(c.pushed[ref], cond)
 		return true
 	})
-	return nil
+	return err
 }
 
 // eachLookup calls f for every condition that is a granted lookup; f tells whether it took it away.

@@ -177,7 +177,11 @@ func (c *compiler) set(ref *pgtree.Ref, list []*pg.Node) error {
 				val = row.Args[m.Colno-1]
 			}
 		}
-		if err := c.assigned(ref, t.GetName(), val); err != nil {
+		check := c.assigned
+		if t.GetVal().GetMultiAssignRef() == nil { // of which each column has a copy
+			check = c.takes
+		}
+		if err := check(ref, t.GetName(), val); err != nil {
 			return err
 		}
 	}
@@ -198,9 +202,13 @@ func (c *compiler) inserted(s *pg.InsertStmt) error {
 			}
 			continue
 		}
+		take := c.takes
+		if c.excluded(s, name) {
+			take = c.assigned
+		}
 		for _, row := range q.ValuesLists {
 			if items := row.GetList().GetItems(); i < len(items) {
-				if err := c.assigned(ref, name, items[i]); err != nil {
+				if err := take(ref, name, items[i]); err != nil {
 					return err
 				}
 			}
@@ -221,7 +229,7 @@ func (c *compiler) merged(s *pg.MergeStmt) error {
 		}
 		for i, name := range targetNames(ref, w.TargetList) {
 			if i < len(w.Values) {
-				if err := c.assigned(ref, name, w.Values[i]); err != nil {
+				if err := c.takes(ref, name, w.Values[i]); err != nil {
 					return err
 				}
 			}
@@ -252,6 +260,14 @@ func (c *compiler) guard(ref *pgtree.Ref, name string) (sentinel, bool) {
 	}
 	g, ok := m.sentinels[name]
 	return g, ok
+}
+
+// takes resolves a token that is stored in a column, or checks what is.
+func (c *compiler) takes(ref *pgtree.Ref, name string, val *pg.Node) error {
+	if done, err := c.stored(ref, name, val); done || err != nil {
+		return err
+	}
+	return c.assigned(ref, name, val)
 }
 
 // assigned checks an expression that is stored in a column.

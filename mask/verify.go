@@ -120,7 +120,8 @@ func strip(m protoreflect.Message) {
 //
 // It holds that
 //   - a relation with masked columns stands only inside its own masked subquery, column by column and
-//     letter by letter the expected one, or as the target of a write;
+//     letter by letter the expected one, or as the target of a write,
+//     or in the subquery that finds the value of a token, letter by letter the expected one too;
 //   - a name without schema is a common table expression in scope;
 //   - what could be a masked column of a target stands inside its own mask, or in a granted lookup.
 type verifier struct {
@@ -200,6 +201,10 @@ func (v *verifier) visit(m protoreflect.Message, r reach) {
 		v.relation(n, r)
 	case *pg.TypeCast:
 		if !v.isTargetMask(n, r) {
+			v.children(m, r)
+		}
+	case *pg.SubLink:
+		if !v.isResolution(n) {
 			v.children(m, r)
 		}
 	case *pg.A_Expr:

@@ -152,7 +152,7 @@ func (v *verifier) lookupsOnly(m *maskedRelation, where *pg.Node) bool {
 		}
 		return true
 	}
-	if samples(where) {
+	if samples(where) || v.isEither(m, where) {
 		return true
 	}
 	col := equality(where.GetAExpr())

@@ -58,7 +58,7 @@ func (j *judge) decide() access.Decision {
 	}
 	j.collectMasked()
 	for _, step := range []func() *access.Decision{
-		j.statement, j.settings, j.relations, j.filters, j.objects, j.functions, j.channels, j.maskedLimits,
+		j.statement, j.settings, j.relations, j.filters, j.objects, j.functions, j.channels, j.maskedLimits, j.tokens,
 	} {
 		if d := step(); d != nil {
 			return *d

@@ -18,11 +18,7 @@ func (j *judge) functions() *access.Decision {
 		if f.Builtin {
 			d = j.builtin(f)
 		} else if f.Class != registry.Pure && f.Class != registry.Volatile { // those belong to known extensions
-			what := "calling " + f.Name.String()
-			if f.By != "" {
-				what += " (" + f.By + ")"
-			}
-			d = j.need(access.ActCall, policy.Function(j.in.Connection, f.Name), what)
+			d = j.call(f)
 		}
 		if d != nil {
 			return d
@@ -82,7 +78,7 @@ func (j *judge) jsonCasts(call string) *access.Decision {
 		if c.Target != oidJSON || j.extension(c.Function) {
 			continue
 		}
-		if d := j.need(access.ActCall, policy.Function(j.in.Connection, c.Function), fmt.Sprintf("%s may call the cast function %s, which", call, c.Function)); d != nil {
+		if d := j.need(access.ActCall, j.function(c.Function), fmt.Sprintf("%s may call the cast function %s, which", call, c.Function)); d != nil {
 			return d
 		}
 	}

@@ -24,6 +24,7 @@ type judge struct {
 	rows     []access.RowFilter
 	inlined  []access.Name
 	compares bool // see access.Decision.Compares
+	resolve  []access.TokenSource
 	isMasked map[access.ColumnID]bool
 	anywhere *bool // some column of the connection is masked; see maskedPrincipal
 }
@@ -62,7 +63,7 @@ func (j *judge) grant(v policy.Verdict) {
 func (j *judge) allow() access.Decision {
 	slices.Sort(j.policies)
 	d := access.Decision{Effect: access.Allow, Policies: j.policies, Obligations: j.obligations, Masked: j.masked, Writable: j.writable,
-		Lookup: j.lookup, Compares: j.compares, Filters: j.rows, Inlined: j.inlined}
+		Lookup: j.lookup, Compares: j.compares, Filters: j.rows, Inlined: j.inlined, Resolve: j.resolve}
 	if len(d.Obligations.Review) > 0 {
 		d.Effect = access.Review
 	}
@@ -83,6 +84,12 @@ func (j *judge) refuse(v policy.Verdict, a access.Action, r policy.Resource, wha
 		d.Hint = "policy " + strings.Join(v.Policies, ", ") + " could not be evaluated, and then everything is denied; tell whoever keeps the policies"
 	case len(v.Policies) > 0:
 		d.Hint = fmt.Sprintf("policy %s forbids it; only a change of that policy allows %q on %s", strings.Join(v.Policies, ", "), a, r)
+	case len(v.Outdated) > 0:
+		d.Message += ": its definition changed since the policy was written"
+		d.Hint = fmt.Sprintf("policy %s is for another; whoever keeps the policies reads the function and, if it is fine, writes @definition(%q)",
+			strings.Join(v.Outdated, ", "), r.Definition())
+	case r.Definition() != "":
+		d.Hint = fmt.Sprintf("ask for %q on %s; its definition is %s", a, r, r.Definition())
 	default:
 		d.Hint = fmt.Sprintf("ask for %q on %s", a, r)
 	}

@@ -194,7 +194,7 @@ func (j *judge) effects(rel *access.Relation) *access.Decision {
 			if f.Schema == "pg_catalog" {
 				continue // the server's own: constraints, tsvector_update_trigger
 			}
-			if d := j.need(access.ActCall, policy.Function(j.in.Connection, f), fmt.Sprintf("writing %s calls trigger function %s, which", r.Name, f)); d != nil {
+			if d := j.need(access.ActCall, j.function(f), fmt.Sprintf("writing %s calls trigger function %s, which", r.Name, f)); d != nil {
 				return d
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -225,6 +226,9 @@ func printExplanation(w io.Writer, principal string, e gateway.Explanation) {
 		}
 		if calls := outsideFunctions(f); calls != "" {
 			line("call", "%s", calls)
+		}
+		for _, name := range slices.SortedFunc(maps.Keys(e.Definitions), func(a, b access.Name) int { return strings.Compare(a.String(), b.String()) }) {
+			line("definition", "%s of %s", e.Definitions[name], name)
 		}
 	}
 	if len(d.Policies) > 0 {

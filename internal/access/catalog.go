@@ -1,6 +1,8 @@
 package access
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
 )
@@ -26,6 +28,9 @@ type Catalog struct {
 	TypeByOID map[uint32]*Type
 	// Casts lists casts whose function is outside pg_catalog.
 	Casts []Cast
+	// Polymorphic has the names of built-in functions whose result is of a type that follows from their arguments. It
+	// is nil where there are no Casts, for which alone it is of interest.
+	Polymorphic map[string]bool
 	// Classes lists the functions of default operator classes that are outside pg_catalog.
 	Classes []OperatorClass
 }
@@ -132,6 +137,33 @@ func (c *Catalog) Below(rel *Relation) []*Relation {
 	return out
 }
 
+// Definition identifies what the functions of a name do, all overloads together: "sha256:" and a hex digest over the
+// definitions, and for aggregates those of the functions that they are made of. What these call by name is not
+// part of it. It is "" where there is no function of that name, or too little is known of one.
+func (c *Catalog) Definition(name Name) string {
+	if len(c.Functions[name]) == 0 {
+		return ""
+	}
+	var parts []string
+	seen := map[Name]bool{}
+	for names := []Name{name}; len(names) > 0; names = names[1:] {
+		if seen[names[0]] {
+			continue
+		}
+		seen[names[0]] = true
+		for _, f := range c.Functions[names[0]] {
+			if f.Digest == "" {
+				return ""
+			}
+			parts = append(parts, f.Digest)
+			names = append(names, f.Parts...)
+		}
+	}
+	slices.Sort(parts)
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
 // Constraint is a constraint or unique index of a relation.
 type Constraint struct {
 	Name    string
@@ -177,8 +209,17 @@ type Function struct {
 	ReturnType uint32   // pg_proc.prorettype
 	ArgTypes   []uint32 // pg_proc.proargtypes
 	OutNames   []string // names of OUT, INOUT and TABLE arguments
-	BodyHash   string   // hex digest of pg_get_functiondef
-	Extension  string   // owning extension, or ""
+	OutTypes   []uint32 // of the same
+	ArgNames   []string // of those in ArgTypes, "" for one without
+	Defaults   bool     // arguments have defaults
+	Config     []string // pg_proc.proconfig: settings while it runs
+	// Source is the body of functions in SQL and PL/pgSQL. Standard says that it is of SQL-standard form (RETURN, BEGIN
+	// ATOMIC): as pg_get_function_sqlbody prints it under an empty search_path.
+	Source    string
+	Standard  bool
+	Digest    string // hex SHA-256 over all that defines it
+	Parts     []Name // of an aggregate: the functions that it is made of
+	Extension string // owning extension, or ""
 }
 
 // Operator is a row of pg_operator outside pg_catalog.

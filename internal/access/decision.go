@@ -41,12 +41,18 @@ type Decision struct {
 	// Compares is true where a constraint compares what the statement writes with a column that the principal may
 	// look up: whether it succeeds answers a guess.
 	Compares bool
+	// Resolve says of columns, of whatever relations, that their values may be stored in a masked column to which the
+	// statement assigns their tokens.
+	Resolve []TokenSource
 	// Filters are the relations, among those that the statement reads, of which the principal may see some rows
 	// only.
 	Filters []RowFilter
 	// Inlined are the views, among those that the statement reads and those behind them, over relations of Filters.
 	Inlined []Name
 }
+
+// TokenSource is a column in which the values of tokens are found that are assigned to Target.
+type TokenSource struct{ Target, Source ColumnID }
 
 // RowFilter is a condition in SQL over a relation's columns, for one principal: of the relation there are only the rows
 // that it is true of. Its operators are qualified.

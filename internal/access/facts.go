@@ -128,6 +128,9 @@ type FunctionUse struct {
 	Class string
 	// By says what makes the server call it where the statement does not: "default of column id of public.t".
 	By string
+	// Body is what it does, where that is known and is nothing but reading: relations, functions and row security of
+	// its statements, all overloads together. nil: not known.
+	Body *Facts
 }
 
 // Object is a target of DDL or of a privilege change.

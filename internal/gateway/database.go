@@ -48,6 +48,7 @@ type snapshot struct {
 	masks    *mask.Masks
 	problems []mask.Problem
 	registry *registry.Registry
+	bodies   *postgres.Bodies
 }
 
 // stale makes the next judgement look at the catalog again.
@@ -114,7 +115,7 @@ func (d *database) load() (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	snap := &snapshot{cat: cat, masks: d.masks, registry: reg, judged: d.judged.Load()}
+	snap := &snapshot{cat: cat, masks: d.masks, registry: reg, judged: d.judged.Load(), bodies: new(postgres.Bodies)}
 	env := postgres.Env{Catalog: cat, Path: []string{"pg_catalog"}, Registry: reg}
 	snap.labels, snap.problems = mask.Resolve(cat, d.conf.Name, d.rules, snap.judged,
 		func(v *access.Relation) ([]access.Output, []access.ColumnID, error) {

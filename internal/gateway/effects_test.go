@@ -31,18 +31,27 @@ func effectsWorld(t *testing.T, schema string) *world {
 func effectsGateway(t *testing.T, dsn string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), dsn: dsn}
+	w.withPolicies("")
+	t.Cleanup(func() { w.gw.Close() })
+	return w
+}
+
+// withPolicies opens the gateway of effectsGateway, anew where it is open, with more policies.
+func (w *world) withPolicies(more string) {
+	w.t.Helper()
+	if w.gw != nil {
+		w.gw.Close()
+	}
 	c := w.config()
-	c.Policies = []PolicyFile{{Name: "effects.cedar", Text: effectsPolicy + `@id("dba") permit (principal in Group::"dbas", action == Action::"unrestricted", resource);`}}
+	c.Policies = []PolicyFile{{Name: "effects.cedar", Text: effectsPolicy + `@id("dba") permit (principal in Group::"dbas", action == Action::"unrestricted", resource);` + more}}
 	c.Principals = nil
 	for _, name := range []string{"writer", "caller", "finder", "plain", "parent", "builder", "dba"} {
 		c.Principals = append(c.Principals, access.LocalPrincipal{Name: name, Kind: access.Human, Groups: []string{name + "s"}, Secret: identity.HashPassword("pw-" + name)})
 	}
 	var err error
 	if w.gw, err = Open(context.Background(), c); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	t.Cleanup(func() { w.gw.Close() })
-	return w
 }
 
 // value asks somebody who may do everything.

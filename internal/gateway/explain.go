@@ -21,6 +21,31 @@ type Explanation struct {
 	Compiled string            // what would run; empty when refused
 	Changed  bool              // Compiled differs from SQL
 	Refusal  *access.Error
+	// Definitions are those of the functions outside pg_catalog that it calls, by name, as @definition wants them.
+	Definitions map[access.Name]string
+}
+
+// definitions finds what Explanation.Definitions tells.
+func (p *plan) definitions() map[access.Name]string {
+	out, cat := map[access.Name]string{}, p.scope.snap.cat
+	add := func(f access.Name) {
+		if d := cat.Definition(f); d != "" {
+			out[f] = d
+		}
+	}
+	for _, f := range p.facts.Functions {
+		add(f.Name)
+	}
+	for _, use := range p.facts.Relations {
+		if rel := cat.Relations[use.Name]; rel != nil && use.Action == access.ActWrite {
+			for _, r := range cat.Below(rel) {
+				for _, f := range r.Triggers {
+					add(f)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // Explain judges sql for a principal, of the configuration or not, as if they sent it through door.
@@ -45,7 +70,7 @@ func (g *Gateway) Explain(_ context.Context, p access.Principal, connection stri
 		}
 		e := Explanation{SQL: r.sql, Refusal: r.why}
 		if r.plan != nil {
-			e.Facts, e.Decision, e.Masked = r.plan.facts, r.plan.decision, r.plan.masksUsed()
+			e.Facts, e.Decision, e.Masked, e.Definitions = r.plan.facts, r.plan.decision, r.plan.masksUsed(), r.plan.definitions()
 		}
 		return []Explanation{e}, nil
 	}
@@ -55,7 +80,8 @@ func (g *Gateway) Explain(_ context.Context, p access.Principal, connection stri
 		if source == "" {
 			source = sql
 		}
-		out = append(out, Explanation{SQL: source, Facts: j.plan.facts, Decision: j.plan.decision, Masked: j.plan.masksUsed(), Compiled: j.plan.sql, Changed: !j.plan.original})
+		out = append(out, Explanation{SQL: source, Facts: j.plan.facts, Decision: j.plan.decision, Masked: j.plan.masksUsed(), Compiled: j.plan.sql, Changed: !j.plan.original,
+			Definitions: j.plan.definitions()})
 	}
 	return out, nil
 }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/binary"
 	"errors"
-	"slices"
 	"strings"
 
 	"sallyport/internal/access"
@@ -243,56 +242,17 @@ func (s *Session) show(setting string, sink Sink, take func(value string)) error
 // errLostTrack ends the session: refuse passes it on.
 var errLostTrack = &access.Error{Kind: access.Upstream, Code: "08000", Message: "what the session is set to cannot be read"}
 
-// setPath takes search_path as SHOW prints it and makes the effective path of it: pg_catalog first unless it
-// is named, temporary schemas left out, for no catalog snapshot has what is in them.
+// setPath takes search_path as SHOW prints it.
 func (s *Session) setPath(list string) {
-	path := pathItems(list)
-	if !slices.Contains(path, "pg_catalog") {
-		path = append([]string{"pg_catalog"}, path...)
-	}
-	s.path = s.path[:0:0]
-	for _, schema := range path {
+	items := postgres.PathItems(list)
+	for i, schema := range items {
 		if schema == "$user" {
-			schema = s.up.User
-		}
-		if !strings.HasPrefix(schema, "pg_temp") && !strings.HasPrefix(schema, "pg_toast") {
-			s.path = append(s.path, schema)
+			items[i] = s.up.User
 		}
 	}
+	s.path = postgres.EffectivePath(items)
 	s.pathID = strings.Join(s.path, "\x00")
 	s.scope = nil
-}
-
-// pathItems reads a list of identifiers as SplitIdentifierString does (src/backend/utils/adt/varlena.c):
-// unquoted ones are folded, quotes are doubled.
-func pathItems(s string) []string {
-	var out []string
-	for s = strings.TrimSpace(s); s != ""; {
-		var item string
-		if s[0] == '"' {
-			end := 1
-			for ; end < len(s); end++ {
-				if s[end] != '"' {
-					continue
-				}
-				if end+1 < len(s) && s[end+1] == '"' {
-					end++
-					continue
-				}
-				break
-			}
-			item, s = strings.ReplaceAll(s[1:min(end, len(s))], `""`, `"`), s[min(end+1, len(s)):]
-		} else {
-			end := strings.IndexByte(s, ',')
-			if end < 0 {
-				end = len(s)
-			}
-			item, s = strings.ToLower(strings.TrimSpace(s[:end])), s[end:]
-		}
-		out = append(out, item)
-		s = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(s), ","))
-	}
-	return out
 }
 
 // rowText is the first value of a DataRow.

@@ -83,7 +83,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		return p.finish(nil)
 	}
 	var err error
-	p.facts, err = postgres.Analyze(t, postgres.Env{Catalog: sc.snap.cat, Path: sc.path, Registry: sc.snap.registry})
+	p.facts, err = postgres.Analyze(t, postgres.Env{Catalog: sc.snap.cat, Path: sc.path, Registry: sc.snap.registry, Bodies: sc.snap.bodies})
 	if err != nil {
 		return nil, refusal{why: access.AsError(err), sql: t.SQL}
 	}

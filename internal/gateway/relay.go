@@ -318,6 +318,9 @@ func (s *Session) failed(o *owed, f pgframe.Frame) {
 		if shown == nil && r.plan.facts.CopyIn && strings.Contains(field(pgerr, 'M'), mask.SentinelError) {
 			shown = mask.CopyRefused()
 		}
+		if shown == nil && len(r.plan.decision.Resolve) > 0 {
+			shown = mask.Unresolved(field(pgerr, 'M'))
+		}
 		s.recordRun(r, orUpstream(shown, pgframe.Fields(passed[5:]))) // as the client sees it
 	default:
 		shown = halted // Parse, Bind or Describe waited

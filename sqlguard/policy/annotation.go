@@ -2,6 +2,8 @@ package policy
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,13 +18,13 @@ import (
 	"sallyport/sqlguard/rowfilter"
 )
 
-// annotations that a policy may carry. All but @id are obligations and belong on permits: a forbid
-// that matches has no statement left to oblige.
-var annotations = []string{"affected", "bytes", "concurrent", "id", "idle_timeout", "lock_timeout", "probes", "reason", "review", "rows", "sessions", "timeout", "where"}
+// annotations that a policy may carry. All but @id and @definition are obligations, and all but @id belong on permits: a
+// forbid that matches has no statement left to oblige.
+var annotations = []string{"affected", "bytes", "concurrent", "definition", "id", "idle_timeout", "lock_timeout", "probes", "reason", "review", "rows", "sessions", "timeout", "where"}
 
-// obligations reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
+// annotated reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
 // is not understood would be a limit that nobody enforces: it is refused.
-func obligations(p *cedar.Policy, src source) (id string, o access.Obligations, problems []Problem) {
+func annotated(p *cedar.Policy, src source) (id, definition string, o access.Obligations, problems []Problem) {
 	found := p.Annotations()
 	keys := make([]string, 0, len(found))
 	for k := range found {
@@ -58,6 +60,15 @@ func obligations(p *cedar.Policy, src source) (id string, o access.Obligations, 
 		case "id":
 			if id = v; v == "" || strings.ContainsAny(v, " \t\n") {
 				bad("@id is empty or holds blanks", `write @id("agents-read")`)
+			}
+		case "definition":
+			switch {
+			case !isDefinition(v):
+				bad(fmt.Sprintf("@definition(%q) is not a definition", v), `write @definition("sha256:...") as a refusal or "sallyport policy explain" shows it`)
+			case !callsOne(p):
+				bad("@definition on something other than calling one function", `write action == Action::"call", resource == Function::"shop.public.f"`)
+			default:
+				definition = v
 			}
 		case "rows":
 			n, err := strconv.ParseInt(v, 10, 64)
@@ -118,7 +129,22 @@ func obligations(p *cedar.Policy, src source) (id string, o access.Obligations, 
 			o.Where = []string{v}
 		}
 	}
-	return id, o, problems
+	return id, definition, o, problems
+}
+
+// isDefinition reports whether s has the form of what access.Catalog.Definition gives.
+func isDefinition(s string) bool {
+	digest, ok := strings.CutPrefix(s, "sha256:")
+	b, err := hex.DecodeString(digest)
+	return ok && err == nil && len(b) == sha256.Size && digest == strings.ToLower(digest)
+}
+
+// callsOne reports whether a policy's scope is to call one function.
+func callsOne(p *cedar.Policy) bool {
+	scope := (*xast.Policy)(p.AST())
+	action, ok := scope.Action.(xast.ScopeTypeEq)
+	resource, one := scope.Resource.(xast.ScopeTypeEq)
+	return ok && one && string(action.Entity.ID) == string(access.ActCall) && resource.Entity.Type == typeFunction
 }
 
 // mayBe reports whether a policy's scope takes an action in.

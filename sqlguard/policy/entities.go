@@ -26,7 +26,8 @@ const (
 // Resource is what somebody reaches for, with everything that it is in. Make one with Connection,
 // Schema, Table, Column, Function or Setting; the zero Resource is denied to everybody.
 type Resource struct {
-	entity cedar.Entity
+	entity     cedar.Entity
+	definition string // of a Function, see Defined
 }
 
 // String gives the resource as it is written in a policy: Table::"shop.public.orders".
@@ -34,7 +35,7 @@ func (r Resource) String() string { return r.entity.UID.String() }
 
 // Connection is a connection as a whole: connecting, notifying, sequences, being unrestricted.
 func Connection(name string) Resource {
-	return Resource{cedar.Entity{
+	return Resource{entity: cedar.Entity{
 		UID:        connectionUID(name),
 		Attributes: cedar.NewRecord(cedar.RecordMap{"name": cedar.String(name)}),
 	}}
@@ -42,7 +43,7 @@ func Connection(name string) Resource {
 
 // Schema is a schema, the resource of DDL that makes or drops it.
 func Schema(connection, name string) Resource {
-	return Resource{cedar.Entity{
+	return Resource{entity: cedar.Entity{
 		UID:        schemaUID(connection, name),
 		Parents:    cedar.NewEntityUIDSet(connectionUID(connection)),
 		Attributes: cedar.NewRecord(cedar.RecordMap{"name": cedar.String(name)}),
@@ -51,7 +52,7 @@ func Schema(connection, name string) Resource {
 
 // Table is a relation of any kind: table, view, materialised view, sequence.
 func Table(connection string, n access.Name) Resource {
-	return Resource{cedar.Entity{
+	return Resource{entity: cedar.Entity{
 		UID:     tableUID(connection, n),
 		Parents: cedar.NewEntityUIDSet(schemaUID(connection, n.Schema), connectionUID(connection)),
 		Attributes: cedar.NewRecord(cedar.RecordMap{
@@ -66,7 +67,7 @@ func Column(connection string, n access.Name, column string, labels []access.Lab
 	for _, l := range labels {
 		parents = appendLabel(parents, l)
 	}
-	return Resource{cedar.Entity{
+	return Resource{entity: cedar.Entity{
 		UID:     cedar.NewEntityUID(typeColumn, cedar.String(id(connection, n.Schema, n.Name, column))),
 		Parents: cedar.NewEntityUIDSet(parents...),
 		Attributes: cedar.NewRecord(cedar.RecordMap{
@@ -78,7 +79,7 @@ func Column(connection string, n access.Name, column string, labels []access.Lab
 
 // Function is a function outside pg_catalog; all overloads of a name are one resource.
 func Function(connection string, n access.Name) Resource {
-	return Resource{cedar.Entity{
+	return Resource{entity: cedar.Entity{
 		UID:     cedar.NewEntityUID(typeFunction, cedar.String(id(connection, n.Schema, n.Name))),
 		Parents: cedar.NewEntityUIDSet(schemaUID(connection, n.Schema), connectionUID(connection)),
 		Attributes: cedar.NewRecord(cedar.RecordMap{
@@ -87,9 +88,19 @@ func Function(connection string, n access.Name) Resource {
 	}}
 }
 
+// Defined is a function whose definition is known, as access.Catalog.Definition gives it. Permits with @definition
+// concern no other.
+func (r Resource) Defined(definition string) Resource {
+	r.definition = definition
+	return r
+}
+
+// Definition is what Defined was told, or "".
+func (r Resource) Definition() string { return r.definition }
+
 // Setting is a run-time parameter of a session on a connection, lower-case.
 func Setting(connection, name string) Resource {
-	return Resource{cedar.Entity{
+	return Resource{entity: cedar.Entity{
 		UID:        cedar.NewEntityUID(typeSetting, cedar.String(name)),
 		Parents:    cedar.NewEntityUIDSet(connectionUID(connection)),
 		Attributes: cedar.NewRecord(cedar.RecordMap{"name": cedar.String(name)}),

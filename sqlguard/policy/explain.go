@@ -49,7 +49,7 @@ func (s *Set) Explain(req Request) Explanation {
 		Context:   req.Context.record(req.Action, req.Principal.Actor),
 	}
 	for _, r := range s.byAction[req.Action] {
-		if p := r.explain(env); p.Matched || p.misses == 1 {
+		if p := r.explain(env, req.Resource); p.Matched || p.misses == 1 {
 			ex.Policies = append(ex.Policies, p)
 		}
 	}
@@ -58,7 +58,7 @@ func (s *Set) Explain(req Request) Explanation {
 }
 
 // explain evaluates the parts of a policy one by one.
-func (r *rule) explain(env xeval.Env) Part {
+func (r *rule) explain(env xeval.Env, resource Resource) Part {
 	p := (*xast.Policy)(r.policy.AST())
 	line, _ := position(r.src.text, r.src.start)
 	part := Part{ID: r.id, Where: fmt.Sprintf("%s:%d", r.src.file, line), Effect: "forbid"}
@@ -89,6 +89,13 @@ func (r *rule) explain(env xeval.Env) Part {
 		only := blank()
 		only.Resource = p.Resource
 		check(only, scope, negated(scope))
+	}
+	if r.definition != "" && r.definition != resource.definition {
+		part.misses++
+		part.Why = "the function's definition is not the one that the policy was written for"
+		if resource.definition == "" {
+			part.Why = "the function's definition is not known here: explain a statement that calls it"
+		}
 	}
 	for _, c := range p.Conditions {
 		only := blank()
@@ -150,6 +157,9 @@ func (ex Explanation) String() string {
 	}
 	if len(ex.Policies) == 0 {
 		b.WriteString("  no policy comes near: what no policy permits is denied\n")
+	}
+	if d := ex.Request.Resource.definition; d != "" {
+		fmt.Fprintf(&b, "  its definition: %s\n", d)
 	}
 	if o := ObligationWords(ex.Verdict.Obligations); ex.Verdict.Allowed && o != "" {
 		fmt.Fprintf(&b, "  obligations: %s\n", o)

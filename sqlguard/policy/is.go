@@ -26,6 +26,9 @@ type Verdict struct {
 	// one, those that failed where Err is set. None: nothing permits it.
 	Policies    []string
 	Obligations access.Obligations // of all permits that matched, the strictest of each
+	// Outdated are, where nothing else permits it, the permits that would but for @definition: the function is not
+	// what they were written for.
+	Outdated []string
 	// Err says which policy could not be evaluated. cedar-go skips such a policy, even a forbid, so
 	// the request is denied whatever the others say.
 	Err error
@@ -68,12 +71,16 @@ func (a *Asker) Is(action access.Action, r Resource) Verdict {
 	if a.loose {
 		rules = a.set.looseByAction[action]
 	}
-	decision, diag := cedar.Authorize(ruleIterator(rules), entities{a.principal, r.entity}, cedar.Request{
-		Principal: a.principal.UID,
-		Action:    cedar.NewEntityUID(typeAction, cedar.String(action)),
-		Resource:  r.entity.UID,
-		Context:   context,
-	})
+	rules, outdated := r.concerned(rules)
+	authorize := func(rules []*rule) (cedar.Decision, cedar.Diagnostic) {
+		return cedar.Authorize(ruleIterator(rules), entities{a.principal, r.entity}, cedar.Request{
+			Principal: a.principal.UID,
+			Action:    cedar.NewEntityUID(typeAction, cedar.String(action)),
+			Resource:  r.entity.UID,
+			Context:   context,
+		})
+	}
+	decision, diag := authorize(rules)
 	if len(diag.Errors) > 0 {
 		return failed(diag.Errors)
 	}
@@ -83,6 +90,13 @@ func (a *Asker) Is(action access.Action, r Resource) Verdict {
 	}
 	slices.Sort(v.Policies)
 	if !v.Allowed {
+		if len(outdated) > 0 && len(v.Policies) == 0 {
+			_, diag := authorize(outdated)
+			for _, reason := range diag.Reasons {
+				v.Outdated = append(v.Outdated, string(reason.PolicyID))
+			}
+			slices.Sort(v.Outdated)
+		}
 		return v
 	}
 	for _, r := range rules {
@@ -91,6 +105,21 @@ func (a *Asker) Is(action access.Action, r Resource) Verdict {
 		}
 	}
 	return v
+}
+
+// concerned leaves out the permits that were given for another definition of the function.
+func (r Resource) concerned(rules []*rule) (concerned, outdated []*rule) {
+	if r.entity.UID.Type != typeFunction || !slices.ContainsFunc(rules, func(x *rule) bool { return x.definition != "" }) {
+		return rules, nil
+	}
+	for _, x := range rules {
+		if x.definition != "" && x.definition != r.definition {
+			outdated = append(outdated, x)
+		} else {
+			concerned = append(concerned, x)
+		}
+	}
+	return concerned, outdated
 }
 
 func failed(errs []cedar.DiagnosticError) Verdict {

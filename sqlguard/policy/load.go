@@ -36,6 +36,7 @@ type rule struct {
 	id          string
 	policy      *cedar.Policy
 	obligations access.Obligations
+	definition  string // what a function has to be for the permit to concern it, or ""
 	src         source
 }
 
@@ -58,7 +59,7 @@ func Load(files []File) (*Set, error) {
 				r.src.end = list[i+1].Position().Offset
 			}
 			var bad []Problem
-			r.id, r.obligations, bad = obligations(p, r.src)
+			r.id, r.definition, r.obligations, bad = annotated(p, r.src)
 			problems = append(problems, bad...)
 			if r.id == "" {
 				r.id = fmt.Sprintf("%s:%d", f.Name, p.Position().Line)

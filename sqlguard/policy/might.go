@@ -38,5 +38,5 @@ func loosen(r *rule) (*rule, bool) {
 		return nil, false
 	}
 	policy.Conditions = kept
-	return &rule{id: r.id, policy: cedar.NewPolicyFromAST((*ast.Policy)(&policy)), obligations: r.obligations, src: r.src}, true
+	return &rule{id: r.id, policy: cedar.NewPolicyFromAST((*ast.Policy)(&policy)), obligations: r.obligations, definition: r.definition, src: r.src}, true
 }

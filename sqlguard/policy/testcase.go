@@ -29,6 +29,7 @@ import (
 //     action: read                    # either an action on a resource ...
 //     resource: Column::"shop.public.customers.email"
 //     labels: [pii.email]             # of the column
+//     definition: sha256:...          # of a function
 //     sql: SELECT * FROM orders       # ... or a statement
 //     expect: allow                   # allow, deny or review; and where given, exactly:
 //     rows: 1000
@@ -51,6 +52,7 @@ type Case struct {
 	Action     string            `yaml:"action"`
 	Resource   string            `yaml:"resource"`
 	Labels     []access.Label    `yaml:"labels"`
+	Definition string            `yaml:"definition"` // of a function, as policies write it
 	SQL        string            `yaml:"sql"`
 	Expect     string            `yaml:"expect"`
 	Rows       *int64            `yaml:"rows"`
@@ -170,6 +172,7 @@ func (c *Case) complete(known map[string]access.Principal) error {
 	}
 	var err error
 	c.resource, err = ParseResource(c.Resource, c.Connection, c.Labels)
+	c.resource.definition = c.Definition
 	return err
 }
 

@@ -16,6 +16,10 @@ type Env struct {
 	Catalog  *access.Catalog
 	Path     []string // effective search_path, with the implicit pg_catalog first, without pg_temp
 	Registry Registry
+	// Bodies keeps what functions do; nil: no body is looked at.
+	Bodies *Bodies
+
+	within *function // whose body this is
 }
 
 // Registry knows the server's built-ins. *registry.Registry implements it.
@@ -206,7 +210,9 @@ func (a *analyzer) finish() {
 		}
 	}
 	a.effects()
+	a.ownTypes()
 	a.implicit()
+	a.bodies()
 	a.rowSecurity(false)
 	for i := range f.Outputs {
 		f.Outputs[i].Plain = f.Outputs[i].Plain && len(f.Outputs[i].Sources) == 1

@@ -41,8 +41,14 @@ func (a *analyzer) resolveRef(sc *scope, cr *pg.ColumnRef, use access.Use) value
 		if it := a.lookupItem(sc, "", parts[0], cr.Location); it != nil {
 			return a.wholeRow(cr, it, use)
 		}
+		if a.argument(sc, cr, parts, use) {
+			return value{}
+		}
 		a.fail(cr.Location, "42703", "column %q does not exist", parts[0])
 	case 2, 3, 4:
+		if a.argument(sc, cr, parts, use) {
+			return value{}
+		}
 		it := a.refItem(sc, cr, parts[:len(parts)-1])
 		name := parts[len(parts)-1]
 		if c, ok := it.find(a, name, cr.Location); ok {

@@ -16,20 +16,22 @@ func (a *analyzer) expr(sc *scope, n *pg.Node, use access.Use) value {
 		return value{}
 	case *pg.Node_ColumnRef:
 		return a.columnRef(sc, n.ColumnRef, use)
-	case *pg.Node_AConst, *pg.Node_SetToDefault, *pg.Node_CurrentOfExpr,
+	case *pg.Node_AConst:
+		return value{typ: constType(n.AConst)}
+	case *pg.Node_SetToDefault, *pg.Node_CurrentOfExpr,
 		*pg.Node_Integer, *pg.Node_Float, *pg.Node_String_, *pg.Node_Boolean, *pg.Node_BitString:
 		return value{}
 	case *pg.Node_ParamRef:
 		a.param(n.ParamRef)
-		return value{}
+		return value{typ: a.paramType(n.ParamRef)}
 	case *pg.Node_AExpr:
 		return a.aexpr(sc, n.AExpr, use)
 	case *pg.Node_BoolExpr:
-		return a.exprs(sc, n.BoolExpr.Args, use)
+		return a.exprs(sc, n.BoolExpr.Args, use).of(boolean)
 	case *pg.Node_NullTest:
-		return join(a.expr(sc, n.NullTest.Arg, use))
+		return join(a.expr(sc, n.NullTest.Arg, use)).of(boolean)
 	case *pg.Node_BooleanTest:
-		return join(a.expr(sc, n.BooleanTest.Arg, use))
+		return join(a.expr(sc, n.BooleanTest.Arg, use)).of(boolean)
 	case *pg.Node_TypeCast:
 		return a.typeCast(sc, n.TypeCast, use)
 	case *pg.Node_CollateClause:
@@ -45,7 +47,7 @@ func (a *analyzer) expr(sc *scope, n *pg.Node, use access.Use) value {
 	case *pg.Node_AArrayExpr:
 		v := a.exprs(sc, n.AArrayExpr.Elements, use)
 		a.passed = union(a.passed, v.src)
-		return v
+		return v.of(computed(v.typ))
 	case *pg.Node_RowExpr:
 		return a.rowExpr(sc, n.RowExpr, use)
 	case *pg.Node_List:
@@ -55,9 +57,9 @@ func (a *analyzer) expr(sc *scope, n *pg.Node, use access.Use) value {
 	case *pg.Node_MinMaxExpr:
 		return a.compares(a.exprs(sc, n.MinMaxExpr.Args, use))
 	case *pg.Node_GroupingFunc:
-		return a.exprs(sc, n.GroupingFunc.Args, use)
+		return a.exprs(sc, n.GroupingFunc.Args, use).of(someBuiltin)
 	case *pg.Node_SqlvalueFunction:
-		return value{} // current_user, current_date ...: the session's own, no data
+		return value{typ: someBuiltin} // current_user, current_date ...: the session's own, no data
 	case *pg.Node_AIndirection:
 		return a.indirection(sc, n.AIndirection, use)
 	case *pg.Node_MultiAssignRef:
@@ -72,12 +74,20 @@ func (a *analyzer) expr(sc *scope, n *pg.Node, use access.Use) value {
 	}
 }
 
-// exprs walks several expressions.
+// exprs walks several expressions. The type is that of one of them, whichever is taken.
 func (a *analyzer) exprs(sc *scope, ns []*pg.Node, use access.Use) value {
 	var v value
+	typ := untyped
 	for _, n := range ns {
-		v = join(v, a.expr(sc, n, use))
+		one := a.expr(sc, n, use)
+		v, typ = join(v, one), common(typ, one.typ)
 	}
+	return v.of(typ.settled())
+}
+
+// of gives v the type t.
+func (v value) of(t exprType) value {
+	v.typ = t
 	return v
 }
 
@@ -106,12 +116,18 @@ func (a *analyzer) aexpr(sc *scope, e *pg.A_Expr, use access.Use) value {
 	default:
 		a.unknown("an operator expression", e.Kind)
 	}
-	return a.compares(join(a.expr(sc, e.Lexpr, use), a.expr(sc, e.Rexpr, use)))
+	l, r := a.expr(sc, e.Lexpr, use), a.expr(sc, e.Rexpr, use)
+	if e.Lexpr == nil { // a prefix operator
+		l.typ = someBuiltin
+	}
+	return a.compares(join(l, r)).of(a.exprsType(e, l, r))
 }
 
 func (a *analyzer) typeCast(sc *scope, c *pg.TypeCast, use access.Use) value {
-	ref := a.typeName(c.TypeName)
-	v := join(a.expr(sc, c.Arg, use))
+	ref, name := a.namedType(c.TypeName)
+	arg := a.expr(sc, c.Arg, use)
+	a.cast(ref, name, arg.typ)
+	v := join(arg).of(ref.exprType())
 	if ref.relation != nil {
 		v.row = fields(ref.relation, v.src)
 	}
@@ -119,7 +135,7 @@ func (a *analyzer) typeCast(sc *scope, c *pg.TypeCast, use access.Use) value {
 }
 
 func (a *analyzer) caseExpr(sc *scope, c *pg.CaseExpr, use access.Use) value {
-	v := a.compares(join(a.expr(sc, c.Arg, use)))
+	v, typ := a.compares(join(a.expr(sc, c.Arg, use))), untyped
 	if c.Arg != nil {
 		a.operatorNamed("", "=", c.Location)
 	}
@@ -128,9 +144,14 @@ func (a *analyzer) caseExpr(sc *scope, c *pg.CaseExpr, use access.Use) value {
 		if w == nil {
 			a.unknown("CASE", n.GetNode())
 		}
-		v = join(v, a.expr(sc, w.Expr, use), a.expr(sc, w.Result, use))
+		when, then := a.expr(sc, w.Expr, use), a.expr(sc, w.Result, use)
+		v, typ = join(v, when, then), common(typ, then.typ)
 	}
-	return join(v, a.expr(sc, c.Defresult, use))
+	if c.Defresult == nil {
+		return join(v).of(typ.settled())
+	}
+	other := a.expr(sc, c.Defresult, use)
+	return join(v, other).of(common(typ, other.typ).settled())
 }
 
 // rowExpr walks ROW(...), in which r.* stands for the columns of r.
@@ -197,11 +218,17 @@ func (a *analyzer) subLink(sc *scope, s *pg.SubLink, use access.Use) value {
 		sub.src = union(sub.src, res.all().src)
 	}
 	a.mark(sc, sub, use)
-	v = join(v, sub)
-	if s.SubLinkType == pg.SubLinkType_EXPR_SUBLINK && len(res.cols) == 1 {
-		v.row = res.cols[0].row
+	v = join(v, sub).of(boolean)
+	switch {
+	case s.SubLinkType != pg.SubLinkType_EXPR_SUBLINK && s.SubLinkType != pg.SubLinkType_ARRAY_SUBLINK:
+		return v
+	case len(res.cols) != 1 || res.open:
+		return v.of(anyType)
+	case s.SubLinkType == pg.SubLinkType_ARRAY_SUBLINK:
+		return v.of(computed(res.cols[0].typ))
 	}
-	return v
+	v.row = res.cols[0].row
+	return v.of(res.cols[0].typ)
 }
 
 // indirection walks (x).field, x[i] and mixtures.
@@ -212,7 +239,7 @@ func (a *analyzer) indirection(sc *scope, ind *pg.A_Indirection, use access.Use)
 		switch n := n.GetNode().(type) {
 		case *pg.Node_AIndices:
 			idx := join(a.expr(sc, n.AIndices.Lidx, use), a.expr(sc, n.AIndices.Uidx, use))
-			v = value{src: union(v.src, idx.src)}
+			v = value{src: union(v.src, idx.src), typ: computed(v.typ)}
 		case *pg.Node_String_:
 			v = a.field(sc, v, n.String_.Sval, first, use)
 		case *pg.Node_AStar:

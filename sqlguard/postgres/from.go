@@ -241,6 +241,7 @@ func (a *analyzer) joinColumns(sc *scope, j *pg.JoinExpr, l, r *item, using []st
 		a.operatorNamed("", "=", -1)
 		lc, rc := a.side(l, name, "left"), a.side(r, name, "right")
 		both := join(lc.value, rc.value)
+		both.typ = common(lc.typ, rc.typ)
 		a.mark(sc, both, access.UsePredicate)
 		// Equal under the join, but not the same bytes of one column: the value may be either.
 		out = append(out, column{name: name, value: both})

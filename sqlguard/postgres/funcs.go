@@ -16,7 +16,9 @@ func (a *analyzer) call(sc *scope, f *pg.FuncCall, use access.Use) value {
 		return v
 	}
 	cands := a.resolveCall(f)
-	v := a.compares(a.callArgs(sc, f, use))
+	args := a.callArgs(sc, f, use)
+	v := a.compares(join(args))
+	v.typ = a.callType(cands, args.typ)
 	if len(f.Args) > 1 {
 		a.passed = union(a.passed, v.src)
 	}
@@ -31,10 +33,13 @@ func (a *analyzer) call(sc *scope, f *pg.FuncCall, use access.Use) value {
 	return v
 }
 
+// callArgs walks what a call is made with. The type is that of a built-in's result, where that follows from theirs.
 func (a *analyzer) callArgs(sc *scope, f *pg.FuncCall, use access.Use) value {
 	var v value
+	typ := someBuiltin
 	for _, n := range f.Args {
-		v = join(v, a.expr(sc, n, use))
+		arg := a.expr(sc, n, use)
+		v, typ = join(v, arg), computed(typ, arg.typ)
 	}
 	for _, n := range f.AggOrder {
 		v = join(v, a.sortBy(sc, n, use))
@@ -45,6 +50,7 @@ func (a *analyzer) callArgs(sc *scope, f *pg.FuncCall, use access.Use) value {
 	if f.Over != nil {
 		v = join(v, a.window(sc, f.Over))
 	}
+	v.typ = typ
 	return v
 }
 
@@ -105,7 +111,7 @@ func (a *analyzer) functionsIn(out []candidate, schema, name string) []candidate
 		out = append(out, candidate{use: access.FunctionUse{Name: full}, fn: fn})
 	}
 	if t := a.env.Catalog.Types[full]; t != nil && len(out) == 0 {
-		a.userType(t)
+		a.userType(t, anyType)
 		out = append(out, candidate{use: access.FunctionUse{Name: full}})
 	}
 	return out

@@ -1,10 +1,6 @@
 package postgres
 
-import (
-	"strings"
-
-	"sallyport/internal/access"
-)
+import "sallyport/internal/access"
 
 // compared marks a column whose value goes into more than itself: an operator, a function, a sort.
 const compared access.Use = 1 << 6
@@ -70,6 +66,9 @@ func (a *analyzer) domains() {
 
 // assigns reports whether casts on assignment can be applied.
 func (a *analyzer) assigns() bool {
+	if a.env.within != nil {
+		return true // its result
+	}
 	for _, r := range a.facts.Relations {
 		if r.Action != access.ActRead {
 			return true
@@ -136,13 +135,4 @@ func (a *analyzer) typeText(oid uint32) string {
 		return t.Name.Name
 	}
 	return t.Name.String()
-}
-
-// builtinCasts records the user-defined cast functions to a built-in type, whatever they cast.
-func (a *analyzer) builtinCasts(name string) {
-	for _, c := range a.env.Catalog.Casts {
-		if t := a.env.Catalog.TypeByOID[c.Target]; c.Target < firstUserOID && (t == nil || t.Name.Name == strings.TrimPrefix(name, "_")) {
-			a.use(access.FunctionUse{Name: c.Function})
-		}
-	}
 }

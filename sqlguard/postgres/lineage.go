@@ -18,6 +18,7 @@ type value struct {
 	plain bool    // exactly one column, passed through unchanged
 	// row has the columns of a whole row, nil for a scalar or a row of unknown shape.
 	row []column
+	typ exprType
 }
 
 // columnTable numbers the catalog columns that a statement touches, so that sets of them are small.

@@ -48,6 +48,7 @@ func (a *analyzer) findRelation(rv *pg.RangeVar) *access.Relation {
 	if rv.Schemaname != "" {
 		return a.env.Catalog.Relations[access.Name{Schema: rv.Schemaname, Name: rv.Relname}]
 	}
+	a.fixed("relation", rv.Relname, rv.Location)
 	for _, s := range a.env.Path {
 		if rel := a.env.Catalog.Relations[access.Name{Schema: s, Name: rv.Relname}]; rel != nil {
 			return rel
@@ -146,10 +147,17 @@ func (a *analyzer) onPath(schema string) bool {
 	return false
 }
 
-// typeName resolves a type and records the functions that using it can call.
+// typeName resolves a type and records the functions that using it for values of whatever type can call.
 func (a *analyzer) typeName(t *pg.TypeName) typeRef {
+	ref, name := a.namedType(t)
+	a.cast(ref, name, anyType)
+	return ref
+}
+
+// namedType resolves a type and records the checks of domains.
+func (a *analyzer) namedType(t *pg.TypeName) (typeRef, string) {
 	if t == nil {
-		return typeRef{}
+		return typeRef{}, ""
 	}
 	a.visit(t)
 	for _, m := range t.Typmods {
@@ -163,20 +171,17 @@ func (a *analyzer) typeName(t *pg.TypeName) typeRef {
 	if !ok {
 		a.fail(t.Location, "42704", "type %q does not exist", strings.Join(text(t.Names), "."))
 	}
-	switch {
-	case ref.user != nil:
+	if ref.user != nil {
 		a.typesNamed = append(a.typesNamed, ref.user.OID)
 		for _, c := range ref.user.Calls {
 			a.use(access.FunctionUse{Name: c.Function, By: c.String()})
 		}
-		a.userType(ref.user)
-	case ref.builtin:
-		a.builtinCasts(name)
 	}
+	ref.array = len(t.ArrayBounds) > 0 || t.Setof
 	if len(t.ArrayBounds) > 0 {
 		ref.relation = nil
 	}
-	return ref
+	return ref, name
 }
 
 // typmod walks a type modifier: constants, or bare names for user-defined types.
@@ -197,18 +202,36 @@ type typeRef struct {
 	builtin  bool
 	user     *access.Type     // nil for a built-in or a relation's row type
 	relation *access.Relation // whose row type it is
+	array    bool             // an array of it is meant
+}
+
+// exprType is the type of a value of it.
+func (r typeRef) exprType() exprType {
+	switch {
+	case r.builtin:
+		return someBuiltin
+	case r.user != nil && !r.array:
+		return exprType(r.user.OID)
+	}
+	return anyType
 }
 
 func (a *analyzer) findType(schema, name string) (typeRef, bool) {
 	if schema != "" {
 		return a.typeIn(schema, name)
 	}
+	var found typeRef
+	ok := false
 	for _, s := range a.env.Path {
-		if ref, ok := a.typeIn(s, name); ok {
-			return ref, true
+		ref, here := a.typeIn(s, name)
+		if here && ok {
+			a.fixed("type", name, -1)
+		}
+		if here && !ok {
+			found, ok = ref, true
 		}
 	}
-	return typeRef{}, false
+	return found, ok
 }
 
 func (a *analyzer) typeIn(schema, name string) (typeRef, bool) {
@@ -235,8 +258,8 @@ func (a *analyzer) typeIn(schema, name string) (typeRef, bool) {
 }
 
 // userType records what using a user-defined type can call: input and output functions of a base
-// type, checks of a domain, and the functions of casts to and from it.
-func (a *analyzer) userType(t *access.Type) {
+// type, checks of a domain, and the functions of casts from it, and to it from what may be of type from.
+func (a *analyzer) userType(t *access.Type, from exprType) {
 	for _, seen := 0, map[*access.Type]bool{}; t != nil && !seen[t]; {
 		seen[t] = true
 		switch t.Kind {
@@ -250,8 +273,8 @@ func (a *analyzer) userType(t *access.Type) {
 			}
 		case 'd':
 			a.impure = a.impure || t.Checks
-			a.casts(t.OID)
-			a.casts(t.Base) // what a cast to the domain is made of
+			a.casts(t.OID, from)
+			a.casts(t.Base, from) // what a cast to the domain is made of
 			if t.Base < firstUserOID {
 				return // a built-in: the registry knows what it does
 			}
@@ -261,15 +284,15 @@ func (a *analyzer) userType(t *access.Type) {
 		default:
 			a.impure = true
 		}
-		a.casts(t.OID)
+		a.casts(t.OID, from)
 		return
 	}
 }
 
-// casts records the user-defined cast functions to and from a type.
-func (a *analyzer) casts(oid uint32) {
+// casts records the user-defined functions that cast values of a type, and those of type from to it.
+func (a *analyzer) casts(oid uint32, from exprType) {
 	for _, c := range a.env.Catalog.Casts {
-		if (c.Source == oid || c.Target == oid) && c.Function.Name != "" {
+		if (c.Source == oid || c.Target == oid && a.castable(from, c.Source)) && c.Function.Name != "" {
 			a.use(access.FunctionUse{Name: c.Function})
 		}
 	}
@@ -290,7 +313,7 @@ func (a *analyzer) rowType(oid uint32) *access.Relation {
 func fields(rel *access.Relation, src []int32) []column {
 	out := make([]column, len(rel.Columns))
 	for i := range rel.Columns {
-		out[i] = column{name: rel.Columns[i].Name, value: value{src: src}}
+		out[i] = column{name: rel.Columns[i].Name, value: value{src: src, typ: exprType(rel.Columns[i].TypeOID)}}
 	}
 	return out
 }

@@ -118,6 +118,7 @@ func (a *analyzer) targets(sc *scope, ns []*pg.Node, use access.Use) result {
 			continue
 		}
 		v := a.expr(sc, t.Val, use)
+		v.typ = v.typ.settled()
 		name := t.Name
 		if name == "" {
 			name = columnName(t.Val)
@@ -218,6 +219,7 @@ func (a *analyzer) setTree(sc *scope, s *pg.SelectStmt, use access.Use) result {
 		m := column{name: c.name, value: value{src: c.src}}
 		if i < len(r.cols) {
 			m.src = union(m.src, r.cols[i].src)
+			m.typ = common(c.typ, r.cols[i].typ)
 		} else {
 			m.src = union(m.src, r.rest.src)
 		}
@@ -245,9 +247,9 @@ func (a *analyzer) values(sc *scope, s *pg.SelectStmt, use access.Use) result {
 		i := 0
 		put := func(v value) {
 			if i == len(res.cols) {
-				res.cols = append(res.cols, column{name: "column" + itoa(i+1)})
+				res.cols = append(res.cols, column{name: "column" + itoa(i+1), value: value{typ: untyped}})
 			}
-			res.cols[i].value = value{src: union(res.cols[i].src, v.src)}
+			res.cols[i].value = value{src: union(res.cols[i].src, v.src), typ: common(res.cols[i].typ, v.typ)}
 			i++
 		}
 		for _, n := range list.Items {
@@ -260,6 +262,9 @@ func (a *analyzer) values(sc *scope, s *pg.SelectStmt, use access.Use) result {
 			}
 			put(a.expr(sc, n, use))
 		}
+	}
+	for i := range res.cols {
+		res.cols[i].typ = res.cols[i].typ.settled()
 	}
 	order := &scope{parent: sc.parent, ctes: sc.ctes}
 	order.items = []*item{{name: "*VALUES*", cols: res.cols, colsVisible: true, relVisible: true}}

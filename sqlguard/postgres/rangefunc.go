@@ -43,7 +43,7 @@ func (a *analyzer) rangeFunction(sc *scope, r *pg.RangeFunction) *item {
 // from what the function is known to return, or one column named after it or the alias.
 func (a *analyzer) tableFunction(sc *scope, fn *pg.Node, defs []*pg.Node, r *pg.RangeFunction) result {
 	v := a.expr(sc, fn, access.UsePredicate)
-	src := value{src: v.src}
+	src := value{src: v.src, typ: v.typ}
 	if len(defs) > 0 {
 		return result{cols: a.columnDefs(defs, src)}
 	}
@@ -66,6 +66,7 @@ func (a *analyzer) tableFunction(sc *scope, fn *pg.Node, defs []*pg.Node, r *pg.
 	switch shape {
 	case rowShape:
 		var res result
+		src.typ = anyType
 		for _, n := range names {
 			res.cols = append(res.cols, column{name: n, value: src})
 		}
@@ -74,7 +75,7 @@ func (a *analyzer) tableFunction(sc *scope, fn *pg.Node, defs []*pg.Node, r *pg.
 		return result{cols: []column{{name: scalar, value: src}}}
 	}
 	// Some row, or some value: both names may be used.
-	return result{cols: []column{{name: scalar, value: src}}, open: true, rest: src}
+	return result{cols: []column{{name: scalar, value: src}}, open: true, rest: src.of(anyType)}
 }
 
 func (a *analyzer) columnDefs(defs []*pg.Node, v value) []column {
@@ -84,7 +85,7 @@ func (a *analyzer) columnDefs(defs []*pg.Node, v value) []column {
 		if d == nil {
 			a.unknown("a column definition", n.GetNode())
 		}
-		a.typeName(d.TypeName)
+		v.typ = a.typeName(d.TypeName).exprType()
 		out = append(out, column{name: d.Colname, value: v})
 	}
 	return out

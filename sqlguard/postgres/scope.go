@@ -88,7 +88,7 @@ func (it *item) at(a *analyzer, i int) column {
 		return it.cols[i]
 	}
 	c := &it.ref.Relation.Columns[i]
-	out := column{name: c.Name, ref: it.ref, col: c.Name, value: value{src: a.cols.one(it.base + int32(i)), plain: true}}
+	out := column{name: c.Name, ref: it.ref, col: c.Name, value: value{src: a.cols.one(it.base + int32(i)), plain: true, typ: exprType(c.TypeOID)}}
 	if i < len(it.aliases) {
 		out.name = it.aliases[i]
 	}
@@ -141,7 +141,7 @@ func (it *item) find(a *analyzer, name string, loc int32) (column, bool) {
 		return it.at(a, found), true
 	}
 	if it.ref != nil && systemColumn(it.ref.Relation, name) {
-		return column{name: name, ref: it.ref, col: name}, true
+		return column{name: name, ref: it.ref, col: name, value: value{typ: someBuiltin}}, true
 	}
 	return column{}, false
 }

@@ -43,7 +43,7 @@ func Snapshot(ctx context.Context, name, dsn string) (*access.Catalog, error) {
 		Types: map[access.Name]*access.Type{}, TypeByOID: map[uint32]*access.Type{}}
 	l := loader{ctx: ctx, tx: tx, cat: cat, byOID: map[uint32]*access.Relation{}}
 	for _, step := range []func() error{l.server, l.schemas, l.relations, l.columns, l.parents, l.partitions, l.constraints, l.indexes,
-		l.triggers, l.functions, l.operators, l.types, l.casts, l.code} {
+		l.triggers, l.functions, l.operators, l.types, l.casts, l.polymorphic, l.code} {
 		if err := step(); err != nil {
 			var ae *access.Error
 			if errors.As(err, &ae) {
@@ -288,14 +288,26 @@ func (l *loader) triggers() error {
 }
 
 func (l *loader) functions() error {
-	return l.each(`
-		select n.nspname::text, p.proname::text, pg_catalog.pg_get_function_identity_arguments(p.oid), l.lanname::text,
+	byOID, parts := map[uint32]*access.Function{}, map[*access.Function][]uint32{}
+	err := l.each(`
+		select p.oid, n.nspname::text, p.proname::text, pg_catalog.pg_get_function_identity_arguments(p.oid), l.lanname::text,
 		       p.prokind::text, p.provolatile::text, p.prosecdef, p.proretset, p.prorettype, p.proargtypes::oid[],
 		       coalesce(case when p.proargmodes is not null then
 		         array(select coalesce(p.proargnames[i], '') from pg_catalog.generate_subscripts(p.proargmodes, 1) i where p.proargmodes[i] in ('o','b','t')) end, '{}'),
-		       case when p.prokind in ('f','p','w') then pg_catalog.md5(pg_catalog.pg_get_functiondef(p.oid)) else '' end,
+		       pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+		         case when p.prokind in ('f','p','w') then pg_catalog.pg_get_functiondef(p.oid)
+		              else coalesce((select row(g, p.oid::regprocedure)::text from pg_catalog.pg_aggregate g where g.aggfnoid = p.oid), '') end
+		         || ' ' || pg_catalog.pg_get_userbyid(p.proowner), 'UTF8')), 'hex'),
+		       array(select f from pg_catalog.pg_aggregate g, lateral (values (g.aggtransfn), (g.aggfinalfn), (g.aggcombinefn), (g.aggserialfn),
+		         (g.aggdeserialfn), (g.aggmtransfn), (g.aggminvtransfn), (g.aggmfinalfn)) v(f) where g.aggfnoid = p.oid and f::oid >= 16384)::oid[],
 		       coalesce((select e.extname::text from pg_catalog.pg_depend d join pg_catalog.pg_extension e on e.oid = d.refobjid
-		         where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e' limit 1), '')
+		         where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e' limit 1), ''),
+		       coalesce(case when p.proargmodes is not null then
+		         array(select p.proallargtypes[i] from pg_catalog.generate_subscripts(p.proargmodes, 1) i where p.proargmodes[i] in ('o','b','t')) end, '{}')::oid[],
+		       coalesce(case when p.proargnames is null then '{}' else
+		         array(select coalesce(p.proargnames[i], '') from pg_catalog.generate_subscripts(p.proargnames, 1) i where p.proargmodes is null or p.proargmodes[i] in ('i','b','v')) end, '{}'),
+		       p.pronargdefaults > 0, coalesce(p.proconfig, '{}'), p.prosqlbody is not null,
+		       case when l.lanname in ('sql', 'plpgsql') then coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) else '' end
 		from pg_catalog.pg_proc p
 		join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 		join pg_catalog.pg_language l on l.oid = p.prolang
@@ -303,14 +315,26 @@ func (l *loader) functions() error {
 		func(scan func(...any) error) error {
 			f := &access.Function{}
 			var kind, volatility string
-			if err := scan(&f.Name.Schema, &f.Name.Name, &f.Args, &f.Language, &kind, &volatility, &f.Security, &f.ReturnsSet,
-				&f.ReturnType, &f.ArgTypes, &f.OutNames, &f.BodyHash, &f.Extension); err != nil {
+			var oid uint32
+			var made []uint32
+			if err := scan(&oid, &f.Name.Schema, &f.Name.Name, &f.Args, &f.Language, &kind, &volatility, &f.Security, &f.ReturnsSet,
+				&f.ReturnType, &f.ArgTypes, &f.OutNames, &f.Digest, &made, &f.Extension,
+				&f.OutTypes, &f.ArgNames, &f.Defaults, &f.Config, &f.Standard, &f.Source); err != nil {
 				return err
 			}
 			f.Kind, f.Volatility = kind[0], volatility[0]
 			l.cat.Functions[f.Name] = append(l.cat.Functions[f.Name], f)
+			byOID[oid], parts[f] = f, made
 			return nil
 		})
+	for f, made := range parts {
+		for _, oid := range made {
+			if part := byOID[oid]; part != nil {
+				f.Parts = append(f.Parts, part.Name)
+			}
+		}
+	}
+	return err
 }
 
 // operators takes the functions of an operator's commutator and negator for its own too: the planner puts
@@ -384,5 +408,23 @@ func (l *loader) casts() error {
 			c.Context = context[0]
 			l.cat.Casts = append(l.cat.Casts, c)
 			return nil
+		})
+}
+
+// polymorphic is not part of the version: it changes with the server only.
+func (l *loader) polymorphic() error {
+	if len(l.cat.Casts) == 0 {
+		return nil
+	}
+	l.cat.Polymorphic = map[string]bool{}
+	return l.each(`
+		select distinct p.proname::text from pg_catalog.pg_proc p
+		join pg_catalog.pg_type t on t.oid = p.prorettype or t.oid = any (p.proallargtypes) and p.prorettype = 'record'::regtype
+		where p.pronamespace = 'pg_catalog'::regnamespace and t.typname ~ '^any'`,
+		func(scan func(...any) error) error {
+			var name string
+			err := scan(&name)
+			l.cat.Polymorphic[name] = true
+			return err
 		})
 }

@@ -1,0 +1,298 @@
+package mask
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+	"google.golang.org/protobuf/proto"
+
+	"sallyport/internal/access"
+	"sallyport/internal/pgtree"
+)
+
+// A token that a statement assigns to a column is stored as the value that it stands for, where the decision lists
+// columns to find it in. There is no table of tokens: the server computes those of the columns' values and takes the
+// value whose token it is. It goes from column to column inside of the server; neither client nor gateway sees it.
+
+// valueFinder finds the values of tokens for one column.
+type valueFinder struct {
+	sql   string // over tokenRef
+	typ   string // of the value: text or uuid
+	token *regexp.Regexp
+	guard sentinel // what must not be stored all the same
+	bare  bool     // guard is of no use: the column has no other sentinels
+}
+
+// tokenRef stands for the token in a valueFinder's SQL; build replaces it in the tree.
+const tokenRef = "sallyport_token"
+
+// unresolved are how the server's error begins where a token is nobody's or more than one value's. The statement makes
+// it fail to read this as a number.
+var unresolved = map[string]string{
+	"sallyport: no value has":        "no value that may be looked up has this token",
+	"sallyport: several values have": "several values have this token",
+}
+
+// Unresolved is the error for the client where the server's error says that a token could not be resolved, or nil.
+func Unresolved(message string) *access.Error {
+	for mark, text := range unresolved {
+		if strings.Contains(message, mark) {
+			return access.AsError(denied(text+", so nothing was stored", "give the value itself, or choose rows that have it and copy nothing"))
+		}
+	}
+	return nil
+}
+
+// finders finds out which columns of a relation take tokens for values.
+func (c *compiler) finders() error {
+	for _, m := range c.masks {
+		for name, t := range m.cols {
+			if t.Kind != Token || !m.lookup[name] {
+				continue
+			}
+			if r := c.finder(m, name, t); r != nil {
+				m.finders[name] = r
+			}
+		}
+	}
+	return nil
+}
+
+// finder gives nil for a column whose tokens could be values, or that no value can be found for.
+func (c *compiler) finder(m *maskedRelation, name string, t Transform) *valueFinder {
+	s := shapeOf(c.in.Catalog, m.rel.Column(name))
+	if s.array || s.citext || s.family != textFamily && s.family != uuidFamily || c.computes(m.rel, name) {
+		return nil
+	}
+	var arms []string
+	for _, r := range c.in.Decision.Resolve {
+		id, rel := r.Source, c.in.Catalog.Relations[r.Source.Relation]
+		if r.Target != (access.ColumnID{Relation: m.rel.Name, Column: name}) || rel == nil || rel.Column(id.Column) == nil {
+			continue
+		}
+		col, from := rel.Column(id.Column), c.in.Labels.Columns(id.Relation)[id.Column]
+		of, u := shapeOf(c.in.Catalog, col), c.in.Masks.For(col, c.in.Catalog, from, c.in.Labels.Derived(id.Relation, id.Column))
+		if u.Kind != Token || of.array || of.family != s.family {
+			continue
+		}
+		masked := strings.ReplaceAll(u.expression(of), colRef, ident(id.Column))
+		arms = append(arms, fmt.Sprintf(`SELECT CAST(%s AS pg_catalog.text) COLLATE pg_catalog."C" AS v FROM %s.%s WHERE CAST(%s AS pg_catalog.text) COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) %s`,
+			ident(id.Column), ident(id.Relation.Schema), ident(id.Relation.Name), masked, tokenRef))
+	}
+	if len(arms) == 0 {
+		return nil
+	}
+	r := &valueFinder{typ: "text", token: regexp.MustCompile("^tok_[" + tokenLetters + "]+$")}
+	if s.family == uuidFamily {
+		r.typ, r.bare, r.token = "uuid", true, regexp.MustCompile("^"+t.one(s)+"$")
+	} else if r.guard = m.sentinels[name]; true {
+		r.guard.pattern = regexp.MustCompile("(?s)" + Transform{}.form(s))
+	}
+	const count = "pg_catalog.count(DISTINCT v) OPERATOR(pg_catalog.=) "
+	r.sql = "(SELECT CAST(CASE WHEN " + count + "1 THEN pg_catalog.max(v) ELSE CAST(CAST(pg_catalog.concat(CASE WHEN " + count +
+		"0 THEN 'sallyport: no value has' ELSE 'sallyport: several values have' END, pg_catalog.left(pg_catalog.max(v), 0)) AS pg_catalog.int4) AS pg_catalog.text) END AS pg_catalog." +
+		r.typ + ") FROM (" + strings.Join(arms, " UNION ALL ") + ") AS sallyport_values)"
+	return r
+}
+
+// computes reports whether the server computes something of the values of a column as it stores them: what it computes,
+// or that it fails, could tell more of a value than that it is somebody's.
+func (c *compiler) computes(rel *access.Relation, name string) bool {
+	for _, r := range c.in.Catalog.Below(rel) {
+		if slices.ContainsFunc(r.Columns, func(c access.Column) bool { return c.Generated }) {
+			return true
+		}
+		for _, con := range r.Constraints {
+			if (con.Type == 'c' || con.Type == 'x' || con.Type == 'i') && (len(con.Columns) == 0 || slices.Contains(con.Columns, name)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// excluded reports whether ON CONFLICT does something else with the value that a row was to have in a column than
+// storing it there: nothing else of it is masked, for clients know what they send.
+func (c *compiler) excluded(s *pg.InsertStmt, name string) bool {
+	same := map[*pg.ColumnRef]bool{}
+	for _, n := range s.OnConflictClause.GetTargetList() {
+		if t := n.GetResTarget(); t.GetName() == name && len(t.GetIndirection()) == 0 {
+			same[t.GetVal().GetColumnRef()] = true
+		}
+	}
+	found := false
+	if s.OnConflictClause != nil {
+		walk(s.OnConflictClause.ProtoReflect(), func(n any) bool {
+			if cr, ok := n.(*pg.ColumnRef); ok && !same[cr] {
+				col := c.in.Tree.Cols[cr]
+				found = found || col == nil || col.Excluded && (col.Name == name || col.WholeRow || col.Star)
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// build gives the subquery that finds the value of a token.
+func (r *valueFinder) build(masks *Masks, token *pg.Node) (*pg.Node, error) {
+	n, err := masks.parsed(r.sql)
+	if err != nil {
+		return nil, err
+	}
+	return put(clone(n), tokenRef, token), nil
+}
+
+// either gives the expression that stores a parameter, or the value of the token that it is.
+func (r *valueFinder) either(masks *Masks, param *pg.Node) (*pg.Node, error) {
+	const given = "sallyport_param"
+	n, err := masks.parsed("CASE WHEN CAST(CAST(" + given + " AS pg_catalog." + r.typ + `) AS pg_catalog.text) COLLATE pg_catalog."C" OPERATOR(pg_catalog.~) '` +
+		r.token.String() + "' THEN " + tokenRef + " ELSE CAST(" + given + " AS pg_catalog." + r.typ + ") END")
+	if err != nil {
+		return nil, err
+	}
+	text, err := masks.parsed("CAST(CAST(" + given + " AS pg_catalog." + r.typ + ") AS pg_catalog.text)")
+	if err != nil {
+		return nil, err
+	}
+	value, err := r.build(masks, put(clone(text), given, param))
+	if err != nil {
+		return nil, err
+	}
+	return put(put(clone(n), given, param), tokenRef, value), nil
+}
+
+// put puts a node in the place of a name in SQL of the compiler's own, and gives the tree.
+func put(tree *pg.Node, name string, n *pg.Node) *pg.Node {
+	walkNode(tree, func(x any) bool {
+		if x, ok := x.(*pg.Node); ok {
+			if cr := x.GetColumnRef(); cr != nil && len(cr.Fields) == 1 && lastName(cr.Fields) == name {
+				x.Node = clone(n).Node
+				return false
+			}
+		}
+		return true
+	})
+	return tree
+}
+
+// stored puts the value of a token in the place of an expression that is stored in a column, if it is one or may be.
+func (c *compiler) stored(ref *pgtree.Ref, name string, val *pg.Node) (bool, error) {
+	m := c.masked(ref)
+	if m == nil || m.finders[name] == nil {
+		return false, nil
+	}
+	r := m.finders[name]
+	plain := val
+	for plain.GetTypeCast() != nil && len(plain.GetTypeCast().TypeName.GetTypmods()) == 0 && len(plain.GetTypeCast().TypeName.GetArrayBounds()) == 0 &&
+		slices.Contains([]string{"text", "varchar", "uuid"}, lastName(plain.GetTypeCast().TypeName.GetNames())) {
+		plain = plain.GetTypeCast().Arg
+	}
+	var n *pg.Node
+	var err error
+	switch x := plain.GetNode().(type) {
+	case *pg.Node_AConst:
+		text := x.AConst.GetSval().GetSval()
+		if r.typ == "uuid" {
+			text = plainUUID(text)
+		}
+		if !r.token.MatchString(text) {
+			return false, nil
+		}
+		n, err = r.build(c.in.Masks, pg.MakeAConstStrNode(text, -1))
+	case *pg.Node_ParamRef:
+		if !r.bare {
+			c.guarded = append(c.guarded, Guarded{Param: int(x.ParamRef.Number), TypeOID: oidText, sentinel: r.guard})
+		}
+		n, err = r.either(c.in.Masks, plain)
+	default:
+		return false, nil
+	}
+	if err == nil {
+		val.Node = n.Node
+	}
+	return true, err
+}
+
+// either gives the comparison of a column with a parameter that may be a value or a token: cond itself for a value, what
+// the mask shows for a token. nil where there is no telling, or no token. The reference cr is that of cond.
+func (m *maskedRelation) either(masks *Masks, name string, cr *pg.ColumnRef, cond *pg.Node) (*pg.Node, error) {
+	e, typ := cond.GetAExpr(), map[uint32]string{oidText: "text", oidVarchar: "text", oidUUID: "uuid"}[m.rel.Column(name).TypeOID]
+	if t, ok := m.cols[name]; !ok || t.Kind != Token || typ == "" || e.GetKind() != pg.A_Expr_Kind_AEXPR_OP {
+		return nil, nil
+	}
+	param := e.Rexpr
+	if param.GetColumnRef() != nil {
+		param = e.Lexpr
+	}
+	inner := param
+	for inner.GetTypeCast() != nil {
+		inner = inner.GetTypeCast().Arg
+	}
+	if inner.GetParamRef() == nil {
+		return nil, nil
+	}
+	form := "^tok_[" + tokenLetters + "]+$"
+	if typ == "uuid" {
+		form = "^" + m.cols[name].one(shape{family: uuidFamily}) + "$"
+	}
+	const given, shown = "sallyport_param", "sallyport_shown"
+	n, err := masks.parsed("CASE WHEN CAST(CAST(" + given + " AS pg_catalog." + typ + `) AS pg_catalog.text) COLLATE pg_catalog."C" OPERATOR(pg_catalog.~) '` + form +
+		"' THEN " + shown + " OPERATOR(pg_catalog.=) CAST(" + given + " AS pg_catalog." + typ + ") END")
+	if err != nil {
+		return nil, err
+	}
+	mask, err := masks.splice(m.exprs[name], cr)
+	if err != nil {
+		return nil, err
+	}
+	n = put(put(clone(n), given, param), shown, mask)
+	n.GetCaseExpr().Defresult = &pg.Node{Node: cond.Node}
+	return n, nil
+}
+
+// isEither tells whether a condition is a granted lookup of a value or a token, letter by letter as it has to be.
+func (v *verifier) isEither(m *maskedRelation, n *pg.Node) bool {
+	cond := n.GetCaseExpr().GetDefresult()
+	p := equality(cond.GetAExpr())
+	if len(p) != 1 || !m.lookup[p[0]] || m.rel.Column(p[0]) == nil {
+		return false
+	}
+	want, err := m.either(v.trees, p[0], columnRef(p[0]).GetColumnRef(), clone(cond))
+	if err != nil || want == nil {
+		return false
+	}
+	strip(want.ProtoReflect())
+	return proto.Equal(want, n)
+}
+
+// isResolution tells whether a subquery finds the value of a token, letter by letter as it has to.
+func (v *verifier) isResolution(n *pg.SubLink) bool {
+	from := n.Subselect.GetSelectStmt().GetFromClause()
+	if len(from) != 1 {
+		return false
+	}
+	arm := from[0].GetRangeSubselect().GetSubquery().GetSelectStmt()
+	for arm.GetLarg() != nil {
+		arm = arm.Larg
+	}
+	token := arm.GetWhereClause().GetAExpr().GetRexpr()
+	if token == nil || !constant(token) {
+		return false
+	}
+	for _, m := range v.masks {
+		for _, r := range m.finders {
+			want, err := r.build(v.trees, token)
+			if err != nil {
+				return false
+			}
+			strip(want.ProtoReflect())
+			if proto.Equal(want.GetSubLink(), n) {
+				return true
+			}
+		}
+	}
+	return false
+}
