@@ -119,6 +119,9 @@ func (p *printer) decision(st *step, v verdict) {
 		if len(o.Review) > 0 {
 			limits = append(limits, "review by "+cleanList(o.Review))
 		}
+		if o.MinGroup > 0 {
+			limits = append(limits, fmt.Sprintf("groups of at least %d", o.MinGroup))
+		}
 		for _, b := range o.Probes {
 			limits = append(limits, fmt.Sprintf("at most %d guesses in %s", b.Most, duration(b.Window)))
 		}

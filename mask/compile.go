@@ -41,6 +41,9 @@ type Compiled struct {
 //   - finders  know where the values of tokens are that are stored  (tokenvalue.go)
 //   - sentinels refuse what would store the masked form of a value (sentinel.go)
 //   - lookups  move granted equalities below the mask               (lookup.go)
+//   - predicates the same for comparisons                        (predicate.go)
+//   - raw uses lead granted ORDER BY and GROUP BY to the raw column (rawuses.go)
+//   - cells    lead granted aggregates to whole cells           (cells.go)
 //   - shape    COPY, EXPLAIN, RETURNING take a maskable shape        (statement.go, returning.go)
 //   - rewrite  relations become subqueries, columns of targets masks (rewrite.go)
 //   - deparse, parse again, verify; what names nothing runs as it is (written.go, verify.go)
@@ -59,7 +62,7 @@ func Compile(in Input) (Compiled, error) {
 		return Compiled{}, err
 	}
 	c.noteNames()
-	steps := []func() error{c.checkStores, c.finders, c.sentinels, c.compared, c.lookups, c.statement, c.withhold, c.dependencies, c.rewrite, c.keepNames}
+	steps := []func() error{c.checkStores, c.finders, c.sentinels, c.compared, c.lookups, c.predicates, c.aggregates, c.rawUses, c.statement, c.withhold, c.dependencies, c.rewrite, c.keepNames}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return Compiled{}, err
@@ -94,14 +97,22 @@ type compiler struct {
 	guarded []Guarded
 	probes  Probes
 	rounded bool
+	// cell has the references to forms of columns for whole cells, celled those forms by reference.
+	cell   map[*pg.ColumnRef]bool
+	celled map[*pgtree.Ref][]string
+	// rawed has the columns that the subquery of a reference shows raw for ORDER BY and GROUP BY.
+	rawed map[*pgtree.Ref][]string
 }
 
 // maskedRelation is a relation of which at least one column is masked, or some rows are hidden.
 type maskedRelation struct {
-	rel    *access.Relation
-	cols   map[string]Transform
-	exprs  map[string]string // SQL over colRef
-	lookup map[string]bool
+	rel          *access.Relation
+	cols         map[string]Transform
+	exprs        map[string]string // SQL over colRef
+	lookup       map[string]bool
+	cells        map[string]access.AggregateColumn
+	predicate    map[string]bool
+	order, group map[string]bool
 	// filters are conditions in SQL that the rows of the relation have to meet.
 	filters []string
 	// view is true for a view that is read by its body, which is what stands for it in FROM then.
@@ -123,7 +134,7 @@ func newCompiler(in Input) (*compiler, error) {
 	c := &compiler{
 		in: in, masks: map[access.Name]*maskedRelation{}, alias: map[*pgtree.Ref]string{},
 		pushed: map[*pgtree.Ref][]*pg.Node{}, raw: map[*pg.ColumnRef]bool{}, keep: map[*pg.ColumnRef]bool{},
-		names: map[*pg.ResTarget]string{},
+		names: map[*pg.ResTarget]string{}, cell: map[*pg.ColumnRef]bool{}, celled: map[*pgtree.Ref][]string{}, rawed: map[*pgtree.Ref][]string{},
 	}
 	for _, id := range in.Decision.Masked {
 		rel := in.Catalog.Relations[id.Relation]
@@ -148,6 +159,26 @@ func newCompiler(in Input) (*compiler, error) {
 	for _, id := range in.Decision.Lookup {
 		if m := c.masks[id.Relation]; m != nil {
 			m.lookup[id.Column] = true
+		}
+	}
+	for _, id := range in.Decision.Order {
+		if m := c.masks[id.Relation]; m != nil {
+			m.order[id.Column] = true
+		}
+	}
+	for _, id := range in.Decision.Group {
+		if m := c.masks[id.Relation]; m != nil {
+			m.group[id.Column] = true
+		}
+	}
+	for _, id := range in.Decision.Predicate {
+		if m := c.masks[id.Relation]; m != nil {
+			m.predicate[id.Column] = true
+		}
+	}
+	for _, a := range in.Decision.Aggregate {
+		if m := c.masks[a.Column.Relation]; m != nil && m.exprs[a.Column.Column] != "" {
+			m.cells[a.Column.Column] = a
 		}
 	}
 	for _, f := range in.Decision.Filters {
@@ -177,7 +208,8 @@ func newCompiler(in Input) (*compiler, error) {
 func (c *compiler) relation(rel *access.Relation) *maskedRelation {
 	m := c.masks[rel.Name]
 	if m == nil {
-		m = &maskedRelation{rel: rel, cols: map[string]Transform{}, exprs: map[string]string{}, lookup: map[string]bool{}, sentinels: map[string]sentinel{}, finders: map[string]*valueFinder{}}
+		m = &maskedRelation{rel: rel, cols: map[string]Transform{}, exprs: map[string]string{}, lookup: map[string]bool{}, predicate: map[string]bool{}, order: map[string]bool{}, group: map[string]bool{},
+			cells: map[string]access.AggregateColumn{}, sentinels: map[string]sentinel{}, finders: map[string]*valueFinder{}}
 		c.masks[rel.Name] = m
 	}
 	return m

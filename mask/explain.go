@@ -69,7 +69,7 @@ func (c *compiler) estimates(query *pg.Node) estimates {
 	labelled := false
 	for _, r := range c.in.Facts.Relations {
 		for _, below := range c.in.Labels.Reads(r.Name) {
-			if len(c.in.Labels.Columns(below)) > 0 {
+			if len(c.in.Labels.Columns(below)) > 0 || c.masks[below] != nil {
 				return noEstimates
 			}
 		}
@@ -77,7 +77,7 @@ func (c *compiler) estimates(query *pg.Node) estimates {
 		if m == nil {
 			continue
 		}
-		if len(m.filters) > 0 || r.Whole {
+		if m.fenced() || r.Whole {
 			return noEstimates
 		}
 		labelled = true

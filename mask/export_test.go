@@ -61,7 +61,7 @@ func VerifyDecision(cat *access.Catalog, l *Labels, m *Masks, d access.Decision,
 		panic(err)
 	}
 	strip(tree.ProtoReflect())
-	v := verifier{masks: c.masks, trees: c.in.Masks, items: map[access.ColumnID]*pg.Node{}}
+	v := verifier{masks: c.masks, trees: c.in.Masks, items: map[access.ColumnID]*pg.Node{}, celled: map[*pg.ColumnRef]bool{}}
 	v.visit(tree.Stmts[0].Stmt.ProtoReflect(), reach{})
 	return v.why
 }

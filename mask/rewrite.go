@@ -83,6 +83,9 @@ func (c *compiler) node(n *pg.Node) (bool, error) {
 		n.Node = x.RangeTableSample.Relation.Node
 		return c.node(n)
 	case *pg.Node_ColumnRef:
+		if c.cell[x.ColumnRef] {
+			return false, nil
+		}
 		col := c.in.Tree.Cols[x.ColumnRef]
 		if col == nil || inner(x.ColumnRef) {
 			return true, nil

@@ -81,6 +81,16 @@ func (c *compiler) subquery(ref *pgtree.Ref, rv *pg.RangeVar) (*pg.Node, error) 
 		}
 		q.TargetList = append(q.TargetList, item)
 	}
+	for _, name := range c.rawed[ref] {
+		q.TargetList = append(q.TargetList, m.rawItem(name))
+	}
+	for _, name := range c.celled[ref] {
+		item, err := m.cellItem(c.in.Masks, name)
+		if err != nil {
+			return nil, err
+		}
+		q.TargetList = append(q.TargetList, item)
+	}
 	q.FromClause = []*pg.Node{m.source(rv.Inh)}
 	filters, err := m.conditions(c.in.Masks)
 	if err != nil {

@@ -20,7 +20,7 @@ func (c *compiler) deparse() (string, error) {
 	if err != nil {
 		return "", c.notWritten(err)
 	}
-	v := verifier{masks: c.masks, trees: c.in.Masks, items: map[access.ColumnID]*pg.Node{}}
+	v := verifier{masks: c.masks, trees: c.in.Masks, items: map[access.ColumnID]*pg.Node{}, celled: map[*pg.ColumnRef]bool{}}
 	v.visit(got.ProtoReflect(), reach{})
 	if v.why != "" {
 		return "", internal("the compiled statement does not verify: " + v.why + ": " + sql)
@@ -123,12 +123,16 @@ func strip(m protoreflect.Message) {
 //     letter by letter the expected one, or as the target of a write,
 //     or in the subquery that finds the value of a token, letter by letter the expected one too;
 //   - a name without schema is a common table expression in scope;
+//   - what may be compared or aggregated raw stands where the permit has it, see predicate.go and verify_cells.go: what a
+//     comparison and an aggregate are is told by the functions that the compiler asks, where they are is not;
 //   - what could be a masked column of a target stands inside its own mask, or in a granted lookup.
 type verifier struct {
 	masks map[access.Name]*maskedRelation
 	trees *Masks                       // for its parsed masks
 	items map[access.ColumnID]*pg.Node // expected columns of subqueries
 	why   string
+	// celled are references to forms for whole cells that stand where they may.
+	celled map[*pg.ColumnRef]bool
 }
 
 // reach is what names can mean at one place of a statement.
@@ -156,6 +160,7 @@ func (v *verifier) visit(m protoreflect.Message, r reach) {
 	}
 	switch n := m.Interface().(type) {
 	case *pg.SelectStmt:
+		v.cells(n)
 		v.children(m, v.with(n.WithClause, r), "with_clause")
 	case *pg.InsertStmt:
 		r = v.with(n.WithClause, r)
@@ -212,7 +217,17 @@ func (v *verifier) visit(m protoreflect.Message, r reach) {
 			v.children(m, r)
 		}
 	case *pg.ColumnRef:
+		if v.hidden(n) {
+			v.object("%s outside of its place", strings.Join(parts(n), "."))
+		}
 		v.column(n, r)
+	case *pg.A_Indirection:
+		for _, i := range n.Indirection {
+			if second(i.GetString_().GetSval()) {
+				v.object("a field of a whole row that is not the client's")
+			}
+		}
+		v.children(m, r)
 	default:
 		v.children(m, r)
 	}

@@ -21,7 +21,17 @@ func (v *verifier) isMask(s *pg.RangeSubselect) bool {
 		return false
 	}
 	next := 0 // columns keep their order
-	for _, n := range q.TargetList {
+	items := q.TargetList
+	for i, n := range items {
+		if second(n.GetResTarget().GetName()) {
+			if !v.cellItems(m, items[i:]) {
+				return false
+			}
+			items = items[:i]
+			break
+		}
+	}
+	for _, n := range items {
 		name := n.GetResTarget().GetName()
 		if name == "" {
 			name = lastName(n.GetResTarget().GetVal().GetColumnRef().GetFields())
@@ -152,7 +162,7 @@ func (v *verifier) lookupsOnly(m *maskedRelation, where *pg.Node) bool {
 		}
 		return true
 	}
-	if samples(where) || v.isEither(m, where) {
+	if v.predicate(m, where) || samples(where) || v.isEither(m, where) {
 		return true
 	}
 	col := equality(where.GetAExpr())

@@ -18,15 +18,18 @@ type judge struct {
 	policies    []string
 	obligations access.Obligations
 
-	masked   []access.ColumnID
-	writable []access.ColumnID
-	lookup   []access.ColumnID
-	rows     []access.RowFilter
-	inlined  []access.Name
-	compares bool // see access.Decision.Compares
-	resolve  []access.TokenSource
-	isMasked map[access.ColumnID]bool
-	anywhere *bool // some column of the connection is masked; see maskedPrincipal
+	masked       []access.ColumnID
+	writable     []access.ColumnID
+	lookup       []access.ColumnID
+	rows         []access.RowFilter
+	inlined      []access.Name
+	predicate    []access.ColumnID
+	order, group []access.ColumnID
+	cells        []access.AggregateColumn
+	compares     bool // see access.Decision.Compares
+	resolve      []access.TokenSource
+	isMasked     map[access.ColumnID]bool
+	anywhere     *bool // some column of the connection is masked; see maskedPrincipal
 }
 
 func newJudge(in Input) *judge {
@@ -63,7 +66,7 @@ func (j *judge) grant(v policy.Verdict) {
 func (j *judge) allow() access.Decision {
 	slices.Sort(j.policies)
 	d := access.Decision{Effect: access.Allow, Policies: j.policies, Obligations: j.obligations, Masked: j.masked, Writable: j.writable,
-		Lookup: j.lookup, Compares: j.compares, Filters: j.rows, Inlined: j.inlined, Resolve: j.resolve}
+		Lookup: j.lookup, Predicate: j.predicate, Order: j.order, Group: j.group, Aggregate: j.cells, Compares: j.compares, Filters: j.rows, Inlined: j.inlined, Resolve: j.resolve}
 	if len(d.Obligations.Review) > 0 {
 		d.Effect = access.Review
 	}

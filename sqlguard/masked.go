@@ -129,12 +129,31 @@ func (j *judge) collectMasked() {
 			if j.mayWrite(labels[c]) {
 				j.writable = append(j.writable, id)
 			}
+			if v := perLabel(j.ask, access.ActPredicate, j.in.Connection, id, labels[c]); fulfilled(v, j.in.HasReason) && len(v.Obligations.Probes) > 0 {
+				j.predicate = append(j.predicate, id)
+				if j.uses(id) {
+					j.grant(v)
+				}
+			}
+			j.use(access.ActOrder, id, labels[c], &j.order)
+			j.use(access.ActGroup, id, labels[c], &j.group)
 			if v := perLabel(j.ask, access.ActLookup, j.in.Connection, id, labels[c]); fulfilled(v, j.in.HasReason) {
 				j.lookup = append(j.lookup, id)
 				if j.uses(id) {
 					j.grant(v)
 				}
 			}
+		}
+		j.aggregates(use.Name, labels)
+	}
+}
+
+// use notes a column that one kind of use may see raw.
+func (j *judge) use(a access.Action, id access.ColumnID, labels []access.Label, list *[]access.ColumnID) {
+	if v := perLabel(j.ask, a, j.in.Connection, id, labels); fulfilled(v, j.in.HasReason) {
+		*list = append(*list, id)
+		if j.uses(id) {
+			j.grant(v)
 		}
 	}
 }

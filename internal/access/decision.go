@@ -38,6 +38,12 @@ type Decision struct {
 	Writable []ColumnID
 	// Lookup lists those of Masked on which whole-value equality may compare the raw value.
 	Lookup []ColumnID
+	// Order and Group list those of Masked that rows may be ordered, or grouped, by as they are.
+	Order, Group []ColumnID
+	// Predicate lists those of Masked of which comparisons with constants may choose rows by the raw value.
+	Predicate []ColumnID
+	// Aggregate lists those of Masked that may be aggregated raw, over groups that are large enough.
+	Aggregate []AggregateColumn
 	// Compares is true where a constraint compares what the statement writes with a column that the principal may
 	// look up: whether it succeeds answers a guess.
 	Compares bool
@@ -53,6 +59,15 @@ type Decision struct {
 
 // TokenSource is a column in which the values of tokens are found that are assigned to Target.
 type TokenSource struct{ Target, Source ColumnID }
+
+// AggregateColumn is a masked column that sums, averages and their like may be taken of. The rows of its relation fall into
+// cells, one for each combination of values of By; all of a relation is one cell where there are none. What is answered
+// is always about whole cells that have MinGroup values at least.
+type AggregateColumn struct {
+	Column   ColumnID
+	MinGroup int64
+	By       []string
+}
 
 // RowFilter is a condition in SQL over a relation's columns, for one principal: of the relation there are only the rows
 // that it is true of. Its operators are qualified.
@@ -74,6 +89,8 @@ type Obligations struct {
 	Reason      bool          // a reason of at least 20 characters must have been given
 	Review      []string      // groups whose members must approve
 	Where       []string      `json:",omitempty"` // conditions on the rows seen, as the policies have them
+	MinGroup    int64         `json:",omitempty"` // fewest values in a cell that aggregates are answered of
+	GroupBy     []string      `json:",omitempty"` // columns that make cells, with MinGroup
 	Probes      []ProbeBudget `json:",omitempty"` // each has to be kept
 }
 

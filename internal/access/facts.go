@@ -41,6 +41,10 @@ const (
 	ActWriteAll     Action = "write_all_rows" // UPDATE and DELETE without WHERE, TRUNCATE
 	ActReveal       Action = "reveal"
 	ActLookup       Action = "lookup"
+	ActPredicate    Action = "predicate"    // choose rows by comparing the raw values of a masked column
+	ActOrder        Action = "order"        // order rows by the raw values of a masked column
+	ActGroup        Action = "group"        // group rows by them
+	ActAggregate    Action = "aggregate"    // sums and averages of a masked column over large groups
 	ActNotify       Action = "notify"       // LISTEN, NOTIFY, UNLISTEN
 	ActUnrestricted Action = "unrestricted" // any statement that parses, unresolved and unmasked
 )

@@ -79,3 +79,15 @@ func TestEstimatesStayAway(t *testing.T) {
 		t.Errorf("a plan without labels shows %v %v", a.rows, a.errs)
 	}
 }
+
+// TestEstimatesOfHiddenRowsStayAway: statistics are of all rows, also through a view.
+func TestEstimatesOfHiddenRowsStayAway(t *testing.T) {
+	w := filterWorld(t, false)
+	s := w.login("one")
+	defer s.Close()
+	for _, sql := range []string{"explain select count(*) from customers where name = 'n7'", "explain select * from regions", "explain select * from deep", "explain select id from chosen"} {
+		if a := w.query(s, sql); len(estimatesIn(strings.Join(flat(a.rows), "\n"))) > 0 {
+			t.Errorf("%s shows %v", sql, a.rows)
+		}
+	}
+}

@@ -20,7 +20,7 @@ import (
 
 // annotations that a policy may carry. All but @id and @definition are obligations, and all but @id belong on permits: a
 // forbid that matches has no statement left to oblige.
-var annotations = []string{"affected", "bytes", "concurrent", "definition", "id", "idle_timeout", "lock_timeout", "probes", "reason", "review", "rows", "sessions", "timeout", "where"}
+var annotations = []string{"affected", "bytes", "concurrent", "definition", "group_by", "id", "idle_timeout", "lock_timeout", "min_group", "probes", "reason", "review", "rows", "sessions", "timeout", "where"}
 
 // annotated reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
 // is not understood would be a limit that nobody enforces: it is refused.
@@ -106,14 +106,31 @@ func annotated(p *cedar.Policy, src source) (id, definition string, o access.Obl
 				}
 				o.Review = append(o.Review, g)
 			}
+		case "min_group":
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil || n < leastGroup {
+				bad(fmt.Sprintf("@min_group(%q) is not a size", v), fmt.Sprintf(`write @min_group("10"); less than %d is no group`, leastGroup))
+				continue
+			}
+			o.MinGroup = n
+		case "group_by":
+			for _, c := range strings.Split(v, ",") {
+				if c = strings.TrimSpace(c); c == "" {
+					bad("@group_by names no column", `write @group_by("city, plan")`)
+					break
+				}
+				o.GroupBy = append(o.GroupBy, c)
+			}
+			slices.Sort(o.GroupBy)
+			o.GroupBy = slices.Compact(o.GroupBy)
 		case "probes":
 			b, ok := parseProbes(v)
 			if !ok {
 				bad(fmt.Sprintf("@probes(%q) is not a budget", v), `write @probes("100/1h"): so many guesses in so much time`)
 				continue
 			}
-			if !only(p, access.ActLookup) {
-				bad("@probes on something other than finding rows by masked values", `write action == Action::"lookup", and the other actions in a policy of their own`)
+			if !only(p, access.ActLookup, access.ActPredicate) {
+				bad("@probes on something other than finding rows by masked values", `write action in [Action::"lookup", Action::"predicate"], and the other actions in a policy of their own`)
 				continue
 			}
 			o.Probes = []access.ProbeBudget{b}
@@ -127,6 +144,17 @@ func annotated(p *cedar.Policy, src source) (id, definition string, o access.Obl
 				continue
 			}
 			o.Where = []string{v}
+		}
+	}
+	if p.Effect() == cedar.Permit {
+		aggregates := only(p, access.ActAggregate)
+		switch {
+		case (o.MinGroup > 0 || len(o.GroupBy) > 0) && !aggregates:
+			problems = append(problems, src.problem("@min_group and @group_by on something other than aggregating", `write action == Action::"aggregate"`, "@min_group", "@group_by"))
+		case len(o.Probes) == 0 && might(p, access.ActPredicate):
+			problems = append(problems, src.problem("a permit to compare raw values without @probes", `write @probes("100/1h"): whoever compares often enough finds every value; name other actions in a policy of their own`, `"predicate"`))
+		case o.MinGroup == 0 && might(p, access.ActAggregate):
+			problems = append(problems, src.problem("a permit to aggregate without @min_group", `write @min_group("10"): sums of fewer rows are not answered; name other actions in a policy of their own`, `"aggregate"`))
 		}
 	}
 	return id, definition, o, problems
@@ -156,6 +184,15 @@ func mayBe(p *cedar.Policy, a access.Action) bool {
 		return slices.ContainsFunc(scope.Entities, func(e cedar.EntityUID) bool { return string(e.ID) == string(a) })
 	}
 	return true
+}
+
+// leastGroup is the smallest size of a group. The mean and the deviation of two or three values tell them.
+const leastGroup = 5
+
+// might reports whether a policy's scope names an action. A permit of everything does not mean those of named.
+func might(p *cedar.Policy, a access.Action) bool {
+	_, all := (*xast.Policy)(p.AST()).Action.(xast.ScopeTypeAll)
+	return !all && mayBe(p, a)
 }
 
 // only reports whether a policy's scope is about some actions and nothing else.
@@ -204,6 +241,13 @@ func Strictest(a, b access.Obligations) access.Obligations {
 		}
 	}
 	slices.Sort(a.Where)
+	switch {
+	case a.MinGroup == 0:
+		a.MinGroup, a.GroupBy = b.MinGroup, b.GroupBy
+	case b.MinGroup > 0: // larger groups of larger cells
+		a.MinGroup = max(a.MinGroup, b.MinGroup)
+		a.GroupBy = slices.DeleteFunc(slices.Clone(a.GroupBy), func(c string) bool { return !slices.Contains(b.GroupBy, c) })
+	}
 	for _, b := range b.Probes {
 		if !slices.Contains(a.Probes, b) {
 			a.Probes = append(slices.Clip(a.Probes), b)

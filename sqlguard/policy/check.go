@@ -116,7 +116,7 @@ func suggest(name string, known []string, format string) string {
 // actions are all actions of the schema.
 var actions = []access.Action{
 	access.ActConnect, access.ActUnrestricted, access.ActRead, access.ActWrite, access.ActWriteAll, access.ActDDL, access.ActCall,
-	access.ActSession, access.ActNotify, access.ActReveal, access.ActLookup,
+	access.ActSession, access.ActNotify, access.ActReveal, access.ActLookup, access.ActPredicate, access.ActOrder, access.ActGroup, access.ActAggregate,
 }
 
 func actionNames() []string {

@@ -196,7 +196,7 @@ func (c Context) record(action access.Action, actor string) cedar.Record {
 	}
 	m["has_reason"] = cedar.Boolean(c.HasReason)
 	switch action {
-	case access.ActReveal, access.ActLookup:
+	case access.ActReveal, access.ActLookup, access.ActPredicate, access.ActOrder, access.ActGroup, access.ActAggregate:
 		return cedar.NewRecord(m)
 	}
 	m["reason"] = cedar.String(c.Reason)

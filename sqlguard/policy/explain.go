@@ -186,6 +186,12 @@ func ObligationWords(o access.Obligations) string {
 	if len(o.Review) > 0 {
 		words = append(words, fmt.Sprintf("@review(%q)", strings.Join(o.Review, ",")))
 	}
+	if o.MinGroup > 0 {
+		words = append(words, fmt.Sprintf("@min_group(\"%d\")", o.MinGroup))
+		if len(o.GroupBy) > 0 {
+			words = append(words, fmt.Sprintf("@group_by(%q)", strings.Join(o.GroupBy, ", ")))
+		}
+	}
 	for _, b := range o.Probes {
 		words = append(words, fmt.Sprintf("@probes(%q)", fmt.Sprintf("%d/%s", b.Most, b.Window)))
 	}

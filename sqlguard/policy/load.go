@@ -167,6 +167,10 @@ func (s *Set) Mentioned(entityType string) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
+// named are actions that a permit has to name: one of everything does not mean them, for what they open is asked about
+// only where revealing is forbidden.
+var named = []access.Action{access.ActPredicate, access.ActOrder, access.ActGroup, access.ActAggregate}
+
 // add files a rule under every action that its scope can match. Cedar evaluates the scope before the
 // conditions, so leaving out a rule whose action scope differs changes neither decision nor errors.
 func (s *Set) add(r *rule) {
@@ -175,6 +179,9 @@ func (s *Set) add(r *rule) {
 	s.usesReason = s.usesReason || readsReason(policy)
 	loose, counts := loosen(r)
 	for _, a := range actions {
+		if _, all := policy.Action.(xast.ScopeTypeAll); all && policy.Effect == xast.EffectPermit && slices.Contains(named, a) {
+			continue
+		}
 		switch scope := policy.Action.(type) {
 		case xast.ScopeTypeEq:
 			if string(scope.Entity.ID) != string(a) {
