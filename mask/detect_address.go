@@ -14,6 +14,14 @@ var (
 	unitWords   = set("Apt Apt. Apartment Suite Unit Flat Floor #")
 )
 
+// streetFirsts are the letters that streetWords begin with.
+var streetFirsts = func() (t [256]bool) {
+	for w := range streetWords {
+		t[w[0]] = true
+	}
+	return t
+}()
+
 // address recognises a street with its house number, which stands at i to end, and what follows of flat,
 // town and postcode: 12 Mill Road, 5 rue de Rivoli, Lindenstraße 12, Calle Mayor 5.
 func address(src []byte, from, i, end int) Finding {
@@ -50,6 +58,8 @@ func streetAfter(src []byte, at int) int {
 		}
 		capital := isUpper(word[0]) || word[0] >= 0xc3
 		switch {
+		case n == 0 && !capital && !streetFirsts[word[0]]:
+			return 0
 		case n == 0 && streetWords[string(word)] && word[0] != 'V' && word[0] != 'C' && word[0] != 'P':
 			french = true
 		case n > 0 && french && capital:
@@ -75,7 +85,7 @@ func streetBefore(src []byte, from, end int) int {
 		return -1
 	}
 	for _, s := range streetEnds {
-		if len(word) >= len(s)+3 && strings.HasSuffix(string(word[len(word)-len(s):]), s) {
+		if len(word) >= len(s)+3 && word[len(word)-1] == s[len(s)-1] && string(word[len(word)-len(s):]) == s {
 			return start
 		}
 	}
@@ -90,9 +100,11 @@ func streetBefore(src []byte, from, end int) int {
 		}
 		word := bytes.TrimSuffix(src[start:last], []byte("."))
 		switch {
+		case len(word) == 0 || word[0] >= 'a' && word[0] <= 'z' && !streetFirsts[word[0]] && len(word) > longestParticle:
+			return -1
 		case streetWords[string(word)]:
 			return start
-		case len(word) == 0 || !isUpper(word[0]) && word[0] < 0xc3 && !particles[string(word)]:
+		case !isUpper(word[0]) && word[0] < 0xc3 && !particles[string(word)]:
 			return -1
 		}
 	}

@@ -30,11 +30,11 @@ func birthNamed(src []byte, from, i, end int) Finding {
 		return Finding{}
 	}
 	start, at := i, skipAny(src, end, " .,")
-	if word := wordBefore(src, i); len(word) >= 3 && startsWith(word, &monthNames) {
+	if word := wordBefore(src, i); len(word) >= 3 && monthNames.begin(word) {
 		start = i - 1 - len(word)
 	} else {
 		at = skipWord(src, at, "of ", "de ")
-		if at == len(src) || !startsWith(src[at:], &monthNames) {
+		if at == len(src) || !monthNames.begin(src[at:]) {
 			return Finding{}
 		}
 		for at < len(src) && wordByte(src[at]) {
@@ -63,16 +63,6 @@ func wordBefore(src []byte, i int) []byte {
 		start--
 	}
 	return src[start : i-1]
-}
-
-func startsWith(text []byte, w *words) bool {
-	c := lower(text[0])
-	for _, s := range w.list[w.span[c]:w.span[int(c)+1]] {
-		if begins(text, s) {
-			return true
-		}
-	}
-	return false
 }
 
 // skipAny gives the first place from i on whose byte is not in set, at most three on.

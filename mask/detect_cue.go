@@ -105,6 +105,8 @@ var connectives = set("and or of the for with from in on at to by an as vs per u
 // particles stand before surnames.
 var particles = set("van von de der den del della di da dos das du la le bin ibn al el ter ten zu")
 
+const longestParticle = 3
+
 func set(list string) map[string]bool {
 	m := map[string]bool{}
 	for s := range strings.FieldsSeq(list) {

@@ -1,6 +1,9 @@
 package mask
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // idRule is how one country's personal number is checked. Where a number stands for itself, because its
 // form and its check are seldom met by chance, the form is strong; else a word for it has to be near,
@@ -33,6 +36,40 @@ var idForms = func() map[string][]idForm {
 	return all
 }()
 
+// formBits has a bit for the hash of each form of groups of digits, without the letter that may follow it: most
+// numbers in a database have another.
+var formBits = func() (t [1 << formHashBits / 64]uint64) {
+	add := func(form string) {
+		if strings.HasPrefix(form, "A") || strings.HasPrefix(form, "9") && len(form) > 1 {
+			return // of a token with letters in it
+		}
+		hash, sep := uint32(0), byte(0)
+		for digits := strings.TrimRight(form, "-A"); digits != ""; {
+			k := 0
+			for k < len(digits) && isDigit(digits[k]) {
+				k++
+			}
+			hash = formHash(hash, sep, num([]byte(digits[:k])))
+			if digits = digits[k:]; digits != "" {
+				sep, digits = digits[0], digits[1:]
+			}
+		}
+		t[hash/64] |= 1 << (hash % 64)
+	}
+	for form := range idForms {
+		add(form)
+	}
+	add(ninoForm)
+	return t
+}()
+
+const formHashBits = 12
+
+// formHash takes one more group into the hash of those before it.
+func formHash(hash uint32, sep byte, size int) uint32 {
+	return (hash*0x9e3779b1 + uint32(sep)<<8 + uint32(size)) * 0x85ebca6b >> (32 - formHashBits)
+}
+
 // idWords speak of a personal number without saying whose. "id" alone does not: orders have ids.
 var idWords = newWords("national id", "national number", "national insurance", "identity", "identification", "id card$", "id number", "id no$",
 	"my id$", "personal id", "personal number", "personal code", "tax id", "tax no", "tax number", "tax code", "taxpayer", "social sec", "social ins", "ssn$", "citizen",
@@ -47,16 +84,18 @@ func (m *numeral) id() Finding {
 	var form [32]byte
 	var digits [len(m.digits) + 1]byte
 	copy(digits[:], m.digits[:m.n])
+	hash := uint32(0)
 	for k := 0; k < min(m.k, 7); k++ {
 		n, g := m.upTo(k), m.groups[k]
 		if n > 18 {
 			break
 		}
-		f := m.form(form[:0], k)
-		if n < 6 {
+		hash = formHash(hash, g.sep, g.len())
+		if n < 6 || formBits[hash/64]>>(hash%64)&1 == 0 {
 			continue
 		}
-		if n == 6 && string(f) == "2 2 2" {
+		f := m.form(form[:0], k)
+		if string(f) == ninoForm {
 			if nino := m.spacedNino(); nino.Kind != "" {
 				return nino
 			}
@@ -80,6 +119,9 @@ func (m *numeral) id() Finding {
 	}
 	return Finding{}
 }
+
+// ninoForm are the digits that spacedNino looks at.
+const ninoForm = "2 2 2"
 
 // spacedNino is a British National Insurance number as it stands on its letters: AB 12 34 56 C.
 func (m *numeral) spacedNino() Finding {

@@ -73,7 +73,7 @@ func surnames(src []byte, end int) (int, follow) {
 				stop++
 			}
 			at = stop
-		case particles[string(src[start:stop])]:
+		case n <= longestParticle && particles[string(src[start:stop])]:
 			at = stop
 		case isUpper(src[start]) && !isUpper(src[start+1]) || src[start] >= 0xc3 && src[start] <= 0xc5:
 			if placeWords[string(src[start:stop])] {

@@ -92,10 +92,10 @@ func amongWords(src []byte, i, end int) bool {
 // to be left alone.
 func word(src []byte, from, i int) (Finding, int) {
 	start, end := i, i
-	for start > from && i-start < 64 && isAlnum(src[start-1]) {
+	for start > from && i-start < 64 && alnums[src[start-1]] {
 		start--
 	}
-	for end < len(src) && isAlnum(src[end]) {
+	for end < len(src) && alnums[src[end]] {
 		end++
 	}
 	if i == start+2 {

@@ -96,7 +96,9 @@ func ipv6(src []byte, from, i int) Finding {
 	}
 	start, end, colons, empty := i, i, 0, false
 	for start > from && i-start < 40 && (isHex(src[start-1]) || src[start-1] == ':') {
-		start--
+		if start--; src[start] == ':' {
+			return Finding{} // looked at from there already
+		}
 	}
 	for at := start; at < len(src) && at-i < 46 && (isHex(src[at]) || src[at] == ':' || src[at] == '.'); at++ {
 		if src[at] == ':' {
@@ -120,6 +122,14 @@ func ipv6(src []byte, from, i int) Finding {
 	}
 	return Finding{start, end, "ip"}
 }
+
+// alnums are what isAlnum tells.
+var alnums = func() (t [256]bool) {
+	for c := range t {
+		t[c] = isAlnum(byte(c))
+	}
+	return t
+}()
 
 func isHex(c byte) bool    { return isDigit(c) || c|0x20-'a' <= 'f'-'a' }
 func wordByte(c byte) bool { return isAlnum(c) || c == '_' || c >= 0x80 }
@@ -163,6 +173,14 @@ var keyPrefixes = []struct {
 	{"xoxb-", 24}, {"xoxp-", 24}, {"xoxa-", 24}, {"hf_", 30}, {"npm_", 36}, {"SG.", 40}, {"eyJ", 60},
 }
 
+// keyFirsts are the bytes that keyPrefixes begin with.
+var keyFirsts = func() (t [256]bool) {
+	for _, k := range keyPrefixes {
+		t[k.prefix[0]] = true
+	}
+	return t
+}()
+
 // apiKey recognises a key around position i, which is a digit or an underscore in it. Only what begins like a
 // key is read to its end, so that a long run of key bytes is not read again from each of them.
 func apiKey(src []byte, from, i int) (Finding, int) {
@@ -170,7 +188,7 @@ func apiKey(src []byte, from, i int) (Finding, int) {
 	for start > from && i-start < 256 && keyByte(src[start-1]) {
 		start--
 	}
-	if !isLetter(src[start]) {
+	if !keyFirsts[src[start]] {
 		return Finding{}, i + 1
 	}
 	for _, k := range keyPrefixes {
@@ -189,4 +207,4 @@ func apiKey(src []byte, from, i int) (Finding, int) {
 }
 
 // keyByte has the dot for JSON web tokens, whose three parts it joins.
-func keyByte(c byte) bool { return isAlnum(c) || c == '_' || c == '-' || c == '.' }
+func keyByte(c byte) bool { return alnums[c] || c == '_' || c == '-' || c == '.' }

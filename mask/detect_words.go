@@ -11,6 +11,8 @@ import (
 type words struct {
 	list []string   // sorted
 	span [257]uint8 // those that begin with byte c are list[span[c]:span[c+1]]
+
+	seconds [256]uint32 // by byte: what second bytes those that begin with it have, the last five bits of each
 }
 
 // newWords takes words in lower case. They match as beginnings ("phone" is in "phones"), with a $ at the
@@ -30,6 +32,9 @@ func newWords(list ...string) words {
 		}
 		w.span[c+1] = uint8(at)
 	}
+	for _, s := range w.list {
+		w.seconds[s[0]] |= 1 << (s[1] & 31) // no word has its blank there
+	}
 	return w
 }
 
@@ -43,16 +48,34 @@ func upperBeyondASCII(r rune) rune {
 // said tells whether one of the words begins in the few bytes before a number.
 func said(before []byte, w *words) bool {
 	tail := before[max(0, len(before)-32):]
+	inside := false // of a word
 	for i, c := range tail {
-		c = lower(c)
-		first, last := w.span[c], w.span[int(c)+1]
-		if first == last || i > 0 && c < 0xe0 && wordByte(tail[i-1]) && tail[i-1] != '_' {
-			continue // scripts of three-byte characters may have no blanks between their words
+		// Scripts of three-byte characters may have no blanks between their words.
+		if (!inside || c >= 0xe0) && i+1 < len(tail) && w.seconds[lower(c)]>>(tail[i+1]&31)&1 == 1 && w.begin(tail[i:]) {
+			return true
 		}
-		for _, s := range w.list[first:last] {
-			if begins(tail[i:], s) {
-				return true
-			}
+		inside = wordBytes[c]
+	}
+	return false
+}
+
+// wordBytes are those of words that words begin after the end of only; the underscore joins them.
+var wordBytes = func() (t [256]bool) {
+	for c := range t {
+		t[c] = wordByte(byte(c)) && c != '_'
+	}
+	return t
+}()
+
+// begin tells whether one of the words begins a text.
+func (w *words) begin(text []byte) bool {
+	c := lower(text[0])
+	if len(text) < 2 || w.seconds[c]>>(text[1]&31)&1 == 0 {
+		return false
+	}
+	for _, s := range w.list[w.span[c]:w.span[int(c)+1]] {
+		if begins(text, s) {
+			return true
 		}
 	}
 	return false
