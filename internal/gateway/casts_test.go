@@ -14,9 +14,9 @@ create function line(orders) returns text language sql immutable as 'select publ
 create cast (orders as text) with function line(orders);
 create function rank(stage) returns int language sql immutable as 'select public.spy(1)';
 create cast (stage as int) with function rank(stage);
-create type pair as (a int, b text);
+create type stages as range (subtype = stage); create type pair as (a int, b text);
 create type pairs as (p pair[], c int);
-create domain level as stage;
+create domain level as stage; create domain nums as int[];
 create table levels(l level, ls stage[]);
 insert into levels values ('a', '{a}');
 create function first() returns stage language sql as 'select ''a''::stage';
@@ -63,6 +63,7 @@ func TestCastsThatMayBeMeantAreAskedFor(t *testing.T) {
 		"column":          "select s::int from orders",
 		"domain":          "select l::int from levels",
 		"array":           "select ls::int[] from levels",
+		"domain_of_array": "select ls::nums from levels",
 		"lag":             "select lag(s, 0) over ()::int from orders",
 		"max":             "select max(s)::int from orders",
 		"case":            "select (case when id = 1 then s else 'b' end)::int from orders",
@@ -96,6 +97,12 @@ func TestDeclaredParametersAreNotCastUnasked(t *testing.T) {
 		t.Fatal(err)
 	}
 	ops := pipeline("select $1::int", "a")
+	ops[0].ParamOIDs = []uint32{uint32(n)}
+	wantError(t, w.do(s, ops...), "42501")
+	if n, err = strconv.ParseUint(w.value(dba, "select 'stages'::regtype::oid"), 10, 32); err != nil {
+		t.Fatal(err)
+	}
+	ops = pipeline("select lower($1)::int", "[a,b]")
 	ops[0].ParamOIDs = []uint32{uint32(n)}
 	wantError(t, w.do(s, ops...), "42501")
 	twice := pipeline("select id from orders where s = $1 and $1::int > 0", "a")

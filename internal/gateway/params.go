@@ -39,14 +39,11 @@ func (sc *scope) castFrom(oid uint32) *access.Cast {
 				}
 			}
 		}
-		switch {
-		case t.Kind == 'd':
-			t = cat.TypeByOID[t.Base]
-		case t.Category == 'A':
-			t = cat.TypeByOID[t.Elem]
-		default:
-			t = nil
+		below := t.Elem // of a range, too
+		if t.Kind == 'd' {
+			below = t.Base
 		}
+		t = cat.TypeByOID[below]
 	}
 	return nil
 }

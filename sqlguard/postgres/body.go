@@ -39,7 +39,17 @@ type function struct {
 	path     []string
 	anywhere bool // its names are resolved by such a path
 	calledBy *function
+	*effort
 }
+
+// effort is what looking into one function may take, with all that it calls.
+type effort struct {
+	left    int  // bodies
+	limited bool // something was not looked at for want of it, or for depth: elsewhere it may be
+}
+
+// maxEffort is how many bodies are looked into for one that a statement calls.
+const maxEffort = 200
 
 // has reports whether a name can mean an argument or a variable.
 func (f *function) has(name string) bool {
@@ -69,7 +79,8 @@ func (a *analyzer) bodies() {
 		return
 	}
 	for i := range a.facts.Functions {
-		if f := &a.facts.Functions[i]; !f.Builtin && f.Class == "" {
+		// What has the name of a type may stand for the functions of that type.
+		if f := &a.facts.Functions[i]; !f.Builtin && f.Class == "" && a.env.Catalog.Types[f.Name] == nil {
 			f.Body = a.env.bodyOf(f.Name)
 		}
 	}
@@ -105,15 +116,17 @@ func (env Env) body(fn *access.Function) *access.Facts {
 	if !ok || fn.Language != "sql" && fn.Language != "plpgsql" || fn.Kind != 'f' || fn.Security || fn.Defaults {
 		return nil
 	}
-	if env.within.depth() >= maxBodies || env.within.calls(fn) {
-		return nil
-	}
 	key := bodyKey{fn, strings.Join(in.within.path, "\x00")}
 	if known, ok := env.Bodies.known.Load(key); ok {
 		return known.(*access.Facts)
 	}
+	if in.within.left == 0 || env.within.depth() >= maxBodies || env.within.calls(fn) {
+		in.within.limited = true
+		return nil
+	}
+	in.within.left--
 	facts := in.statements(fn)
-	if facts != nil || env.within == nil { // within others, how deep it is played a part
+	if env.within == nil || !in.within.limited {
 		env.Bodies.known.Store(key, facts)
 	}
 	return facts
@@ -122,9 +135,9 @@ func (env Env) body(fn *access.Function) *access.Facts {
 // in is what a function's body is analysed in. It runs with the search_path of its caller unless it brings its own;
 // other settings could change what the body means.
 func (env Env) in(fn *access.Function) (Env, bool) {
-	within := &function{Function: fn, calledBy: env.within}
+	within := &function{Function: fn, calledBy: env.within, effort: &effort{left: maxEffort}}
 	if env.within != nil {
-		within.path = env.within.path
+		within.path, within.effort = env.within.path, env.within.effort
 	}
 	for _, c := range fn.Config {
 		list, ok := strings.CutPrefix(c, "search_path=")

@@ -191,34 +191,35 @@ func (a *analyzer) cast(ref typeRef, name string, from exprType) {
 	if from == untyped || len(a.env.Catalog.Casts) == 0 {
 		return
 	}
-	// A row is cast to a composite type field by field.
-	fields := map[uint32]bool{}
-	a.fieldTypes(fields, ref.user.OID)
-	delete(fields, ref.user.OID)
+	made := map[uint32]exprType{}
+	a.madeOf(made, ref.user.OID, from)
 	for _, c := range a.env.Catalog.Casts {
-		if fields[c.Target] && c.Function.Name != "" {
+		if of, ok := made[c.Target]; ok && c.Function.Name != "" && a.castable(of, c.Source) {
 			a.use(access.FunctionUse{Name: c.Function})
 		}
 	}
 }
 
-// fieldTypes adds a type, the types of its fields, and of theirs.
-func (a *analyzer) fieldTypes(out map[uint32]bool, oid uint32) {
-	t := a.env.Catalog.TypeByOID[oid]
-	if out[oid] {
+// madeOf adds a type and all that a cast to it may cast to below it, each with the type of what is cast: the base of a
+// domain, the elements of an array, the fields of a composite type, to which a row is cast one by one.
+func (a *analyzer) madeOf(out map[uint32]exprType, oid uint32, from exprType) {
+	t, before := a.env.Catalog.TypeByOID[oid], out[oid]
+	if _, ok := out[oid]; ok && (before == from || before == anyType) {
 		return
+	} else if ok {
+		from = anyType // in two places of one type
 	}
-	out[oid] = true
+	out[oid] = from
 	switch {
 	case t == nil:
 	case t.Kind == 'd':
-		a.fieldTypes(out, t.Base)
+		a.madeOf(out, t.Base, from)
 	case t.Category == 'A':
-		a.fieldTypes(out, t.Elem)
+		a.madeOf(out, t.Elem, from)
 	case t.Kind == 'c':
 		if rel := a.env.Catalog.Relations[t.Relation]; rel != nil {
 			for i := range rel.Columns {
-				a.fieldTypes(out, rel.Columns[i].TypeOID)
+				a.madeOf(out, rel.Columns[i].TypeOID, anyType)
 			}
 		}
 	}

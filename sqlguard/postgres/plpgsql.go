@@ -41,8 +41,10 @@ func (env Env) plpgsqlFacts(fn *access.Function) *access.Facts {
 		return nil
 	}
 	env.within.variables = b.names
-	if env.codeByType() && slices.ContainsFunc(b.types, func(t string) bool { return !env.builtinType(t) }) {
-		return nil // what assigning to such a variable calls is not followed
+	users := func(oid uint32) bool { return oid >= firstUserOID }
+	if env.codeByType() && (slices.ContainsFunc(b.types, func(t string) bool { return !env.builtinType(t) }) ||
+		slices.ContainsFunc(fn.ArgTypes, users) || slices.ContainsFunc(fn.OutTypes, users)) {
+		return nil // what assigning to such a variable calls is not followed, nor whether a name is one's or a column's
 	}
 	all := &access.Facts{Class: access.ClassRead}
 	for _, q := range b.queries {

@@ -1,0 +1,107 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"sallyport/internal/access"
+)
+
+// bodyEnv is testEnv with functions of one argument: the source of each by its name.
+func bodyEnv(t *testing.T, sources map[string]string) Env {
+	env := testEnv(t)
+	env.Bodies = new(Bodies)
+	for name, source := range sources {
+		full := access.Name{Schema: "public", Name: name}
+		env.Catalog.Functions[full] = []*access.Function{{Name: full, Language: "sql", Kind: 'f', ReturnType: 25, ArgTypes: []uint32{25}, ArgNames: []string{"x"}, Source: source}}
+	}
+	return env
+}
+
+func bodyIn(t *testing.T, env Env, sql string) *access.Facts {
+	t.Helper()
+	trees, err := Parse(sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := Analyze(trees[0], env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range facts.Functions {
+		if !f.Builtin {
+			return f.Body
+		}
+	}
+	t.Fatalf("%s calls no function", sql)
+	return nil
+}
+
+func TestBodiesOfDeepFunctionsAreNotKnown(t *testing.T) {
+	sources := map[string]string{"f0": "SELECT x"}
+	for i := range maxBodies + 1 {
+		sources[fmt.Sprintf("f%d", i+1)] = fmt.Sprintf("SELECT public.f%d(x)", i)
+	}
+	env := bodyEnv(t, sources)
+	known := func(name string) bool {
+		for b := bodyIn(t, env, "SELECT "+name+"('')"); ; b = b.Functions[0].Body {
+			if b == nil {
+				return false
+			}
+			if len(b.Functions) == 0 {
+				return true
+			}
+		}
+	}
+	if known(fmt.Sprintf("f%d", maxBodies+1)) {
+		t.Error("a function too deep is known")
+	}
+	// What was too deep for another is not so for itself.
+	if !known(fmt.Sprintf("f%d", maxBodies-1)) || !known("f0") {
+		t.Error("a function that calls few is not known")
+	}
+}
+
+// TestBodiesTakeBoundedEffort: functions that call many, which call many, are not followed without end.
+func TestBodiesTakeBoundedEffort(t *testing.T) {
+	sources := map[string]string{}
+	var calls []string
+	for i := range maxEffort + 10 {
+		name := fmt.Sprintf("f%d", i)
+		sources[name] = "SELECT x"
+		calls = append(calls, "public."+name+"(x)")
+	}
+	sources["every"] = "SELECT " + strings.Join(calls, " || ")
+	env := bodyEnv(t, sources)
+	b := bodyIn(t, env, "SELECT public.every('')")
+	unknown := 0
+	for _, f := range b.Functions {
+		if !f.Builtin && f.Body == nil {
+			unknown++
+		}
+	}
+	if unknown < 10 || unknown > 20 {
+		t.Errorf("%d of %d functions are not known", unknown, len(b.Functions))
+	}
+	if bodyIn(t, env, fmt.Sprintf("SELECT f%d('')", maxEffort+9)) == nil {
+		t.Error("what was too much for another is not known by itself")
+	}
+}
+
+// TestBodiesAreKept: what a function does is found out once in a catalog.
+func TestBodiesAreKept(t *testing.T) {
+	env := bodyEnv(t, map[string]string{"f": "SELECT email FROM public.customers WHERE region = x"})
+	first := bodyIn(t, env, "SELECT f('')")
+	if first == nil || len(first.Relations) != 1 || first.Relations[0].Name.Name != "customers" {
+		t.Fatalf("%+v", first)
+	}
+	env.Catalog.Functions[access.Name{Schema: "public", Name: "f"}][0].Source = "SELECT 1"
+	if again := bodyIn(t, env, "SELECT f('x'), 1"); len(again.Relations) != 1 {
+		t.Error("the body was looked at again")
+	}
+	env.Bodies = nil
+	if bodyIn(t, env, "SELECT f('')") != nil {
+		t.Error("without a place to keep them, bodies are known")
+	}
+}
