@@ -50,6 +50,27 @@ func Verify(cat *access.Catalog, l *Labels, m *Masks, masked, lookup []access.Co
 	return VerifyDecision(cat, l, m, access.Decision{Effect: access.Allow, Masked: masked, Lookup: lookup, Filters: filters}, sql)
 }
 
+// Resolution is the subquery that finds the value of a token for a column.
+func Resolution(cat *access.Catalog, l *Labels, m *Masks, d access.Decision, id access.ColumnID, token string) string {
+	c, err := newCompiler(Input{Tree: &pgtree.Tree{Stmt: &pg.Node{}}, Facts: &access.Facts{}, Catalog: cat, Labels: l, Masks: m, Decision: d})
+	if err != nil {
+		panic(err)
+	}
+	if err := c.finders(); err != nil {
+		panic(err)
+	}
+	n, err := c.masks[id.Relation].finders[id.Column].build(m, pg.MakeAConstStrNode(token, -1))
+	if err != nil {
+		panic(err)
+	}
+	q := &pg.SelectStmt{TargetList: []*pg.Node{pg.MakeResTargetNodeWithVal(n, -1)}, LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE}
+	sql, err := pg.Deparse(&pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: q}}}}})
+	if err != nil {
+		panic(err)
+	}
+	return strings.TrimPrefix(sql, "SELECT ")
+}
+
 // VerifyDecision runs the verifier alone on a statement that was so decided on.
 func VerifyDecision(cat *access.Catalog, l *Labels, m *Masks, d access.Decision, sql string) string {
 	tree, err := pg.Parse(sql)
@@ -58,6 +79,9 @@ func VerifyDecision(cat *access.Catalog, l *Labels, m *Masks, d access.Decision,
 	}
 	c, err := newCompiler(Input{Tree: &pgtree.Tree{Stmt: tree.Stmts[0].Stmt}, Facts: &access.Facts{}, Catalog: cat, Labels: l, Masks: m, Decision: d})
 	if err != nil {
+		panic(err)
+	}
+	if err := c.finders(); err != nil {
 		panic(err)
 	}
 	strip(tree.ProtoReflect())

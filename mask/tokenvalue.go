@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
-	"google.golang.org/protobuf/proto"
 
 	"sallyport/internal/access"
 	"sallyport/internal/pgtree"
@@ -251,48 +250,4 @@ func (m *maskedRelation) either(masks *Masks, name string, cr *pg.ColumnRef, con
 	n = put(put(clone(n), given, param), shown, mask)
 	n.GetCaseExpr().Defresult = &pg.Node{Node: cond.Node}
 	return n, nil
-}
-
-// isEither tells whether a condition is a granted lookup of a value or a token, letter by letter as it has to be.
-func (v *verifier) isEither(m *maskedRelation, n *pg.Node) bool {
-	cond := n.GetCaseExpr().GetDefresult()
-	p := equality(cond.GetAExpr())
-	if len(p) != 1 || !m.lookup[p[0]] || m.rel.Column(p[0]) == nil {
-		return false
-	}
-	want, err := m.either(v.trees, p[0], columnRef(p[0]).GetColumnRef(), clone(cond))
-	if err != nil || want == nil {
-		return false
-	}
-	strip(want.ProtoReflect())
-	return proto.Equal(want, n)
-}
-
-// isResolution tells whether a subquery finds the value of a token, letter by letter as it has to.
-func (v *verifier) isResolution(n *pg.SubLink) bool {
-	from := n.Subselect.GetSelectStmt().GetFromClause()
-	if len(from) != 1 {
-		return false
-	}
-	arm := from[0].GetRangeSubselect().GetSubquery().GetSelectStmt()
-	for arm.GetLarg() != nil {
-		arm = arm.Larg
-	}
-	token := arm.GetWhereClause().GetAExpr().GetRexpr()
-	if token == nil || !constant(token) {
-		return false
-	}
-	for _, m := range v.masks {
-		for _, r := range m.finders {
-			want, err := r.build(v.trees, token)
-			if err != nil {
-				return false
-			}
-			strip(want.ProtoReflect())
-			if proto.Equal(want.GetSubLink(), n) {
-				return true
-			}
-		}
-	}
-	return false
 }

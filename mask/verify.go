@@ -121,7 +121,8 @@ func strip(m protoreflect.Message) {
 // It holds that
 //   - a relation with masked columns stands only inside its own masked subquery, column by column and
 //     letter by letter the expected one, or as the target of a write,
-//     or in the subquery that finds the value of a token, letter by letter the expected one too;
+//     or in a subquery that finds the value of a token, letter by letter the expected one too, where that is stored
+//     in the column that it is for;
 //   - a name without schema is a common table expression in scope;
 //   - what may be compared or aggregated raw stands where the permit has it, see predicate.go and verify_cells.go: what a
 //     comparison and an aggregate are is told by the functions that the compiler asks, where they are is not;
@@ -130,6 +131,7 @@ type verifier struct {
 	masks map[access.Name]*maskedRelation
 	trees *Masks                       // for its parsed masks
 	items map[access.ColumnID]*pg.Node // expected columns of subqueries
+	finds map[*pg.SubLink]*valueFinder // see storing
 	why   string
 	// celled are references to forms for whole cells that stand where they may.
 	celled map[*pg.ColumnRef]bool
@@ -165,12 +167,14 @@ func (v *verifier) visit(m protoreflect.Message, r reach) {
 	case *pg.InsertStmt:
 		r = v.with(n.WithClause, r)
 		in := v.target(n.Relation, r)
+		v.storingInsert(n)
 		v.children(m, r, "with_clause", "relation", "on_conflict_clause", "returning_list")
 		v.only(m, in, "on_conflict_clause", "returning_list")
 		v.returning(n.ReturningList, in, r)
 	case *pg.UpdateStmt:
 		r = v.with(n.WithClause, r)
 		in := v.target(n.Relation, r)
+		v.storingAll(n.Relation, n.TargetList)
 		v.only(m, r, "from_clause")
 		v.children(m, in, "with_clause", "relation", "from_clause")
 		v.returning(n.ReturningList, in, r)
@@ -183,6 +187,7 @@ func (v *verifier) visit(m protoreflect.Message, r reach) {
 	case *pg.MergeStmt:
 		r = v.with(n.WithClause, r)
 		in := v.target(n.Relation, r)
+		v.storingMerge(n)
 		v.only(m, r, "source_relation")
 		v.children(m, in, "with_clause", "relation", "source_relation")
 	case *pg.InferClause: // compared with index definitions, never evaluated
