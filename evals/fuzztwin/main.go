@@ -24,6 +24,18 @@ type Options struct {
 	Record  bool // the figures
 }
 
+// command does the same again, but for the seed.
+func (o Options) command() string {
+	c := "go run ./evals/cmd/fuzztwin -record"
+	if o.N > 0 {
+		c += fmt.Sprint(" -n ", o.N)
+	}
+	if o.For > 0 {
+		c += fmt.Sprint(" -time ", o.For)
+	}
+	return c
+}
+
 // Main runs statements on the twins of each kind, and writes those that fail, made small, to testdata/found.
 func Main(ctx context.Context, opt Options) error {
 	root, err := harness.Root()
@@ -42,7 +54,7 @@ func Main(ctx context.Context, opt Options) error {
 		return err
 	}
 	if opt.Record {
-		return results.Check(t.figures(opt.Seed)...)
+		return results.Check(t.figures(opt)...)
 	}
 	if c := t.by[""]; c != nil && c.verdicts[twin.Different]+c.canaries > 0 {
 		return fmt.Errorf("%d statements tell the twins apart, %d show a raw value: see evals/fuzztwin/testdata/found", c.verdicts[twin.Different], c.canaries)
@@ -58,14 +70,29 @@ func part(ctx context.Context, opt Options, kind twin.Kind, t *tallies, found st
 	defer r.close()
 	r.found = found
 	var deadline time.Time
+	part, whole := weight(kind), 0
+	for _, k := range opt.Kinds {
+		whole += weight(k)
+	}
 	if opt.For > 0 {
-		deadline = time.Now().Add(opt.For / time.Duration(len(opt.Kinds)))
+		deadline = time.Now().Add(opt.For * time.Duration(part) / time.Duration(whole))
 	}
 	done := make(chan struct{})
 	defer close(done)
 	go progress(kind, t, done)
-	return r.until(ctx, opt.Workers, opt.N/len(opt.Kinds), deadline)
+	return r.until(ctx, opt.Workers, most(opt.N, part, whole), deadline)
 }
+
+// weight is a kind's part of a run. Statements with token masks take several times as long as others.
+func weight(k twin.Kind) int {
+	if k == twin.Token {
+		return 1
+	}
+	return 2
+}
+
+// most is a kind's part of n statements, rounded up; 0 where n is.
+func most(n, part, whole int) int { return (n*part + whole - 1) / whole }
 
 func progress(kind twin.Kind, t *tallies, done chan struct{}) {
 	tick := time.NewTicker(5 * time.Second)

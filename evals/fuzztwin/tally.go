@@ -112,10 +112,10 @@ func verdicts(m map[string]int) string {
 }
 
 // figures are the run's.
-func (t *tallies) figures(seed int64) []results.Figure {
+func (t *tallies) figures(opt Options) []results.Figure {
 	var all []results.Figure
 	add := func(f results.Figure, note string) {
-		f.Command, f.Seed, f.Note = "make fuzz-twin N=100000 ARGS=-record", seed, note
+		f.Command, f.Seed, f.Note = opt.command(), opt.Seed, note
 		all = append(all, f)
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.by)) {
