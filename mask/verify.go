@@ -64,9 +64,15 @@ func (c *compiler) notWritten(why error) error {
 
 // parenthesise makes the deparser write (ARRAY[1, 2])[i], which it gives without the parentheses, and so
 // wrongly, for arguments other than those below: an indirection without indices is written as its argument,
-// and an indirection in another one is put in parentheses.
+// and an indirection in another one is put in parentheses. (born AT TIME ZONE 'UTC')::date, which it gives without them
+// too, becomes a cast of the function's call that it stands for.
 func parenthesise(n *pg.Node) {
 	walkNode(n, func(n any) bool {
+		if cast, ok := n.(*pg.TypeCast); ok {
+			if f := cast.Arg.GetFuncCall(); f != nil && f.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX && slices.Contains(infix, lastName(f.Funcname)) {
+				f.Funcformat = pg.CoercionForm_COERCE_EXPLICIT_CALL
+			}
+		}
 		ind, ok := n.(*pg.A_Indirection)
 		if !ok || len(ind.Indirection) == 0 {
 			return true
@@ -83,6 +89,10 @@ func parenthesise(n *pg.Node) {
 		return true
 	})
 }
+
+// infix are the functions in pg_catalog that have a syntax of their own whose end is an operand, on which a cast
+// behind it would act.
+var infix = []string{"timezone", "overlaps", "is_normalized"}
 
 // unparenthesise takes out what parenthesise put in.
 func unparenthesise(n *pg.Node) {
