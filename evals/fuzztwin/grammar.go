@@ -75,9 +75,8 @@ func newLanguage(kind twin.Kind) (*language, error) {
 		return nil, err
 	}
 	for _, p := range list {
-		name, view := strings.CutPrefix(p[0], "view ")
-		name, computed := strings.CutPrefix(name, "computed ")
-		if (view || computed) && kind == twin.Filter || computed && kind == twin.Token {
+		name, computed := strings.CutPrefix(p[0], "computed ")
+		if computed && kind == twin.Token {
 			continue
 		}
 		r := relation{name: name}
