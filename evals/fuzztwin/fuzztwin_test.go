@@ -103,6 +103,10 @@ func TestMinimiseKeepsWhatFails(t *testing.T) {
 			}
 		})
 	}
+	const limited = "select id from people order by id limit 1"
+	if got := minimise(limited, 100, func(sql string) bool { return strings.Contains(sql, "LIMIT") }); !strings.Contains(got, "ORDER BY id") {
+		t.Errorf("an order that LIMIT needs was cut: %s", got)
+	}
 	const sql = "select 1 +"
 	if got := minimise(sql, 10, func(string) bool { return true }); got != sql {
 		t.Errorf("what cannot be parsed became %s", got)
