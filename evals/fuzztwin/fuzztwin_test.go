@@ -9,33 +9,30 @@ import (
 	"sallyport/evals/twin"
 )
 
-// The recorded run is 100,000 statements (make fuzz-twin); these are the first few of a fixed seed.
+// The recorded run is 100,000 statements (make fuzz-twin); these are the first few of a fixed seed, for the kind of
+// principal that has a row filter beside its masks.
 func TestTwinsAnswerAlike(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts four servers")
+		t.Skip("starts two servers")
 	}
-	for kind, n := range map[twin.Kind]int{twin.Redact: 200, twin.Filter: 100} {
-		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			all := newTallies()
-			r, err := open(context.Background(), kind, 1, all)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.close()
-			r.supply.without = true // `make test` does not install it
-			if err := r.until(context.Background(), 3, n, time.Time{}); err != nil {
-				t.Fatal(err)
-			}
-			c := all.by[""]
-			t.Log(all.line())
-			if c.n != n || c.verdicts[twin.Different] > 0 || c.canaries > 0 {
-				t.Errorf("%d statements of %d", c.n, n)
-			}
-			if c.answered < n*7/10 || c.reading == 0 {
-				t.Errorf("answered %d of %d; of %d looked at %d read labelled values", c.answered, n, c.looked, c.reading)
-			}
-		})
+	const n = 250
+	all := newTallies()
+	r, err := open(context.Background(), twin.Filter, 1, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	r.supply.without = true // `make test` does not install sqlsmith
+	if err := r.until(context.Background(), 3, n, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	c := all.by[""]
+	t.Log(all.line())
+	if c.n != n || c.verdicts[twin.Different] > 0 || c.canaries > 0 {
+		t.Errorf("%d statements of %d", c.n, n)
+	}
+	if c.answered < n*7/10 || c.reading == 0 {
+		t.Errorf("answered %d of %d; of %d looked at %d read labelled values", c.answered, n, c.looked, c.reading)
 	}
 }
 
