@@ -17,7 +17,7 @@ import (
 type canaries struct {
 	byGram  map[string][]canary // first gram bytes, lower-case
 	sides   map[string]int      // value -> in which twins it is: 1, 2, or 3 for both
-	numbers int                 // least length of a value that is all digits
+	numbers int                 // least length of a number, a time or a count of days
 }
 
 type canary struct{ form, value string } // form is lower-case
@@ -93,7 +93,7 @@ func texts(ctx context.Context, conn *pgx.Conn, sql string) []string {
 }
 
 func (c *canaries) add(v string, side int) {
-	if len(v) < gram || len(v) < c.numbers && strings.Trim(v, "0123456789.") == "" {
+	if len(v) < gram || len(v) < c.numbers && strings.Trim(v, "0123456789.:- days") == "" {
 		return
 	}
 	c.sides[v] |= side
