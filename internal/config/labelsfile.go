@@ -41,6 +41,14 @@ const (
 // NoLabel is the label of columns that hold nothing to be masked.
 const NoLabel = "none"
 
+// LabelsPath is where the labels file of a connection is, or would be: NAME.labels.yaml beside the configuration.
+func (c *Config) LabelsPath(connection string) (path string, named bool) {
+	if f := c.File.Connections[connection].LabelsFile; f != "" {
+		return c.abs(f), true
+	}
+	return c.abs(connection + ".labels.yaml"), false
+}
+
 // judgements reads the labels file of a connection; nil where it has none.
 func (c *Config) judgements(d *document, name string, conn Connection) *access.Judgements {
 	at := func(key string) int { return d.line("connections", name, key) }
