@@ -16,6 +16,7 @@ var sections = []struct{ prefix, title, about string }{
 	{"fuzztwin", "Twin fuzzing", "Random statements on twin databases, through both doors, for every kind of mask and for row filters: whatever differs, or holds a raw value, is a leak. `evals/fuzztwin`."},
 	{"attack", "Attacks", "Every statement, function, name and lexing trick of the list of threats, as it is and mutated, by a principal who may only read; the oracle is what changed on the server. `evals/attack`."},
 	{"benign", "Everyday SQL", "Statements of others' corpora and of our own that the server accepts: answered through the gateway, and answered the same outside labelled cells. `evals/benign`."},
+	{"classify", "Labels proposed", "What `sallyport classify` proposes for typed columns of synthetic people, in tables whose column names are kept, taken away, or swapped: development data. `evals/classify`."},
 	{"clients", "Clients", "Programs that people use, through the door. `evals/clients`."},
 	{"bench", "Speed", "Interleaved rounds of direct, pgbouncer and sallyport on one machine; client, proxy and server share its cores. `evals/bench`."},
 	{"soak", "Memory", "`evals/soak`."},
