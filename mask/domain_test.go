@@ -85,7 +85,8 @@ func TestReadCheck(t *testing.T) {
 		"(VALUE > '01.02.2000'::date)": false, "(VALUE < CURRENT_DATE)": false, "((VALUE)::integer > 0)": false, "((100 / VALUE) > 1)": false, "public.agrees(VALUE)": false,
 		"(VALUE OPERATOR(public.===) 'x'::text)": false, "(VALUE ~ VALUE)": false, "((VALUE)::text[] = '{}'::text[])": false, "(VALUE = 'sallyport_check'::text)": false,
 		"(random() > 0.5)": false, "((VALUE).a IS NOT NULL)": false, "(VALUE = ( SELECT 'x'::text))": false, "(CASE WHEN true THEN VALUE END = 'x'::text)": false, "(other = 1)": false,
-		"(VALUE = '1 day'::interval)": false, "(VALUE COLLATE \"C\") = 'x'": false,
+		"(VALUE = '1 day'::interval)": false, "(VALUE COLLATE \"C\") = 'x'": false, "((VALUE = 'x'::text) IS TRUE)": true,
+		"(VALUE IS DISTINCT FROM 'x'::text)": false, "(NOT (VALUE IS DISTINCT FROM 'x'::text))": false,
 	} {
 		if text, got := readCheck(cat, sql); got != ok {
 			t.Errorf("%s: %v (%s), want %v", sql, got, text, ok)

@@ -93,7 +93,7 @@ var matching = []string{"~", "!~", "~*", "!~*", "~~", "!~~", "~~*", "!~~*"}
 
 func (r *checkReader) operator(e *pg.A_Expr) bool {
 	switch e.Kind {
-	case pg.A_Expr_Kind_AEXPR_OP, pg.A_Expr_Kind_AEXPR_OP_ANY, pg.A_Expr_Kind_AEXPR_OP_ALL, pg.A_Expr_Kind_AEXPR_DISTINCT, pg.A_Expr_Kind_AEXPR_NOT_DISTINCT:
+	case pg.A_Expr_Kind_AEXPR_OP, pg.A_Expr_Kind_AEXPR_OP_ANY, pg.A_Expr_Kind_AEXPR_OP_ALL:
 	default:
 		return false
 	}
@@ -103,7 +103,7 @@ func (r *checkReader) operator(e *pg.A_Expr) bool {
 		return false
 	}
 	switch {
-	case len(e.Name) == 1 && e.Kind != pg.A_Expr_Kind_AEXPR_DISTINCT && e.Kind != pg.A_Expr_Kind_AEXPR_NOT_DISTINCT:
+	case len(e.Name) == 1:
 		e.Name = []*pg.Node{pg.MakeStrNode("pg_catalog"), e.Name[0]}
 	case len(e.Name) == 2 && r.citextOperator(access.Name{Schema: e.Name[0].GetString_().GetSval(), Name: op}):
 	default:

@@ -142,8 +142,6 @@ func isFalse(n *pg.Node) bool {
 	switch v := n.GetNode().(type) {
 	case *pg.Node_Integer:
 		return v.Integer.Ival == 0
-	case *pg.Node_Boolean:
-		return !v.Boolean.Boolval
 	case *pg.Node_String_:
 		s := strings.ToLower(v.String_.Sval)
 		return s == "false" || s == "off"

@@ -28,7 +28,9 @@ var goldenRules = []access.LabelRule{
 	{Label: "pii.ssn", Columns: []string{"*.ssn"}},
 	{Label: "hr.salary", Columns: []string{"public.customers.salary"}},
 	{Label: "pii.born", Columns: []string{"public.customers.born"}},
-	{Label: "id.code", Columns: []string{"public.customers.code"}},
+	{Label: "id.code", Columns: []string{"public.customers.code", "public.badges.number", "public.badges.small", "public.badges.line", "public.badges.nick"}},
+	{Label: "pii.note", Columns: []string{"public.badges.note"}},
+	{Label: "pii.letter", Columns: []string{"public.badges.letter", "public.badges.form"}},
 	{Label: "pii.tag", Columns: []string{"public.customers.tags"}},
 }
 
@@ -38,6 +40,7 @@ var goldenMasks = []access.Mask{
 	{Label: "hr.salary", Transform: "null"},
 	{Label: "pii.born", Transform: "generalise", Style: "year"},
 	{Label: "id.code", Transform: "token"},
+	{Label: "pii.note", Transform: "generalise", Bucket: "3"},
 	{Label: "pii.tag", Transform: "partial", Style: "generic"},
 }
 

@@ -175,13 +175,14 @@ func TestNewMasks(t *testing.T) {
 	masks, err := mask.NewMasks([]access.Mask{
 		{Label: "r", Transform: "redact"}, {Label: "n", Transform: "null"}, {Label: "t", Transform: "token"}, {Label: "g", Transform: "generalise", Bucket: "2"},
 		{Label: "e", Transform: "partial", Style: "email"}, {Label: "p", Transform: "partial", Style: "phone"}, {Label: "p2", Transform: "partial", Style: "phone"},
+		{Label: "z", Transform: "generalize", Bucket: "3"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := &access.Column{Type: "text", TypeOID: 25}
 	for labels, want := range map[string]string{
-		"r": "redact", "n": "null", "t": "token", "g": "generalise 2", "e": "partial email", "unknown": "redact", "": "redact", "p p2": "partial phone",
+		"r": "redact", "n": "null", "t": "token", "g": "generalise 2", "e": "partial email", "unknown": "redact", "": "redact", "p p2": "partial phone", "z": "generalise 3",
 		"e p": "redact", "e t": "token", "t e": "token", "g t": "token", "n t": "null", "e n r": "redact", "e unknown": "redact", "g p": "generalise 2",
 	} {
 		var ls []access.Label

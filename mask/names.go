@@ -79,9 +79,6 @@ func figure(n *pg.Node) (string, bool) {
 			return t.Name, true
 		}
 		return figure(t.GetVal())
-	case *pg.Node_AArrayExpr, *pg.Node_RowExpr, *pg.Node_CoalesceExpr, *pg.Node_MinMaxExpr, *pg.Node_GroupingFunc,
-		*pg.Node_SqlvalueFunction, *pg.Node_XmlExpr, *pg.Node_XmlSerialize:
-		return "", true
 	}
 	return "", false
 }

@@ -32,10 +32,7 @@ func (c *compiler) shape(n *pg.Node) error {
 		return c.copy(s.CopyStmt)
 	case *pg.Node_CreateTableAsStmt:
 		return c.creates("CREATE TABLE AS")
-	case *pg.Node_ExecuteStmt, *pg.Node_DeallocateStmt, *pg.Node_FetchStmt, *pg.Node_ClosePortalStmt,
-		*pg.Node_TransactionStmt, *pg.Node_VariableSetStmt, *pg.Node_VariableShowStmt, *pg.Node_DiscardStmt,
-		*pg.Node_ListenStmt, *pg.Node_UnlistenStmt, *pg.Node_NotifyStmt, *pg.Node_ConstraintsSetStmt,
-		*pg.Node_TruncateStmt, *pg.Node_LockStmt:
+	case *pg.Node_ExecuteStmt, *pg.Node_TruncateStmt, *pg.Node_LockStmt:
 		return nil
 	case *pg.Node_CreateStmt, *pg.Node_AlterTableStmt, *pg.Node_RenameStmt, *pg.Node_IndexStmt, *pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt:
 		return c.untouched()

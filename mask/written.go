@@ -44,7 +44,7 @@ func writable(n *pg.Node) error {
 			err = bounds(x)
 		case *pg.DefElem:
 			switch x.Arg.GetNode().(type) {
-			case nil, *pg.Node_String_, *pg.Node_Integer, *pg.Node_Float, *pg.Node_Boolean, *pg.Node_TypeName, *pg.Node_List, *pg.Node_AStar, *pg.Node_AConst:
+			case nil, *pg.Node_String_, *pg.Node_Integer, *pg.Node_Float, *pg.Node_Boolean, *pg.Node_TypeName, *pg.Node_List, *pg.Node_AStar:
 			default:
 				err = unsupported("option "+x.Defname+" in this form is not available where columns are masked", "")
 			}

@@ -82,7 +82,14 @@ func TestZeroValuesDeny(t *testing.T) {
 		"unknown statement class": func(in *sqlguard.Input) { in.Facts.Class = "NEW" },
 		"privileges":              func(in *sqlguard.Input) { in.Facts.Class = access.ClassRole },
 		"DDL on nothing":          func(in *sqlguard.Input) { in.Facts = &access.Facts{Class: access.ClassDDL, Tag: "DDL"} },
-		"server-side COPY":        func(in *sqlguard.Input) { in.Facts.Tag = "COPY" },
+		"no permit to connect": func(in *sqlguard.Input) {
+			in.Policies = load(t, `permit (principal, action == Action::"read", resource);`)
+		},
+		"view whose reads are unknown": func(in *sqlguard.Input) {
+			in.Policies = load(t, mayRead+`@where("id = 1") permit (principal, action == Action::"read", resource == Table::"shop.public.orders");`)
+			in.Facts.Relations = []access.RelationUse{{Name: public("people"), Action: access.ActRead}}
+		},
+		"server-side COPY": func(in *sqlguard.Input) { in.Facts.Tag = "COPY" },
 		"two-phase commit": func(in *sqlguard.Input) {
 			in.Facts = &access.Facts{Class: access.ClassTransaction, Transaction: "prepare"}
 		},

@@ -222,13 +222,13 @@ func (j *judge) objects() *access.Decision {
 		}
 		r := policy.Connection(on)
 		switch o.Kind {
-		case "table", "view", "materialized view", "matview", "sequence", "index", "foreign table", "type", "domain",
-			"trigger", "rule", "column", "constraint", "statistics":
+		case "table", "view", "materialized view", "sequence", "index", "foreign table", "type", "domain", "trigger", "statistics",
+			"relation": // one that IF EXISTS speaks of and the catalog does not have
 			r = policy.Table(on, o.Name)
 			if o.Name.Schema == "" {
 				r = policy.Connection(on)
 			}
-		case "function", "procedure", "aggregate", "routine":
+		case "function", "procedure", "routine":
 			r = policy.Function(on, o.Name)
 		case "schema":
 			name := o.Name.Name

@@ -47,9 +47,6 @@ func (j *judge) statement() *access.Decision {
 	case access.ClassTransaction:
 		return j.transaction(name)
 	case access.ClassMisc:
-		if f.Transaction != "" {
-			return j.transaction(name)
-		}
 		if slices.Contains(miscellaneous, f.Tag) || f.Executes != "" || f.Fetches != "" {
 			return nil
 		}

@@ -34,3 +34,6 @@ CREATE VIEW contacts_of_r1 AS SELECT id, address FROM contacts WHERE region = 'r
 CREATE VIEW rich AS SELECT id, name FROM customers WHERE salary > 50;
 CREATE VIEW rich_names AS SELECT id FROM rich;
 CREATE MATERIALIZED VIEW stored AS SELECT id, email FROM customers;
+CREATE SEQUENCE counter;
+CREATE TABLE badges (id int PRIMARY KEY, number int8, small int4, letter "char", note varchar(20), line int4[], nick varchar(12), form varchar(2));
+INSERT INTO badges SELECT g, g * 1000, g, 'abc', 'note' || g, array[g], 'nick' || g, 'f' FROM generate_series(1, 3) g;

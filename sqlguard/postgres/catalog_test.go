@@ -12,7 +12,7 @@ import (
 
 // testCatalog is the catalog of most cases: a shop with what makes names hard. A line is
 //
-//	table schema.name column:type ...      (also view, matview, sequence, composite, foreign)
+//	table schema.name column:type ...      (also view, matview, sequence, composite, foreign, partitioned)
 //	function schema.name setof|scalar|row(a,b)
 //	operator schema.op schema.function
 //	type schema.name kind
@@ -25,6 +25,9 @@ table public.one x:int4
 table public.a a:int4 b:int4 c:int4
 table public.b a:int4 b:int4 d:int4
 view public.people id:int4 email:text
+matview public.totals id:int4 total:numeric
+foreign public.remote id:int4 email:text
+partitioned public.events id:int4 at:date
 composite public.address street:text city:text
 sequence public.seq last_value:int8 log_cnt:int8 is_called:bool
 table pg_catalog.pg_class oid:oid relname:name relnamespace:oid
@@ -61,7 +64,7 @@ func parseCatalog(t testing.TB, spec string) *access.Catalog {
 		return oids[name]
 	}
 	kinds := map[string]access.RelationKind{"table": access.Table, "view": access.View, "matview": access.MatView,
-		"sequence": access.Sequence, "composite": access.CompositeRel, "foreign": access.ForeignTable}
+		"sequence": access.Sequence, "partitioned": access.Partitioned, "composite": access.CompositeRel, "foreign": access.ForeignTable}
 	for sc := bufio.NewScanner(strings.NewReader(spec)); sc.Scan(); {
 		w := strings.Fields(sc.Text())
 		if len(w) == 0 {
@@ -118,7 +121,7 @@ func (testRegistry) Function(name string) (string, bool) {
 	switch name {
 	case "count", "sum", "max", "min", "lower", "upper", "length", "coalesce", "generate_series", "row_number", "rank", "unnest",
 		"array_agg", "row_to_json", "json_each", "like_escape", "jsonb_populate_record", "string_agg", "abs", "json_to_record",
-		"xmlexists", "bernoulli", "extract", "now", "timezone", "btrim", "json_array_elements":
+		"xmlexists", "bernoulli", "extract", "now", "timezone", "btrim", "json_array_elements", "similar_to_escape":
 		return "pure", true
 	case "pg_get_viewdef", "current_setting":
 		return "catalog", true
@@ -159,7 +162,7 @@ func render(f *access.Facts, err error) string {
 	for _, flag := range []struct {
 		on   bool
 		name string
-	}{{f.Pure, "pure"}, {f.Locks, "locks"}, {f.Uncounted, "uncounted"}, {f.Stores, "stores"}, {f.Explain, "explain"}, {f.PathChange, "path"}, {f.CopyIn, "copyin"},
+	}{{f.Pure, "pure"}, {f.Locks, "locks"}, {f.Uncounted, "uncounted"}, {f.Stores, "stores"}, {f.Cascade, "cascade"}, {f.Explain, "explain"}, {f.PathChange, "path"}, {f.CopyIn, "copyin"},
 		{f.CopyOut, "copyout"}} {
 		if flag.on {
 			b.WriteString(" " + flag.name)

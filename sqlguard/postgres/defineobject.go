@@ -50,8 +50,7 @@ func (a *analyzer) named(kind pg.ObjectType, n *pg.Node, missingOK bool) {
 		}
 		a.object("schema", access.Name{Name: name})
 		return
-	case pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_RULE,
-		pg.ObjectType_OBJECT_POLICY:
+	case pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_COLUMN:
 		items := n.GetList().GetItems()
 		if len(items) < 2 {
 			a.unknown("a name", n.GetNode())

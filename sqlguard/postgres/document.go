@@ -40,9 +40,6 @@ func (a *analyzer) documentExpr(sc *scope, node any, use access.Use) value {
 		return a.jsonValue(sc, n.JsonValueExpr, use)
 	case *pg.Node_JsonKeyValue:
 		return a.jsonPair(sc, n.JsonKeyValue, use)
-	case *pg.Node_JsonOutput:
-		a.jsonOutput(n.JsonOutput)
-		return value{}
 	default:
 		a.unknown("an XML or JSON expression", n)
 		return value{}

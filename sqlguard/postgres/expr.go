@@ -18,8 +18,7 @@ func (a *analyzer) expr(sc *scope, n *pg.Node, use access.Use) value {
 		return a.columnRef(sc, n.ColumnRef, use)
 	case *pg.Node_AConst:
 		return value{typ: constType(n.AConst)}
-	case *pg.Node_SetToDefault, *pg.Node_CurrentOfExpr,
-		*pg.Node_Integer, *pg.Node_Float, *pg.Node_String_, *pg.Node_Boolean, *pg.Node_BitString:
+	case *pg.Node_SetToDefault, *pg.Node_CurrentOfExpr:
 		return value{}
 	case *pg.Node_ParamRef:
 		a.param(n.ParamRef)
@@ -66,7 +65,7 @@ func (a *analyzer) expr(sc *scope, n *pg.Node, use access.Use) value {
 		return a.expr(sc, n.MultiAssignRef.Source, use)
 	case *pg.Node_XmlExpr, *pg.Node_XmlSerialize, *pg.Node_JsonObjectConstructor, *pg.Node_JsonArrayConstructor,
 		*pg.Node_JsonArrayQueryConstructor, *pg.Node_JsonObjectAgg, *pg.Node_JsonArrayAgg, *pg.Node_JsonIsPredicate,
-		*pg.Node_JsonValueExpr, *pg.Node_JsonKeyValue, *pg.Node_JsonOutput:
+		*pg.Node_JsonValueExpr, *pg.Node_JsonKeyValue:
 		return a.documentExpr(sc, n, use)
 	default:
 		a.unknown("an expression", n)

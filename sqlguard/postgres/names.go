@@ -187,7 +187,7 @@ func (a *analyzer) namedType(t *pg.TypeName) (typeRef, string) {
 // typmod walks a type modifier: constants, or bare names for user-defined types.
 func (a *analyzer) typmod(n *pg.Node) {
 	switch n := n.GetNode().(type) {
-	case *pg.Node_AConst, *pg.Node_Integer, *pg.Node_String_, *pg.Node_Float:
+	case *pg.Node_AConst:
 	case *pg.Node_ColumnRef: // a keyword-like modifier, as in geometry(Point, 4326)
 		if len(n.ColumnRef.Fields) != 1 {
 			a.unknown("a type modifier", n)

@@ -122,6 +122,11 @@ func TestDepth(t *testing.T) {
 		"calls":   "SELECT " + r("f(1), ", n) + "1",
 		"comment": "SELECT 1 /*" + r("((", n) + "*/",
 	}
+	// Operands and comments do not count, so 1500 operators pass however many of these stand between them.
+	for i, operand := range []string{"1", "1.5", "'x'", "a", "$1", "B'1'", "X'1'", "a.b", "1 /* x */", "1 -- x\n"} {
+		flat["operand_"+itoa(i)] = "SELECT '" + r("+", maxDepth) + "' || " + operand + r(" + "+operand, 1500)
+	}
+	flat["else"] = "SELECT '" + r("+", maxDepth) + "' || " + r("CASE WHEN a THEN b ELSE ", 1500) + "c" + r(" END", 1500)
 	for name, sql := range flat {
 		t.Run("flat_"+name, func(t *testing.T) {
 			if _, err := Parse(sql); err != nil {

@@ -17,6 +17,8 @@ func TestConditionsForAPrincipal(t *testing.T) {
 		{"owner = principal.name or region in ('eu', 'uk')", `owner OPERATOR(pg_catalog.=) 'ada' OR (region OPERATOR(pg_catalog.=) 'eu' OR region OPERATOR(pg_catalog.=) 'uk')`},
 		{"region not in ('eu', 'uk')", `region OPERATOR(pg_catalog.<>) 'eu' AND region OPERATOR(pg_catalog.<>) 'uk'`},
 		{"n >= -3 and x is not null", `n OPERATOR(pg_catalog.>=) -3 AND x IS NOT NULL`},
+		{"region in ('eu')", `region OPERATOR(pg_catalog.=) 'eu'`},
+		{"region not in ('eu')", `region OPERATOR(pg_catalog.<>) 'eu'`},
 		{"region = principal.region", `region OPERATOR(pg_catalog.=) NULL`},
 		{`"principal.x" = 'a;b'`, `"principal.x" OPERATOR(pg_catalog.=) 'a;b'`},
 	} {
@@ -48,7 +50,7 @@ func TestNotUnderstood(t *testing.T) {
 	for _, text := range []string{
 		"", "true", "principal.tenant = 'x'", "a = 1 LIMIT 5", "a = 1; DROP TABLE t", "a = 1) OR (true", "a = 1 ORDER BY 1", "a = 1 FOR UPDATE",
 		"a = 1 UNION SELECT FROM t", "f(a) = 1", "a = (SELECT 1)", "a IN (SELECT 1)", "a LIKE 'x'", "a ~ 'x'", "a = $1", "t.a = 1", "principal = 'x'",
-		"principal.a.b = c", "a = 1::int", "a || 'x' = 'y'", "a = ANY('{1}')", "a BETWEEN 1 AND 2", "a OPERATOR(public.=) 1", "* = 1", "1", "a = 1 -- \n OR pg_sleep(1) IS NULL",
+		"principal.a.b = c", "a = 1::int", "a || 'x' = 'y'", "a = ANY('{1}')", "a BETWEEN 1 AND 2", "a OPERATOR(public.=) 1", "* = 1", "* IS NULL", "a.* = 1", "a = b.*", "principal.* = 1", "1", "a = 1 -- \n OR pg_sleep(1) IS NULL",
 		"a = current_user", "EXISTS (SELECT)", "CASE WHEN a THEN b END", "a IS DISTINCT FROM 1", "(a, b) = (1, 2)", "a = 1 GROUP BY a", "a = 1 WINDOW w AS ()",
 	} {
 		if f, err := Parse(text); err == nil {
