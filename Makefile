@@ -62,7 +62,7 @@ bench: deps build ## speed beside pgbouncer and direct connections, as ratios
 	$(GO) run ./evals/cmd/report
 
 # Each eval is a program that ends with status 1 when a figure misses its bound; the others run anyway.
-EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect
+EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning
 .PHONY: evals
 evals: deps build ## twin databases, leak benchmark, sqlsmith, attacks, benign workloads, clients, detectors (EVALS="twin" for some)
 	@failed=; for e in $(EVALS); do echo "== $$e"; $(GO) run ./evals/cmd/$$e $(ARGS) || failed="$$failed $$e"; done; \
@@ -72,6 +72,11 @@ evals: deps build ## twin databases, leak benchmark, sqlsmith, attacks, benign w
 .PHONY: regress
 regress: deps build ## PostgreSQL's own regression suite through the door
 	$(GO) run ./evals/cmd/regress $(ARGS)
+	$(GO) run ./evals/cmd/report
+
+.PHONY: mutate
+mutate: deps-test ## leave out one case of the guard or compiler at a time: which does no test need? (goes on where it was)
+	$(GO) run ./evals/cmd/mutate $(ARGS)
 	$(GO) run ./evals/cmd/report
 
 .PHONY: fuzz
