@@ -20,6 +20,8 @@
 //	bench     speed beside direct connections and pgbouncer
 //	regress   PostgreSQL's own regression suite through the door
 //	clients   psql, pg_dump, pgbench and drivers work
+//	planning  what a statement costs before it is sent
+//	mutate    which pieces of the guard and compiler no test needs
 //	soak      large results and many clients in flat memory
 //	detect    the detectors, on texts whose personal data is marked
 //

@@ -87,7 +87,7 @@ func runBird(ctx context.Context, server *testdb.Server, file string) ([]verdict
 	w.gateway, err = harness.Start(ctx, harness.Spec{
 		Connections: connections,
 		Principals:  []harness.Principal{{Name: person, Groups: []string{"analysts"}, Password: secret}},
-		Labels:      birdLabels, Masks: masks, Policy: policy,
+		Labels:      birdLabels, Masks: Masks, Policy: policy,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -7,8 +7,8 @@ import (
 	"sallyport/evals/harness"
 )
 
-// labels of the masked principal: what in defog's schemas would be personal in a real database.
-var labels = []harness.Label{
+// Labels of the masked principal: what in defog's schemas would be personal in a real database.
+var Labels = []harness.Label{
 	{Name: "pii.email", Columns: []string{"*.*.*email*"}},
 	{Name: "pii.phone", Columns: []string{"*.*.*phone*"}},
 	{Name: "pii.name", Columns: []string{"*.*.first_name", "*.*.last_name", "*.*.firstname", "*.*.lastname", "*.*.username", "*.*.uniqname",
@@ -17,7 +17,8 @@ var labels = []harness.Label{
 	{Name: "pii.birth", Columns: []string{"*.*.date_of_birth"}},
 }
 
-var masks = map[string]harness.Mask{
+// Masks are theirs.
+var Masks = map[string]harness.Mask{
 	"pii.email":   {Transform: "partial", Style: "email"},
 	"pii.phone":   {Transform: "partial", Style: "phone"},
 	"pii.name":    {Transform: "token"},
@@ -27,7 +28,7 @@ var masks = map[string]harness.Mask{
 
 // labelled tells whether a label rule matches a column.
 func labelled(table, column string) bool {
-	for _, l := range labels {
+	for _, l := range Labels {
 		for _, pattern := range l.Columns {
 			parts := strings.Split(pattern, ".")
 			t, _ := path.Match(parts[1], table)

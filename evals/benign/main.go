@@ -119,7 +119,7 @@ func (w *world) load(ctx context.Context) error {
 	w.gateway, err = harness.Start(ctx, harness.Spec{
 		Connections: connections,
 		Principals:  []harness.Principal{{Name: person, Groups: []string{"analysts"}, Password: secret}},
-		Labels:      labels, Masks: masks, Policy: policy,
+		Labels:      Labels, Masks: Masks, Policy: policy,
 	})
 	if err != nil {
 		return err

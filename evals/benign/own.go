@@ -89,7 +89,7 @@ func runOwn(ctx context.Context, server *testdb.Server) ([]verdict, []results.Fi
 	w.gateway, err = harness.Start(ctx, harness.Spec{
 		Connections: connections,
 		Principals:  []harness.Principal{{Name: person, Groups: []string{"analysts"}, Password: secret}},
-		Labels:      ownLabels, Masks: masks, Policy: policy,
+		Labels:      ownLabels, Masks: Masks, Policy: policy,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -47,6 +47,16 @@ func defog(dir string) ([]query, error) {
 	return all, nil
 }
 
+// Statements gives all gold statements by database.
+func Statements(dir string) (map[string][]string, error) {
+	all, err := defog(dir)
+	out := map[string][]string{}
+	for _, q := range all {
+		out[q.db] = append(out[q.db], q.sql)
+	}
+	return out, err
+}
+
 // records reads comma-separated values as Python's csv module does, which wrote and reads these files:
 // after a closing quote, other characters go on with the field unquoted. encoding/csv refuses that.
 func records(text string) [][]string {
