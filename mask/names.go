@@ -14,12 +14,17 @@ func (c *compiler) noteNames() {
 	})
 }
 
-// keepNames gives items whose name the rewriting changed their old name back, with AS.
+// keepNames gives items whose name the rewriting changed their old name back, with AS. All are found before any is
+// named: an item may have its name from one below it, and the same statement has to become the same text each time.
 func (c *compiler) keepNames() error {
+	var lost []*pg.ResTarget
 	for t, name := range c.names {
 		if name != "" && figureName(t.Val) != name {
-			t.Name = name
+			lost = append(lost, t)
 		}
+	}
+	for _, t := range lost {
+		t.Name = c.names[t]
 	}
 	return nil
 }
