@@ -104,6 +104,9 @@ func (p *printer) decision(st *step, v verdict) {
 		if o.Timeout > 0 {
 			limits = append(limits, "at most "+duration(o.Timeout))
 		}
+		if o.Cost > 0 {
+			limits = append(limits, "costs at most "+strconv.FormatInt(o.Cost, 10)+" by the planner")
+		}
 		if o.LockTimeout > 0 {
 			limits = append(limits, "waits at most "+duration(o.LockTimeout)+" for locks")
 		}

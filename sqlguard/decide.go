@@ -107,6 +107,9 @@ func Unrestricted(p access.Principal, connection string, door access.Door, set *
 	if j.obligations.Affected > 0 {
 		return *j.no("a statement that is not analysed cannot be held to @affected", "leave @affected off the permit of \"unrestricted\"")
 	}
+	if j.obligations.Cost > 0 {
+		return *j.no("a statement that is not analysed cannot be held to @cost", "leave @cost off the permit of \"unrestricted\"")
+	}
 	return j.allow()
 }
 

@@ -43,6 +43,13 @@ var safeSettings = []string{
 	"sallyport.reason", "sallyport.task",
 }
 
+// costSettings are what the planner's costs are made of. They are safe, but not where a policy has @cost: a client that sets
+// them, or has plans made without its parameters, would choose what is dear.
+var costSettings = []string{
+	"cpu_index_tuple_cost", "cpu_operator_cost", "cpu_tuple_cost", "effective_cache_size", "parallel_setup_cost", "parallel_tuple_cost",
+	"plan_cache_mode", "random_page_cost", "seq_page_cost",
+}
+
 const (
 	loadsCode   = "it decides what code the server loads"
 	takesGuards = "it takes away what guards the server's own data"
@@ -104,6 +111,7 @@ func (j *judge) setting(name string) *access.Decision {
 	switch {
 	case name == "":
 		return j.no("set_config needs the name of the setting as a constant", "write it in quotes, or use SET")
+	case j.in.Policies.Costs() && slices.Contains(costSettings, name):
 	case slices.Contains(safeSettings, name), name == "all":
 		return nil
 	case locked:

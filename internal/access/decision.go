@@ -84,6 +84,7 @@ type Obligations struct {
 	Timeout     time.Duration // most time upstream; 0 is no limit
 	LockTimeout time.Duration `json:",omitempty"` // longest wait for a lock; 0 is no limit
 	IdleTimeout time.Duration `json:",omitempty"` // longest pause of the client's within a transaction; 0 is no limit
+	Cost        int64         `json:",omitempty"` // most that the database's planner may expect it to cost; 0 is no limit
 	Concurrent  int64         `json:",omitempty"` // most statements of the principal that run at a time; 0 is no limit
 	Sessions    int64         `json:",omitempty"` // most sessions of the principal at a time, of a connect; 0 is no limit
 	Reason      bool          // a reason of at least 20 characters must have been given

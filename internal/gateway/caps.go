@@ -59,7 +59,7 @@ func (p *plan) fetchText(cursor *plan) string {
 // staged reports whether statements of a simple query have to be executed one by one, before the next is sent.
 func staged(list []judged) bool {
 	for i := range list {
-		if p := list[i].plan; p.weighed || p.meters() || len(list) > 1 && p.pages() {
+		if p := list[i].plan; p.weighed || p.meters() || len(list) > 1 && (p.pages() || list[i].costly()) {
 			return true
 		}
 	}

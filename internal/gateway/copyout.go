@@ -69,55 +69,13 @@ func (s *Session) describeQuery(pl *plan, sql string, sink Sink) (*fields, error
 		b, at = pgframe.Begin(b, typ)
 		b = pgframe.End(pgframe.AppendCString(append(b, 'S'), name), at)
 	}
-	last := byte('S')
-	if s.unsync {
-		last = 'H'
-	}
-	s.allow(&pl.decision.Obligations)
-	s.busy.Store(true)
-	defer s.end()
-	if err := s.up.Write(pgframe.AppendEmpty(b, last)); err != nil {
-		return nil, err
-	}
 	fs := &fields{}
-	var failed *access.Error
-	for {
-		f, err := s.up.Next()
-		if err != nil {
-			return nil, err
-		}
-		switch f.Type {
-		case 'T':
+	err := s.ask(b, 1, pl, sql, func(f pgframe.Frame) {
+		if f.Type == 'T' {
 			fs = readFields(f.Body(), pl)
-		case '3':
-			if s.unsync {
-				return fs, nil
-			}
-		case 'E':
-			failed = s.notDescribed(pl, pgframe.Fields(f.Body()))
-			if s.unsync {
-				// The server answers nothing before Sync, so the refusal is answered here.
-				s.recordRefused(sql, pl, 0, failed)
-				s.held = appendError(s.held, "ERROR", failed)
-				s.skip = true
-				return nil, failed
-			}
-		case 'Z':
-			s.tx = f.Body()[0]
-			if failed != nil {
-				return nil, refusal{why: failed, plan: pl, sql: sql}
-			}
-			return fs, nil
-		case 'S':
-			if err := s.status(f); err != nil {
-				return nil, err
-			}
-		case 'A':
-			s.held = append(s.held, f.Raw...)
-		case 'N':
-			s.notice(&owed{plan: pl}, f)
 		}
-	}
+	})
+	return fs, err
 }
 
 // notDescribed is the server's refusal to describe what a COPY copies, as the COPY itself would have met it.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -204,6 +205,11 @@ func (s *Session) query(op *Op, sink Sink) error {
 	if err != nil {
 		return s.refuse(err, op.SQL, 'Q', sink)
 	}
+	if len(list) == 1 && list[0].costly() {
+		if err := s.affordable(list[0], nil, nil, 0, op.SQL, sink); err != nil {
+			return s.refuse(err, op.SQL, 'Q', sink)
+		}
+	}
 	if len(list) == 1 && list[0].plan.pages() && !list[0].plan.meters() {
 		return s.queryPaged(op, list[0])
 	}
@@ -348,6 +354,9 @@ func (s *Session) bind(op *Op, sink Sink) error {
 	}
 	s.out = append(s.out, op.Raw...)
 	s.owed = append(s.owed, owed{kind: 'B', plan: st.plan, undo: undo{what: 'p', name: op.Portal, port: old}})
+	if st.plan.decision.Obligations.Cost > 0 && len(p.params) > 0 {
+		p.bind = bytes.Clone(op.Raw)
+	}
 	s.portals[op.Portal] = p
 	s.strain(st.plan)
 	s.unsync = true
@@ -406,9 +415,13 @@ func (s *Session) execute(op *Op, sink Sink) error {
 	if err == nil {
 		probes, err = s.probePortal(p, pl)
 	}
+	first := !p.used
 	p.used = true
 	if err == nil {
 		err = s.place(pl, p.sql())
+	}
+	if err == nil && first && pl.decision.Obligations.Cost > 0 {
+		err = s.affordable(p.judged(pl), p.stmt, p.bind, len(p.formats), p.sql(), sink)
 	}
 	if err != nil {
 		return s.refuse(err, p.sql(), 'E', sink)
@@ -465,6 +478,15 @@ func (p *portal) sql() string {
 		return p.stmt.sql
 	}
 	return ""
+}
+
+// judged is what executing the portal runs, which is pl.
+func (p *portal) judged(pl *plan) judged {
+	j := judged{plan: pl}
+	if p.plan != pl {
+		j.named = p.plan
+	}
+	return j
 }
 
 func noStatement(name string) *access.Error {

@@ -47,6 +47,8 @@ type plan struct {
 	claims  bool              // it may change sallyport.reason or sallyport.task
 	sets    map[string]string // ... to these, until its transaction says otherwise
 
+	costing
+
 	copy   *copyFormat            // COPY TO STDOUT, where the detectors watch
 	fields atomic.Pointer[fields] // the columns that it returns, once the upstream has told
 }
@@ -108,6 +110,10 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		return nil, refusal{plan: p, sql: t.SQL, why: why}
 	}
 	if !sc.masked && !mask.Withholds(p.facts) {
+		if err := p.costs(t); err != nil {
+			p.describe(nil)
+			return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}
+		}
 		return p.finish(nil)
 	}
 	c, err := mask.Compile(mask.Input{Tree: t, Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels, Masks: sc.snap.masks, Decision: p.decision})
@@ -123,6 +129,10 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 			p.describe(nil)
 			return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}
 		}
+	}
+	if err := p.costs(t); err != nil {
+		p.describe(nil)
+		return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}
 	}
 	return p.finish(c.Applied)
 }
@@ -152,7 +162,7 @@ func (p *plan) finish(applied []access.MaskApplied) (*plan, error) {
 		inner.Prepares, inner.Declares = "", ""
 		p.inner = &plan{scope: p.scope, sql: p.sql, original: p.original, facts: &inner, decision: p.decision, record: p.record, outputs: p.outputs,
 			masked: p.masked, detects: p.detects, userCode: p.userCode, claims: p.claims, pure: inner.Pure && f.Class == access.ClassRead}
-		p.inner.guarded, p.inner.probes = p.guarded, p.probes
+		p.inner.guarded, p.inner.probes, p.inner.planned = p.guarded, p.probes, p.planned
 		p.inner.weighed = p.inner.weigh()
 		p.inner.quiet = !f.PathChange && !p.claims && len(f.Channels) == 0
 	}
@@ -322,7 +332,7 @@ func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
 	// The arguments of EXECUTE do more than what was prepared.
 	return &plan{scope: inner.scope, sql: inner.sql, original: inner.original, facts: inner.facts, decision: inner.decision,
 		record: inner.record, outputs: inner.outputs, masked: inner.masked, detects: inner.detects, userCode: p.userCode || inner.userCode, claims: p.claims || inner.claims,
-		quiet: inner.quiet && !p.claims, weighed: inner.weighed, probes: inner.probes}, nil
+		quiet: inner.quiet && !p.claims, weighed: inner.weighed, probes: inner.probes, costing: costing{planned: inner.planned}}, nil
 }
 
 // current makes sure that what was prepared would be decided and compiled the same now.

@@ -192,7 +192,7 @@ func (s *Session) succeeded(r *run) {
 	}
 	f := pl.facts
 	if f.Prepares != "" && pl.inner != nil {
-		s.stmts[f.Prepares] = &prepared{sql: r.sql, text: pl.sql, plan: pl.inner}
+		s.stmts[f.Prepares] = &prepared{sql: r.sql, text: pl.sql, plan: pl.inner, byName: true}
 	}
 	if f.Declares != "" && pl.inner != nil {
 		s.portals[f.Declares] = &portal{stmt: &prepared{sql: r.sql, text: pl.sql, plan: pl.inner}, plan: pl.inner, hold: pl.holds}

@@ -97,10 +97,11 @@ type Session struct {
 
 // prepared is a prepared statement: of the protocol, or of SQL's PREPARE.
 type prepared struct {
-	sql  string // as asked
-	text string // as the upstream has it
-	plan *plan
-	oids []uint32
+	sql    string // as asked
+	text   string // as the upstream has it
+	plan   *plan
+	oids   []uint32
+	byName bool // of SQL's PREPARE
 }
 
 // portal is a portal of the protocol, or a cursor of SQL's DECLARE.
@@ -113,6 +114,7 @@ type portal struct {
 	rows    int64   // released so far
 	bytes   int64   // of them, where there is a cap on them
 	used    bool    // it was executed before
+	bind    []byte  // the Bind message, where the cost is limited
 	hold    bool    // WITH HOLD: outlives its transaction
 }
 

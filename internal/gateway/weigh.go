@@ -81,6 +81,14 @@ func (s *Session) queryStaged(list []judged, copies []*copyOut, sql string, sink
 		}
 	}
 	for i := range list {
+		if len(list) > 1 && list[i].costly() { // what the statements before it made is there now
+			if err := s.affordable(list[i], nil, nil, 0, sql, sink); err != nil {
+				if err := s.refuse(err, sql, 'P', sink); err != nil {
+					return err
+				}
+				break
+			}
+		}
 		r := s.addRun(list[i], nil, nil, sql)
 		if i < len(copies) {
 			s.runs[r].copy = copies[i]

@@ -29,6 +29,8 @@ const testPolicy = `
 @id("waiters") @lock_timeout("400ms") permit (principal in Group::"waiters", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
 @id("pausers") @idle_timeout("300ms") permit (principal in Group::"pausers", action in [Action::"connect", Action::"read", Action::"write", Action::"notify"], resource in Connection::"shop");
 @id("many") @concurrent("2") @sessions("12") permit (principal in Group::"many", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
+@id("thrifty") @cost("5000") permit (principal in Group::"thrifty", action in [Action::"connect", Action::"read", Action::"write", Action::"ddl"], resource in Connection::"shop");
+@id("thrifty-raw") permit (principal == User::"thriftyraw", action == Action::"reveal", resource);
 @id("slow") @timeout("300ms") permit (principal in Group::"slow", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
 @id("reasoned") @reason("required") permit (principal in Group::"reasoned", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
 @id("dba") permit (principal in Group::"dba", action in [Action::"connect", Action::"unrestricted"], resource in Connection::"shop");
@@ -53,7 +55,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) config() Config {
 	var people []access.LocalPrincipal
 	for name, groups := range map[string][]string{"agent": {"agents"}, "writer": {"writers"}, "slowly": {"slow"}, "dba": {"dba"}, "why": {"reasoned"}, "nobody": nil, "lightly": {"light"},
-		"waiter": {"waiters"}, "pauser": {"pausers"}, "many": {"many"}} {
+		"waiter": {"waiters"}, "pauser": {"pausers"}, "many": {"many"}, "thrifty": {"thrifty"}, "thriftyraw": {"thrifty"}} {
 		people = append(people, access.LocalPrincipal{Name: name, Kind: access.Human, Groups: groups, Secret: identity.HashPassword("pw-" + name)})
 	}
 	return Config{DataDir: w.dir, Connections: []access.Connection{{Name: "shop", Driver: "postgres", DSN: w.dsn}}, Principals: people,

@@ -20,7 +20,7 @@ import (
 
 // annotations that a policy may carry. All but @id and @definition are obligations, and all but @id belong on permits: a
 // forbid that matches has no statement left to oblige.
-var annotations = []string{"affected", "bytes", "concurrent", "definition", "group_by", "id", "idle_timeout", "lock_timeout", "min_group", "probes", "reason", "review", "rows", "sessions", "timeout", "where"}
+var annotations = []string{"affected", "bytes", "concurrent", "cost", "definition", "group_by", "id", "idle_timeout", "lock_timeout", "min_group", "probes", "reason", "review", "rows", "sessions", "timeout", "where"}
 
 // annotated reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
 // is not understood would be a limit that nobody enforces: it is refused.

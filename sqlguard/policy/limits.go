@@ -25,6 +25,7 @@ var limits = []limit{
 		func(o *access.Obligations, v string) (ok bool) { o.Bytes, ok = parseBytes(v); return ok },
 		func(o access.Obligations) string { return writeBytes(o.Bytes) },
 		func(o *access.Obligations, other access.Obligations) { o.Bytes = least(o.Bytes, other.Bytes) }},
+	count("cost", "a cost of the planner's", `@cost("1000000")`, func(o *access.Obligations) *int64 { return &o.Cost }),
 	count("concurrent", "a number of statements", `@concurrent("4")`, func(o *access.Obligations) *int64 { return &o.Concurrent }),
 	count("sessions", "a number of sessions", `@sessions("10")`, func(o *access.Obligations) *int64 { return &o.Sessions }),
 	span("lock_timeout", `@lock_timeout("2s")`, func(o *access.Obligations) *time.Duration { return &o.LockTimeout }),

@@ -121,6 +121,11 @@ func (s *Set) ProbeWindow() time.Duration {
 	return longest
 }
 
+// Costs is true when some policy limits what a statement may cost.
+func (s *Set) Costs() bool {
+	return s != nil && slices.ContainsFunc(s.rules, func(r *rule) bool { return r.obligations.Cost > 0 })
+}
+
 // Asked lists the attributes of a principal that row filters speak of.
 func (s *Set) Asked() []string {
 	found := map[string]bool{}

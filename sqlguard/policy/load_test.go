@@ -51,6 +51,7 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 		"bytes in words":              {`@bytes("many") permit (principal, action, resource);`, `@bytes("many") is not an amount of data (write @bytes("10MiB"))`},
 		"no bytes at all":             {`@bytes("0MiB") permit (principal, action, resource);`, `@bytes("0MiB") is not an amount of data`},
 		"bytes beyond counting":       {`@bytes("9223372036854775807GiB") permit (principal, action, resource);`, `is not an amount of data`},
+		"cost of nothing":             {`@cost("0") permit (principal, action, resource);`, `@cost("0") is not a cost of the planner's (write @cost("1000000"))`},
 		"no sessions":                 {`@sessions("0") permit (principal, action, resource);`, `@sessions("0") is not a number of sessions (write @sessions("10"))`},
 		"sessions of reading":         {`@sessions("3") permit (principal, action == Action::"read", resource);`, `@sessions on something other than connecting (write it on the permit of action == Action::"connect")`},
 		"half a statement at a time":  {`@concurrent("0.5") permit (principal, action, resource);`, `@concurrent("0.5") is not a number of statements`},
