@@ -56,6 +56,8 @@ func shop() *access.Catalog {
 	parents.Referenced = []access.Reference{{Name: "kids_fkey", By: kids.Name, Columns: []string{"id"}, Keys: []string{"id"}, OnDelete: 'c', OnUpdate: 'n'}}
 	people := table("people", "id integer", "email text")
 	people.Kind = access.View
+	remote := table("remote", "id integer")
+	remote.Kind = access.ForeignTable
 	rich := table("rich", "id integer")
 	rich.Kind = access.View
 	seq := table("orders_id_seq", "last_value integer")
@@ -72,7 +74,7 @@ func shop() *access.Catalog {
 		Operators: map[string][]*access.Operator{"<%>": {{Name: public("<%>"), Function: public("leak")}}},
 	}
 	for _, r := range []*access.Relation{customers, table("orders", "id integer", "customer_id integer", "status text"), table("salaries", "id integer", "amount integer"),
-		audited, ruled, events, part, people, rich, seq, computed, invites, logged, parents, kids} {
+		audited, ruled, events, part, people, remote, rich, seq, computed, invites, logged, parents, kids} {
 		cat.Relations[r.Name] = r
 	}
 	for name, columns := range map[string]string{"pg_class": "oid relname relnamespace relkind", "pg_stats": "tablename most_common_vals",

@@ -37,9 +37,6 @@ func classify(n *pg.Node) (access.Class, string) {
 			return class, "COPY"
 		}
 		return access.ClassRead, "COPY"
-	case *pg.Node_ExplainStmt:
-		class, _ := classify(s.ExplainStmt.Query)
-		return class, "EXPLAIN"
 	case *pg.Node_PrepareStmt:
 		class, _ := classify(s.PrepareStmt.Query)
 		return class, "PREPARE"

@@ -149,8 +149,6 @@ func xmlName(op pg.XmlExprOp) string {
 		return "xmlpi"
 	case pg.XmlExprOp_IS_XMLROOT:
 		return "xmlroot"
-	case pg.XmlExprOp_IS_XMLSERIALIZE:
-		return "xmlserialize"
 	}
 	return ""
 }

@@ -128,8 +128,6 @@ func relationKind(r *access.Relation) string {
 		return "foreign table"
 	case access.Sequence:
 		return "sequence"
-	case access.CompositeRel:
-		return "type"
 	}
 	return "table"
 }

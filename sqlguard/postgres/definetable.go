@@ -78,8 +78,6 @@ func (a *analyzer) partitionBound(b *pg.PartitionBoundSpec) {
 	}
 	for _, n := range append(append([]*pg.Node{}, b.Lowerdatums...), b.Upperdatums...) {
 		switch d := n.GetNode().(type) {
-		case *pg.Node_PartitionRangeDatum:
-			a.expr(none, d.PartitionRangeDatum.Value, access.UsePredicate)
 		case *pg.Node_ColumnRef: // MINVALUE and MAXVALUE before they are told apart
 			if len(text(d.ColumnRef.Fields)) != 1 {
 				a.unknown("a partition bound", d)
@@ -237,18 +235,13 @@ func (a *analyzer) alterCmd(sc *scope, c *pg.AlterTableCmd) {
 	case *pg.Node_Constraint:
 		a.constraint(sc, d.Constraint)
 	case *pg.Node_List:
-		switch c.Subtype {
-		case pg.AlterTableType_AT_SetIdentity, pg.AlterTableType_AT_AddIdentity:
-			a.sequenceOptions(d.List.Items)
-		default:
-			a.defElems(d.List.Items)
-		}
+		a.defElems(d.List.Items) // those of an identity's sequence too: the grammar lets no names in
 	case *pg.Node_PartitionCmd:
 		a.altered(d.PartitionCmd.Name, "attach")
 		a.partitionBound(d.PartitionCmd.Bound)
 	case *pg.Node_RangeVar: // INHERIT
 		a.altered(d.RangeVar, "inherit")
-	case *pg.Node_String_, *pg.Node_Integer, *pg.Node_ReplicaIdentityStmt, *pg.Node_RoleSpec:
+	case *pg.Node_String_, *pg.Node_Integer, *pg.Node_ReplicaIdentityStmt:
 	default:
 		if c.Subtype == pg.AlterTableType_AT_ColumnDefault {
 			a.expr(sc, c.Def, access.UseStore)

@@ -136,6 +136,20 @@ func TestDepth(t *testing.T) {
 	}
 }
 
+// A text is looked at only if enough of its bytes could begin what deepens a tree: all of those have to count.
+func TestDeepeningBytes(t *testing.T) {
+	for _, c := range "abcdefijlnoprstuvwABCDEFIJLNOPRSTUVW([.$+-*/<>=~!@#%^&|`?:" {
+		if deepening(string(c)) != 1 || deepening(string(c)+" "+string(c)) != 2 {
+			t.Errorf("%c does not count", c)
+		}
+	}
+	for _, c := range "gq09_ ,;)'\"" {
+		if deepening(string(c)) != 0 {
+			t.Errorf("%c counts", c)
+		}
+	}
+}
+
 // Within the size limit no statement may keep the analyzer busy for long.
 func TestWorkIsBounded(t *testing.T) {
 	r := strings.Repeat
