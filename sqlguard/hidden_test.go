@@ -58,7 +58,17 @@ func TestHiddenRowsAndValues(t *testing.T) {
 		{"rows_written", seesAll + someOrder, "UPDATE orders SET status = 'x' WHERE id = 1", nil, "of which bot sees some rows only"},
 		{"others_written", seesAll + someOrder, "UPDATE salaries SET amount = 1 WHERE id = 1", nil, ""},
 		{"unknown_column", seesAll + where("orders", "nothing = 1"), "SELECT id FROM orders", nil, "it has no column nothing"},
-		{"view_over_them", seesAll + someOrder, "SELECT id FROM people", reads("customers", "orders"), "shows rows of public.orders"},
+		{"view_over_them", seesAll + someOrder, "SELECT id FROM people", reads("customers", "orders"), ""},
+		{"view_over_them_and_the_unknown", seesAll + someOrder, "SELECT id FROM people", reads("orders", "nothing"), "reads public.nothing, which is not known"},
+		{"view_over_them_stored", seesAll + someOrder, "SELECT id FROM people", func(in *sqlguard.Input) {
+			reads("orders")(in)
+			in.Catalog.Relations[public("people")].Kind = access.MatView
+		}, "computed from all of them"},
+		{"view_over_them_with_row_security", seesAll + someOrder, "SELECT id FROM people", func(in *sqlguard.Input) {
+			reads("customers", "orders")(in)
+			in.Catalog.Relations[public("customers")].RowSecurity = true
+		}, "has row security of the database"},
+		{"view_of_what_is_not_known", seesAll + someOrder, "SELECT id FROM people", nil, "what public.people reads is not known"},
 		{"view_over_others", seesAll + someOrder, "SELECT id FROM people", reads("customers", "nothing"), ""},
 		{"date", seesAll + where("orders", "customer_id = '2026-01-31'"), "SELECT id FROM orders", columnType("orders", "customer_id", 1082), ""},
 		{"date_in_words", seesAll + where("orders", "customer_id = '31 Jan 2026'"), "SELECT id FROM orders", columnType("orders", "customer_id", 1082), "write it as 2026-01-31"},
