@@ -230,6 +230,8 @@ func own(n *pg.Node) {
 		switch n := n.(type) {
 		case *pg.ColumnRef:
 			n.Location = ownLocation
+		case *pg.RangeVar: // of a view's body
+			n.Location = ownLocation
 		case *pg.TypeName:
 			if len(n.Names) == 1 && lastName(n.Names) != "bpchar" {
 				n.Names = []*pg.Node{pg.MakeStrNode("pg_catalog"), n.Names[0]}
