@@ -29,10 +29,16 @@ func address(src []byte, from, i, end int) Finding {
 		return Finding{}
 	}
 	if last := streetAfter(src, end); last > 0 {
+		if n := numberBefore(src, from, i); n >= 0 { // 19607 107 Mill Road
+			i = n
+		}
 		return Finding{i, place(src, last), "address"}
 	}
 	if i < 4 || src[i-1] != ' ' {
 		return Finding{}
+	}
+	if start := unitBefore(src, from, i-1); start >= 0 {
+		return Finding{start, place(src, end), "address"}
 	}
 	if start := streetBefore(src, from, i-1); start >= 0 && (end == len(src) || !wordByte(src[end]) && src[end] != '.' || end+1 == len(src)) {
 		return Finding{start, place(src, end), "address"}
@@ -72,6 +78,53 @@ func streetAfter(src []byte, at int) int {
 		}
 	}
 	return 0
+}
+
+// unitBefore gives where an address begins whose flat or suite is named by the word that ends at end: the numbers
+// and capitalised words before it. It is -1 where there is no such word, or no number among them.
+func unitBefore(src []byte, from, end int) int {
+	word := end
+	for word > from && end-word < 10 && (isLetter(src[word-1]) || src[word-1] == '.') {
+		word--
+	}
+	if !isUpper(src[word]) || !unitWords[string(src[word:end])] {
+		return -1
+	}
+	start := -1
+	for at, n := word, 0; n < 8; n++ {
+		stop := at
+		for stop > from && at-stop < 3 && strings.IndexByte(" ,\n", src[stop-1]) >= 0 {
+			stop--
+		}
+		at = stop
+		digits := 0
+		for at > from && stop-at < 40 && (wordByte(src[at-1]) || strings.IndexByte(".-'", src[at-1]) >= 0) {
+			if at--; isDigit(src[at]) {
+				digits++
+			}
+		}
+		switch token := src[at:stop]; {
+		case len(token) == 0:
+			return start
+		case digits > 0:
+			start = at
+		case !isUpper(token[0]) && token[0] < 0xc3 && !(len(token) <= longestParticle && particles[string(token)]) && !streetWords[string(token)]:
+			return start
+		}
+	}
+	return start
+}
+
+// numberBefore gives where a number begins that stands with one blank before i, or -1.
+func numberBefore(src []byte, from, i int) int {
+	start := i - 1
+	for start > from && i-start < 8 && isDigit(src[start-1]) {
+		start--
+	}
+	if start == i-1 || start < from || src[i-1] != ' ' || start > 0 && strings.IndexByte(" \n(\"", src[start-1]) < 0 {
+		return -1
+	}
+	return start
 }
 
 // streetBefore gives where the street's name begins that ends at end, or -1.

@@ -102,6 +102,8 @@ var placeWords = set(`Street Road Avenue Lane Drive Square Place Court Boulevard
 // connectives stand in small letters in titles too.
 var connectives = set("and or of the for with from in on at to by an as vs per und et y e o i")
 
+const longestConnective = 4
+
 // particles stand before surnames.
 var particles = set("van von de der den del della di da dos das du la le bin ibn al el ter ten zu")
 

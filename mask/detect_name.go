@@ -33,9 +33,9 @@ func name(src []byte, from, i int) (Finding, int) {
 		return Finding{}, max(resume, end)
 	case hint == introduced,
 		hint == greeted,
-		what&aWord == 0 && after.words > 0 && prose(src, i, end) > 0,
-		what&aWord != 0 && after.surname && prose(src, i, end) > 0,
-		what&(aWord|aSurname) == 0 && prose(src, i, end) > 2:
+		what&aWord == 0 && after.words > 0 && prose(src, i, end, 1),
+		what&aWord != 0 && after.surname && prose(src, i, end, 1),
+		what&(aWord|aSurname) == 0 && prose(src, i, end, 3):
 		return Finding{i, end, "name"}, end
 	}
 	return Finding{}, resume
@@ -108,9 +108,9 @@ func escaped(src []byte, i int) bool {
 	return i > 1 && src[i-2] == '\\' && (src[i-1] == 'n' || src[i-1] == 'r' || src[i-1] == 't')
 }
 
-// prose counts the words in small letters around a place, within a hundred bytes and the JSON string that it
-// stands in, less those that titles of goods and works have too.
-func prose(src []byte, start, end int) int {
+// prose tells whether so many words in small letters are around a place, within a hundred bytes and the JSON string
+// that it stands in, not counting those that titles of goods and works have too.
+func prose(src []byte, start, end, many int) bool {
 	json := src[0] == '{' || src[0] == '['
 	n := 0
 	for at := start; at > 0 && start-at < 100; {
@@ -124,7 +124,9 @@ func prose(src []byte, start, end int) int {
 		if at == stop {
 			break
 		}
-		n += small(src[at:stop])
+		if n += small(src[at:stop]); n == many {
+			return true
+		}
 	}
 	for at := end; at < len(src) && at-end < 100; {
 		first := at
@@ -137,14 +139,17 @@ func prose(src []byte, start, end int) int {
 		if at == first {
 			break
 		}
-		n += small(src[first:at])
+		if n += small(src[first:at]); n == many {
+			return true
+		}
 	}
-	return n
+	return false
 }
 
 // small is 1 for a word in small letters that is no connective.
 func small(word []byte) int {
-	if len(word) < 2 || word[0] < 'a' || word[0] > 'z' || bytes.IndexByte(word, '_') >= 0 || connectives[string(word)] || particles[string(word)] {
+	if len(word) < 2 || word[0] < 'a' || word[0] > 'z' || len(word) <= longestConnective && connectives[string(word)] ||
+		len(word) <= longestParticle && particles[string(word)] || bytes.IndexByte(word, '_') >= 0 {
 		return 0
 	}
 	return 1

@@ -227,8 +227,8 @@ func (m *numeral) date() int {
 // cardWords let a number of 12 to 19 digits be a card outside of the common ranges.
 var cardWords = newWords("card", "cc", "credit", "debit", "visa", "mastercard", "maestro", "amex")
 
-// card is 13 to 19 digits in one of the issuers' ranges, in their usual groups, with a right check
-// digit (ISO/IEC 7812). Where a card is spoken of, the check digit is enough, unless no issuer of cards
+// card is 14 to 19 digits in one of the issuers' ranges, in their usual groups, with a right check
+// digit (ISO/IEC 7812); those of 13 digits are bar codes far more often, and Maestro's of other than 16 anything. Where a card is spoken of, the check digit is enough, unless no issuer of cards
 // has the range: 19 digits that begin with 8 or 9 are what token masks make of a bigint.
 func (m *numeral) card() Finding {
 	for k := 0; k < min(m.k, 5); k++ {
@@ -239,7 +239,7 @@ func (m *numeral) card() Finding {
 		if n < 12 || !m.ends(k) || k > 0 && !m.separated(k, ' ') && !m.separated(k, '-') || !m.cardGroups(k) {
 			continue
 		}
-		if d := m.digits[:n]; luhn(d) && (n > 12 && cardRange(d) || (n < 19 || d[0] < '8') && said(m.src[:m.groups[0].start], &cardWords)) {
+		if d := m.digits[:n]; luhn(d) && (n > 13 && cardRange(d) || (n < 19 || d[0] < '8') && said(m.src[:m.groups[0].start], &cardWords)) {
 			return Finding{m.groups[0].start, m.groups[k].end, "card"}
 		}
 	}
@@ -267,7 +267,7 @@ func cardRange(d []byte) bool {
 	n := len(d)
 	switch {
 	case d[0] == '4':
-		return n == 13 || n == 16 || n == 19
+		return n == 16 || n == 19
 	case two >= 51 && two <= 55, four >= 2221 && four <= 2720:
 		return n == 16
 	case two == 34, two == 37:
@@ -277,7 +277,7 @@ func cardRange(d []byte) bool {
 	case two == 35, two == 62, two == 60, two == 64, two == 65:
 		return n >= 16
 	case two == 50, two >= 56 && two <= 58, two == 63, two == 67, two == 68, two == 18, two == 21:
-		return true
+		return n == 16
 	}
 	return false
 }
@@ -335,7 +335,7 @@ func iban(src []byte, start int) Finding {
 		}
 		text[n] = upper(c)
 		n++
-		if n >= 15 && (want == 0 || n == want) && (i+1 == len(src) || !wordByte(src[i+1])) && mod97(text[:n]) {
+		if n >= 15 && (n == want || want == 0 && isUpper(src[start])) && (i+1 == len(src) || !wordByte(src[i+1])) && mod97(text[:n]) {
 			best = i + 1
 		}
 	}

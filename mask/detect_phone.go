@@ -32,13 +32,23 @@ func (m *numeral) phone(from int) Finding {
 		return m.calls(start, 8, 15)
 	}
 	if m.src[m.groups[0].start] == '0' && m.n > 2 && m.digits[1] == '0' && m.digits[2] != '0' {
-		return m.calls(start, 10, 17)
+		least := 10
+		if m.groups[0].len() > 9 { // numbers are filled up with zeros to ten places
+			least = 12
+		}
+		if f := m.calls(start, least, 17); f.Kind != "" {
+			return f
+		}
 	}
 	if k := m.american(); k > 0 {
 		return Finding{start, m.groups[k].end, "phone"}
 	}
 	if m.digits[0] == '0' && m.k > 1 && m.groups[0].len() >= 2 && m.groups[0].len() <= 5 {
-		if f := m.calls(start, 9, 12); f.Kind != "" {
+		least := 9
+		if m.groups[1].sep == '-' || m.groups[1].sep == '.' { // so are the numbers of parts
+			least = 10
+		}
+		if f := m.calls(start, least, 12); f.Kind != "" {
 			return f
 		}
 	}

@@ -19,7 +19,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"time"
 
 	"sallyport/evals/harness"
 	"sallyport/evals/results"
@@ -70,6 +69,16 @@ func Main() error {
 		return err
 	}
 	figures = append(figures, strangers)
+	hidden, err := business()
+	if err != nil {
+		return err
+	}
+	figures = append(figures, hidden...)
+	types, err := typing(corpora)
+	if err != nil {
+		return err
+	}
+	figures = append(figures, types...)
 	figures = append(figures, speed(docs)...)
 	for i := range figures {
 		figures[i].Command = "go run ./evals/cmd/detect"
@@ -228,43 +237,6 @@ func everyday(corpora string) (results.Figure, error) {
 	}
 	f := results.Count("detect.everyday.findings", n, size)
 	f.Corpus, err = harness.Hash("sql", dir)
-	f.Note = "findings in the questions and statements of BIRD and defog; n is their size in bytes"
+	f.Note = "findings in the questions and statements of BIRD and defog, most of them people whom those are about; n is their size in bytes"
 	return f, err
-}
-
-// speed reads the same text again and again on one core.
-func speed(docs []document) []results.Figure {
-	var marked strings.Builder
-	for _, d := range docs {
-		if len(d.spans) > 0 {
-			marked.WriteString(d.text + "\n")
-		}
-	}
-	out := make([]results.Figure, 0, 3)
-	for _, t := range []struct{ name, text, note string }{
-		{"clean", "The parcel was left with a neighbour on Tuesday; please confirm the delivery and close the ticket. ", "English prose without personal data"},
-		{"numbers", "2026-05-06 10:11:12.123456+00,8812345,199.99,sku-77123,9f86d081884c7d65,ok 200 in 35 ms\n", "times, counters and digests that are nobody's"},
-		{"dense", marked.String(), "the texts of pii/synth_dev.json that have marked spans"},
-	} {
-		text := []byte(strings.Repeat(t.text, 1+(1<<20)/len(t.text)))
-		f := results.Median("detect."+t.name+".speed", "MB/s", rounds(text))
-		f.Note = "one core; " + t.note
-		out = append(out, f)
-	}
-	return out
-}
-
-func rounds(text []byte) []float64 {
-	d := mask.NewDetector()
-	dst := make([]byte, 0, 2*len(text))
-	var speeds []float64
-	for range 9 {
-		bytes, start := 0, time.Now()
-		for time.Since(start) < 200*time.Millisecond {
-			d.Redact(dst[:0], text)
-			bytes += len(text)
-		}
-		speeds = append(speeds, float64(bytes)/1e6/time.Since(start).Seconds())
-	}
-	return speeds
 }

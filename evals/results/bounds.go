@@ -31,29 +31,30 @@ func (b Bound) Holds(v float64) bool {
 
 // Required are the figures with a bound.
 var Required = map[string]Bound{
-	"leak.leaks":                  {"=", 0},
-	"twin.differences":            {"=", 0},
-	"twin.canaries_seen":          {"=", 0},
-	"twin.answered_share":         {">=", 0.80},
-	"sqlsmith.differences":        {"=", 0},
-	"fuzztwin.statements":         {">=", 100000},
-	"fuzztwin.differences":        {"=", 0},
-	"fuzztwin.canaries":           {"=", 0},
-	"fuzztwin.answered_share":     {">=", 0.80},
-	"sqlsmith.answered_share":     {">=", 0.30},
-	"attack.effects":              {"=", 0},
-	"attack.sanity.effect_share":  {">=", 0.80},
-	"benign.defog.answered_share": {">=", 0.97},
-	"benign.refused_share":        {"<=", 0.01},
-	"bench.simple.vs_pgbouncer":   {">=", 0.70},
-	"bench.extended.vs_pgbouncer": {">=", 0.70},
-	"bench.prepared.vs_pgbouncer": {">=", 0.70},
-	"bench.large_read.vs_direct":  {">=", 0.70},
-	"soak.rise_mb":                {"<=", 64}, // ours: buffers and the collector's slack, against a result of some 700 MB
-	"detect.clean.speed":          {">=", 100},
-	"detect.dense.speed":          {">=", 40},
-	"regress.passed":              {">=", 190},
-	"mcp.tools_list_tokens":       {"<=", 1400},
+	"leak.leaks":                   {"=", 0},
+	"twin.differences":             {"=", 0},
+	"twin.canaries_seen":           {"=", 0},
+	"twin.answered_share":          {">=", 0.80},
+	"sqlsmith.differences":         {"=", 0},
+	"fuzztwin.statements":          {">=", 100000},
+	"fuzztwin.differences":         {"=", 0},
+	"fuzztwin.canaries":            {"=", 0},
+	"fuzztwin.answered_share":      {">=", 0.80},
+	"sqlsmith.answered_share":      {">=", 0.30},
+	"attack.effects":               {"=", 0},
+	"attack.sanity.effect_share":   {">=", 0.80},
+	"benign.defog.answered_share":  {">=", 0.97},
+	"benign.refused_share":         {"<=", 0.01},
+	"bench.simple.vs_pgbouncer":    {">=", 0.70},
+	"bench.extended.vs_pgbouncer":  {">=", 0.70},
+	"bench.prepared.vs_pgbouncer":  {">=", 0.70},
+	"bench.large_read.vs_direct":   {">=", 0.70},
+	"soak.rise_mb":                 {"<=", 64}, // ours: buffers and the collector's slack, against a result of some 700 MB
+	"detect.clean.speed":           {">=", 100},
+	"detect.dense.speed":           {">=", 40},
+	"detect.business.hidden_share": {"<=", 0.01}, // ours
+	"regress.passed":               {">=", 190},
+	"mcp.tools_list_tokens":        {"<=", 1400},
 }
 
 // Check records figures and gives an error that names those that miss their bound.
