@@ -196,19 +196,17 @@ func (s *Session) query(op *Op, sink Sink) error {
 	delete(s.stmts, "")
 	delete(s.portals, "")
 	list, err := s.judge(op.SQL, sink)
-	if err != nil {
-		return s.refuse(err, op.SQL, 'Q', sink)
+	if err == nil {
+		list, err = s.probeAll(list, op.SQL)
 	}
-	if list, err = s.probeAll(list, op.SQL); err == nil {
+	if err == nil {
 		err = s.placeAll(list, op.SQL)
 	}
+	if err == nil && len(list) == 1 && list[0].costly() {
+		err = s.affordable(list[0], nil, nil, 0, op.SQL, sink)
+	}
 	if err != nil {
 		return s.refuse(err, op.SQL, 'Q', sink)
-	}
-	if len(list) == 1 && list[0].costly() {
-		if err := s.affordable(list[0], nil, nil, 0, op.SQL, sink); err != nil {
-			return s.refuse(err, op.SQL, 'Q', sink)
-		}
 	}
 	if len(list) == 1 && list[0].plan.pages() && !list[0].plan.meters() {
 		return s.queryPaged(op, list[0])
