@@ -42,8 +42,8 @@ func (r *resolver) unjudged(judged *access.Judgements) {
 			decided[j.Column] = j.Decided
 		}
 	}
-	r.throughTrees(listed)
-	r.throughTrees(decided)
+	r.throughTrees(listed, true)
+	r.throughTrees(decided, false) // what one child of a table holds says nothing of the next
 	// Hiding one column must not label the next before it was looked at: a child of a table that is hidden is
 	// unjudged itself.
 	var hide []access.ColumnID
@@ -77,15 +77,15 @@ func (r *resolver) unjudged(judged *access.Judgements) {
 	}
 }
 
-// throughTrees spreads what is known of a column to the columns of the same name above and below it.
-func (r *resolver) throughTrees(known map[access.ColumnID]bool) {
+// throughTrees spreads what is known of a column to the columns of the same name below it, and above it where told so.
+func (r *resolver) throughTrees(known map[access.ColumnID]bool, up bool) {
 	for changed := true; changed; {
 		changed = false
 		for _, name := range r.names {
 			for _, parent := range r.cat.Relations[name].Parents {
 				for _, col := range r.cat.Relations[parent].Columns {
 					above, below := access.ColumnID{Relation: parent, Column: col.Name}, access.ColumnID{Relation: name, Column: col.Name}
-					if known[above] != known[below] {
+					if known[above] && !known[below] || up && known[below] && !known[above] {
 						known[above], known[below], changed = true, true, true
 					}
 				}

@@ -197,6 +197,34 @@ func TestWhichColumnsAreUnjudged(t *testing.T) {
 	}
 }
 
+// TestOneChildIsNotJudgedForTheNext: what was decided for one heir of a table is not for its parent and the parent's other
+// heirs; what was decided for the parent, whose rows theirs are, is.
+func TestOneChildIsNotJudgedForTheNext(t *testing.T) {
+	of := func(relation, column string) access.Judgement {
+		j := judgement(column, "", true)
+		j.Column.Relation.Name = relation
+		return j
+	}
+	for judged, want := range map[string]string{"left_heir": "[[***] [***] [***]]", "base": "[[base] [left] [right]]"} {
+		w := &world{t: t, dir: t.TempDir(), dsn: testdb.Shared(t).NewDatabase(t, `create table base(id int, memo text); insert into base values (1, 'base');
+			create table left_heir() inherits (base); insert into left_heir values (2, 'left'); create table right_heir() inherits (base); insert into right_heir values (3, 'right')`)}
+		c := w.config()
+		c.Labels, c.Masks = nil, nil
+		c.Connections[0].Judged = &access.Judgements{File: "shop.labels.yaml", Columns: []access.Judgement{of(judged, "memo")}}
+		gw, err := Open(context.Background(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.gw = gw
+		a := w.query(w.login("agent"), "select memo from base order by id")
+		b := w.query(w.login("agent"), "select memo from right_heir")
+		if got := fmt.Sprint(a.rows); got != want || len(b.rows) != 1 || (b.rows[0][0] == "right") != (judged == "base") {
+			t.Errorf("with a decision on %s: %v %v, %v %v", judged, a.rows, a.errs, b.rows, b.errs)
+		}
+		gw.Close()
+	}
+}
+
 // TestJudgementsOfLostColumns tells of what is not there any more, and hides nothing less for it.
 func TestJudgementsOfLostColumns(t *testing.T) {
 	w, _ := judgedWorld(t, false, judgement("gone", "pii.name", true))
