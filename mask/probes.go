@@ -90,7 +90,7 @@ func (c *compiler) compared() error {
 			switch q := s.SelectStmt.GetSelectStmt(); {
 			case s.SelectStmt == nil:
 				c.probes.Fixed++
-			case len(q.GetValuesLists()) > 0:
+			case len(q.GetValuesLists()) > 1 || len(q.GetValuesLists()) == 1 && !c.in.Facts.Sets: // one row is computed like a SELECT
 				c.probes.Fixed += int64(len(q.ValuesLists))
 			default:
 				c.probes.Unknown = true

@@ -63,7 +63,7 @@ func (c *compiler) finders() error {
 // finder gives nil for a column whose tokens could be values, or that no value can be found for.
 func (c *compiler) finder(m *maskedRelation, name string, t Transform) *valueFinder {
 	s := shapeOf(c.in.Catalog, m.rel.Column(name))
-	if s.array || s.citext || s.family != textFamily && s.family != uuidFamily || c.computes(m.rel, name) {
+	if s.array || s.citext || s.family != textFamily && s.family != uuidFamily || userType(c.in.Catalog, m.rel.Column(name).TypeOID) != nil || c.computes(m.rel, name) {
 		return nil
 	}
 	var arms []string
@@ -74,8 +74,8 @@ func (c *compiler) finder(m *maskedRelation, name string, t Transform) *valueFin
 		}
 		col, from := rel.Column(id.Column), c.in.Labels.Columns(id.Relation)[id.Column]
 		of, u := shapeOf(c.in.Catalog, col), c.in.Masks.For(col, c.in.Catalog, from, c.in.Labels.Derived(id.Relation, id.Column))
-		if u.Kind != Token || of.array || of.family != s.family {
-			continue
+		if u.Kind != Token || of.array || of.family != s.family || s.width > 0 && (of.width == 0 || of.width > s.width) {
+			continue // where a value might not fit, whether it does would tell its length
 		}
 		masked := strings.ReplaceAll(u.expression(of), colRef, ident(id.Column))
 		arms = append(arms, fmt.Sprintf(`SELECT CAST(%s AS pg_catalog.text) COLLATE pg_catalog."C" AS v FROM %s.%s WHERE CAST(%s AS pg_catalog.text) COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) %s`,
@@ -98,10 +98,14 @@ func (c *compiler) finder(m *maskedRelation, name string, t Transform) *valueFin
 }
 
 // computes reports whether the server computes something of the values of a column as it stores them: what it computes,
-// or that it fails, could tell more of a value than that it is somebody's.
+// or that it fails, could tell more of a value than that it is somebody's. Nor may a foreign key carry them on, to columns
+// under labels of their own. What domains check is finder's.
 func (c *compiler) computes(rel *access.Relation, name string) bool {
 	for _, r := range c.in.Catalog.Below(rel) {
 		if slices.ContainsFunc(r.Columns, func(c access.Column) bool { return c.Generated }) {
+			return true
+		}
+		if slices.ContainsFunc(r.Referenced, func(f access.Reference) bool { return f.OnUpdate == 'c' && slices.Contains(f.Keys, name) }) {
 			return true
 		}
 		for _, con := range r.Constraints {

@@ -77,6 +77,8 @@ type Facts struct {
 	// Uncounted is true when the statement's command tag does not count all the rows that it changes:
 	// data-modifying WITH, TRUNCATE, EXPLAIN ANALYZE of a write.
 	Uncounted bool
+	// Sets is true when a function is called that may give several values, so that one row of VALUES may be many.
+	Sets bool
 	// Explain is true for EXPLAIN; Facts then speak of the explained statement.
 	Explain bool
 	// PathChange is true when the statement may change search_path or the role.

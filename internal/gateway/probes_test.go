@@ -163,6 +163,7 @@ func TestUncountedGuessesAreRefused(t *testing.T) {
 	defer free.Close()
 	for _, sql := range []string{
 		"insert into customers(id, email) select 1000 + g, 'u' || g || '@example.com' from generate_series(1, 900) g on conflict do nothing",
+		"insert into customers(id, email) values (generate_series(1001, 1900), 'u' || generate_series(1, 900) || '@example.com') on conflict do nothing returning id",
 		"copy customers(id, email) from stdin",
 		"prepare p as select id from customers where email = any ($1); execute p(array['x', 'y'])",
 		"merge into customers c using (values (1)) v(i) on c.id = v.i when matched then update set email = 'u9@example.com'",

@@ -24,7 +24,10 @@ func resolveWorld(t *testing.T) (*world, *Session) {
 		create table others(id int, email text); insert into others values (1, 'other@example.com');
 		create table partly(id int, email text); insert into partly values (1, 'part@example.com');
 		create table generated(id int, email text, low text generated always as (lower(email)) stored);
-		create table checked(id int, email text, bound text, check (email < bound)); create table revealable(id int, email text)`)
+		create table checked(id int, email text, bound text, check (email < bound));
+		create domain early as text check (value < 'm'); create table narrowed(id int, email early); create table short(id int, email varchar(100));
+		create table owners(id int, email text unique); insert into owners values (1, 'o@example.com');
+		create table owned(id int, owner text references owners(email) on update cascade); create table revealable(id int, email text)`)
 	c := w.config()
 	c.Policies[0].Text += resolvePolicy
 	for _, l := range []string{"phone", "uid"} {
@@ -128,6 +131,10 @@ func TestTokensWithoutAValueAreRefused(t *testing.T) {
 		"excluded_where":  query("insert into leads(id, email) values (1, '" + tokenOf("u7@example.com") + "') on conflict (id) do update set note = 'x' where excluded.email like 'u%'"),
 		"generated":       query("insert into generated(id, email) values (1, '" + tokenOf("u7@example.com") + "')"),
 		"checked":         query("insert into checked(id, email, bound) values (1, '" + tokenOf("u7@example.com") + "', 'm')"),
+		"domain":          query("insert into narrowed(id, email) values (1, '" + tokenOf("u7@example.com") + "')"),
+		"length":          pipeline("insert into short(id, email) values (1, $1)", tokenOf("u7@example.com")),
+		"cascade":         query("update owners set email = '" + tokenOf("u7@example.com") + "' where id = 1"),
+		"cascade_upsert":  query("insert into owners(id, email) values (1, 'o@example.com') on conflict (email) do update set email = '" + tokenOf("u7@example.com") + "'"),
 		"revealable":      query("insert into revealable(id, email) values (1, '" + tokenOf("u7@example.com") + "')"),
 	} {
 		if a := w.do(s, ops...); len(a.errs) != 1 || !strings.HasPrefix(a.errs[0], "42501") || strings.Contains(a.errs[0], "example.com") {

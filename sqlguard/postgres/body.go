@@ -193,7 +193,7 @@ func (env Env) statements(fn *access.Function) *access.Facts {
 		}
 	}
 	trees, err := Parse(text)
-	if err != nil {
+	if err != nil || len(trees) == 0 { // arguments are given their types all the same, see ownTypes
 		return nil
 	}
 	all := &access.Facts{Class: access.ClassRead}
@@ -227,6 +227,20 @@ func (a *analyzer) ownTypes() {
 			}
 		}
 	}
+}
+
+// polymorphic are the pseudo-types of arguments and results that can be of any type (pg_type.dat): "any", record, record[] and the
+// families of anyelement and anycompatible.
+var polymorphic = []uint32{2249, 2276, 2277, 2283, 2287, 2776, 3500, 3831, 4537, 4538, 5077, 5078, 5079, 5080}
+
+// generic reports whether values of types that only its callers know go into a function or come out of it: its body may
+// assign them to others.
+func generic(fn *access.Function) bool {
+	types := fn.ArgTypes
+	if len(fn.OutTypes) == 0 {
+		types = append(types[:len(types):len(types)], fn.ReturnType)
+	}
+	return slices.ContainsFunc(types, func(oid uint32) bool { return slices.Contains(polymorphic, oid) })
 }
 
 // argument resolves a reference to an argument of the function that is analysed: f.arg, arg, or a field of one. Columns

@@ -26,6 +26,7 @@ func (a *analyzer) call(sc *scope, f *pg.FuncCall, use access.Use) value {
 	if returnsSet(cands) {
 		// A set-returning function decides how many rows there are.
 		a.mark(sc, v, access.UsePredicate)
+		a.facts.Sets = true
 	}
 	if len(v.row) == 0 {
 		v.row = a.resultRow(cands, v.src)

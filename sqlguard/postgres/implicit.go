@@ -1,6 +1,10 @@
 package postgres
 
-import "sallyport/internal/access"
+import (
+	"slices"
+
+	"sallyport/internal/access"
+)
 
 // compared marks a column whose value goes into more than itself: an operator, a function, a sort.
 const compared access.Use = 1 << 6
@@ -37,7 +41,7 @@ func (a *analyzer) implicit() {
 
 // domains adds the checks of domains that a literal beside a column can be read into: beside an array, a row
 // or a range in an operator, beside any value in a polymorphic function. A domain's own value is one of its
-// base type in an operator.
+// base type in an operator, unless that is made of a function that may make another value of the domain.
 func (a *analyzer) domains() {
 	convert := func(rel *access.Relation, name string, passed bool) {
 		c := rel.Column(name)
@@ -55,10 +59,11 @@ func (a *analyzer) domains() {
 			convert(rel, a.cols.ids[id].Column, true)
 		}
 	}
+	made := a.callsGeneric()
 	for _, r := range a.rels {
 		for i := range r.rel.Columns {
 			if a.cols.uses[r.base+int32(i)]&compared != 0 {
-				convert(r.rel, r.rel.Columns[i].Name, false)
+				convert(r.rel, r.rel.Columns[i].Name, made)
 			}
 		}
 	}
@@ -74,7 +79,14 @@ func (a *analyzer) assigns() bool {
 			return true
 		}
 	}
-	return false
+	return a.callsGeneric()
+}
+
+// callsGeneric reports whether a function is called that learns types from its arguments, and may assign to them.
+func (a *analyzer) callsGeneric() bool {
+	return slices.ContainsFunc(a.facts.Functions, func(f access.FunctionUse) bool {
+		return slices.ContainsFunc(a.env.Catalog.Functions[f.Name], generic)
+	})
 }
 
 // types are the user-defined types that occur in the statement, each with whether it may be compared.
@@ -101,7 +113,7 @@ func (a *analyzer) types() map[uint32]bool {
 	}
 	for _, f := range a.facts.Functions {
 		for _, fn := range a.env.Catalog.Functions[f.Name] {
-			for _, oid := range append([]uint32{fn.ReturnType}, fn.ArgTypes...) {
+			for _, oid := range slices.Concat([]uint32{fn.ReturnType}, fn.ArgTypes, fn.OutTypes) {
 				a.occurs(out, oid, true)
 			}
 		}

@@ -37,7 +37,7 @@ type plpgsqlBody struct {
 // plpgsqlFacts analyses a body in PL/pgSQL, or gives nil.
 func (env Env) plpgsqlFacts(fn *access.Function) *access.Facts {
 	b := parsePLpgSQL(fn)
-	if b == nil {
+	if b == nil || len(b.queries) == 0 { // arguments are given their types all the same, see ownTypes
 		return nil
 	}
 	env.within.variables = b.names
