@@ -29,7 +29,11 @@ func (j *judge) call(f access.FunctionUse) *access.Decision {
 	if f.Body == nil || v.Err != nil || len(v.Policies)+len(v.Outdated) > 0 {
 		return d
 	}
-	why := j.body(f.Body)
+	why, known := j.bodies[f.Body]
+	if !known {
+		why = j.body(f.Body)
+		j.bodies[f.Body] = why
+	}
 	if why == "" {
 		return nil
 	}

@@ -29,13 +29,15 @@ type judge struct {
 	compares     bool // see access.Decision.Compares
 	resolve      []access.TokenSource
 	isMasked     map[access.ColumnID]bool
-	anywhere     *bool // some column of the connection is masked; see maskedPrincipal
+	bodies       map[*access.Facts]string // what body found of those that were judged
+	anywhere     *bool                    // some column of the connection is masked; see maskedPrincipal
 }
 
 func newJudge(in Input) *judge {
 	return &judge{
 		in:       in,
 		isMasked: map[access.ColumnID]bool{},
+		bodies:   map[*access.Facts]string{},
 		ask: in.Policies.For(in.Principal, policy.Context{Door: in.Door, Class: in.Facts.Class, Tag: in.Facts.Tag,
 			HasReason: in.HasReason, Reason: in.Reason}),
 	}

@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // bodiesSchema has what bodies may look at and what they may not.
@@ -51,6 +53,7 @@ func TestBodiesThatOnlyReadNeedNoCall(t *testing.T) {
 		"cast":           {"create type pt as (x int); create function f(pt) returns int language sql as 'select ($1).x'; create cast (pt as int) with function f(pt); create table pts(p pt); insert into pts values (row(3))", "select p::int from pts", "3"},
 		"default":        {"create function f() returns int language sql as 'select max(a) from public.t'; create table d(id int, x int default f())", "insert into d(id) values (1) returning x", "20"},
 		"masked_value":   {"create function f(v text) returns text language sql as 'select upper(v)'", "select f(ssn) from customers", "***"},
+		"row_argument":   {"create function a(t) returns int language sql as 'select 7'; create function f(v t) returns int language sql as 'select v.a + f.v.a'", "select f(t) from t where id = 2", "40"},
 		"plpgsql":        {"create function f(i int) returns int language plpgsql as 'declare x int := 1; begin if i > 1 then select a into x from public.t where id = i; end if; x := x + 1; return x; end'", "select f(2)", "21"},
 		"plpgsql_loops":  {"create function f() returns int language plpgsql as 'declare s int = 0; begin for i in 1..3 loop s := s + i; end loop; while s < 10 loop s := s + 3; end loop; case s when 12 then return s; else return 0; end case; end'", "select f()", "12"},
 		"plpgsql_query":  {"create function f(n int) returns setof int language plpgsql as 'begin perform 1; return query select a from public.t t where a > f.n order by id; end'", "select * from f(10)", "20"},
@@ -125,6 +128,9 @@ func TestBodiesThatDoMoreAskForCall(t *testing.T) {
 		"plpgsql_option":    {"create function f(id int) returns int language plpgsql as '#variable_conflict use_variable\nbegin return (select max(id) from t); end'", "select f(1)", ""},
 		"plpgsql_definer":   {"create function f() returns int language plpgsql security definer as 'begin return 1; end'", "select f()", ""},
 		"function_by_path":  {"create function other.length(text) returns int language plpgsql as 'begin raise debug ''x''; return 1; end'; create function f() returns int language sql as 'select length(''x'')'", "select f()", "calls other.length"},
+		"notation":          {"create function g(t) returns text language sql as 'select max(email) from public.customers'; create function f(v t) returns text language sql as 'select v.g'", "select f(null::t)", ""},
+		"notation_by_name":  {"create function g(t) returns text language sql as 'select max(email) from public.customers'; create function f(v t) returns text language sql set search_path = public as 'select f.v.g'", "select f(t) from t", ""},
+		"notation_of_value": {"create function g(text) returns text language sql as 'select max(email) from public.customers'; create function f(v text) returns text language sql as 'select v.g'", "select f('x')", ""},
 		"argument_of_table": {"create function f(customers text) returns text language sql as 'select c.email from public.customers c'", "select f('x')", "reads public.customers"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -209,4 +215,52 @@ func TestChangedBodiesAreJudgedAnew(t *testing.T) {
 	w.upstream("create or replace function public.f() returns text language sql as 'select max(id)::text from public.t'")
 	w.gw.dbs["shop"].stale()
 	wantNoError(t, w.query(s, "select public.f()"))
+}
+
+// TestBodiesThatCallOneAnotherInManyWaysAreJudgedOnce: there are as many ways from the last to the first as there are sets of
+// functions between them.
+func TestBodiesThatCallOneAnotherInManyWaysAreJudgedOnce(t *testing.T) {
+	var schema strings.Builder
+	var below []string
+	for i := range 26 {
+		fmt.Fprintf(&schema, "create function f%d() returns int language plpgsql as 'begin return 1%s; end';", i, strings.Join(below, ""))
+		below = append(below, fmt.Sprintf(" + public.f%d()", i))
+	}
+	w := bodiesWorld(t, schema.String())
+	s := w.login("writer")
+	defer s.Close()
+	start := time.Now()
+	w.query(s, "explain select f25()") // from the top, where most are too deep
+	for i := range 26 {
+		a := w.query(s, fmt.Sprintf("explain select f%d()", i))
+		if i < 8 {
+			wantNoError(t, a)
+		}
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("judging took %s", took)
+	}
+}
+
+// TestColumnsOfUnknownRowsCallNothing: r.f is f(r) at the server where r has no column f, and of what many functions give the
+// columns are not known here.
+func TestColumnsOfUnknownRowsCallNothing(t *testing.T) {
+	w := bodiesWorld(t, "create function of_row(t) returns int language sql as 'select public.spy(1)'")
+	s := w.login("writer")
+	defer s.Close()
+	for _, sql := range []string{
+		"select r.current_setting from lower('sallyport.ipad') r", "select r.pg_ls_dir from lower('.') r", "select x.pg_ls_dir from (select * from lower('.') x) x",
+		"select r.of_row from unnest(array[null::t]) r", "select r.of_row from jsonb_populate_recordset(null::t, '[{}]') r",
+		"with r as (select * from unnest(array[null::t])) select r.of_row from r",
+	} {
+		if a := w.query(s, sql); len(a.errs) != 1 || len(a.rows) > 0 {
+			t.Errorf("%s: %v %v", sql, a.rows, a.errs)
+		}
+	}
+	if n := w.upstream("select is_called from trace"); n != "f" {
+		t.Error("a function was called")
+	}
+	if a := w.query(s, "select r.a from jsonb_populate_recordset(null::t, '[{\"a\": 5}]') r"); len(a.errs) > 0 || len(a.rows) != 1 || a.rows[0][0] != "5" {
+		t.Errorf("a column: %v %v", a.rows, a.errs)
+	}
 }

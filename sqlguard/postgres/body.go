@@ -95,8 +95,8 @@ func (env Env) bodyOf(name access.Name) *access.Facts {
 	all := &access.Facts{Class: access.ClassRead}
 	for _, fn := range fns {
 		one := env.body(fn)
-		if one == nil {
-			return nil
+		if one == nil || len(fns) == 1 {
+			return one
 		}
 		add(all, one)
 	}
@@ -260,6 +260,24 @@ func (a *analyzer) argument(sc *scope, cr *pg.ColumnRef, parts []string, use acc
 	if len(rest) > 2 || !fn.has(rest[0]) {
 		return false
 	}
+	if len(rest) == 2 && fn.Language == "sql" && !a.argumentField(rest[0], rest[1]) && len(a.functions(rest[1:], cr.Location)) > 0 {
+		a.refuse(cr.Location, "write "+rest[1]+"("+rest[0]+")", "%s is not a field, and calling a function in that notation is not supported", strings.Join(parts, "."))
+	}
 	a.t.Cols[cr] = &pgtree.Col{Name: parts[len(parts)-1], Use: noted(use)}
 	return true
+}
+
+// argumentField reports whether an argument of the function that is analysed is a row with such a field.
+func (a *analyzer) argumentField(arg, name string) bool {
+	fn := a.env.within
+	i := slices.Index(fn.ArgNames, arg)
+	if i < 0 || i >= len(fn.ArgTypes) {
+		return false
+	}
+	t := a.env.Catalog.TypeByOID[fn.ArgTypes[i]]
+	if t == nil || t.Kind != 'c' {
+		return false
+	}
+	rel := a.env.Catalog.Relations[t.Relation]
+	return rel != nil && rel.Column(name) != nil
 }

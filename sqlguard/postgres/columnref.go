@@ -54,7 +54,7 @@ func (a *analyzer) resolveRef(sc *scope, cr *pg.ColumnRef, use access.Use) value
 		if c, ok := it.find(a, name, cr.Location); ok {
 			return a.noteColumn(cr, c, it, use)
 		}
-		if it.open {
+		if it.open && len(a.functions([]string{name}, cr.Location)) == 0 { // it could be that function's value, see below
 			return a.noteColumn(cr, column{name: name, value: value{src: it.rest.src}}, it, use)
 		}
 		if len(a.functions([]string{name}, cr.Location)) > 0 {
