@@ -14,6 +14,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/pgtree"
+	"sallyport/internal/testcorpus"
 	"sallyport/sqlguard/registry"
 )
 
@@ -29,11 +30,7 @@ var resolveFiles = []string{"test_setup.sql", "create_index.sql", "join.sql", "w
 // columns and functions that the server records as the dependencies are the ones that its resolver
 // found. Every one of them must be in the facts.
 func TestResolvesAsServer(t *testing.T) {
-	dir := os.Getenv("SALLYPORT_CORPORA")
-	if dir == "" {
-		dir = "../../../shared/corpora"
-	}
-	dir = filepath.Join(dir, "sql/regress")
+	dir := testcorpus.Path(t, "sql/regress")
 	files := resolveFiles
 	if os.Getenv("SALLYPORT_RESOLVE") == "all" {
 		list, _ := filepath.Glob(filepath.Join(dir, "*.sql"))
@@ -42,9 +39,6 @@ func TestResolvesAsServer(t *testing.T) {
 				files = append(files, b)
 			}
 		}
-	}
-	if _, err := os.Stat(filepath.Join(dir, files[0])); err != nil {
-		t.Skipf("NO CORPUS: names are NOT compared with the server's: %v; set SALLYPORT_CORPORA", err)
 	}
 	reg, err := registry.Load(150000)
 	if err != nil {
