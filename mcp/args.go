@@ -82,6 +82,13 @@ func schema(params []param) json.RawMessage {
 	return b.Bytes()
 }
 
+func accepted(params []param) string {
+	if len(params) == 0 {
+		return "this tool takes no arguments: leave them out"
+	}
+	return "accepted: " + names(params)
+}
+
 // parse checks raw against params. It reports everything that is wrong at once, because each round trip
 // costs the agent a turn.
 func parse(raw json.RawMessage, params []param) (args, error) {
@@ -89,7 +96,7 @@ func parse(raw json.RawMessage, params []param) (args, error) {
 	given := map[string]json.RawMessage{}
 	if raw = bytes.TrimSpace(raw); len(raw) > 0 && !bytes.Equal(raw, []byte("null")) {
 		if err := json.Unmarshal(raw, &given); err != nil {
-			return args{}, invalid("arguments have to be a JSON object", "accepted: "+names(params))
+			return args{}, invalid("arguments have to be a JSON object", accepted(params))
 		}
 	}
 	var wrong []string
@@ -112,7 +119,7 @@ func parse(raw json.RawMessage, params []param) (args, error) {
 		}
 	}
 	if len(wrong) > 0 {
-		return args{}, invalid(strings.Join(wrong, "; "), "accepted: "+names(params))
+		return args{}, invalid(strings.Join(wrong, "; "), accepted(params))
 	}
 	return a, nil
 }

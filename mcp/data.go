@@ -149,8 +149,9 @@ func (s *Server) page(c *front.Caller, task gateway.Task, r rest) *answer {
 		body.Truncated = true
 	}
 	body.Notes = append(body.Notes, r.notes...)
-	if body.Truncated && body.Cursor == "" && len(r.notes) == 0 {
-		body.Notes = append(body.Notes, "there are more rows than this door hands out: aggregate, narrow the WHERE clause, or page by key with ORDER BY and LIMIT")
+	if r.truncated && len(r.notes) == 0 {
+		// With every page, for "of 40" reads as if there were no more than that.
+		body.Notes = append(body.Notes, "there are more rows than this door hands out for one statement: aggregate, narrow the WHERE clause, or page by key with ORDER BY and LIMIT")
 	}
 	if len(r.columns) == 0 && !stateless(&gateway.Result{Command: r.command}, nil) {
 		body.Notes = append(body.Notes, "each call stands alone: this had no effect on later calls")

@@ -399,6 +399,20 @@ func TestCursorsExpireAndMakeRoom(t *testing.T) {
 	}
 }
 
+func TestEachPageSaysThatThereAreMoreRowsThanItsPagesHave(t *testing.T) {
+	f := newFake()
+	s := newTestServer(t, f, Options{})
+	w := dial(t, s, anna, modern)
+	task := w.task()
+	r := rows(40, "SELECT 40")
+	r.Truncated = true
+	f.gives(r)
+	got := w.call("query", map[string]any{"connection": "shop", "sql": "select 1", "task_id": task, "reason": why, "max_rows": 30})
+	if outside, _, _ := strings.Cut(got.text, "Between the two marks"); got.body["cursor"] == nil || !strings.Contains(outside, "more rows than this door hands out") {
+		t.Errorf("%q reads as if there were 40 rows", outside)
+	}
+}
+
 func TestWhatThePolicyCutIsSaidOutsideOfTheFence(t *testing.T) {
 	f := newFake()
 	s := newTestServer(t, f, Options{})
