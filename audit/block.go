@@ -123,10 +123,17 @@ func (p *printer) decision(st *step, v verdict) {
 			limits = append(limits, "review by "+cleanList(o.Review))
 		}
 		if o.MinGroup > 0 {
-			limits = append(limits, fmt.Sprintf("groups of at least %d", o.MinGroup))
+			text := fmt.Sprintf("groups of at least %d", o.MinGroup)
+			if len(o.GroupBy) > 0 {
+				text += " by " + cleanList(o.GroupBy)
+			}
+			limits = append(limits, text)
 		}
 		for _, b := range o.Probes {
 			limits = append(limits, fmt.Sprintf("at most %d guesses in %s", b.Most, duration(b.Window)))
+		}
+		for _, w := range o.Where {
+			limits = append(limits, "only rows with "+clean(w))
 		}
 		if len(limits) > 0 {
 			p.field("limits", none, strings.Join(limits, ", "))

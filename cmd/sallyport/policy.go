@@ -187,11 +187,15 @@ func (o *explainOptions) request() error {
 	if o.connection == "" {
 		o.connection = onlyConnection(cfg)
 	}
+	action, err := policy.ParseAction(o.action)
+	if err != nil {
+		return errUsage{err}
+	}
 	resource, err := policy.ParseResource(o.resource, o.connection, labels)
 	if err != nil {
 		return errUsage{err}
 	}
-	ex := set.Explain(policy.Request{Principal: who, Action: access.Action(o.action), Resource: resource,
+	ex := set.Explain(policy.Request{Principal: who, Action: action, Resource: resource,
 		Context: policy.Context{Door: access.Door(o.door), HasReason: sqlguard.SufficientReason(o.reason), Reason: o.reason}})
 	fmt.Fprint(o.out, ex)
 	if !ex.Verdict.Allowed {

@@ -119,6 +119,14 @@ var actions = []access.Action{
 	access.ActSession, access.ActNotify, access.ActReveal, access.ActLookup, access.ActPredicate, access.ActOrder, access.ActGroup, access.ActAggregate,
 }
 
+// ParseAction reads the name of an action, as policies write it between the quotes.
+func ParseAction(name string) (access.Action, error) {
+	if !slices.Contains(actions, access.Action(name)) {
+		return "", fmt.Errorf("unknown action %q: %s", name, suggest(name, actionNames(), "%s"))
+	}
+	return access.Action(name), nil
+}
+
 func actionNames() []string {
 	names := make([]string, len(actions))
 	for i, a := range actions {

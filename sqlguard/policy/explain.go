@@ -180,6 +180,9 @@ func ObligationWords(o access.Obligations) string {
 		words = append(words, fmt.Sprintf("@timeout(%q)", o.Timeout.String()))
 	}
 	words = append(words, limitWords(o)...)
+	for _, w := range o.Where {
+		words = append(words, fmt.Sprintf("@where(%q)", w))
+	}
 	if o.Reason {
 		words = append(words, `@reason("required")`)
 	}

@@ -74,6 +74,14 @@ func limitNamed(name string) (limit, bool) {
 	return limits[i], true
 }
 
+func limitNames() []string {
+	names := make([]string, len(limits))
+	for i, l := range limits {
+		names[i] = l.name
+	}
+	return names
+}
+
 // byteUnits are the units that amounts of data are written in, largest first.
 var byteUnits = []struct {
 	name string

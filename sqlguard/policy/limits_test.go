@@ -36,6 +36,9 @@ func TestTheLeastOfEachLimitCounts(t *testing.T) {
 	if got := ObligationWords(v.Obligations); got != `@bytes("64KiB") @concurrent("2") @lock_timeout("2s") @idle_timeout("1m30s")` {
 		t.Errorf("in words: %s", got)
 	}
+	if got := ObligationWords(access.Obligations{Where: []string{"tenant = principal.tenant"}}); got != `@where("tenant = principal.tenant")` {
+		t.Errorf("in words: %s", got)
+	}
 }
 
 func TestACaseExpectsLimits(t *testing.T) {
@@ -58,7 +61,7 @@ func TestACaseExpectsLimits(t *testing.T) {
 	if differs := run("{bytes: 1024KiB}"); len(differs) > 0 {
 		t.Errorf("differs by %q", differs)
 	}
-	for limits, want := range map[string]string{"{bytes: 2MiB}": "bytes: expected 2MiB, got 1MiB", "{bytes: x}": `bytes is "x": not an amount of data`, "{bites: 1}": `limits has no "bites"`} {
+	for limits, want := range map[string]string{"{bytes: 2MiB}": "bytes: expected 2MiB, got 1MiB", "{bytes: x}": `bytes is "x": not an amount of data`, "{bites: 1}": `limits has no "bites": it has bytes, cost, `} {
 		if differs := run(limits); len(differs) != 1 || !strings.Contains(differs[0], want) {
 			t.Errorf("%s differs by %q", limits, differs)
 		}

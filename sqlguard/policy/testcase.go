@@ -155,7 +155,7 @@ func (c *Case) complete(known map[string]access.Principal) error {
 	for name, v := range c.Limits {
 		l, ok := limitNamed(name)
 		if !ok {
-			return fmt.Errorf("limits has no %q", name)
+			return fmt.Errorf("limits has no %q: it has %s", name, strings.Join(limitNames(), ", "))
 		}
 		if !l.read(&c.limits, v) {
 			return fmt.Errorf("%s is %q: not %s", name, v, l.what)
@@ -167,8 +167,8 @@ func (c *Case) complete(known map[string]access.Principal) error {
 		}
 		return nil
 	}
-	if !slices.Contains(actions, access.Action(c.Action)) {
-		return fmt.Errorf("unknown action %q: %s", c.Action, suggest(c.Action, actionNames(), "%s"))
+	if _, err := ParseAction(c.Action); err != nil {
+		return err
 	}
 	var err error
 	c.resource, err = ParseResource(c.Resource, c.Connection, c.Labels)
