@@ -182,13 +182,22 @@ func strangers(cfg *config.Config, set *policy.Set) []stranger {
 			known["User"] = append(known["User"], p.Name)
 		}
 	}
-	for _, c := range cfg.Connections {
-		known["Connection"] = append(known["Connection"], c.Name)
-	}
-	for _, l := range cfg.Labels {
-		for s := string(l.Label); s != ""; s, _ = cutLast(s, ".") {
+	label := func(l access.Label) {
+		for s := string(l); s != ""; s, _ = cutLast(s, ".") {
 			known["Label"] = append(known["Label"], s)
 		}
+	}
+	for _, c := range cfg.Connections {
+		known["Connection"] = append(known["Connection"], c.Name)
+		if c.Judged != nil {
+			label(access.Unjudged)
+			for _, j := range c.Judged.Columns {
+				label(j.Label)
+			}
+		}
+	}
+	for _, l := range cfg.Labels {
+		label(l.Label)
 	}
 	var out []stranger
 	for _, kind := range []struct{ entity, remedy string }{
@@ -196,7 +205,7 @@ func strangers(cfg *config.Config, set *policy.Set) []stranger {
 		{"User", "no person of that name is configured"},
 		{"Agent", "no agent of that name is configured"},
 		{"Connection", "no connection of that name is configured"},
-		{"Label", "no label rule gives it (a catalog comment may)"},
+		{"Label", "no label rule and no labels file gives it (a catalog comment may)"},
 	} {
 		for _, id := range set.Mentioned(kind.entity) {
 			if !slices.Contains(known[kind.entity], id) {

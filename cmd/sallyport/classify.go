@@ -213,7 +213,7 @@ func (o *classifyOptions) propose(ctx context.Context, cfg *config.Config, file 
 func (o *classifyOptions) report(found *gateway.Classification) {
 	labelled := slices.DeleteFunc(slices.Clone(found.Proposals), func(p gateway.ColumnProposal) bool { return p.Label == "" })
 	fmt.Fprintf(o.out, "%s looked at, %s without a judgement: %s, nothing found in %d\n", count(found.Tables, "table"), count(len(found.Proposals), "column"),
-		plural(len(labelled), "one looks personal or secret", fmt.Sprintf("%d look personal or secret", len(labelled))), len(found.Proposals)-len(labelled))
+		plural(len(labelled), "looks personal or secret", "look personal or secret"), len(found.Proposals)-len(labelled))
 	if len(labelled) > 0 {
 		fmt.Fprintln(o.out)
 		w := tabwriter.NewWriter(o.out, 0, 8, 2, ' ', 0)

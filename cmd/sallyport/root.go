@@ -144,8 +144,12 @@ func describe(err error) string {
 		return err.Error()
 	}
 	text := err.Error()
-	if e.Hint != "" {
-		text += "\n  hint: " + e.Hint
+	hint := e.Hint
+	if e.Err != nil && (e.Code == "08001" || e.Code == "08004") {
+		hint = "see that the database runs, and that host, port, user, password and database of the connection's DSN are right" // e.Hint sends clients to the operator
+	}
+	if hint != "" {
+		text += "\n  hint: " + hint
 	}
 	return text
 }
