@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,7 +70,11 @@ func (c *Config) judgements(d *document, name string, conn Connection) *access.J
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		d.add(at("labels_file"), reason(err), "to make one, leave the key out once and run `sallyport classify "+name+"`")
+		hint := "give the user of this process access to it"
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "to make one, leave the key out once and run `sallyport classify " + name + "`"
+		}
+		d.add(at("labels_file"), reason(err), hint)
 		return nil
 	}
 	f := &document{path: shown, maker: "classify"}

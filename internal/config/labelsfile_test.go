@@ -87,6 +87,7 @@ func TestLabelsFileProblems(t *testing.T) {
 		{"bad_label", strings.Replace(one, "pii.x", "PII X", 1), named, "cannot be a label"},
 		{"bad_confidence", strings.Replace(one, "columns", "confidence: 7, columns", 1), named, "`confidence` is from 0 to 1"},
 		{"missing_file", one, "    labels_file: other.yaml", "other.yaml`: no such file or directory\n  hint: to make one, leave the key out once and run `sallyport classify shop`"},
+		{"unreadable_file", one, "    labels_file: .", "is a directory\n  hint: give the user of this process access to it"},
 		{"unjudged_without_file", one, "    unjudged: mask", "`unjudged` without a labels file"},
 		{"bad_unjudged", one, named + "\n    unjudged: hide", "`unjudged` is `mask` or `show`, not `hide`"},
 	} {
