@@ -19,8 +19,12 @@ func Probed(d access.Decision, n int64, used func(window time.Duration) int64) a
 			continue
 		}
 		d.Effect = access.Review
-		d.Message = fmt.Sprintf("this statement needs approval: it makes %d guesses at masked values, and of the %d that are allowed within %s %d have been made",
-			n, b.Most, b.Window, had)
+		guesses := "1 guess"
+		if n > 1 {
+			guesses = fmt.Sprintf("%d guesses", n)
+		}
+		d.Message = fmt.Sprintf("this statement needs approval: it makes %s at masked values, and of the %d that are allowed within %s %d have been made",
+			guesses, b.Most, b.Window, had)
 		d.Hint = "approvals are not available yet: wait until earlier guesses are older than that, or ask for a policy with a larger @probes"
 		return d
 	}
