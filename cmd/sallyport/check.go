@@ -213,6 +213,14 @@ func strangers(cfg *config.Config, set *policy.Set) []stranger {
 			}
 		}
 	}
+	for _, entity := range []string{"Schema", "Table", "Column", "Function"} {
+		for _, id := range set.Mentioned(entity) {
+			// Of what is on a connection only its name is looked at: schemas and tables may be yet to come.
+			if connection, _, _ := strings.Cut(id, "."); !strings.HasPrefix(id, `"`) && !slices.Contains(known["Connection"], connection) {
+				out = append(out, stranger{fmt.Sprintf("%s::%q", entity, id), "no connection is called " + connection, config.Nearest(connection, known["Connection"])})
+			}
+		}
+	}
 	attributes := []string{"name"}
 	for _, p := range cfg.Principals {
 		attributes = slices.AppendSeq(attributes, maps.Keys(p.Attributes))
