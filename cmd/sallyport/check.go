@@ -33,8 +33,9 @@ func newCheck(a *app) *cobra.Command {
 		Short: "Validate configuration and policies against the live databases",
 		Long: `Check reads the configuration and the policies, connects to every database, and prints each column that
 carries a label: which label, how it is masked, and which rule says so. It ends with status 0 only when
-nothing is wrong: no unknown key, no policy that cannot match, no rule that names a table and has no column there, no view that
-masked principals may not use, no unreachable database. What is only hidden more than was meant (a mask that
+nothing is wrong: no unknown key, no policy that cannot match, no forbid or condition for what the database does not
+have, no rule that names a table and has no column there, no view that masked principals may not use, no unreachable
+database. What is only hidden more than was meant (a mask that
 does not fit its column, or has none) is told of without that. It changes nothing and works beside a running
 gateway.`,
 		Args: cobra.NoArgs,

@@ -148,6 +148,13 @@ func (g *Gateway) Check(ctx context.Context) (out []CheckResult, unused []mask.P
 			r.Unjudged = snap.labels.Unjudged()
 		}
 		r.Problems = append(snap.problems, snap.masks.Misfits(snap.cat, snap.labels)...)
+		for _, m := range g.policies.Load().Missing(name, snap.cat) {
+			p := mask.Problem{Message: "a policy names " + m.Entity + ", which the database does not have", Safe: m.Safe}
+			if m.Nearest != "" {
+				p.Hint = fmt.Sprintf("did you mean %q?", m.Nearest)
+			}
+			r.Problems = append(r.Problems, p)
+		}
 		masks, labels = snap.masks, append(labels, snap.labels)
 		out = append(out, r)
 	}
