@@ -62,6 +62,7 @@ func TestBodiesThatOnlyReadNeedNoCall(t *testing.T) {
 		"polymorphic":    {"create function f(v anyelement) returns anyelement language sql as 'select v'", "select f(7)", "7"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := bodiesWorld(t, c.schema)
 			s := w.login("writer")
 			defer s.Close()
@@ -134,6 +135,7 @@ func TestBodiesThatDoMoreAskForCall(t *testing.T) {
 		"argument_of_table": {"create function f(customers text) returns text language sql as 'select c.email from public.customers c'", "select f('x')", "reads public.customers"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := bodiesWorld(t, c.schema)
 			s := w.login("writer")
 			defer s.Close()
@@ -187,6 +189,7 @@ func TestBodiesRunNoOtherCodeUnasked(t *testing.T) {
 		"operator_class":  {"create function f() returns point language sql as 'select p from public.t2 order by p limit 1';", "select f()"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			schema := bodiesSchema + c.schema
 			if name == "operator_class" {
 				schema = spySchema + strings.ReplaceAll(classes, "table t(x", "table t2(x")

@@ -80,7 +80,10 @@ func TestCastsThatMayBeMeantAreAskedFor(t *testing.T) {
 		"fields_deep":     "select row(array[row(s, '')::pair], 1)::pairs from orders",
 		"cast_syntax":     "select cast(s as int) from orders",
 	} {
-		t.Run(name, func(t *testing.T) { effectsWorld(t, castsSchema).runsUnasked("writer", "caller", sql) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			effectsWorld(t, castsSchema).runsUnasked("writer", "caller", sql)
+		})
 	}
 }
 

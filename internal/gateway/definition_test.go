@@ -41,6 +41,7 @@ func TestChangedDefinitionsAskAgain(t *testing.T) {
 		"default":      {plain + "create table t(id int default f(1), x int)", "f", "insert into t(x) values (1)", "create or replace function f(int) returns int language plpgsql as 'begin raise debug ''x''; return 2; end'"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := effectsWorld(t, "create table customers(id int, email text, ssn text);"+c.schema)
 			s := w.login("writer")
 			a := w.query(s, c.sql)

@@ -124,6 +124,7 @@ func TestCodeBehindWrittenTablesIsAskedFor(t *testing.T) {
 		"on_a_cascade":              {"create table t(id int primary key); create table k(id int references t on update cascade check (spied(id))); insert into t values (1); insert into k values (1)", "update t set id = 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := effectsWorld(t, spySchema+"create function spy2(int, int) returns int language sql immutable as 'select spy($1)';"+c.schema)
 			w.runsUnasked("writer", "caller", c.sql)
 		})

@@ -66,6 +66,7 @@ func TestForeignKeysCarryNoWritesThatAreNotPermitted(t *testing.T) {
 		"of_a_partition":  {"create table kids(id int references parents on delete cascade) partition by range (id); create table kid1 partition of kids for values from (0) to (9); insert into kids values (1)", "delete from parents where id = 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := effectsWorld(t, schema+c.schema)
 			dba := w.login("dba")
 			defer dba.Close()

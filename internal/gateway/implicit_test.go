@@ -39,6 +39,7 @@ func TestCodeThatNoNameStandsForIsAskedFor(t *testing.T) {
 		"sorting_an_array":          {classes, "select array[p] from t order by 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := effectsWorld(t, spySchema+`create function spy2(int, int) returns int language sql immutable as 'select public.spy($1)';
 				create function spied2(int, int) returns boolean language sql immutable as 'select public.spied($1)';`+ranked(c.schema))
 			w.runsUnasked("writer", "caller", c.sql)

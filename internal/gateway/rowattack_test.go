@@ -47,6 +47,7 @@ func TestRowFiltersMeanTheSameWhateverIsSet(t *testing.T) {
 		"composite":       {"pair", "row('2026-01-02'::date, 1)::pair", "v = '(01/02/2026,1)'", "set datestyle = 'ISO, DMY'"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := rowsWorld(t, "create domain day as date; create type pair as (d date, n int); create schema other; set timezone = 'UTC'; create table t(v "+c.typ+", w timestamptz); create table other.t(); insert into t values ("+c.value+", '2026-01-02 00:00Z')",
 				`@id("r") @where("`+c.where+`") permit (principal, action == Action::"read", resource in Connection::"shop");`, map[string]string{"day": "01/02/2026"})
 			s := w.login("one")
@@ -90,6 +91,7 @@ func TestRowFiltersOfAnyTypeAndName(t *testing.T) {
 		"is_null":    {`tenant text`, "null", "'other'", `tenant is null`},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := rowsWorld(t, "create domain slug as text check (value <> ''); create type kinds as enum ('acme', 'other'); create table t("+c.decl+"); insert into t values ("+c.mine+"), ("+c.others+"), ("+c.others+")",
 				`@id("r") @where("`+c.where+`") permit (principal, action == Action::"read", resource in Connection::"shop");`,
 				map[string]string{"tenant": "acme", "nasty": nasty, "seven": "7", "uuid": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"})
@@ -126,6 +128,7 @@ func TestRowFiltersThatCannotBeAppliedShowNothing(t *testing.T) {
 		"no_such_column":  {"text", "nope = 1", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := rowsWorld(t, "create type mood as enum ('x'); create table t(id int, v "+c.typ+"); insert into t(id, v) values (2, "+map[bool]string{true: "1", false: "'x'"}[c.typ == "int"]+")",
 				`@id("r") @where("`+c.where+`") permit (principal in Group::"g", action == Action::"read", resource in Connection::"shop");`, map[string]string{"a": c.attribute})
 			s := w.login("one")

@@ -64,6 +64,7 @@ func regionalWorld(t *testing.T, schema, policy string, labels bool, people map[
 func TestRowFilterHoldsInEveryReference(t *testing.T) {
 	for name, labels := range map[string]bool{"alone": false, "with_masks": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := filterWorld(t, labels)
 			for who, want := range map[string]string{"one": "50", "two": "50", "none": "0", "tricky": "0"} {
 				s := w.login(who)

@@ -30,6 +30,7 @@ func TestRowSecurityOnMaskedColumnsIsRefused(t *testing.T) {
 		"in_a_with_clause": {"alter table t enable row level security; create policy p on t using (exists (select from customers c where c.id = t.who and c.email = current_setting('app.guess', true)))", "with x as (select id from t) select count(*) from x"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := securedWorld(t, c.schema)
 			s := w.login("writer")
 			defer s.Close()
