@@ -197,10 +197,10 @@ func (s *Session) query(op *Op, sink Sink) error {
 	delete(s.portals, "")
 	list, err := s.judge(op.SQL, sink)
 	if err == nil {
-		list, err = s.probeAll(list, op.SQL)
+		err = s.placeAll(list, op.SQL)
 	}
 	if err == nil {
-		err = s.placeAll(list, op.SQL)
+		list, err = s.probeAll(list, op.SQL)
 	}
 	if err == nil && len(list) == 1 && list[0].costly() {
 		err = s.affordable(list[0], nil, nil, 0, op.SQL, sink)
@@ -409,15 +409,15 @@ func (s *Session) execute(op *Op, sink Sink) error {
 			return err
 		}
 	}
+	if err == nil {
+		err = s.place(pl, p.sql())
+	}
 	var probes int64
 	if err == nil {
 		probes, err = s.probePortal(p, pl)
 	}
 	first := !p.used
 	p.used = true
-	if err == nil {
-		err = s.place(pl, p.sql())
-	}
 	if err == nil && first && pl.decision.Obligations.Cost > 0 {
 		err = s.affordable(p.judged(pl), p.stmt, p.bind, len(p.formats), p.sql(), sink)
 	}

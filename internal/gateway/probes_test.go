@@ -18,6 +18,7 @@ import (
 const probesPolicy = `
 @id("people") permit (principal, action in [Action::"connect", Action::"read", Action::"write"], resource in Connection::"shop");
 @id("find") @probes("5/1h") permit (principal in Group::"finders", action == Action::"lookup", resource in Label::"pii.email");
+@id("single") @concurrent("1") permit (principal == User::"single", action == Action::"connect", resource in Connection::"shop");
 @id("free") permit (principal in Group::"frees", action == Action::"lookup", resource in Label::"pii.email");
 `
 
@@ -243,4 +244,23 @@ func TestLedgerForgetsOnlyWhatIsOld(t *testing.T) {
 	if len(l.made[who]) >= mostGuesses || sum != mostGuesses+10+4 {
 		t.Errorf("%d guesses in %d grains", sum, len(l.made[who]))
 	}
+}
+
+// TestWhatFindsNoPlaceIsNoGuess has a statement refused for @concurrent: it has told nothing, and uses up nothing.
+func TestWhatFindsNoPlaceIsNoGuess(t *testing.T) {
+	w := probesWorld(t, "single")
+	w.gw.placePatience = 10 * time.Millisecond
+	s := w.login("single")
+	defer s.Close()
+	const guess = "select id from customers where email in ('a', 'b', 'c')"
+	if ok, _ := w.gw.places.take("single", 1); !ok {
+		t.Fatal("there is no place to take")
+	}
+	for range 3 {
+		wantError(t, w.query(s, guess), "53400")
+		wantError(t, w.do(s, pipeline(guess)...), "53400")
+	}
+	w.gw.places.leave("single")
+	wantNoError(t, w.query(s, guess))
+	wantReview(t, w.query(s, guess))
 }
