@@ -1,10 +1,14 @@
 package postgres
 
 import (
+	"errors"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+	"github.com/pganalyze/pg_query_go/v5/parser"
 
 	"sallyport/internal/access"
 )
@@ -51,6 +55,7 @@ func TestParseErrors(t *testing.T) {
 		{"position_counts_characters", "SELECT 'äöü'; SELECT 'ß' FROM WHERE", "42601", `syntax error at or near "WHERE"`, 31},
 		{"at_end", "SELECT (", "42601", "syntax error at end of input", 9},
 		{"unterminated", "SELECT 'x", "42601", `unterminated quoted string at or near "'x"`, 8},
+		{"unterminated_behind_much", "SELECT " + strings.Repeat("1 + ", maxDepth) + "'x", "42601", `unterminated quoted string at or near "'x"`, 8 + 4*maxDepth},
 		{"nul", "SELECT '\x00'", "22021", `invalid byte sequence for encoding "UTF8": 0x00`, 0},
 		{"not_utf8", "SELECT '\xff'", "22021", `invalid byte sequence for encoding "UTF8"`, 0},
 		{"sjis_backslash", "SELECT '\x83\\'", "22021", `invalid byte sequence for encoding "UTF8"`, 0},
@@ -64,6 +69,45 @@ func TestParseErrors(t *testing.T) {
 				t.Errorf("got %+v", e)
 			}
 		})
+	}
+}
+
+// What libpg_query says of a text is the server's word, but for what is its own limit.
+func TestErrorsOfTheParser(t *testing.T) {
+	for _, c := range []struct {
+		err           error
+		code, message string
+	}{
+		{&parser.Error{Message: "syntax error at end of input"}, "42601", "syntax error at end of input"},
+		{&parser.Error{Message: "memory exhausted at or near \"(\""}, "54001", "stack depth limit exceeded"},
+		{&parser.Error{Message: "stack depth limit exceeded"}, "54001", "stack depth limit exceeded"},
+		{&parser.Error{Message: "invalid Unicode escape"}, "22021", "invalid Unicode escape"},
+		{&parser.Error{Message: "invalid byte sequence for encoding"}, "22021", "invalid byte sequence for encoding"},
+		{errors.New("proto: exceeded max recursion depth"), "54001", "stack depth limit exceeded"},
+	} {
+		if e := access.AsError(syntaxError(c.err)); e.Kind != access.Invalid || e.Code != c.code || e.Message != c.message {
+			t.Errorf("%v: %+v", c.err, e)
+		}
+	}
+}
+
+// TestWidth: as at the server, a row has at most 1664 columns.
+func TestWidth(t *testing.T) {
+	for n, want := range map[int]string{maxColumns: "", maxColumns + 1: "54011"} {
+		items := strings.TrimSuffix(strings.Repeat("1, ", n), ", ")
+		for _, sql := range []string{"SELECT " + items, "SELECT ROW(" + items + ")"} {
+			trees, err := Parse(sql)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code := ""
+			if _, err := Analyze(trees[0], testEnv(t)); err != nil {
+				code = access.AsError(err).Code
+			}
+			if code != want {
+				t.Errorf("%d in %s...: %q", n, sql[:12], code)
+			}
+		}
 	}
 }
 
@@ -150,6 +194,56 @@ func TestDeepeningBytes(t *testing.T) {
 	}
 }
 
+// What the bound is made of, by the token that adds to it. Nesting too deep for it would end the process,
+// flat lists that exceed it would be refused for nothing.
+func TestTokenDepth(t *testing.T) {
+	const n = 50
+	r := strings.Repeat
+	sums := "a" + r("+1", n)
+	for name, tc := range map[string]struct {
+		sql         string
+		least, most int
+	}{
+		"nested_rows":        {"SELECT " + r("(1, ", n) + "1" + r(")", n), n, 2 * n},
+		"nested_arrays":      {"SELECT " + r("ARRAY[1, ", n) + "1" + r("]", n), n, 3 * n},
+		"nested_cases":       {"SELECT " + r("CASE WHEN a THEN b ELSE ", n) + "1" + r(" END", n), n, 2 * n},
+		"rows":               {"VALUES " + r("(1), ", n) + "(1)", 1, 5},
+		"arrays":             {"SELECT " + r("ARRAY[1], ", n) + "1", 1, 5},
+		"cases":              {"SELECT " + r("CASE WHEN a THEN b END, ", n) + "1", 1, 5},
+		"items":              {"SELECT " + r("-a, ", n) + "1", 1, 5},
+		"conditions":         {"SELECT " + r("-a = 1 AND ", n) + "b", 1, 5},
+		"alternatives":       {"SELECT " + r("-a = 1 OR ", n) + "b", 1, 5},
+		"conditions_of_case": {"SELECT CASE WHEN a THEN " + sums + " WHEN " + sums + " THEN 1 END", n, n + 5},
+		"results_of_case":    {"SELECT CASE WHEN " + sums + " THEN " + sums + " END", n, n + 5},
+		"end_of_case":        {"SELECT CASE WHEN a THEN " + sums + " ELSE " + sums + " END", n, n + 5},
+		"statements":         {r("SELECT -1; ", n), 1, 5},
+	} {
+		scan, err := pg.Scan(tc.sql)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := tokenDepth(scan.Tokens); got < tc.least || got > tc.most {
+			t.Errorf("%s: %d, want %d to %d", name, got, tc.least, tc.most)
+		}
+	}
+	joins := []pg.Token{pg.Token_JOIN, pg.Token_UNION, pg.Token_INTERSECT, pg.Token_EXCEPT, pg.Token_WITH, pg.Token_WITH_LA,
+		pg.Token_SELECT, pg.Token_EXPLAIN, pg.Token_PREPARE, pg.Token_TABLE, pg.Token_VALUES}
+	operands := []pg.Token{pg.Token_ICONST, pg.Token_FCONST, pg.Token_SCONST, pg.Token_BCONST, pg.Token_XCONST, pg.Token_IDENT, pg.Token_PARAM,
+		pg.Token_SQL_COMMENT, pg.Token_C_COMMENT, pg.Token_ASCII_46}
+	chain := []pg.Token{pg.Token_ASCII_43, pg.Token_NOT, pg.Token_COLLATE, pg.Token_TYPECAST}
+	for want, kinds := range map[int][]pg.Token{n: joins, 1: chain, 0: operands} {
+		for _, k := range kinds {
+			var list []*pg.ScanToken
+			for range n {
+				list = append(list, &pg.ScanToken{Token: k}, &pg.ScanToken{Token: pg.Token_ASCII_44})
+			}
+			if got := tokenDepth(list); got != want {
+				t.Errorf("%d of %s in a list: %d, want %d", n, k, got, want)
+			}
+		}
+	}
+}
+
 // Within the size limit no statement may keep the analyzer busy for long.
 func TestWorkIsBounded(t *testing.T) {
 	r := strings.Repeat
@@ -173,6 +267,17 @@ func TestWorkIsBounded(t *testing.T) {
 				t.Errorf("took %v of a processor (%v)", d, err)
 			}
 		})
+	}
+}
+
+// What would take too long is refused: here 100,000 names, each compared with the columns of 1,000 tables.
+func TestTooMuchWorkIsRefused(t *testing.T) {
+	trees, err := Parse("SELECT 1 IN (" + strings.Repeat("x,", 100_000) + "1) FROM one" + numbered(", orders a%", 1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Analyze(trees[0], testEnv(t)); access.AsError(err) == nil || access.AsError(err).Code != "54001" {
+		t.Errorf("got %v", err)
 	}
 }
 
