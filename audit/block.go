@@ -135,6 +135,12 @@ func (p *printer) decision(st *step, v verdict) {
 		for _, w := range o.Where {
 			limits = append(limits, "only rows with "+clean(w))
 		}
+		for _, r := range o.Role {
+			limits = append(limits, "as the database's role "+clean(r))
+		}
+		for _, s := range o.Settings {
+			limits = append(limits, "set to "+clean(s))
+		}
 		if len(limits) > 0 {
 			p.field("limits", none, strings.Join(limits, ", "))
 		}
@@ -279,5 +285,12 @@ func duration(d time.Duration) string {
 	case d < time.Minute:
 		return short(time.Second, "s")
 	}
-	return d.Round(time.Second).String()
+	s := d.Round(time.Second).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }

@@ -1,9 +1,13 @@
 package mask
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
+
+	"sallyport/internal/access"
+	"sallyport/internal/pgtree"
 )
 
 // Probes counts the guesses at masked values that one run of a statement answers: the constants that it compares
@@ -75,8 +79,9 @@ func (p *Probes) compare(e *pg.A_Expr) {
 }
 
 // compared counts what a write asks through constraints that compare its rows with values that may be looked up:
-// each row of VALUES is a guess. A write that fails as a whole answers one; how many rows come from elsewhere is not
-// known, and ON CONFLICT answers for each.
+// each row of VALUES is a guess. How many rows come from elsewhere is not known, and ON CONFLICT answers for each. UPDATE and
+// DELETE ask one thing where they concern one row, or give all rows the same value; else that none of their rows is in the
+// way is as many answers as there are rows.
 func (c *compiler) compared() error {
 	if !c.in.Decision.Compares {
 		return nil
@@ -95,12 +100,80 @@ func (c *compiler) compared() error {
 			default:
 				c.probes.Unknown = true
 			}
-		case *pg.UpdateStmt, *pg.DeleteStmt:
-			c.probes.Fixed++
+		case *pg.UpdateStmt:
+			if ref := c.in.Tree.Refs[s.Relation]; ref != nil && (c.oneRow(ref, s.WhereClause) || alike(ref.Relation, s.TargetList)) {
+				c.probes.Fixed++
+			} else {
+				c.probes.Unknown = true
+			}
+		case *pg.DeleteStmt:
+			if ref := c.in.Tree.Refs[s.Relation]; ref != nil && c.oneRow(ref, s.WhereClause) {
+				c.probes.Fixed++
+			} else {
+				c.probes.Unknown = true
+			}
 		case *pg.MergeStmt:
 			c.probes.Unknown = true
 		}
 		return true
 	})
 	return nil
+}
+
+// oneRow reports whether a condition holds for one row of ref at most: it compares all columns of a key with constants.
+func (c *compiler) oneRow(ref *pgtree.Ref, where *pg.Node) bool {
+	rel := ref.Relation
+	if rel.Kind != access.Partitioned && len(c.in.Catalog.Below(rel)) > 1 {
+		return false // a key is of each table for itself
+	}
+	fixed := c.fixed(ref, where, nil)
+	return slices.ContainsFunc(rel.Constraints, func(con access.Constraint) bool {
+		return (con.Type == 'p' || con.Type == 'u') && len(con.Columns) > 0 &&
+			!slices.ContainsFunc(con.Columns, func(name string) bool { return !slices.Contains(fixed, name) })
+	})
+}
+
+// fixed lists the columns of ref, masked ones aside, that a condition compares with a constant for equality.
+func (c *compiler) fixed(ref *pgtree.Ref, where *pg.Node, names []string) []string {
+	if and := where.GetBoolExpr(); and.GetBoolop() == pg.BoolExprType_AND_EXPR {
+		for _, arg := range and.GetArgs() {
+			names = c.fixed(ref, arg, names)
+		}
+		return names
+	}
+	e := where.GetAExpr()
+	if e == nil || e.Kind != pg.A_Expr_Kind_AEXPR_OP || len(e.Name) != 1 || e.Name[0].GetString_().GetSval() != "=" {
+		return names
+	}
+	for _, sides := range [][2]*pg.Node{{e.Lexpr, e.Rexpr}, {e.Rexpr, e.Lexpr}} {
+		col := c.in.Tree.Cols[sides[0].GetColumnRef()]
+		if col == nil || col.Ref != ref || col.Name == "" || !constant(sides[1]) ||
+			slices.Contains(c.in.Decision.Masked, access.ColumnID{Relation: ref.Relation.Name, Column: col.Name}) {
+			continue
+		}
+		names = append(names, col.Name)
+	}
+	return names
+}
+
+// alike reports whether SET puts the same value into all rows wherever it is compared with others. Beside other columns
+// of a key the same value is another guess in each row.
+func alike(rel *access.Relation, set []*pg.Node) bool {
+	if slices.ContainsFunc(set, func(n *pg.Node) bool { return !constant(n.GetResTarget().GetVal()) }) {
+		return false
+	}
+	within := func(columns []string) bool {
+		return len(columns) == 1 || !slices.ContainsFunc(set, func(n *pg.Node) bool { return slices.Contains(columns, n.GetResTarget().GetName()) })
+	}
+	for _, con := range rel.Constraints {
+		if len(con.Columns) == 0 || con.Type == 'i' || con.Type == 'x' || !within(con.Columns) {
+			return false
+		}
+	}
+	for _, r := range rel.Referenced {
+		if !within(r.Keys) {
+			return false
+		}
+	}
+	return true
 }

@@ -20,7 +20,7 @@ import (
 //   - whoever asks cannot move rows between cells, or fill cells up with rows of their own.
 func (j *judge) aggregates(name access.Name, labels map[string][]access.Label) {
 	rel := j.in.Catalog.Relations[name]
-	if rel == nil || rel.Kind != access.Table || len(rel.Parents) > 0 || rel.Secured {
+	if rel == nil || rel.Kind != access.Table || len(rel.Parents) > 0 || rel.Secured || rel.RowSecurity && j.pins.Role != "" {
 		return
 	}
 	single, mine := false, false // not looked at before a permit asks for it

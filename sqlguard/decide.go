@@ -56,6 +56,11 @@ func (j *judge) decide() access.Decision {
 	if !connect.Allowed {
 		return *j.refuse(connect, access.ActConnect, on, "connecting to "+j.in.Connection)
 	}
+	pins, d := pinned(j.in.Principal, j.in.Connection, j.in.Door, j.in.Policies)
+	if d != nil {
+		return *d
+	}
+	j.pins = pins
 	j.collectMasked()
 	for _, step := range []func() *access.Decision{
 		j.statement, j.settings, j.relations, j.filters, j.objects, j.functions, j.channels, j.maskedLimits, j.tokens,
@@ -110,6 +115,11 @@ func Unrestricted(p access.Principal, connection string, door access.Door, set *
 	if j.obligations.Cost > 0 {
 		return *j.no("a statement that is not analysed cannot be held to @cost", "leave @cost off the permit of \"unrestricted\"")
 	}
+	if pins, d := pinned(p, connection, door, set); d != nil {
+		return *d
+	} else if !pins.None() {
+		return *j.no("a statement that is not analysed cannot be kept from changing what @role and @setting pin", "leave them off the permits of \"connect\" of whoever is \"unrestricted\"")
+	}
 	return j.allow()
 }
 
@@ -129,6 +139,11 @@ func MayConnect(p access.Principal, connection string, door access.Door, set *po
 // MaySet says whether p may set a run-time parameter (lower-case) when connecting.
 func MaySet(p access.Principal, connection string, door access.Door, setting string, set *policy.Set) access.Decision {
 	j := directJudge(p, connection, door, set)
+	pins, d := pinned(p, connection, door, set)
+	if d != nil {
+		return *d
+	}
+	j.pins = pins
 	if d := j.setting(setting); d != nil {
 		return *d
 	}

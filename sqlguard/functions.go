@@ -14,7 +14,10 @@ const oidJSON = 114
 // functions judges every function that the statement calls, directly or behind an operator or cast.
 func (j *judge) functions() *access.Decision {
 	for _, f := range j.in.Facts.Functions {
-		var d *access.Decision
+		d := j.moves(f)
+		if d != nil {
+			return d
+		}
 		if f.Builtin {
 			d = j.builtin(f)
 		} else if f.Class != registry.Pure && f.Class != registry.Volatile { // those belong to known extensions

@@ -30,7 +30,8 @@ type judge struct {
 	resolve      []access.TokenSource
 	isMasked     map[access.ColumnID]bool
 	bodies       map[*access.Facts]string // what body found of those that were judged
-	anywhere     *bool                    // some column of the connection is masked; see maskedPrincipal
+	pins         access.Pins
+	anywhere     *bool // some column of the connection is masked; see maskedPrincipal
 }
 
 func newJudge(in Input) *judge {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/sqlguard/policy"
 )
 
 // Probed holds an allowed decision to its budgets of guesses: n is how many the statement has answered, used how many
@@ -24,7 +25,7 @@ func Probed(d access.Decision, n int64, used func(window time.Duration) int64) a
 			guesses = fmt.Sprintf("%d guesses", n)
 		}
 		d.Message = fmt.Sprintf("this statement needs approval: it makes %s at masked values, and of the %d that are allowed within %s %d have been made",
-			guesses, b.Most, b.Window, had)
+			guesses, b.Most, policy.Span(b.Window), had)
 		d.Hint = "approvals are not available yet: wait until earlier guesses are older than that, or ask for a policy with a larger @probes"
 		return d
 	}
@@ -37,7 +38,7 @@ func Unprobed(d access.Decision) access.Decision {
 		return d
 	}
 	r := denied("the policy limits guesses at masked values, and those of this statement cannot be counted",
-		"write the values as constants or parameters of the statement: VALUES instead of COPY, MERGE or a query, and arguments of EXECUTE as plain constants")
+		"write the values as constants or parameters of the statement: VALUES instead of COPY, MERGE or a query, arguments of EXECUTE as plain constants, and UPDATE and DELETE of one row by its key")
 	r.Code, r.Policies, r.Obligations = "0A000", d.Policies, d.Obligations
 	return r
 }

@@ -108,7 +108,10 @@ func (j *judge) settings() *access.Decision {
 // is only known when the statement runs.
 func (j *judge) setting(name string) *access.Decision {
 	why, locked := lockedSettings[name]
+	_, isPinned := j.pins.Settings[name]
 	switch {
+	case isPinned:
+		return j.no("setting "+name+" may not be changed", "a policy pins it for all of the session")
 	case name == "":
 		return j.no("set_config needs the name of the setting as a constant", "write it in quotes, or use SET")
 	case j.in.Policies.Costs() && slices.Contains(costSettings, name):

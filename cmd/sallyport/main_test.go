@@ -183,11 +183,15 @@ func TestExitCodes(t *testing.T) {
 	dir := t.TempDir()
 	broken := filepath.Join(dir, "broken.yaml")
 	policies := filepath.Join(dir, "policies.yaml")
+	sound := filepath.Join(dir, "sound.yaml")
 	for path, text := range map[string]string{
-		broken:                          "data_dirr: x\n",
-		filepath.Join(dir, "bad.cedar"): "permit (principal, action == Action::\"raed\", resource);",
-		policies:                        "data_dir: d\nlisten: {mcp: {address: 127.0.0.1:0}}\nconnections: {c: {driver: postgres, dsn: postgres:///}}\npolicies: [bad.cedar]\n",
-		filepath.Join(dir, "a.file"):    "",
+		broken:                           "data_dirr: x\n",
+		filepath.Join(dir, "bad.cedar"):  "permit (principal, action == Action::\"raed\", resource);",
+		policies:                         "data_dir: d\nlisten: {mcp: {address: 127.0.0.1:0}}\nconnections: {c: {driver: postgres, dsn: postgres:///}}\npolicies: [bad.cedar]\n",
+		filepath.Join(dir, "a.file"):     "",
+		filepath.Join(dir, "cases.yaml"): "- {name: x, expct: allow}\n",
+		filepath.Join(dir, "good.cedar"): "permit (principal, action == Action::\"connect\", resource);",
+		sound:                            "data_dir: d\nlisten: {mcp: {address: 127.0.0.1:0}}\nconnections: {c: {driver: postgres, dsn_env: NOT_SET_ANYWHERE}}\npolicies: [good.cedar]\n",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -206,6 +210,8 @@ func TestExitCodes(t *testing.T) {
 		{"no_configuration", []string{"serve", "-c", filepath.Join(dir, "nowhere.yaml")}, exitFailed},
 		{"broken_configuration", []string{"serve", "-c", broken}, exitConfig},
 		{"broken_policy", []string{"policy", "check", "-c", policies}, exitConfig},
+		{"refused", []string{"policy", "explain", "-c", sound, "-p", "x", "--kind", "human", "--action", "read", "--resource", `Table::"c.public.t"`}, exitFailed},
+		{"broken_expectations", []string{"policy", "test", "-c", sound, filepath.Join(dir, "cases.yaml")}, exitConfig},
 		{"no_record", []string{"trace", "--data", dir}, exitFailed},
 		{"mcp_without_token", []string{"mcp", "-c", policies}, exitUsage},
 	} {
@@ -214,7 +220,7 @@ func TestExitCodes(t *testing.T) {
 			if got := run(tc.args, strings.NewReader(""), &out, &errw); got != tc.want {
 				t.Errorf("exit code %d, want %d\n%s", got, tc.want, errw.String())
 			}
-			if tc.want != exitOK && errw.Len() == 0 {
+			if tc.want != exitOK && errw.Len()+out.Len() == 0 {
 				t.Error("no word on what was wrong")
 			}
 		})

@@ -30,7 +30,7 @@ func newPolicyCheck(a *app) *cobra.Command {
 		Short: "Check the policy files alone: syntax, names, annotations",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			cfg, err := a.load()
+			cfg, err := a.loadOffline()
 			if err != nil {
 				return err
 			}
@@ -168,7 +168,7 @@ func (o *explainOptions) who(cfg *config.Config) (access.Principal, error) {
 
 // request explains a verdict of the policies alone.
 func (o *explainOptions) request() error {
-	cfg, err := o.load()
+	cfg, err := o.loadOffline()
 	if err != nil {
 		return err
 	}

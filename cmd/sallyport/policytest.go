@@ -42,7 +42,7 @@ catalog, without being run. docs/policy.md lists the keys of a case.`,
 }
 
 func (a *app) policyTest(ctx context.Context, files []string) error {
-	cfg, err := a.load()
+	cfg, err := a.loadOffline()
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (a *app) policyTest(ctx context.Context, files []string) error {
 		}
 		cases = append(cases, more...)
 	}
-	t := tester{cfg: cfg, set: set}
+	t := tester{app: a, set: set}
 	defer t.close()
 	failed := 0
 	for _, c := range cases {
@@ -108,7 +108,7 @@ func onlyConnection(cfg *config.Config) string {
 
 // tester judges cases; it opens a core when the first case with SQL comes.
 type tester struct {
-	cfg  *config.Config
+	*app
 	set  *policy.Set
 	core *gateway.Gateway
 	done func()
@@ -126,7 +126,11 @@ func (t *tester) run(ctx context.Context, c policy.Case) (differs []string, err 
 		return t.set.Run(c), nil
 	}
 	if t.core == nil {
-		if t.core, t.done, err = scratchCore(ctx, t.cfg); err != nil {
+		cfg, err := config.Load(t.config) // this time with the DSNs
+		if err == nil {
+			t.core, t.done, err = scratchCore(ctx, cfg)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

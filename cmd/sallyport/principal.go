@@ -214,7 +214,7 @@ func newPrincipalList(a *app) *cobra.Command {
 		Short: "List principals and how they may log in",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			cfg, err := a.load()
+			cfg, err := a.loadOffline()
 			if err != nil {
 				return err
 			}
@@ -222,7 +222,7 @@ func newPrincipalList(a *app) *cobra.Command {
 			fmt.Fprintln(w, "NAME\tKIND\tGROUPS\tPASSWORD\tTOKENS")
 			for _, p := range cfg.Principals {
 				password := "no"
-				if p.Secret != "" {
+				if f := cfg.File.Principals[p.Name]; f.Secret+f.SecretEnv+f.SecretFile != "" {
 					password = "yes"
 				}
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.Name, p.Kind, strings.Join(p.Groups, ","), password, tokenSummary(p.Tokens))

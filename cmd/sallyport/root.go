@@ -25,9 +25,9 @@ import (
 //   - nothing asks questions unless standard input is a terminal.
 const (
 	exitOK       = 0
-	exitFailed   = 1 // it was tried and did not work, or a check found problems
+	exitFailed   = 1 // it was tried and did not work, was refused, or a check found problems
 	exitUsage    = 2 // wrong flags or arguments: nothing was tried
-	exitConfig   = 3 // the configuration or a policy is not sound
+	exitConfig   = 3 // the configuration, a policy or a file of expectations is not sound
 	exitInternal = 70
 )
 
@@ -73,7 +73,10 @@ record of what was asked, why, and what was answered.
 Try it:          sallyport demo
 Set one up:      sallyport init && sallyport check && sallyport serve
 What is in it:   sallyport classify
-Look at traffic: sallyport trace --since 1h`,
+Look at traffic: sallyport trace --since 1h
+
+Exit status: 0 done; 1 it did not work, was refused, or a check found something; 2 wrong flags or arguments, nothing
+was tried; 3 the configuration, a policy or a file of expectations is not sound; 70 a fault of sallyport's own.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -156,7 +159,15 @@ func describe(err error) string {
 
 // load reads the configuration and passes its warnings on.
 func (a *app) load() (*config.Config, error) {
-	cfg, err := config.Load(a.config)
+	return a.warned(config.Load(a.config))
+}
+
+// loadOffline is load for what needs no secrets of the configuration: their environment need not be there.
+func (a *app) loadOffline() (*config.Config, error) {
+	return a.warned(config.LoadOffline(a.config))
+}
+
+func (a *app) warned(cfg *config.Config, err error) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}

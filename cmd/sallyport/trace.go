@@ -61,7 +61,7 @@ gateway. What came from clients or databases is stripped of control characters.`
 
 func (o *traceOptions) run(now time.Time) error {
 	if o.data == "" {
-		cfg, err := config.Load(o.config)
+		cfg, err := config.LoadOffline(o.config)
 		if err != nil {
 			return fmt.Errorf("%w\n  hint: --data DIR reads a record without a configuration", err)
 		}

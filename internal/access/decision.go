@@ -93,7 +93,19 @@ type Obligations struct {
 	MinGroup    int64         `json:",omitempty"` // fewest values in a cell that aggregates are answered of
 	GroupBy     []string      `json:",omitempty"` // columns that make cells, with MinGroup
 	Probes      []ProbeBudget `json:",omitempty"` // each has to be kept
+	Role        []string      `json:",omitempty"` // roles that sessions are pinned to, of a connect; several are a contradiction
+	Settings    []string      `json:",omitempty"` // settings that sessions are pinned to, of a connect, as the policies have them
 }
+
+// Pins are what sessions of a principal have on the server whatever the client does: the role that their statements run as,
+// "" for that of the connection, and values of settings by their names in small letters.
+type Pins struct {
+	Role     string
+	Settings map[string]string
+}
+
+// None reports whether nothing is pinned.
+func (p Pins) None() bool { return p.Role == "" && len(p.Settings) == 0 }
 
 // ProbeBudget limits how many guesses at masked values a principal may have answered in a window of time.
 type ProbeBudget struct {

@@ -221,3 +221,29 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestOfflineWantsNoSecrets: what connects to nothing does without them, and with nothing else.
+func TestOfflineWantsNoSecrets(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "sallyport.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "p.cedar"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const text = "data_dir: data\nlisten: {mcp: {address: 127.0.0.1:0}}\nconnections: {a: {driver: postgres, dsn_env: NOT_SET_ANYWHERE}, b: {driver: postgres, dsn_file: nowhere}}\npolicies: [p.cedar]\n"
+	write(text)
+	if c, err := LoadOffline(path); err != nil || len(c.Absent) != 2 || len(c.Connections) != 2 {
+		t.Errorf("offline: %+v, %v", c, err)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "`NOT_SET_ANYWHERE` is not set") || !strings.Contains(err.Error(), "cannot read") {
+		t.Errorf("else: %v", err)
+	}
+	write(text + "data_dirr: x\n")
+	if _, err := LoadOffline(path); err == nil {
+		t.Error("an unknown key is taken")
+	}
+}

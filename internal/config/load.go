@@ -26,6 +26,9 @@ type Config struct {
 	Policies    []Policy
 	// Warnings are what works but should not stay.
 	Warnings Problems
+
+	// Absent are secrets that are named and not there: only LoadOffline leaves any.
+	Absent Problems
 }
 
 // Policy is the text of a policy file. Name is its path as the configuration gives it.
@@ -37,6 +40,19 @@ const DefaultName = "sallyport.yaml"
 // Load reads and validates a configuration file. Problems in it come back as Problems, all at once;
 // any other error means that the file could not be read.
 func Load(path string) (*Config, error) {
+	return whole(LoadOffline(path))
+}
+
+// whole refuses a configuration with secrets that are not there.
+func whole(c *Config, err error) (*Config, error) {
+	if err == nil && len(c.Absent) > 0 {
+		return nil, c.Absent.sorted()
+	}
+	return c, err
+}
+
+// LoadOffline is Load for what connects to nothing and lets nobody in: secrets that are not there are left empty.
+func LoadOffline(path string) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("no configuration at %s: `sallyport init` writes one, --config names another", path)
@@ -48,11 +64,15 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Parse(path, dir, text)
+	return parse(path, dir, text)
 }
 
 // Parse is Load on a text; relative paths in it are relative to dir.
 func Parse(path, dir string, text []byte) (*Config, error) {
+	return whole(parse(path, dir, text))
+}
+
+func parse(path, dir string, text []byte) (*Config, error) {
 	c := &Config{Path: path, Dir: dir}
 	d := &document{path: path}
 	d.parse(text, &c.File)
@@ -60,7 +80,7 @@ func Parse(path, dir string, text []byte) (*Config, error) {
 		c.resolve(d)
 	}
 	if len(d.problems) > 0 {
-		return nil, d.problems.sorted()
+		return nil, append(d.problems, c.Absent...).sorted()
 	}
 	c.Warnings = c.Warnings.sorted()
 	return c, nil
@@ -147,23 +167,28 @@ func (c *Config) secret(d *document, path []string, key, literal, env, file stri
 		return "", false
 	case env != "":
 		if value = os.Getenv(env); value == "" {
-			d.add(at("_env"), fmt.Sprintf("the environment variable `%s` is not set", env), "export it before starting, or use `"+key+"_file`")
+			c.lacks(d, at("_env"), fmt.Sprintf("the environment variable `%s` is not set", env), "export it before starting, or use `"+key+"_file`")
 			return "", false
 		}
 		return value, true
 	case file != "":
 		b, err := os.ReadFile(c.abs(file))
 		if err != nil {
-			d.add(at("_file"), reason(err), "")
+			c.lacks(d, at("_file"), reason(err), "")
 			return "", false
 		}
 		if value = strings.TrimSpace(string(b)); value == "" {
-			d.add(at("_file"), fmt.Sprintf("`%s` is empty", file), "")
+			c.lacks(d, at("_file"), fmt.Sprintf("`%s` is empty", file), "")
 			return "", false
 		}
 		return value, true
 	}
 	return literal, true
+}
+
+// lacks notes a secret that is not there.
+func (c *Config) lacks(d *document, line int, message, hint string) {
+	c.Absent = append(c.Absent, Problem{File: d.path, Line: line, Message: message, Hint: hint})
 }
 
 func (c *Config) abs(path string) string {

@@ -23,6 +23,7 @@ type scope struct {
 	masked       bool // some column of this database is masked for this principal, or some rows are hidden
 	writable     map[access.Label]access.ColumnID
 	unrestricted access.Decision
+	pins         access.Pins
 
 	mu     sync.RWMutex
 	texts  map[string][]judged

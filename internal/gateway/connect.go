@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -83,6 +84,9 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (s *
 	}
 	opened := &Session{gw: g, db: db, principal: p, door: l.Door, client: l.Client, id: newID("s"), tx: 'I',
 		stmts: map[string]*prepared{}, portals: map[string]*portal{}, reason: claimedReason(l.Reason)}
+	if opened.pins, err = sqlguard.Pinned(p, l.Connection, l.Door, policies); err != nil {
+		return nil, err
+	}
 	settings, err := opened.startup(l.Settings, policies)
 	if err != nil {
 		return nil, err
@@ -164,6 +168,7 @@ func (s *Session) startup(asked map[string]string, policies *policy.Set) (map[st
 		}
 		settings[lower] = value
 	}
+	maps.Copy(settings, atStart(s.pins))
 	// Both are always there, so that they can be shown, and RESET goes back to what start-up gave.
 	settings[settingReason], settings[settingTask] = strings.ToValidUTF8(s.reason, "?"), strings.ToValidUTF8(s.task.ID, "?")
 	if sqlguard.Unrestricted(s.principal, s.db.conf.Name, s.door, policies).Effect == access.Allow {

@@ -155,6 +155,7 @@ func (g *Gateway) Check(ctx context.Context) (out []CheckResult, unused []mask.P
 			}
 			r.Problems = append(r.Problems, p)
 		}
+		r.Problems = append(r.Problems, g.pinProblems(ctx, db)...)
 		masks, labels = snap.masks, append(labels, snap.labels)
 		out = append(out, r)
 	}

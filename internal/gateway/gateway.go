@@ -242,6 +242,7 @@ func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p ac
 	sc := &scope{db: db, snap: snap, policies: policies, principal: p, door: door, path: existing(path, snap), hasReason: hasReason, reason: reason,
 		texts: map[string][]judged{}, shapes: map[string]*template{}}
 	sc.unrestricted = sqlguard.Unrestricted(p, db.conf.Name, door, policies)
+	sc.pins, _ = sqlguard.Pinned(p, db.conf.Name, door, policies) // where there is no saying what they are, all is denied
 	sc.masked = sc.unrestricted.Effect != access.Allow && (len(sc.maskedColumns()) > 0 ||
 		sqlguard.Filtered(p, db.conf.Name, snap.cat, snap.labels.Columns, policies))
 	if sc.masked {

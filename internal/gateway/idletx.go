@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/sqlguard/policy"
 )
 
 // A client that pauses inside of a transaction, or in the middle of COPY data, holds locks and keeps the server from
@@ -53,6 +54,6 @@ func (s *Session) idledOut() {
 }
 
 func idleLimit(d time.Duration) *access.Error {
-	return &access.Error{Kind: access.Denied, Code: "25P03", Message: "the session was idle in a transaction for longer than the " + d.String() + " that the policy allows: it was rolled back",
+	return &access.Error{Kind: access.Denied, Code: "25P03", Message: "the session was idle in a transaction for longer than the " + policy.Span(d) + " that the policy allows: it was rolled back",
 		Hint: "connect again, and do not keep transactions open"}
 }

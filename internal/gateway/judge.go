@@ -129,6 +129,9 @@ func (s *Session) resolveNames(list []judged, sink Sink) ([]judged, error) {
 			portals[f.Declares] = out[i].plan.inner
 		}
 	}
+	if err := s.movesWithin(out); err != nil {
+		return nil, err
+	}
 	return out, nil
 }
 
@@ -138,6 +141,11 @@ func (s *Session) refresh(sink Sink) error {
 	if s.claims.stale && s.tx != 'E' {
 		// Nothing can be asked in a failed transaction, and nothing but its end runs there.
 		if err := s.askClaims(sink); err != nil {
+			return err
+		}
+	}
+	if (s.moved || s.mayMove) && s.tx != 'E' {
+		if err := s.repin(sink); err != nil {
 			return err
 		}
 	}
@@ -166,6 +174,9 @@ func (s *Session) refresh(sink Sink) error {
 		}
 	}
 	s.scope = s.gw.scope(s.db, snap, policies, s.principal, s.door, s.path, s.pathID, s.reason)
+	if !samePins(s.scope.pins, s.pins) {
+		return errRepinned
+	}
 	return nil
 }
 
@@ -182,6 +193,11 @@ func (s *Session) askPath(sink Sink) error {
 // transaction stays open. It is SHOW rather than a query because SHOW takes no snapshot: a transaction that
 // has just begun can still be told its isolation level.
 func (s *Session) show(setting string, sink Sink, take func(value string)) error {
+	return s.own("SHOW "+setting, sink, take)
+}
+
+// own runs a statement of the core's own, which must not fail. take gets the first value of each row.
+func (s *Session) own(sql string, sink Sink, take func(value string)) error {
 	if err := s.settle(sink); err != nil {
 		return err
 	}
@@ -189,9 +205,9 @@ func (s *Session) show(setting string, sink Sink, take func(value string)) error
 		// The server answers nothing before Sync; what comes next is skipped, as refuse will see.
 		return &access.Error{Kind: access.Internal, Message: "skipped after an error"}
 	}
-	const name = "sallyport show"
+	const name = "sallyport own"
 	at := 0
-	b := pgframe.AppendParse(nil, name, "SHOW "+setting, nil)
+	b := pgframe.AppendParse(nil, name, sql, nil)
 	b, at = pgframe.Begin(b, 'B')
 	b = pgframe.AppendCString(pgframe.AppendCString(b, name), name)
 	b = pgframe.End(append(b, 0, 0, 0, 0, 0, 0), at)
@@ -247,7 +263,9 @@ func (s *Session) setPath(list string) {
 	items := postgres.PathItems(list)
 	for i, schema := range items {
 		if schema == "$user" {
-			items[i] = s.up.User
+			if items[i] = s.up.User; s.pins.Role != "" {
+				items[i] = s.pins.Role
+			}
 		}
 	}
 	s.path = postgres.EffectivePath(items)

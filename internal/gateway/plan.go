@@ -63,7 +63,7 @@ var (
 // turns reports whether success changes by what the next operation is judged: what a name means, the
 // search_path, the reason given. Nothing is judged until it is known to have succeeded.
 func (p *plan) turns() bool {
-	return p.inner != nil || p.forgets != nil || p.claims || p.facts.Transaction != "" || p.facts.PathChange
+	return p.inner != nil || p.forgets != nil || p.claims || p.moves() || p.facts.Transaction != "" || p.facts.PathChange
 }
 
 // newPlan judges and compiles one statement. A denial is a refusal, with the plan for its record.
@@ -85,7 +85,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		return p.finish(nil)
 	}
 	var err error
-	p.facts, err = postgres.Analyze(t, postgres.Env{Catalog: sc.snap.cat, Path: sc.path, Registry: sc.snap.registry, Bodies: sc.snap.bodies})
+	p.facts, err = postgres.Analyze(t, postgres.Env{Catalog: sc.snap.cat, Path: sc.path, Registry: sc.snap.registry, Bodies: sc.snap.bodies, Secured: sc.pins.Role != ""})
 	if err != nil {
 		return nil, refusal{why: access.AsError(err), sql: t.SQL}
 	}
@@ -164,9 +164,9 @@ func (p *plan) finish(applied []access.MaskApplied) (*plan, error) {
 			masked: p.masked, detects: p.detects, userCode: p.userCode, claims: p.claims, pure: inner.Pure && f.Class == access.ClassRead}
 		p.inner.guarded, p.inner.probes, p.inner.planned = p.guarded, p.probes, p.planned
 		p.inner.weighed = p.inner.weigh()
-		p.inner.quiet = !f.PathChange && !p.claims && len(f.Channels) == 0
+		p.inner.quiet = !p.moves() && !f.PathChange && !p.claims && len(f.Channels) == 0
 	}
-	p.quiet = p.inner == nil && p.forgets == nil && !p.claims && f.Transaction == "" && !f.PathChange &&
+	p.quiet = p.inner == nil && !p.moves() && p.forgets == nil && !p.claims && f.Transaction == "" && !f.PathChange &&
 		f.Class != access.ClassDDL && f.Class != access.ClassRole && len(f.Channels) == 0
 	return p, nil
 }
@@ -256,6 +256,7 @@ func (p *plan) ours(stmt *pg.Node) {
 				clear(s.stmts)
 				clear(s.portals)
 				s.pathStale = true
+				s.moved = !s.pins.None()
 			}
 		}
 	case *pg.Node_FetchStmt:
@@ -332,7 +333,7 @@ func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
 	// The arguments of EXECUTE do more than what was prepared.
 	return &plan{scope: inner.scope, sql: inner.sql, original: inner.original, facts: inner.facts, decision: inner.decision,
 		record: inner.record, outputs: inner.outputs, masked: inner.masked, detects: inner.detects, userCode: p.userCode || inner.userCode, claims: p.claims || inner.claims,
-		quiet: inner.quiet && !p.claims, weighed: inner.weighed, probes: inner.probes, costing: costing{planned: inner.planned}}, nil
+		quiet: inner.quiet && !p.claims && !p.moves(), weighed: inner.weighed, probes: inner.probes, costing: costing{planned: inner.planned}}, nil
 }
 
 // current makes sure that what was prepared would be decided and compiled the same now.

@@ -117,6 +117,15 @@ func TestEveryGuessIsCounted(t *testing.T) {
 		{"update", 1, func(w *world, s *Session) *answer {
 			return w.query(s, "update customers set region = 'q' where email = 'x'")
 		}},
+		{"a_row_that_a_constraint_compares", 1, func(w *world, s *Session) *answer {
+			return w.query(s, "update customers set email = lower('P@Q') where id = 11")
+		}},
+		{"the_same_value", 1, func(w *world, s *Session) *answer {
+			return w.query(s, "update customers set email = 'r@q' where region = 'nowhere'")
+		}},
+		{"no_value_that_is_compared", 0, func(w *world, s *Session) *answer {
+			return w.query(s, "update customers set region = region || 'x' where id < 3")
+		}},
 		{"rows_that_a_constraint_compares", 2, func(w *world, s *Session) *answer {
 			return w.query(s, "insert into customers(id, email) values (901, 'p@q'), (902, 'u7@example.com') on conflict do nothing")
 		}},
@@ -167,6 +176,12 @@ func TestUncountedGuessesAreRefused(t *testing.T) {
 		"insert into customers(id, email) values (generate_series(1001, 1900), 'u' || generate_series(1, 900) || '@example.com') on conflict do nothing returning id",
 		"copy customers(id, email) from stdin",
 		"prepare p as select id from customers where email = any ($1); execute p(array['x', 'y'])",
+		"update customers set email = 'u' || (id + 100) || '@example.com' where id < 50",
+		"update customers set email = v.e from (values (1, 'a@b'), (2, 'b@b')) v(i, e) where id = v.i",
+		"update customers set email = 'x' || id where id = 3 or id = 4",
+		"update customers set email = 'x' || id where id > 7 and region = 'r1'",
+		"with x as (update customers set email = 'x' || id where id > 0 returning id) select count(*) from x",
+		"prepare p2(text) as update customers set email = $1 || id where id > 0; execute p2('x')",
 		"merge into customers c using (values (1)) v(i) on c.id = v.i when matched then update set email = 'u9@example.com'",
 	} {
 		wantError(t, w.query(s, sql), "0A000")

@@ -27,7 +27,7 @@ func (r refusal) Unwrap() error { return r.why }
 // operation's. Nothing of it reaches the upstream, but an open transaction is aborted, as it would be had
 // the server refused.
 func (s *Session) refuse(err error, sql string, kind byte, sink Sink) error {
-	if errors.Is(err, errLostTrack) {
+	if errors.Is(err, errLostTrack) || errors.Is(err, errRepinned) {
 		return err
 	}
 	if serr := s.settle(sink); serr != nil || s.skip || s.copyIn {

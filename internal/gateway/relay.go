@@ -287,6 +287,7 @@ func (s *Session) ready(f pgframe.Frame) {
 		// The transaction's end takes SET LOCAL back, and SET too where it failed.
 		s.pathStale, s.pathOpen = s.pathStale || s.pathOpen, false
 		s.claims.ready()
+		s.moved, s.mayMove = s.moved || s.mayMove, false
 		for name, p := range s.portals {
 			if !p.hold {
 				delete(s.portals, name)

@@ -57,6 +57,9 @@ func (s *Session) addRun(j judged, p *portal, params []string, sql string) int {
 	s.runs = append(s.runs, run{plan: j.plan, portal: p, sql: sql, params: params, probes: j.probes, from: -1})
 	if !j.plan.pure {
 		s.dirty = true
+		if j.plan.moves() {
+			s.moved, s.mayMove = true, true // whatever becomes of it: a procedure may commit before it fails
+		}
 		s.recordIntent(&s.runs[len(s.runs)-1])
 	}
 	return len(s.runs) - 1

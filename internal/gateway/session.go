@@ -61,10 +61,13 @@ type Session struct {
 	lastDetected int
 	lastLimited  bool // ... of which rows were kept back
 	lastPlan     *plan
-	dirty        bool   // something ran since Reset that may have left a trace in the session
-	wish         int    // bytes of rows that Query is to fetch
-	reason       string // sallyport.reason
-	task         Task   // ... and sallyport.task, as of the last word of the server
+	pins         access.Pins // as of its beginning
+	moved        bool        // they may have been moved, and must be set again before the next judgement
+	mayMove      bool        // ... and may be again in the transaction under way, or at its end: deferred triggers run there, and cursors WITH HOLD
+	dirty        bool        // something ran since Reset that may have left a trace in the session
+	wish         int         // bytes of rows that Query is to fetch
+	reason       string      // sallyport.reason
+	task         Task        // ... and sallyport.task, as of the last word of the server
 	claims       claims
 	listens      bool          // LISTEN was run: notifications may come at any time
 	idle         chan struct{} // closed when the idle reader has ended; nil when none runs

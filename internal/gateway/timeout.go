@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/sqlguard/policy"
 )
 
 // The limits on time are kept by the gateway's own clocks: no setting of the server's, which a client may change,
@@ -132,12 +133,12 @@ func (s *Session) halted(code string) *access.Error {
 }
 
 func timeLimit(o *access.Obligations) *access.Error {
-	return &access.Error{Kind: access.Denied, Code: "57014", Message: "the statement took longer than the " + o.Timeout.String() + " that the policy allows",
+	return &access.Error{Kind: access.Denied, Code: "57014", Message: "the statement took longer than the " + policy.Span(o.Timeout) + " that the policy allows",
 		Hint: "make the statement cheaper, or ask for a policy with a larger @timeout"}
 }
 
 func lockLimit(o *access.Obligations) *access.Error {
-	return &access.Error{Kind: access.Unavailable, Code: "55P03", Message: "the statement waited for a lock longer than the " + o.LockTimeout.String() + " that the policy allows",
+	return &access.Error{Kind: access.Unavailable, Code: "55P03", Message: "the statement waited for a lock longer than the " + policy.Span(o.LockTimeout) + " that the policy allows",
 		Hint: "try again later: another session holds the lock"}
 }
 

@@ -41,7 +41,8 @@ func TestSettingsDoNotLiftTheTimeLimit(t *testing.T) {
 	}
 	defer s.Close()
 	wantError(t, w.query(s, slow), "57014")
-	for _, sql := range []string{"alter role current_user set statement_timeout = 0", "alter database shop set statement_timeout = 0", "set role postgres"} {
+	for _, sql := range []string{"alter role current_user set statement_timeout = 0", "alter database shop set statement_timeout = 0", "set role postgres",
+		"do $$ begin perform set_config('statement_timeout', '0', false); perform pg_sleep(1); end $$", "alter system set statement_timeout = 0"} {
 		if a := w.query(s, sql); len(a.errs) != 1 {
 			t.Errorf("%s: %v", sql, a.errs)
 		}

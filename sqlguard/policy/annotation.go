@@ -20,7 +20,7 @@ import (
 
 // annotations that a policy may carry. All but @id and @definition are obligations, and all but @id belong on permits: a
 // forbid that matches has no statement left to oblige.
-var annotations = []string{"affected", "bytes", "concurrent", "cost", "definition", "group_by", "id", "idle_timeout", "lock_timeout", "min_group", "probes", "reason", "review", "rows", "sessions", "timeout", "where"}
+var annotations = []string{"affected", "bytes", "concurrent", "cost", "definition", "group_by", "id", "idle_timeout", "lock_timeout", "min_group", "probes", "reason", "review", "role", "rows", "sessions", "setting", "timeout", "where"}
 
 // annotated reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
 // is not understood would be a limit that nobody enforces: it is refused.
@@ -134,6 +134,22 @@ func annotated(p *cedar.Policy, src source) (id, definition string, o access.Obl
 				continue
 			}
 			o.Probes = []access.ProbeBudget{b}
+		case "role":
+			if _, err := parseRole(v); err != nil {
+				bad(fmt.Sprintf("@role: %v", err), `write @role("tenant_reader") or @role("principal.role")`)
+			} else if !only(p, access.ActConnect) {
+				bad("@role on something other than connecting", `write action == Action::"connect", and the other actions in a policy of their own`)
+			} else {
+				o.Role = []string{v}
+			}
+		case "setting":
+			if _, err := parseSettings(v); err != nil {
+				bad(fmt.Sprintf("@setting(%q) is not understood: %v", v, err), `write @setting("app.tenant = principal.tenant, app.region = 'eu'")`)
+			} else if !only(p, access.ActConnect) {
+				bad("@setting on something other than connecting", `write action == Action::"connect", and the other actions in a policy of their own`)
+			} else {
+				o.Settings = []string{v}
+			}
 		case "where":
 			if _, err := rowfilter.Parse(v); err != nil {
 				bad(fmt.Sprintf("@where(%q) is not understood: %v", v, err), `write @where("tenant_id = principal.tenant")`)
@@ -219,7 +235,7 @@ func parseProbes(v string) (access.ProbeBudget, bool) {
 const MaxProbeWindow = 31 * 24 * time.Hour
 
 // Strictest merges two sets of obligations: the fewest rows read and changed, the shortest time, every reviewer, only rows that
-// every condition holds for, and guesses within every budget.
+// every condition holds for, guesses within every budget, and every pin.
 func Strictest(a, b access.Obligations) access.Obligations {
 	a.Rows = least(a.Rows, b.Rows)
 	a.Affected = least(a.Affected, b.Affected)
@@ -228,19 +244,8 @@ func Strictest(a, b access.Obligations) access.Obligations {
 		l.least(&a, b)
 	}
 	a.Reason = a.Reason || b.Reason
-	for _, g := range b.Review {
-		if !slices.Contains(a.Review, g) {
-			// A fresh slice: a.Review may be shared with the policy that it came from.
-			a.Review = append(slices.Clip(a.Review), g)
-		}
-	}
-	slices.Sort(a.Review)
-	for _, w := range b.Where {
-		if !slices.Contains(a.Where, w) {
-			a.Where = append(slices.Clip(a.Where), w)
-		}
-	}
-	slices.Sort(a.Where)
+	a.Review = union(a.Review, b.Review)
+	a.Where, a.Role, a.Settings = union(a.Where, b.Where), union(a.Role, b.Role), union(a.Settings, b.Settings)
 	switch {
 	case a.MinGroup == 0:
 		a.MinGroup, a.GroupBy = b.MinGroup, b.GroupBy
@@ -257,6 +262,17 @@ func Strictest(a, b access.Obligations) access.Obligations {
 		return cmp.Or(cmp.Compare(a.Window, b.Window), cmp.Compare(a.Most, b.Most))
 	})
 	return a
+}
+
+// union has what is in a or b, sorted. It may be a itself, and changes neither: they may be shared with the policies that they
+// came from.
+func union(a, b []string) []string {
+	if len(b) == 0 {
+		return a
+	}
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // least is the smaller of two limits where 0 means none.

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	cedar "github.com/cedar-policy/cedar-go"
@@ -169,34 +170,55 @@ func (ex Explanation) String() string {
 
 // ObligationWords lists obligations as the annotations that ask for them.
 func ObligationWords(o access.Obligations) string {
-	var words []string
-	if o.Rows > 0 {
-		words = append(words, fmt.Sprintf("@rows(\"%d\")", o.Rows))
+	var all []string
+	for _, w := range words(o) {
+		all = append(all, fmt.Sprintf("@%s(%q)", w.name, w.value))
 	}
-	if o.Affected > 0 {
-		words = append(words, fmt.Sprintf("@affected(\"<=%d\")", o.Affected))
-	}
-	if o.Timeout > 0 {
-		words = append(words, fmt.Sprintf("@timeout(%q)", o.Timeout.String()))
-	}
-	words = append(words, limitWords(o)...)
-	for _, w := range o.Where {
-		words = append(words, fmt.Sprintf("@where(%q)", w))
-	}
-	if o.Reason {
-		words = append(words, `@reason("required")`)
-	}
-	if len(o.Review) > 0 {
-		words = append(words, fmt.Sprintf("@review(%q)", strings.Join(o.Review, ",")))
-	}
-	if o.MinGroup > 0 {
-		words = append(words, fmt.Sprintf("@min_group(\"%d\")", o.MinGroup))
-		if len(o.GroupBy) > 0 {
-			words = append(words, fmt.Sprintf("@group_by(%q)", strings.Join(o.GroupBy, ", ")))
+	return strings.Join(all, " ")
+}
+
+// word is one annotation.
+type word struct{ name, value string }
+
+// words are the annotations that ask for o. A name can be there more than once.
+func words(o access.Obligations) []word {
+	var all []word
+	add := func(name, value string) {
+		if value != "" {
+			all = append(all, word{name, value})
 		}
 	}
-	for _, b := range o.Probes {
-		words = append(words, fmt.Sprintf("@probes(%q)", fmt.Sprintf("%d/%s", b.Most, b.Window)))
+	number := func(n int64) string {
+		if n == 0 {
+			return ""
+		}
+		return strconv.FormatInt(n, 10)
 	}
-	return strings.Join(words, " ")
+	add("rows", number(o.Rows))
+	if o.Affected > 0 {
+		add("affected", "<="+number(o.Affected))
+	}
+	add("timeout", Span(o.Timeout))
+	for _, l := range limits {
+		add(l.name, l.write(o))
+	}
+	for _, w := range o.Where {
+		add("where", w)
+	}
+	for _, r := range o.Role {
+		add("role", r)
+	}
+	for _, s := range o.Settings {
+		add("setting", s)
+	}
+	if o.Reason {
+		add("reason", "required")
+	}
+	add("review", strings.Join(o.Review, ","))
+	add("min_group", number(o.MinGroup))
+	add("group_by", strings.Join(o.GroupBy, ", "))
+	for _, b := range o.Probes {
+		add("probes", writeProbes(b))
+	}
+	return all
 }

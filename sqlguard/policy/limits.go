@@ -58,10 +58,7 @@ func span(name, example string, of func(*access.Obligations) *time.Duration) lim
 			return err == nil && d > 0
 		},
 		func(o access.Obligations) string {
-			if d := *of(&o); d > 0 {
-				return d.String()
-			}
-			return ""
+			return Span(*of(&o))
 		},
 		func(o *access.Obligations, other access.Obligations) { *of(o) = least(*of(o), *of(&other)) }}
 }
@@ -117,13 +114,58 @@ func writeBytes(n int64) string {
 	return ""
 }
 
-// limitWords lists the limits of o as the annotations that ask for them.
-func limitWords(o access.Obligations) []string {
-	var words []string
-	for _, l := range limits {
-		if v := l.write(o); v != "" {
-			words = append(words, fmt.Sprintf("@%s(%q)", l.name, v))
+// Span is a duration as people write it: 1h rather than 1h0m0s. It is "" for 0.
+func Span(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func writeProbes(b access.ProbeBudget) string {
+	return strconv.FormatInt(b.Most, 10) + "/" + Span(b.Window)
+}
+
+// ofSeveral are the obligations, besides limits, that a case can expect.
+var ofSeveral = []string{"where", "probes", "min_group", "group_by", "role", "setting"}
+
+// expected puts the value that a case expects of an obligation into the form of words.
+func expected(name, v string) (string, error) {
+	if v == "" { // there is to be none
+		if _, ok := limitNamed(name); ok || slices.Contains(ofSeveral, name) {
+			return "", nil
 		}
 	}
-	return words
+	if l, ok := limitNamed(name); ok {
+		var o access.Obligations
+		if !l.read(&o, v) {
+			return "", fmt.Errorf("%s is %q: not %s", name, v, l.what)
+		}
+		return l.write(o), nil
+	}
+	switch name {
+	case "probes":
+		b, ok := parseProbes(v)
+		if !ok {
+			return "", fmt.Errorf("probes is %q: not a budget such as 100/1h", v)
+		}
+		return writeProbes(b), nil
+	case "group_by":
+		columns := strings.Split(v, ",")
+		for i := range columns {
+			columns[i] = strings.TrimSpace(columns[i])
+		}
+		slices.Sort(columns)
+		return strings.Join(columns, ", "), nil
+	case "where", "min_group", "role", "setting":
+		return v, nil
+	}
+	return "", fmt.Errorf("limits has no %q: it has %s", name, strings.Join(append(limitNames(), ofSeveral...), ", "))
 }

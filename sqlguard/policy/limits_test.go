@@ -36,6 +36,14 @@ func TestTheLeastOfEachLimitCounts(t *testing.T) {
 	if got := ObligationWords(v.Obligations); got != `@bytes("64KiB") @concurrent("2") @lock_timeout("2s") @idle_timeout("1m30s")` {
 		t.Errorf("in words: %s", got)
 	}
+	for d, want := range map[time.Duration]string{0: "", time.Hour: "1h", 90 * time.Minute: "1h30m", 90 * time.Second: "1m30s", 10 * time.Minute: "10m", time.Hour + time.Second: "1h0m1s", 300 * time.Millisecond: "300ms", 30 * time.Second: "30s"} {
+		if got := Span(d); got != want {
+			t.Errorf("%d is written %q, want %q", d, got, want)
+		}
+	}
+	if got := ObligationWords(access.Obligations{Probes: []access.ProbeBudget{{Most: 100, Window: time.Hour}}}); got != `@probes("100/1h")` {
+		t.Errorf("in words: %s", got)
+	}
 	if got := ObligationWords(access.Obligations{Where: []string{"tenant = principal.tenant"}}); got != `@where("tenant = principal.tenant")` {
 		t.Errorf("in words: %s", got)
 	}
@@ -61,6 +69,24 @@ func TestACaseExpectsLimits(t *testing.T) {
 	if differs := run("{bytes: 1024KiB}"); len(differs) > 0 {
 		t.Errorf("differs by %q", differs)
 	}
+	set = mustLoad(t, `@where("tenant = principal.tenant") permit (principal, action == Action::"read", resource); @where("open") permit (principal, action == Action::"read", resource);
+		@probes("100/60m") permit (principal, action == Action::"lookup", resource); @min_group("10") @group_by("plan, city") permit (principal, action == Action::"aggregate", resource);`)
+	for action, limits := range map[string][2]string{
+		"read":      {`{where: "open; tenant = principal.tenant"}`, `{where: open}`},
+		"lookup":    {`{probes: 100/1h, where: ""}`, `{probes: 10/1h}`},
+		"aggregate": {`{min_group: "10", group_by: "city,plan"}`, `{min_group: ""}`},
+	} {
+		for i, l := range limits {
+			list, err := ParseCases(File{"c.yaml", "- {name: x, principal: p, kind: agent, action: " + action + ", resource: 'Column::\"shop.public.t.c\"', expect: allow, limits: " + l + "}"}, nil, "shop")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if differs := set.Run(list[0]); len(differs) != i {
+				t.Errorf("%s %s differs by %q", action, l, differs)
+			}
+		}
+	}
+	set = mustLoad(t, `@bytes("1MiB") permit (principal, action, resource);`)
 	for limits, want := range map[string]string{"{bytes: 2MiB}": "bytes: expected 2MiB, got 1MiB", "{bytes: x}": `bytes is "x": not an amount of data`, "{bites: 1}": `limits has no "bites": it has bytes, cost, `} {
 		if differs := run(limits); len(differs) != 1 || !strings.Contains(differs[0], want) {
 			t.Errorf("%s differs by %q", limits, differs)

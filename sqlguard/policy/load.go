@@ -126,10 +126,13 @@ func (s *Set) Costs() bool {
 	return s != nil && slices.ContainsFunc(s.rules, func(r *rule) bool { return r.obligations.Cost > 0 })
 }
 
-// Asked lists the attributes of a principal that row filters speak of.
+// Asked lists the attributes of a principal that row filters and pins speak of.
 func (s *Set) Asked() []string {
 	found := map[string]bool{}
 	for _, r := range s.rules {
+		for _, a := range r.pinned() {
+			found[a] = true
+		}
 		for _, w := range r.obligations.Where {
 			if f, err := rowfilter.Parse(w); err == nil { // it has been parsed before
 				for _, a := range f.Asks() {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -35,7 +36,8 @@ import (
 //     rows: 1000
 //     affected: 100                   # most rows changed
 //     timeout: 10s
-//     limits: {bytes: 10MiB}          # the other limits, as their annotations write them
+//     limits: {bytes: 10MiB, probes: 100/1h, where: tenant_id = principal.tenant}  # the others, as their annotations write them;
+//     # several of a kind with "; " between them, "" for none
 //     policies: [agents-read]
 //     masked: [public.customers.email]  # statements only
 //
@@ -66,8 +68,8 @@ type Case struct {
 	Line int    `yaml:"-"`
 
 	resource   Resource
-	limits     access.Obligations // as Limits says
-	attributes map[string]string  // of a principal of the configuration
+	limits     map[string]string // as words has them
+	attributes map[string]string // of a principal of the configuration
 }
 
 // ParseCases reads a file of cases. Principals that a case gives no kind for are looked up in known,
@@ -152,13 +154,11 @@ func (c *Case) complete(known map[string]access.Principal) error {
 			return fmt.Errorf("timeout is %q: a duration such as 10s", *c.Timeout)
 		}
 	}
+	c.limits = map[string]string{}
 	for name, v := range c.Limits {
-		l, ok := limitNamed(name)
-		if !ok {
-			return fmt.Errorf("limits has no %q: it has %s", name, strings.Join(limitNames(), ", "))
-		}
-		if !l.read(&c.limits, v) {
-			return fmt.Errorf("%s is %q: not %s", name, v, l.what)
+		var err error
+		if c.limits[name], err = expected(name, v); err != nil {
+			return err
 		}
 	}
 	if c.Action == "" {
@@ -227,13 +227,16 @@ func (c *Case) Check(d access.Decision) []string {
 	}
 	if c.Timeout != nil {
 		if want, _ := time.ParseDuration(*c.Timeout); want != d.Obligations.Timeout {
-			differ("timeout", want, d.Obligations.Timeout)
+			differ("timeout", Span(want), cmp.Or(Span(d.Obligations.Timeout), "none"))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
-		l, _ := limitNamed(name)
-		if want, got := l.write(c.limits), l.write(d.Obligations); want != got {
-			differ(name, want, got)
+	got := map[string][]string{}
+	for _, w := range words(d.Obligations) {
+		got[w.name] = append(got[w.name], w.value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.limits)) {
+		if want, got := c.limits[name], strings.Join(got[name], "; "); want != got {
+			differ(name, cmp.Or(want, "none"), cmp.Or(got, "none"))
 		}
 	}
 	if c.Policies != nil && !same(c.Policies, d.Policies) {

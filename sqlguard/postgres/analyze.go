@@ -18,6 +18,8 @@ type Env struct {
 	Registry Registry
 	// Bodies keeps what functions do; nil: no body is looked at.
 	Bodies *Bodies
+	// Secured says that row security may bind whoever statements run as, whatever it does with the gateway's own role.
+	Secured bool
 
 	within *function // whose body this is
 }
@@ -213,7 +215,7 @@ func (a *analyzer) finish() {
 	a.ownTypes()
 	a.implicit()
 	a.bodies()
-	a.rowSecurity(false)
+	a.rowSecurity(a.env.Secured)
 	for i := range f.Outputs {
 		f.Outputs[i].Plain = f.Outputs[i].Plain && len(f.Outputs[i].Sources) == 1
 	}

@@ -25,6 +25,7 @@ type Bodies struct{ known sync.Map } // bodyKey -> *access.Facts, nil for what i
 type bodyKey struct {
 	function *access.Function
 	path     string
+	secured  bool
 }
 
 // maxBodies is how deep functions may call one another.
@@ -116,7 +117,7 @@ func (env Env) body(fn *access.Function) *access.Facts {
 	if !ok || fn.Language != "sql" && fn.Language != "plpgsql" || fn.Kind != 'f' || fn.Security || fn.Defaults {
 		return nil
 	}
-	key := bodyKey{fn, strings.Join(in.within.path, "\x00")}
+	key := bodyKey{fn, strings.Join(in.within.path, "\x00"), env.Secured}
 	if known, ok := env.Bodies.known.Load(key); ok {
 		return known.(*access.Facts)
 	}

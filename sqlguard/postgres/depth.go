@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"strings"
+
 	pg "github.com/pganalyze/pg_query_go/v5"
 
 	"sallyport/internal/access"
@@ -107,4 +109,28 @@ func tokenDepth(tokens []*pg.ScanToken) int {
 		worst = max(worst, sum)
 	}
 	return worst
+}
+
+// maxRescan is how many bytes the lexer may look at again. 16 MiB take it some hundredths of a second.
+const maxRescan = 16 << 20
+
+// checkRescan refuses texts in which long runs of operator characters begin comment after comment. PostgreSQL's lexer takes
+// such a run for one token before it sees where a comment begins (scan.l, xcstart), and again from the next: its work grows
+// with the square of the run, to minutes for a megabyte of slashes and stars.
+func checkRescan(sql string) error {
+	run, work := 0, 0
+	for i := len(sql) - 1; i >= 0; i-- {
+		if strings.IndexByte("~!@#^&|`?+-*/%<>=", sql[i]) < 0 {
+			run = 0
+			continue
+		}
+		if run++; sql[i] == '/' && run > 1 && sql[i+1] == '*' {
+			work += run
+		}
+		if work > maxRescan {
+			return &access.Error{Kind: access.Invalid, Code: "54001", Message: "the comments of this text are too many in a row, or too deep in one another",
+				Hint: "put blanks between them, or leave them out"}
+		}
+	}
+	return nil
 }

@@ -23,6 +23,9 @@ func Parse(sql string) ([]*pgtree.Tree, error) {
 	if err := checkText(sql); err != nil {
 		return nil, err
 	}
+	if err := checkRescan(sql); err != nil {
+		return nil, err
+	}
 	if err := checkDepth(sql); err != nil {
 		return nil, err
 	}

@@ -281,6 +281,42 @@ func TestTooMuchWorkIsRefused(t *testing.T) {
 	}
 }
 
+// Within the size limit no text may keep the lexer busy for long, be it answered or refused.
+func TestLexingIsBounded(t *testing.T) {
+	r := strings.Repeat
+	const size = 900 << 10
+	for name, c := range map[string]struct {
+		pad     string
+		refused bool
+	}{
+		"blanks":           {r(" ", size), false},
+		"lines":            {r("\r\n\t", size/3), false},
+		"comment":          {"/*" + r("x", size) + "*/", false},
+		"stars":            {"/*" + r("*", size) + "*/", false},
+		"separators":       {r("/*"+r("=", 200)+"*/\n", size/205), false},
+		"comments":         {r("/**/ ", size/5), false},
+		"nested_by_blanks": {r("/* ", size/6) + r("*/ ", size/6), false},
+		"line_comments":    {r("--'\n", size/4), false},
+		"one_line":         {"--" + r("/*+", size/3) + "\n", true}, // where a run begins is not looked at
+		"long_line":        {"--" + r("; select 1 ", size/11) + "\n", false},
+		"nested":           {r("/*", size/4) + r("*/", size/4), true},
+		"nested_and_blank": {r("/*", size/8) + " " + r("*/", size/8), true},
+		"in_a_row":         {r("/**/", size/4), true},
+		"behind_operators": {r("+/**/", size/5), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := processorTime(t)
+			_, err := Parse("SELECT id " + c.pad + " FROM customers")
+			if d := processorTime(t) - start; d > 3*time.Second {
+				t.Errorf("took %v of a processor (%v)", d, err)
+			}
+			if c.refused != (err != nil) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 // processorTime is what this process has used, which other processes do not make longer.
 func processorTime(t *testing.T) time.Duration {
 	t.Helper()
