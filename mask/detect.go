@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"math/bits"
 	"unsafe"
+
+	"sallyport/mask/numbering"
 )
 
 // Detector finds personal data and secrets in text that no label speaks of: the second line behind
@@ -14,11 +16,14 @@ import (
 // and addresses of crypto currencies. A finding can only be hidden; nothing is ever shown because a detector did not fire.
 //
 // It is one pass over the bytes by hand: a table of trigger bytes, and a small recogniser behind
-// each. It allocates nothing where it finds nothing. A Detector has no state and may be shared.
-type Detector struct{}
+// each. It allocates nothing where it finds nothing. A Detector does not change and may be shared.
+type Detector struct {
+	regions []numbering.Region
+}
 
-// NewDetector gives a detector with all recognisers.
-func NewDetector() *Detector { return &Detector{} }
+// NewDetector gives a detector with all recognisers. Of the regions it knows telephone numbers without a calling code too,
+// as they are dialled there.
+func NewDetector(regions ...numbering.Region) *Detector { return &Detector{regions} }
 
 // Finding is one place in a text: bytes Start to End, and what they are.
 type Finding struct {
@@ -30,13 +35,13 @@ type Finding struct {
 // many there were. Without a finding it allocates nothing beyond dst's growth. JSON stays JSON, text
 // or binary: a number that is hidden becomes a string, and no escape sequence is cut. XML stays well-formed.
 func (d *Detector) Redact(dst, src []byte) (out []byte, n int) {
-	f, ok := next(src, 0)
+	f, ok := d.next(src, 0)
 	if !ok {
 		return append(dst, src...), 0
 	}
 	doc := newDocument(src)
 	done, base := 0, len(dst)
-	for ; ok; f, ok = next(src, f.End) {
+	for ; ok; f, ok = d.next(src, f.End) {
 		cut, bare := f, false
 		if doc != nil {
 			cut, bare = doc.adjust(f)
@@ -59,7 +64,7 @@ func (d *Detector) Redact(dst, src []byte) (out []byte, n int) {
 // String is Redact for a string; without a finding it gives s itself.
 func (d *Detector) String(s string) string {
 	src := unsafe.Slice(unsafe.StringData(s), len(s)) // only read
-	if _, ok := next(src, 0); !ok {
+	if _, ok := d.next(src, 0); !ok {
 		return s
 	}
 	out, _ := d.Redact(nil, src)
@@ -68,7 +73,7 @@ func (d *Detector) String(s string) string {
 
 // Find appends the findings in src to dst.
 func (d *Detector) Find(dst []Finding, src []byte) []Finding {
-	for f, ok := next(src, 0); ok; f, ok = next(src, f.End) {
+	for f, ok := d.next(src, 0); ok; f, ok = d.next(src, f.End) {
 		dst = append(dst, f)
 	}
 	return dst
@@ -110,7 +115,7 @@ var triggers = func() (t [256]uint8) {
 }()
 
 // next gives the first finding that begins at or after from.
-func next(src []byte, from int) (Finding, bool) {
+func (d *Detector) next(src []byte, from int) (Finding, bool) {
 	for i := quiet(src, from); i < len(src); i = quiet(src, i) {
 		var f Finding
 		resume := i + 1
@@ -118,7 +123,7 @@ func next(src []byte, from int) (Finding, bool) {
 		case atSign:
 			f = email(src, from, i)
 		case digit:
-			f, resume = number(src, from, i)
+			f, resume = d.number(src, from, i)
 		case colon:
 			f = colons(src, from, i)
 		case dash:

@@ -72,7 +72,7 @@ var columnKinds = []struct {
 
 // whole tells what a value is that is nothing else.
 func (d *Detector) whole(v []byte) string {
-	if f, ok := next(v, 0); ok && 5*(f.End-f.Start) >= 4*len(v) {
+	if f, ok := d.next(v, 0); ok && 5*(f.End-f.Start) >= 4*len(v) {
 		return f.Kind
 	}
 	if !capitalised(v) {

@@ -18,7 +18,7 @@ type group struct {
 func (g *group) len() int { return g.end - g.start }
 
 // number recognises what begins with the digit at i, and says where to go on if it is nothing.
-func number(src []byte, from, i int) (Finding, int) {
+func (d *Detector) number(src []byte, from, i int) (Finding, int) {
 	if i > from && (isLetter(src[i-1]) || src[i-1] == '_') || i+1 < len(src) && isLetter(src[i+1]) {
 		return word(src, from, i)
 	}
@@ -59,7 +59,7 @@ func number(src []byte, from, i int) (Finding, int) {
 	if f := m.id(); f.Kind != "" {
 		return f, f.End
 	}
-	if f := m.phone(from); f.Kind != "" {
+	if f := m.phone(from, d.regions); f.Kind != "" {
 		return f, f.End
 	}
 	if m.groups[0].end < len(src) && isAlnum(src[m.groups[0].end]) {

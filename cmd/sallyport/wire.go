@@ -22,6 +22,7 @@ func coreConfig(cfg *config.Config, log *slog.Logger) gateway.Config {
 		Labels:         cfg.Labels,
 		Masks:          cfg.Masks,
 		Policies:       policyFiles(cfg),
+		PhoneRegions:   cfg.File.Detectors.PhoneRegions,
 		CatalogRefresh: time.Duration(cfg.File.CatalogRefresh),
 		Log:            log,
 	}

@@ -120,6 +120,7 @@ func TestProblemsNameLineAndCure(t *testing.T) {
 		{"pattern_as_regexp", "public.customers.email", "public.customers.(a|b)", "patterns are not regular expressions"},
 		{"label_for_an_unknown_connection", "    columns:", "    connections: [shpo]\n    columns:", "there is no connection `shpo`\n  hint: did you mean `shop`?"},
 		{"bad_label", "label: pii.email", "label: PII Email", "cannot be a label"},
+		{"unknown_phone_region", "catalog_refresh: 30s", "detectors: {phone_regions: [DE, Germany]}", "sallyport.yaml:25: `Germany` is not the code of a country\n  hint: two capitals of ISO 3166: DE, GB, US"},
 		{"unknown_transform", "transform: partial", "transform: hash", "sallyport.yaml:23: `hash` is not a transform\n  hint: one of `generalise`, `null`, `partial`, `redact` or `token`"},
 		{"style_of_another_transform", "style: email", "style: year", "`year` is not a style of `partial`"},
 		{"bucket_of_zero", "{transform: partial, style: email}", "{transform: generalise, bucket: 0}", "`0` is not a bucket width"},

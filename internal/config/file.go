@@ -43,6 +43,9 @@ type File struct {
 	// Default 60s.
 	CatalogRefresh Duration `yaml:"catalog_refresh"`
 
+	// Detectors adjust the second line: what hides personal data in columns without a label.
+	Detectors Detectors `yaml:"detectors"`
+
 	// Limits guard the gateway's own memory and patience.
 	Limits Limits `yaml:"limits"`
 }
@@ -148,6 +151,13 @@ type Mask struct {
 	Style string `yaml:"style"`
 	// Bucket is the width of a generalised number's bucket.
 	Bucket string `yaml:"bucket"`
+}
+
+// Detectors adjust what is looked for in text without a label.
+type Detectors struct {
+	// PhoneRegions are countries (ISO 3166: DE, GB) whose telephone numbers are known without their calling code. Others
+	// need it, a word for telephone, or a form that is a number's anywhere.
+	PhoneRegions []string `yaml:"phone_regions"`
 }
 
 // Limits guard the gateway itself. Zero values mean the defaults.

@@ -78,6 +78,7 @@ func (c *Config) resolve(d *document) {
 	c.labels(d)
 	c.masks(d)
 	c.policies(d)
+	c.detectors(d)
 	if c.File.Limits.Clients < 0 || c.File.Limits.MessageBytes < 0 {
 		d.add(d.line("limits"), "limits cannot be negative", "leave a limit out for its default")
 	}

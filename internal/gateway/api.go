@@ -17,6 +17,8 @@ type Config struct {
 	Labels      []access.LabelRule
 	Masks       []access.Mask
 	Policies    []PolicyFile
+	// PhoneRegions are countries (ISO 3166) whose telephone numbers the detectors know as they are dialled there.
+	PhoneRegions []string
 	// CatalogRefresh is the longest age of a catalog snapshot; 0 means 60 s.
 	CatalogRefresh time.Duration
 	Log            *slog.Logger // nil discards

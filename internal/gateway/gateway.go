@@ -66,12 +66,16 @@ type scopeKey struct {
 // Open starts the core: policies and masks are loaded, the log is opened and recovered, every upstream is
 // looked at once. An upstream that is down is no error: its sessions fail until it is back.
 func Open(ctx context.Context, c Config) (*Gateway, error) {
-	g := &Gateway{logger: c.Log, detector: mask.NewDetector(), dbs: map[string]*database{}, scopes: map[scopeKey]*scope{}, patience: patience, placePatience: placePatience,
+	g := &Gateway{logger: c.Log, dbs: map[string]*database{}, scopes: map[scopeKey]*scope{}, patience: patience, placePatience: placePatience,
 		sessions: map[uint32]*Session{}, tasks: map[string]taskEntry{}, ledger: ledger{made: map[guesser][]guesses{}}, stop: make(chan struct{})}
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
 	}
 	if err := g.LoadPolicies(c.Policies); err != nil {
+		return nil, err
+	}
+	var err error
+	if g.detector, err = newDetector(c.PhoneRegions); err != nil {
 		return nil, err
 	}
 	masks, err := mask.NewMasks(c.Masks)
