@@ -14,13 +14,14 @@ import (
 // understand is an error, and none of it is handed on.
 type copyOut struct {
 	*copyFormat
-	watch  []bool // by column: the detectors look at it
-	known  bool   // watch is known
-	begun  bool   // the binary signature or the header line has been read
-	ended  bool   // the binary trailer has been read
-	prefix []byte // the binary signature, which leaves with what comes after it, as the server sends it
-	rest   []byte // a row of which the end has not come yet
-	out    []byte // the message that is being made
+	watch   []bool // by column: the detectors look at it
+	repeats mask.Repeats
+	known   bool   // watch is known
+	begun   bool   // the binary signature or the header line has been read
+	ended   bool   // the binary trailer has been read
+	prefix  []byte // the binary signature, which leaves with what comes after it, as the server sends it
+	rest    []byte // a row of which the end has not come yet
+	out     []byte // the message that is being made
 }
 
 // unit is a part of COPY data that leaves in a message of its own.
@@ -175,7 +176,7 @@ func (c *copyOut) redact(dst, row []byte, d *mask.Detector) (out []byte, found i
 // record) goes whole, as NULL.
 func (c *copyOut) redactTuple(dst, row []byte, d *mask.Detector) (out []byte, found int, err error) {
 	dst, row = append(dst, row[:2]...), row[2:]
-	for _, watch := range c.watch {
+	for i, watch := range c.watch {
 		size := int(int32(binary.BigEndian.Uint32(row)))
 		at := len(dst)
 		dst, row = append(dst, row[:4]...), row[4:]
@@ -186,7 +187,7 @@ func (c *copyOut) redactTuple(dst, row []byte, d *mask.Detector) (out []byte, fo
 		row = row[size:]
 		n := 0
 		if watch {
-			dst, n = d.Redact(dst, value)
+			dst, n = c.repeats.Redact(d, i, dst, value)
 		} else {
 			dst = append(dst, value...)
 		}
@@ -231,7 +232,7 @@ func (c *copyOut) redactLine(dst, line []byte, d *mask.Detector, read func([]byt
 		n, hidden := 0, []byte(nil)
 		if watch && !f.null {
 			at := len(dst)
-			dst, n = d.Redact(dst, f.value)
+			dst, n = c.repeats.Redact(d, i, dst, f.value)
 			hidden, dst = dst[at:], dst[:at]
 		}
 		if n > 0 {

@@ -409,6 +409,9 @@ func (s *Session) planOf(o *owed) *plan {
 // done forgets what was answered.
 func (s *Session) done() {
 	s.owed, s.next = s.owed[:0], 0
+	for i := range s.runs {
+		s.runs[i].repeats, s.runs[i].copy = nil, nil // they have values, and the array stays
+	}
 	s.runs = s.runs[:0]
 	s.end()
 }

@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/pgframe"
+	"sallyport/mask"
 )
 
 // resultCap is how many bytes of a result a record keeps as the client saw them. Beyond it a record has
@@ -32,7 +33,8 @@ type run struct {
 	handed  int // bytes of rows that were not left out
 	omitted int // rows that were left out: see cut
 
-	copy     *copyOut // COPY TO STDOUT whose data the detectors watch
+	repeats  *mask.Repeats // what the detectors said of values; nil while there are few rows
+	copy     *copyOut      // COPY TO STDOUT whose data the detectors watch
 	rows     int64
 	weight   int64 // bytes of them, where there is a cap on them
 	detected int

@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/pgframe"
+	"sallyport/mask"
 )
 
 // fields describes the result columns of a plan.
@@ -78,6 +79,9 @@ func (p *plan) labelled(i, n int) bool {
 	return true
 }
 
+// repeatsFrom is the row after which values are remembered: a small result does not pay for what it would not use.
+const repeatsFrom = 64
+
 // watchRow holds a DataRow after the detectors have looked at it.
 func (s *Session) watchRow(r *run, f pgframe.Frame) error {
 	fs := r.plan.fields.Load()
@@ -91,6 +95,9 @@ func (s *Session) watchRow(r *run, f pgframe.Frame) error {
 	body := f.Body()
 	if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != len(fs.watch) {
 		return &access.Error{Kind: access.Upstream, Code: "08P01", Message: "a row does not fit its description"}
+	}
+	if r.repeats == nil && r.rows > repeatsFrom {
+		r.repeats = &mask.Repeats{}
 	}
 	start := len(s.held)
 	s.held = append(s.held, f.Raw[:7]...)
@@ -116,7 +123,11 @@ func (s *Session) watchRow(r *run, f pgframe.Frame) error {
 			continue
 		}
 		var n int
-		s.held, n = s.gw.detector.Redact(s.held, value)
+		if r.repeats == nil {
+			s.held, n = s.gw.detector.Redact(s.held, value)
+		} else {
+			s.held, n = r.repeats.Redact(s.gw.detector, i, s.held, value)
+		}
 		switch {
 		case n > 0 && binaryForm(value):
 			// Lengths inside of a binary array or record would no longer fit: the value goes whole.
