@@ -30,22 +30,37 @@ func (d *Detector) Column(name string, values [][]byte) (kind string, share floa
 	if share = part(counts[kind]); share >= 0.5 {
 		return kind, share
 	}
+	// What some values are, the others are too where all of them have the form of it.
+	for _, k := range columnKinds {
+		if k.kind == kind && share >= knownPart {
+			if fit := part(fitting(values, k.fits)); fit >= 0.9 {
+				return kind, fit
+			}
+		}
+	}
 	label := []byte(spaced(name))
 	for _, k := range columnKinds {
 		if !said(label, &k.words) {
 			continue
 		}
-		fits := 0
-		for _, v := range values {
-			if k.fits(v) {
-				fits++
-			}
-		}
-		if share = part(fits); share >= 0.5 {
+		if share = part(fitting(values, k.fits)); share >= 0.5 {
 			return k.kind, share
 		}
 	}
 	return "", 0
+}
+
+// knownPart is the part of a column's values that has to be known for what it is. Of people's names in many
+// languages the lexicon has about half, of towns a tenth are called like people.
+const knownPart = 0.3
+
+func fitting(values [][]byte, fits func([]byte) bool) (n int) {
+	for _, v := range values {
+		if fits(v) {
+			n++
+		}
+	}
+	return n
 }
 
 // columnKinds are the kinds that names of columns speak of, and what a value has to look like at least.

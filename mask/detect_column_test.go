@@ -20,6 +20,9 @@ func TestDetectorTellsColumns(t *testing.T) {
 		{"birthday", "3/29/2012|2/28/2013|1/1/2014", "birth"},
 		{"email", "shipped|paid|open", ""}, // the name lies
 		{"first_name", "12|15|19", ""},
+		{"", "Katarzyna|Xiqquar|Vlomp", "name"}, // a third of them is known
+		{"", "Katarzyna|Xiqquar|Vlomp|Quert", ""},
+		{"", "Katarzyna|xiqquar 7|vlomp 8", ""},
 		{"status", "shipped|paid|open", ""},
 		{"id", "1|2|3", ""},
 	} {

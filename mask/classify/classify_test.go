@@ -68,6 +68,10 @@ func TestPropose(t *testing.T) {
 		}
 		return "nothing"
 	})
+	of := func(list string) []string {
+		words := strings.Split(list, "|")
+		return repeat(40, func(i int) string { return words[i%len(words)] })
+	}
 	docs := repeat(40, func(i int) string { return fmt.Sprintf(`{"to": "ada%d@example.com"}`, i) })
 	for _, tc := range []struct {
 		name   string
@@ -87,6 +91,14 @@ func TestPropose(t *testing.T) {
 		{"comment", Column{Table: "t", Name: "c17", Comment: "Telefonnummer des Kunden", Kind: Text}, nil, Phone, 0.6, `the comment says so ("telefonnummer")`},
 		{"free_text", Column{Table: "t", Name: "notes", Kind: Text}, notes, FreeText, 0.6, "5 of 40 values hold personal data among other words, mostly email addresses"},
 		{"json", Column{Table: "t", Name: "payload", Kind: Document}, docs, FreeText, 0.8, "40 of 40"},
+		{"people_under_no_name", Column{Table: "t", Name: "c5", Kind: Text}, of("Katarzyna|Quertl|Stefan|Vlompe|Ludmila|Katarzyna Nowak"), Name, 0.75, "together the values are those of a column of names of persons (26 of 40"},
+		{"people_under_a_wrong_name", Column{Table: "t", Name: "username", Kind: Text}, of("Katarzyna Nowak|Stefan Ilić|Ludmila Haas|Jürgen Klopp"), Name, 0.85, "together"},
+		{"towns", Column{Table: "t", Name: "c6", Kind: Text}, of("Den Haag|Lourdes|Porto|Kraków|Frankfurt am Main|Madison|Oslo|Bari|Sankt Anton|Bonn"), "", 0, ""},
+		{"births_under_no_name", Column{Table: "t", Name: "c7", Kind: Text}, repeat(40, func(i int) string { return fmt.Sprintf("%d/3/%d", 1+i%12, 1950+i) }), Birth, 0.8, "together"},
+		{"telephones_of_several_forms", Column{Table: "t", Name: "c8", Kind: Text}, of("020 7946 0958|84 23 30|(11) 7113-8192|9346 3414|067 788 02 83"), Phone, 0.8, "together"},
+		{"quantities", Column{Table: "t", Name: "c9", Kind: Text}, of("84 23 30|21 25 99|9346 3414"), "", 0, ""},
+		{"genders", Column{Table: "t", Name: "c10", Kind: Text}, of("male|female"), Gender, 0.8, "40 of 40 values are words for men and women"},
+		{"shirts", Column{Table: "t", Name: "c11", Kind: Text}, of("female|child"), "", 0, ""},
 		{"boolean", Column{Table: "t", Name: "email", Kind: Boolean}, nil, "", 0, "true or false"},
 		{"time_of_a_change", Column{Table: "t", Name: "password", Kind: Date}, nil, "", 0, "the type rules out"},
 		{"network_type", Column{Table: "t", Name: "peer", Kind: Network}, nil, IP, 0.6, "the type is one of network addresses"},

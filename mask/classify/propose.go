@@ -56,6 +56,9 @@ func Propose(d *mask.Detector, c Column, s Sample) Proposal {
 	t := count(d, s.Values, c.Kind == Document || isDocument(s.Values))
 	e := evidence{column: c, sample: s, tally: t, score: map[string]float64{}}
 	e.values()
+	if c.Kind == Text {
+		e.together(d)
+	}
 	if c.Kind == Network {
 		e.add(IP, 0.6, "the type is one of network addresses")
 	}
@@ -107,6 +110,33 @@ func (e *evidence) values() {
 		share := float64(t.inside) / float64(t.n)
 		e.add(FreeText, math.Min(0.9, 0.55+share), fmt.Sprintf("%d of %d values hold personal data among other words, mostly %s", t.inside, t.n, noun(label)))
 	}
+}
+
+// together says what the values are when they are looked at as one column, where that is more than what the detectors say of
+// each by itself: names and dates of birth mean nothing alone.
+func (e *evidence) together(d *mask.Detector) {
+	values := make([][]byte, 0, len(e.sample.Values))
+	for _, v := range e.sample.Values {
+		if v = strings.TrimSpace(v); v != "" {
+			values = append(values, []byte(v))
+		}
+	}
+	if len(values) < enough {
+		return
+	}
+	if n := genders(e.sample.Values); n > 0 {
+		e.add(Gender, 0.85, fmt.Sprintf("%d of %d values are words for men and women", n, len(values)))
+		return
+	}
+	kind, share := d.Column("", values)
+	label := kinds[kind]
+	if label == "" || e.score[label] >= 0.75 { // each by itself says so
+		return
+	}
+	if label == Name && ofThings(e.column.Table) && !ofPeople(e.column.Table) { // brands and works are called like people
+		return
+	}
+	e.add(label, 0.65+0.25*share, fmt.Sprintf("together the values are those of a column of %s (%d of %d have the form)", noun(label), int(share*float64(len(values))+0.5), len(values)))
 }
 
 // claimed weighs what the name or the comment says against the values.

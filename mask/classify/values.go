@@ -111,6 +111,29 @@ func fit(label string, values []string, t tally) (n int, ok bool) {
 	return 0, false
 }
 
+var genderWords = set(`male female man woman nonbinary non-binary männlich weiblich mann frau divers homme femme masculin féminin hombre mujer masculino femenino
+	uomo donna maschio femmina homem mulher feminino vrouw mannelijk vrouwelijk mężczyzna kobieta erkek kadın kvinna`)
+
+// genders gives how many values are words for men and women, or 0 where there are others, or only one word.
+func genders(values []string) (n int) {
+	distinct := map[string]bool{}
+	for _, v := range values {
+		v = strings.ToLower(strings.TrimSpace(v))
+		if v == "" {
+			continue
+		}
+		if !genderWords[v] {
+			return 0
+		}
+		distinct[v] = true
+		n++
+	}
+	if len(distinct) < 2 {
+		return 0
+	}
+	return n
+}
+
 func matching(values []string, is func(string) bool) (n int) {
 	for _, v := range values {
 		if v = strings.TrimSpace(v); v != "" && is(v) {
