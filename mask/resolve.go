@@ -48,6 +48,10 @@ func Resolve(cat *access.Catalog, conn string, rules []access.LabelRule, judged 
 	for _, name := range r.names {
 		r.view(name)
 	}
+	if len(r.ahead) > 0 {
+		r.problems = append(r.problems, Problem{Message: "there is no column yet for the label rules " + strings.Join(r.ahead, ", "),
+			Hint: "they hold for columns of those names that are to come; check their spelling", Safe: true})
+	}
 	sort.SliceStable(r.problems, func(i, j int) bool { return r.problems[i].String() < r.problems[j].String() })
 	return r.labels, r.problems
 }
@@ -68,6 +72,7 @@ type resolver struct {
 	names    []access.Name // all but the server's own, sorted
 	labels   *Labels
 	problems []Problem
+	ahead    []string             // patterns for any table that match no column, quoted
 	done     map[access.Name]bool // views that were looked at
 }
 
@@ -101,8 +106,7 @@ func (r *resolver) rule(rule access.LabelRule) {
 		switch {
 		case found:
 		case parts[0] == "*" && parts[1] == "*": // a precaution, like those of the starter; a table that is named and not there is a mistake
-			r.problems = append(r.problems, Problem{Source: rule.Source, Message: fmt.Sprintf("label rule %q matches no column", pattern),
-				Hint: "it holds for columns of that name that are yet to come; check its spelling", Safe: true})
+			r.ahead = append(r.ahead, fmt.Sprintf("%q", pattern))
 		default:
 			r.problem(rule.Source, fmt.Sprintf("label rule %q matches no column", pattern), "check the names, or remove the rule")
 		}

@@ -47,7 +47,11 @@ func (ps Problems) sorted() Problems {
 func Nearest(word string, candidates []string) string {
 	best, bestDist := "", len(word)/3+2
 	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), c); d < bestDist {
+		d := distance(strings.ToLower(word), c)
+		if d > 1 && len(word) < 4 && len(c) != len(word) {
+			continue // another word, rather than two letters that were swapped
+		}
+		if d < bestDist {
 			best, bestDist = c, d
 		}
 	}
