@@ -1,6 +1,8 @@
 package mask
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v5"
 
 	"sallyport/internal/pgtree"
@@ -152,13 +154,18 @@ func (m *maskedRelation) tokens(column string, e *pg.A_Expr) bool {
 		return false
 	}
 	all, some := true, false
+	_, array := listItems(e)
 	walk(e.ProtoReflect(), func(n any) bool {
 		switch n := n.(type) {
 		case *pg.ParamRef:
 			all = false
 		case *pg.A_Const:
 			some = true
-			all = all && n.GetSval() != nil && !g.number && g.refuse("", n.GetSval().GetSval()) != nil
+			items := []string{n.GetSval().GetSval()}
+			if array {
+				items, _ = arrayItems(items[0])
+			}
+			all = all && n.GetSval() != nil && !g.number && len(items) > 0 && !slices.ContainsFunc(items, func(s string) bool { return !g.matches(s) })
 		}
 		return true
 	})

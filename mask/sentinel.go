@@ -3,6 +3,7 @@ package mask
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,14 +38,21 @@ func (g Guarded) Refuse(text string) error {
 	return g.refuse("$"+strconv.Itoa(g.Param), text)
 }
 
+// refuse refuses a text that is a sentinel, or an array that has one.
 func (s sentinel) refuse(what, text string) error {
-	if s.uuid {
-		text = plainUUID(text)
-	}
-	if !s.pattern.MatchString(strings.TrimRight(text, " ")) {
+	items, _ := arrayItems(text)
+	if !s.matches(text) && !slices.ContainsFunc(items, s.matches) {
 		return nil
 	}
 	return writtenBack(what, s.column, s.as)
+}
+
+// matches tells whether a text is a sentinel.
+func (s sentinel) matches(text string) bool {
+	if s.uuid {
+		text = plainUUID(text)
+	}
+	return s.pattern.MatchString(strings.TrimRight(text, " "))
 }
 
 func writtenBack(what string, id access.ColumnID, t Transform) error {
@@ -310,6 +318,11 @@ func (c *compiler) anywhere(ref *pgtree.Ref, name string) error {
 			}
 			for _, item := range s.TargetList {
 				check(item)
+			}
+		}
+		if f, ok := n.(*pg.RangeFunction); ok { // unnest(ARRAY[...])
+			for _, n := range f.Functions {
+				check(n)
 			}
 		}
 		return err == nil

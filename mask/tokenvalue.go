@@ -84,9 +84,9 @@ func (c *compiler) finder(m *maskedRelation, name string, t Transform) *valueFin
 	if len(arms) == 0 {
 		return nil
 	}
-	r := &valueFinder{typ: "text", token: regexp.MustCompile("^tok_[" + tokenLetters + "]+$")}
+	r := &valueFinder{typ: "text", token: regexp.MustCompile(tokenForm(t, "text"))}
 	if s.family == uuidFamily {
-		r.typ, r.bare, r.token = "uuid", true, regexp.MustCompile("^"+t.one(s)+"$")
+		r.typ, r.bare, r.token = "uuid", true, regexp.MustCompile(tokenForm(t, "uuid"))
 	} else if r.guard = m.sentinels[name]; true {
 		r.guard.pattern = regexp.MustCompile("(?s)" + Transform{}.form(s))
 	}
@@ -150,21 +150,20 @@ func (r *valueFinder) build(masks *Masks, token *pg.Node) (*pg.Node, error) {
 
 // either gives the expression that stores a parameter, or the value of the token that it is.
 func (r *valueFinder) either(masks *Masks, param *pg.Node) (*pg.Node, error) {
-	const given = "sallyport_param"
-	n, err := masks.parsed("CASE WHEN CAST(CAST(" + given + " AS pg_catalog." + r.typ + `) AS pg_catalog.text) COLLATE pg_catalog."C" OPERATOR(pg_catalog.~) '` +
-		r.token.String() + "' THEN " + tokenRef + " ELSE CAST(" + given + " AS pg_catalog." + r.typ + ") END")
+	n, err := masks.parsed("CASE WHEN CAST(CAST(" + givenParam + " AS pg_catalog." + r.typ + `) AS pg_catalog.text) COLLATE pg_catalog."C" OPERATOR(pg_catalog.~) '` +
+		r.token.String() + "' THEN " + tokenRef + " ELSE CAST(" + givenParam + " AS pg_catalog." + r.typ + ") END")
 	if err != nil {
 		return nil, err
 	}
-	text, err := masks.parsed("CAST(CAST(" + given + " AS pg_catalog." + r.typ + ") AS pg_catalog.text)")
+	text, err := masks.parsed("CAST(CAST(" + givenParam + " AS pg_catalog." + r.typ + ") AS pg_catalog.text)")
 	if err != nil {
 		return nil, err
 	}
-	value, err := r.build(masks, put(clone(text), given, param))
+	value, err := r.build(masks, put(clone(text), givenParam, param))
 	if err != nil {
 		return nil, err
 	}
-	return put(put(clone(n), given, param), tokenRef, value), nil
+	return put(put(clone(n), givenParam, param), tokenRef, value), nil
 }
 
 // put puts a node in the place of a name in SQL of the compiler's own, and gives the tree.
@@ -219,12 +218,18 @@ func (c *compiler) stored(ref *pgtree.Ref, name string, val *pg.Node) (bool, err
 	return true, err
 }
 
-// either gives the comparison of a column with a parameter that may be a value or a token: cond itself for a value, what
-// the mask shows for a token. nil where there is no telling, or no token. The reference cr is that of cond.
+// givenParam stands for the client's parameter in SQL of the compiler's own.
+const givenParam = "sallyport_param"
+
+// either gives the comparison of a column with what may be values or tokens: cond itself for values, what the mask shows
+// for tokens. nil where there is no telling, or no token. The reference cr is that of cond.
 func (m *maskedRelation) either(masks *Masks, name string, cr *pg.ColumnRef, cond *pg.Node) (*pg.Node, error) {
 	e, typ := cond.GetAExpr(), map[uint32]string{oidText: "text", oidVarchar: "text", oidUUID: "uuid"}[m.rel.Column(name).TypeOID]
-	if t, ok := m.cols[name]; !ok || t.Kind != Token || typ == "" || e.GetKind() != pg.A_Expr_Kind_AEXPR_OP {
+	if t, ok := m.cols[name]; !ok || t.Kind != Token || typ == "" {
 		return nil, nil
+	}
+	if e.GetKind() != pg.A_Expr_Kind_AEXPR_OP {
+		return m.eitherOf(masks, name, typ, cr, cond)
 	}
 	param := e.Rexpr
 	if param.GetColumnRef() != nil {
@@ -237,13 +242,8 @@ func (m *maskedRelation) either(masks *Masks, name string, cr *pg.ColumnRef, con
 	if inner.GetParamRef() == nil {
 		return nil, nil
 	}
-	form := "^tok_[" + tokenLetters + "]+$"
-	if typ == "uuid" {
-		form = "^" + m.cols[name].one(shape{family: uuidFamily}) + "$"
-	}
-	const given, shown = "sallyport_param", "sallyport_shown"
-	n, err := masks.parsed("CASE WHEN CAST(CAST(" + given + " AS pg_catalog." + typ + `) AS pg_catalog.text) COLLATE pg_catalog."C" OPERATOR(pg_catalog.~) '` + form +
-		"' THEN " + shown + " OPERATOR(pg_catalog.=) CAST(" + given + " AS pg_catalog." + typ + ") END")
+	const shown = "sallyport_shown"
+	n, err := masks.parsed("CASE WHEN " + tokenTest(m.cols[name], typ, false) + " THEN " + shown + " OPERATOR(pg_catalog.=) CAST(" + givenParam + " AS pg_catalog." + typ + ") END")
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +251,7 @@ func (m *maskedRelation) either(masks *Masks, name string, cr *pg.ColumnRef, con
 	if err != nil {
 		return nil, err
 	}
-	n = put(put(clone(n), given, param), shown, mask)
+	n = put(put(clone(n), givenParam, param), shown, mask)
 	n.GetCaseExpr().Defresult = &pg.Node{Node: cond.Node}
 	return n, nil
 }

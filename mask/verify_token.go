@@ -87,6 +87,9 @@ func (v *verifier) isResolution(n *pg.SubLink) bool {
 // isEither tells whether a condition is a granted lookup of a value or a token, letter by letter as it has to be.
 func (v *verifier) isEither(m *maskedRelation, n *pg.Node) bool {
 	cond := n.GetCaseExpr().GetDefresult()
+	if b := n.GetBoolExpr(); b.GetBoolop() == pg.BoolExprType_OR_EXPR && len(b.Args) == 2 {
+		cond = b.Args[0]
+	}
 	p := equality(cond.GetAExpr())
 	if len(p) != 1 || !m.lookup[p[0]] || m.rel.Column(p[0]) == nil {
 		return false

@@ -135,6 +135,11 @@ func binaryForm(b []byte) bool { return bytes.IndexByte(b, 0) >= 0 || !utf8.Vali
 
 // paramText is a parameter as a record shows it.
 func paramText(b []byte, format int16, oid uint32) string {
+	if format == 1 && bytes.IndexByte(b, 0) >= 0 { // no text holds a 0
+		if text, ok := arrayText(b); ok {
+			return text
+		}
+	}
 	if format == 0 || textual(oid) && oid < firstUserOID {
 		if utf8.Valid(b) {
 			return string(b)
