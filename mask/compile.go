@@ -102,6 +102,8 @@ type compiler struct {
 	celled map[*pgtree.Ref][]string
 	// rawed has the columns that the subquery of a reference shows raw for ORDER BY and GROUP BY.
 	rawed map[*pgtree.Ref][]string
+	// found has the expressions that find the value of a token, or of a parameter that may be one, for one column.
+	found map[*pg.Node]bool
 }
 
 // maskedRelation is a relation of which at least one column is masked, or some rows are hidden.
@@ -134,7 +136,7 @@ func newCompiler(in Input) (*compiler, error) {
 	c := &compiler{
 		in: in, masks: map[access.Name]*maskedRelation{}, alias: map[*pgtree.Ref]string{},
 		pushed: map[*pgtree.Ref][]*pg.Node{}, raw: map[*pg.ColumnRef]bool{}, keep: map[*pg.ColumnRef]bool{},
-		names: map[*pg.ResTarget]string{}, cell: map[*pg.ColumnRef]bool{}, celled: map[*pgtree.Ref][]string{}, rawed: map[*pgtree.Ref][]string{},
+		names: map[*pg.ResTarget]string{}, cell: map[*pg.ColumnRef]bool{}, celled: map[*pgtree.Ref][]string{}, rawed: map[*pgtree.Ref][]string{}, found: map[*pg.Node]bool{},
 	}
 	for _, id := range in.Decision.Masked {
 		rel := in.Catalog.Relations[id.Relation]

@@ -178,16 +178,16 @@ func (c *compiler) sentinels() error {
 func (c *compiler) set(ref *pgtree.Ref, list []*pg.Node) error {
 	for _, n := range list {
 		t := n.GetResTarget()
-		val := t.GetVal()
-		if m := val.GetMultiAssignRef(); m != nil {
-			val = m.Source
-			if row := val.GetRowExpr(); row != nil && int(m.Colno) <= len(row.Args) {
-				val = row.Args[m.Colno-1]
+		if m := t.GetVal().GetMultiAssignRef(); m != nil {
+			// SET (a, b) = (x, y) says SET a = x, b = y, which the deparser can write in all forms. Each column has a copy of
+			// the row.
+			if row := m.Source.GetRowExpr(); row != nil && len(row.Args) == int(m.Ncolumns) {
+				t.Val = row.Args[m.Colno-1]
 			}
 		}
-		check := c.assigned
-		if t.GetVal().GetMultiAssignRef() == nil { // of which each column has a copy
-			check = c.takes
+		val, check := t.GetVal(), c.takes
+		if m := val.GetMultiAssignRef(); m != nil {
+			val, check = m.Source, c.assigned
 		}
 		if err := check(ref, t.GetName(), val); err != nil {
 			return err
@@ -204,15 +204,19 @@ func (c *compiler) inserted(s *pg.InsertStmt) error {
 	names := targetNames(ref, s.Cols)
 	q := s.SelectStmt.GetSelectStmt()
 	for i, name := range names {
-		if q == nil || len(q.ValuesLists) == 0 {
-			if err := c.anywhere(ref, name); err != nil {
-				return err
-			}
-			continue
-		}
 		take := c.takes
 		if c.excluded(s, name) {
 			take = c.assigned
+		}
+		if q == nil || len(q.ValuesLists) == 0 {
+			item := selected(q, i)
+			if !constant(item) {
+				take, item = func(ref *pgtree.Ref, name string, _ *pg.Node) error { return c.anywhere(ref, name) }, nil
+			}
+			if err := take(ref, name, item); err != nil {
+				return err
+			}
+			continue
 		}
 		for _, row := range q.ValuesLists {
 			if items := row.GetList().GetItems(); i < len(items) {
@@ -223,6 +227,24 @@ func (c *compiler) inserted(s *pg.InsertStmt) error {
 		}
 	}
 	return nil
+}
+
+// selected is what a query gives for its column number i, or nil where that cannot be told.
+func selected(q *pg.SelectStmt, i int) *pg.Node {
+	if q.GetOp() != pg.SetOperation_SETOP_NONE || i >= len(q.GetTargetList()) {
+		return nil
+	}
+	for _, n := range q.TargetList[:i] {
+		val := n.GetResTarget().GetVal()
+		fields := val.GetColumnRef().GetFields()
+		if ind := val.GetAIndirection().GetIndirection(); len(ind) > 0 {
+			fields = ind
+		}
+		if len(fields) > 0 && fields[len(fields)-1].GetAStar() != nil {
+			return nil
+		}
+	}
+	return q.TargetList[i].GetResTarget().GetVal()
 }
 
 func (c *compiler) merged(s *pg.MergeStmt) error {
@@ -335,6 +357,8 @@ func (c *compiler) constants(g sentinel, ref *pgtree.Ref, n *pg.Node) error {
 	var err error
 	walkNode(n, func(n any) bool {
 		switch n := n.(type) {
+		case *pg.Node:
+			return !c.found[n]
 		case *pg.A_Const:
 			if text := constText(n); err == nil && text != "" {
 				err = g.refuse("a constant", text)

@@ -214,6 +214,7 @@ func (c *compiler) stored(ref *pgtree.Ref, name string, val *pg.Node) (bool, err
 	}
 	if err == nil {
 		val.Node = n.Node
+		c.found[val] = true
 	}
 	return true, err
 }

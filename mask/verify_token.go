@@ -49,6 +49,11 @@ func (v *verifier) storingInsert(s *pg.InsertStmt) {
 	for _, row := range s.SelectStmt.GetSelectStmt().GetValuesLists() {
 		v.storingRow(s.Relation, s.Cols, row.GetList().GetItems())
 	}
+	q, row := s.SelectStmt.GetSelectStmt(), []*pg.Node(nil)
+	for i := range q.GetTargetList() {
+		row = append(row, selected(q, i)) // nil behind a star
+	}
+	v.storingRow(s.Relation, s.Cols, row)
 	v.storingAll(s.Relation, s.OnConflictClause.GetTargetList())
 }
 

@@ -35,6 +35,7 @@ func TestVerifierKnowsResolutions(t *testing.T) {
 		"INSERT INTO s.t (id, phone, email) VALUES (1, 'x', " + email + "), (2, " + phone + ", NULL)", "INSERT INTO s.t VALUES (1, " + email + ")",
 		"INSERT INTO s.t (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET email = " + email,
 		"MERGE INTO s.t x USING (SELECT 1) y ON x.id = 1 WHEN MATCHED THEN UPDATE SET email = " + email + " WHEN NOT MATCHED THEN INSERT (id, phone) VALUES (1, " + phone + ")",
+		"INSERT INTO s.t (id, email) SELECT 1, " + email + " WHERE $1 = 1", "INSERT INTO s.t SELECT 1, " + email,
 		"UPDATE s.t SET email = CASE WHEN $1 = 'x' THEN " + strings.ReplaceAll(email, "'tok_g'", "$1") + " ELSE $1 END",
 	} {
 		if why := mask.VerifyDecision(cat, labels, masks, d, sql); why != "" {
@@ -45,6 +46,8 @@ func TestVerifierKnowsResolutions(t *testing.T) {
 		"SELECT " + email, "UPDATE s.t SET note = " + email, "UPDATE s.t SET phone = " + email, "UPDATE s.t SET email = " + phone, "UPDATE s.u SET email = " + email,
 		"UPDATE s.t SET note = 'x' WHERE note = " + email, "UPDATE s.t SET email = 'x' RETURNING " + email, "UPDATE s.t SET email = upper(" + email + ")",
 		"INSERT INTO s.t (id, email, note) VALUES (1, NULL, " + email + ")", "INSERT INTO s.t (note) SELECT " + email, "INSERT INTO s.u (email) VALUES (" + email + ")",
+		"INSERT INTO s.t (id, email) SELECT x.*, " + email + " FROM (SELECT 1) x", "INSERT INTO s.t (email) SELECT " + email + " UNION SELECT 'a'",
+		"INSERT INTO s.t (email) SELECT v FROM (SELECT " + email + " AS v) x",
 		"INSERT INTO s.t (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET note = " + email,
 		"UPDATE s.t SET email = " + strings.Replace(email, "WHERE", "WHERE email LIKE 'a%' AND", 1),
 		"UPDATE s.t SET email = " + strings.ReplaceAll(email, "'tok_g'", "note"), "UPDATE s.t SET email = " + strings.Replace(email, "pg_catalog.max", "pg_catalog.min", 1),
