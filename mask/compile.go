@@ -30,6 +30,10 @@ type Compiled struct {
 	Guarded []Guarded
 	// Probes are the guesses at masked values that running it answers.
 	Probes Probes
+	// Copied is nil, or how the tokens in the rows of a COPY are to be resolved.
+	Copied *CopiedTokens
+	// Resolved are the columns in which it looks for the values of tokens that it stores.
+	Resolved []access.TokenSource
 	// Rounded is true for EXPLAIN whose estimates have to be rounded before they are shown, see RoundEstimates.
 	Rounded bool
 }
@@ -72,7 +76,7 @@ func Compile(in Input) (Compiled, error) {
 	if err != nil {
 		return Compiled{}, err
 	}
-	return Compiled{SQL: sql, Applied: c.applied(), OutputMasks: c.outputs(), Guarded: c.guarded, Probes: c.probes, Rounded: c.rounded}, nil
+	return Compiled{SQL: sql, Applied: c.applied(), OutputMasks: c.outputs(), Guarded: c.guarded, Probes: c.probes, Copied: c.copied, Resolved: c.resolved(), Rounded: c.rounded}, nil
 }
 
 // compiler is one run of Compile.
@@ -103,7 +107,9 @@ type compiler struct {
 	// rawed has the columns that the subquery of a reference shows raw for ORDER BY and GROUP BY.
 	rawed map[*pgtree.Ref][]string
 	// found has the expressions that find the value of a token, or of a parameter that may be one, for one column.
-	found map[*pg.Node]bool
+	found  map[*pg.Node]bool
+	copied *CopiedTokens
+	finds  map[access.ColumnID]bool // columns that values of tokens are looked for
 }
 
 // maskedRelation is a relation of which at least one column is masked, or some rows are hidden.
@@ -136,7 +142,7 @@ func newCompiler(in Input) (*compiler, error) {
 	c := &compiler{
 		in: in, masks: map[access.Name]*maskedRelation{}, alias: map[*pgtree.Ref]string{},
 		pushed: map[*pgtree.Ref][]*pg.Node{}, raw: map[*pg.ColumnRef]bool{}, keep: map[*pg.ColumnRef]bool{},
-		names: map[*pg.ResTarget]string{}, cell: map[*pg.ColumnRef]bool{}, celled: map[*pgtree.Ref][]string{}, rawed: map[*pgtree.Ref][]string{}, found: map[*pg.Node]bool{},
+		names: map[*pg.ResTarget]string{}, cell: map[*pg.ColumnRef]bool{}, celled: map[*pgtree.Ref][]string{}, rawed: map[*pgtree.Ref][]string{}, found: map[*pg.Node]bool{}, finds: map[access.ColumnID]bool{},
 	}
 	for _, id := range in.Decision.Masked {
 		rel := in.Catalog.Relations[id.Relation]
@@ -252,6 +258,15 @@ func (c *compiler) applied() []access.MaskApplied {
 	var out []access.MaskApplied
 	for _, id := range c.in.Decision.Masked {
 		out = append(out, c.apply(id))
+	}
+	return out
+}
+
+func (c *compiler) resolved() (out []access.TokenSource) {
+	for _, r := range c.in.Decision.Resolve {
+		if c.finds[r.Target] {
+			out = append(out, r)
+		}
 	}
 	return out
 }

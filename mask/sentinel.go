@@ -391,13 +391,16 @@ func constText(c *pg.A_Const) string {
 // copyFrom has the server itself look for sentinels in the rows that it is sent: COPY's WHERE sees them before
 // they are stored, and fails.
 func (c *compiler) copyFrom(s *pg.CopyStmt, ref *pgtree.Ref) error {
-	names := targetNames(ref, nil)
-	if len(s.Attlist) > 0 {
-		names = names[:0]
-		for _, n := range s.Attlist {
-			names = append(names, n.GetString_().GetSval())
+	var names []string
+	for _, col := range ref.Relation.Columns {
+		if !col.Generated && len(s.Attlist) == 0 { // COPY leaves them out
+			names = append(names, col.Name)
 		}
 	}
+	for _, n := range s.Attlist {
+		names = append(names, n.GetString_().GetSval())
+	}
+	c.copyTokens(s, c.masked(ref), names)
 	for _, name := range names {
 		g, ok := c.guard(ref, name)
 		if !ok {

@@ -1,7 +1,6 @@
 package mask
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,7 +13,8 @@ import (
 
 // A token that a statement assigns to a column is stored as the value that it stands for, where the decision lists
 // columns to find it in. There is no table of tokens: the server computes those of the columns' values and takes the
-// value whose token it is. It goes from column to column inside of the server; neither client nor gateway sees it.
+// value whose token it is. It goes from column to column inside of the server; neither client nor gateway sees it, but for
+// rows of COPY, which the gateway has to write (tokencopy.go).
 
 // valueFinder finds the values of tokens for one column.
 type valueFinder struct {
@@ -23,6 +23,7 @@ type valueFinder struct {
 	token *regexp.Regexp
 	guard sentinel // what must not be stored all the same
 	bare  bool     // guard is of no use: the column has no other sentinels
+	batch string   // a query for many tokens at once, see TokenColumn
 }
 
 // tokenRef stands for the token in a valueFinder's SQL; build replaces it in the tree.
@@ -39,10 +40,14 @@ var unresolved = map[string]string{
 func Unresolved(message string) *access.Error {
 	for mark, text := range unresolved {
 		if strings.Contains(message, mark) {
-			return access.AsError(denied(text+", so nothing was stored", "give the value itself, or choose rows that have it and copy nothing"))
+			return notResolved(text)
 		}
 	}
 	return nil
+}
+
+func notResolved(why string) *access.Error {
+	return access.AsError(denied(why+", so nothing was stored", "give the value itself, or choose rows that have it and copy nothing"))
 }
 
 // finders finds out which columns of a relation take tokens for values.
@@ -66,7 +71,7 @@ func (c *compiler) finder(m *maskedRelation, name string, t Transform) *valueFin
 	if s.array || s.citext || s.family != textFamily && s.family != uuidFamily || userType(c.in.Catalog, m.rel.Column(name).TypeOID) != nil || c.computes(m.rel, name) {
 		return nil
 	}
-	var arms []string
+	var arms, batch []string
 	for _, r := range c.in.Decision.Resolve {
 		id, rel := r.Source, c.in.Catalog.Relations[r.Source.Relation]
 		if r.Target != (access.ColumnID{Relation: m.rel.Name, Column: name}) || rel == nil || rel.Column(id.Column) == nil {
@@ -78,8 +83,10 @@ func (c *compiler) finder(m *maskedRelation, name string, t Transform) *valueFin
 			continue // where a value might not fit, whether it does would tell its length
 		}
 		masked := strings.ReplaceAll(u.expression(of), colRef, ident(id.Column))
-		arms = append(arms, fmt.Sprintf(`SELECT CAST(%s AS pg_catalog.text) COLLATE pg_catalog."C" AS v FROM %s.%s WHERE CAST(%s AS pg_catalog.text) COLLATE pg_catalog."C" OPERATOR(pg_catalog.=) %s`,
-			ident(id.Column), ident(id.Relation.Schema), ident(id.Relation.Name), masked, tokenRef))
+		value, source := `CAST(`+ident(id.Column)+` AS pg_catalog.text) COLLATE pg_catalog."C"`, ident(id.Relation.Schema)+"."+ident(id.Relation.Name)
+		masked = "CAST(" + masked + ` AS pg_catalog.text) COLLATE pg_catalog."C"`
+		arms = append(arms, "SELECT "+value+" AS v FROM "+source+" WHERE "+masked+" OPERATOR(pg_catalog.=) "+tokenRef)
+		batch = append(batch, "SELECT "+value+" AS v, "+masked+" AS k FROM "+source+" WHERE "+masked+" OPERATOR(pg_catalog.=) ANY ($1)")
 	}
 	if len(arms) == 0 {
 		return nil
@@ -90,6 +97,7 @@ func (c *compiler) finder(m *maskedRelation, name string, t Transform) *valueFin
 	} else if r.guard = m.sentinels[name]; true {
 		r.guard.pattern = regexp.MustCompile("(?s)" + Transform{}.form(s))
 	}
+	r.batch = "SELECT k, pg_catalog.max(v), pg_catalog.count(DISTINCT v) FROM (" + strings.Join(batch, " UNION ALL ") + ") AS sallyport_values GROUP BY k"
 	const count = "pg_catalog.count(DISTINCT v) OPERATOR(pg_catalog.=) "
 	r.sql = "(SELECT CAST(CASE WHEN " + count + "1 THEN pg_catalog.max(v) ELSE CAST(CAST(pg_catalog.concat(CASE WHEN " + count +
 		"0 THEN 'sallyport: no value has' ELSE 'sallyport: several values have' END, pg_catalog.left(pg_catalog.max(v), 0)) AS pg_catalog.int4) AS pg_catalog.text) END AS pg_catalog." +
@@ -215,6 +223,7 @@ func (c *compiler) stored(ref *pgtree.Ref, name string, val *pg.Node) (bool, err
 	if err == nil {
 		val.Node = n.Node
 		c.found[val] = true
+		c.finds[access.ColumnID{Relation: m.rel.Name, Column: name}] = true
 	}
 	return true, err
 }

@@ -73,6 +73,8 @@ type PlanRecord struct {
 	CatalogVersion string        `json:"catalog_version,omitempty"`
 	Obligations    *Obligations  `json:"obligations,omitempty"`
 	Compiled       bool          `json:"compiled,omitempty"` // the masked form ran, not the original
+	// Resolved has the columns in which the values of tokens were looked for that the statement stores: "target from source".
+	Resolved []string `json:"resolved,omitempty"`
 }
 
 // MaskApplied is one masked column of a statement with the rule that masks it.

@@ -16,6 +16,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/gateway/internal/upstream"
+	"sallyport/mask"
 	"sallyport/sqlguard"
 	"sallyport/sqlguard/policy"
 )
@@ -174,6 +175,15 @@ func (s *Session) startup(asked map[string]string, policies *policy.Set) (map[st
 	if sqlguard.Unrestricted(s.principal, s.db.conf.Name, s.door, policies).Effect == access.Allow {
 		return settings, nil // sees everything raw, and could read the key
 	}
+	// Set at start-up rather than by SET, so that RESET ALL and DISCARD ALL give them back.
+	for name, value := range s.tokenPads() {
+		settings[name] = value
+	}
+	return settings, nil
+}
+
+// tokenPads are the settings that token masks read their key from.
+func (s *Session) tokenPads() map[string]string {
 	mac := hmac.New(sha256.New, s.gw.tokenKey)
 	mac.Write([]byte(s.db.conf.Name))
 	ipad, opad := make([]byte, sha256.BlockSize), make([]byte, sha256.BlockSize)
@@ -185,9 +195,7 @@ func (s *Session) startup(asked map[string]string, policies *policy.Set) (map[st
 		}
 		ipad[i], opad[i] = k^0x36, k^0x5c // RFC 2104
 	}
-	// Set at start-up rather than by SET, so that RESET ALL and DISCARD ALL give them back.
-	settings["sallyport.ipad"], settings["sallyport.opad"] = hex.EncodeToString(ipad), hex.EncodeToString(opad)
-	return settings, nil
+	return map[string]string{mask.SettingInner: hex.EncodeToString(ipad), mask.SettingOuter: hex.EncodeToString(opad)}
 }
 
 // settingForm is the ASCII part of what PostgreSQL takes for the name of a setting (guc.c,

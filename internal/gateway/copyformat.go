@@ -9,7 +9,7 @@ import (
 	"sallyport/internal/pgtree"
 )
 
-// copyFormat is how a COPY ... TO STDOUT writes its rows: the options in force, with the server's defaults
+// copyFormat is how the rows of a COPY are written: the options in force, with the server's defaults
 // (PostgreSQL, "COPY"; ProcessCopyOptions in src/backend/commands/copy.c).
 type copyFormat struct {
 	kind    byte // 't' text, 'c' CSV, 'b' binary
@@ -21,12 +21,22 @@ type copyFormat struct {
 	columns string // a query with the columns that are copied; it is described, never run
 }
 
-// newCopyFormat reads the options of a compiled COPY ... TO STDOUT. Options that it does not know, or under
-// which fields cannot be told apart, are refused: the detectors have to see each value by itself.
+// newCopyFormat reads the options of a compiled COPY ... TO STDOUT, and knows the columns that it copies.
 func newCopyFormat(t *pgtree.Tree, f *access.Facts) (*copyFormat, error) {
+	c, err := readCopyFormat(t.Stmt.GetCopyStmt().GetOptions())
+	if err != nil {
+		return nil, err
+	}
+	c.columns, err = copiedColumns(t.Stmt.GetCopyStmt(), f)
+	return c, err
+}
+
+// readCopyFormat reads the options of a compiled COPY. Options that it does not know, or under which fields cannot be told
+// apart, are refused: whoever looks at a row has to see each value by itself.
+func readCopyFormat(options []*pg.Node) (*copyFormat, error) {
 	c := &copyFormat{kind: 't'}
 	set := map[string]string{}
-	for _, o := range t.Stmt.GetCopyStmt().GetOptions() {
+	for _, o := range options {
 		d := o.GetDefElem()
 		name := d.GetDefname()
 		switch name {
@@ -49,12 +59,7 @@ func newCopyFormat(t *pgtree.Tree, f *access.Facts) (*copyFormat, error) {
 			return nil, noCopyOption(name, "leave it out")
 		}
 	}
-	if err := c.set(set); err != nil {
-		return nil, err
-	}
-	var err error
-	c.columns, err = copiedColumns(t.Stmt.GetCopyStmt(), f)
-	return c, err
+	return c, c.set(set)
 }
 
 func (c *copyFormat) set(options map[string]string) error {
@@ -115,7 +120,7 @@ func isUTF8(name string) bool {
 }
 
 func noCopyOption(what, hint string) *access.Error {
-	return &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "COPY TO STDOUT with this " + what + " is not available where columns are masked", Hint: hint}
+	return &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "COPY with this " + what + " is not available where columns are masked", Hint: hint}
 }
 
 // copiedColumns is the copied query itself, or a query of the columns that are copied from a table.

@@ -168,29 +168,6 @@ func (s *Session) op(op *Op, sink Sink) error {
 	return fmt.Errorf("unknown operation %q", op.Kind)
 }
 
-// copyOp takes one operation while the client sends COPY data.
-func (s *Session) copyOp(op *Op) error {
-	switch op.Kind {
-	case OpCopyData:
-		if len(s.out) > windowSize {
-			if err := s.send(); err != nil {
-				return err
-			}
-		}
-		s.out = append(s.out, op.Raw...)
-	case OpCopyDone:
-		s.out = pgframe.AppendEmpty(s.out, 'c')
-		s.copyIn = false
-	case OpCopyFail:
-		s.out = append(s.out, op.Raw...)
-		s.copyIn = false
-	case OpFlush, OpSync: // ignored in copy-in mode (protocol chapter, "COPY Operations")
-	default:
-		return &access.Error{Kind: access.Invalid, Code: "08P01", Message: "unexpected message while COPY data is expected"}
-	}
-	return nil
-}
-
 // query takes a simple-protocol batch: judged statement by statement, refused whole if one is.
 func (s *Session) query(op *Op, sink Sink) error {
 	delete(s.stmts, "")

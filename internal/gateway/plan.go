@@ -37,15 +37,17 @@ type plan struct {
 	rounds   bool // EXPLAIN whose estimates are rounded
 	weighed  bool // its answer decides whether it may stand, see weigh.go
 
-	guarded []mask.Guarded    // parameters that must not hold a masked value
-	probes  mask.Probes       // guesses at masked values that a run answers
-	args    []string          // EXECUTE: its arguments, "" for what is no constant
-	fetches *pg.FetchStmt     // FETCH of a number of rows
-	inner   *plan             // PREPARE, DECLARE: what EXECUTE or FETCH will run
-	holds   bool              // DECLARE ... WITH HOLD
-	forgets func(*Session)    // DEALLOCATE, CLOSE, DISCARD, the end of a transaction
-	claims  bool              // it may change sallyport.reason or sallyport.task
-	sets    map[string]string // ... to these, until its transaction says otherwise
+	guarded  []mask.Guarded       // parameters that must not hold a masked value
+	copied   *mask.CopiedTokens   // COPY FROM STDIN whose tokens are stored as values
+	resolved []access.TokenSource // where values of tokens are looked for
+	probes   mask.Probes          // guesses at masked values that a run answers
+	args     []string             // EXECUTE: its arguments, "" for what is no constant
+	fetches  *pg.FetchStmt        // FETCH of a number of rows
+	inner    *plan                // PREPARE, DECLARE: what EXECUTE or FETCH will run
+	holds    bool                 // DECLARE ... WITH HOLD
+	forgets  func(*Session)       // DEALLOCATE, CLOSE, DISCARD, the end of a transaction
+	claims   bool                 // it may change sallyport.reason or sallyport.task
+	sets     map[string]string    // ... to these, until its transaction says otherwise
 
 	costing
 
@@ -123,7 +125,13 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 	}
 	p.original, p.sql, p.outputs = c.SQL == t.SQL, c.SQL, c.OutputMasks
 	p.guarded, p.probes, p.rounds = c.Guarded, c.Probes, c.Rounded
-	p.detects = sc.masked
+	p.detects, p.resolved = sc.masked, c.Resolved
+	if p.copied = c.Copied; p.copied != nil {
+		if _, err := readCopyFormat(p.copied.Options); err != nil {
+			p.describe(nil)
+			return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}
+		}
+	}
 	if p.facts.CopyOut && sc.masked {
 		if p.copy, err = newCopyFormat(t, p.facts); err != nil {
 			p.describe(nil)
@@ -177,6 +185,9 @@ func (p *plan) describe(applied []access.MaskApplied) {
 	r := access.PlanRecord{Class: f.Class, Tag: f.Tag, Fingerprint: f.Fingerprint, Effect: p.decision.Effect.String(),
 		Policies: p.decision.Policies, PolicyVersion: p.scope.policies.Version(), CatalogVersion: p.scope.snap.cat.Version,
 		Masks: p.usedMasks(applied), Compiled: !p.original}
+	for _, t := range p.resolved {
+		r.Resolved = append(r.Resolved, t.Target.Relation.String()+"."+t.Target.Column+" from "+t.Source.Relation.String()+"."+t.Source.Column)
+	}
 	seen := map[access.Label]bool{}
 	for _, rel := range f.Relations {
 		r.Relations = append(r.Relations, string(rel.Action)+" "+rel.Name.String())

@@ -118,6 +118,12 @@ func (s *Session) answer(f pgframe.Frame, sink Sink) error {
 	case 'G':
 		s.held = append(s.held, f.Raw...)
 		s.copyIn = true
+		if o.runs > 0 && s.runs[o.run].plan.copied != nil {
+			var err error
+			if s.copied, err = newCopiedRows(s, s.runs[o.run].plan); err != nil {
+				return err
+			}
+		}
 		// The server ignores a Sync that was sent along: in copy-in mode it waits for CopyDone.
 		for n := len(s.owed); n > s.next+1; n-- {
 			if s.owed[n-1].kind != 'S' {

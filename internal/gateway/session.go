@@ -30,10 +30,11 @@ type Session struct {
 	seq    uint64 // records written
 	scope  *scope // plans for what this session is now; nil: must be looked up again
 
-	tx     byte // transaction status of the last ReadyForQuery: I, T or E
-	unsync bool // something was sent since the last Sync: an implicit transaction may be open
-	skip   bool // an error was answered: operations are ignored until Sync
-	copyIn bool // the client is sending COPY data
+	tx     byte        // transaction status of the last ReadyForQuery: I, T or E
+	unsync bool        // something was sent since the last Sync: an implicit transaction may be open
+	skip   bool        // an error was answered: operations are ignored until Sync
+	copyIn bool        // the client is sending COPY data
+	copied *copiedRows // ... whose tokens are stored as values
 
 	vetoed  *access.Error // a weighed execution must be undone, before anything else is sent
 	syncDue bool          // the COPY under way is of a simple query that runs through the extended protocol
@@ -159,6 +160,7 @@ func (s *Session) close(cause string) error {
 	s.gw.forget(s)
 	s.vacate()
 	s.abandon()
+	s.endCopyIn()
 	s.up.Close()
 	rec := s.newRecord(access.RecordClose)
 	rec.Rows, rec.Error = int64(rec.Seq), cause

@@ -27,7 +27,7 @@ func resolveWorld(t *testing.T) (*world, *Session) {
 		create table checked(id int, email text, bound text, check (email < bound));
 		create domain early as text check (value < 'm'); create table narrowed(id int, email early); create table short(id int, email varchar(100));
 		create table owners(id int, email text unique); insert into owners values (1, 'o@example.com');
-		create table owned(id int, owner text references owners(email) on update cascade); create table revealable(id int, email text)`)
+		create table owned(id int, owner text references owners(email) on update cascade); create table revealable(id int, email text); create table members(id int primary key, email text unique, rank int not null)`)
 	c := w.config()
 	c.Policies[0].Text += resolvePolicy
 	for _, l := range []string{"phone", "uid"} {
