@@ -118,6 +118,7 @@ type binary struct {
 	dir  string // where it runs
 	path string
 	hash string // of the program and of what its tests read
+	env  []string
 }
 
 // build compiles the tests of a package.

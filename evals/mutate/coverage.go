@@ -29,6 +29,16 @@ type test struct {
 	Points []int
 }
 
+// is says whether this is the test that a verdict names.
+func (t *test) is(by string) bool {
+	w := strings.Fields(by)
+	if len(w) < 2 {
+		return false
+	}
+	top, _, _ := strings.Cut(w[1], "/")
+	return w[0] == t.bin.pkg && top == t.name
+}
+
 // timed are tests that judge by the clock, which other load moves: a mutant that only they notice counts
 // as one that nobody does.
 var timed = []string{"TestWorkIsBounded", "TestDetectorIsLinear"}
@@ -114,7 +124,7 @@ func (t *test) measure(ctx context.Context, dir string) error {
 func command(ctx context.Context, b binary, env []string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, b.path, args...)
 	cmd.Dir = b.dir
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = slices.Concat(os.Environ(), b.env, env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second

@@ -11,8 +11,9 @@
 // All mutants are in one program (points.go, edit.go): each file is rewritten once, each point asks
 // package mutant at run time whether it is there. Test binaries are built from the rewritten files with
 // -overlay, run once to see which test reaches which points (coverage.go), and then once a mutant, with
-// the tests that reach it, cheap ones first, until one fails (run.go). Survivors meet the tests of
-// internal/gateway, which need a server.
+// the tests that reach it, cheap ones first, until one fails (run.go). What was found is kept (journal.go):
+// where a test binary changed, the test that killed a mutant last time is run first. Survivors meet the
+// slow tests, and those of internal/gateway.
 //
 // equivalents.txt lists mutants that no test can kill, with the reason. It is reviewed like code: an entry
 // that matches no mutant or one that a test kills is an error.

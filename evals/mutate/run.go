@@ -1,18 +1,12 @@
 package mutate
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,8 +41,9 @@ func tier(d time.Duration) int {
 	return len(tiers)
 }
 
-// judge runs the tests that reach a point without it, until one fails.
-func judge(ctx context.Context, p point, tests []*test) (verdict, error) {
+// judge runs the tests that reach a point without it, until one fails: the test of the hint, then
+// cheap ones, those of the point's own package before others.
+func judge(ctx context.Context, p point, tests []*test, hint string) (verdict, error) {
 	var reach []*test
 	for _, t := range tests {
 		if slices.Contains(t.Points, p.id) {
@@ -58,8 +53,15 @@ func judge(ctx context.Context, p point, tests []*test) (verdict, error) {
 	if len(reach) == 0 {
 		return verdict{state: uncovered}, nil
 	}
+	if i := slices.IndexFunc(reach, func(t *test) bool { return t.is(hint) }); i >= 0 {
+		by, err := try(ctx, p.id, reach[i:i+1])
+		if err != nil || by != "" {
+			return verdict{killed, by}, err
+		}
+		reach = slices.Delete(reach, i, i+1)
+	}
 	slices.SortStableFunc(reach, func(a, b *test) int {
-		return cmp.Or(cmp.Compare(tier(a.Cost), tier(b.Cost)), strings.Compare(a.bin.pkg, b.bin.pkg))
+		return cmp.Or(cmp.Compare(tier(a.Cost), tier(b.Cost)), cmp.Compare(distance(p, a), distance(p, b)), strings.Compare(a.bin.pkg, b.bin.pkg))
 	})
 	for len(reach) > 0 {
 		first, n := reach[0], 1
@@ -75,11 +77,23 @@ func judge(ctx context.Context, p point, tests []*test) (verdict, error) {
 	return verdict{state: survived}, nil
 }
 
+// distance puts tests of the point's own package first.
+func distance(p point, t *test) int {
+	if t.bin.pkg == p.pkg {
+		return 0
+	}
+	return 1
+}
+
 var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
 var crash = regexp.MustCompile(`(?m)^(panic: |fatal error: |SIG[A-Z]+: )`)
 
-// try runs tests of one binary with a point left out, and names the first that fails, or "".
+// endless is what package testing says of a test that takes too long.
+var endless = regexp.MustCompile(`(?m)^panic: test timed out after [^\n]*\n\s+running tests:\n\s+(\w+)`)
+
+// try runs tests of one binary with a point left out, and names the first that fails, or "". What fails
+// by its time is asked twice: other load may have taken it.
 func try(ctx context.Context, id int, tests []*test) (string, error) {
 	var names []string
 	limit := 20 * time.Second
@@ -87,10 +101,11 @@ func try(ctx context.Context, id int, tests []*test) (string, error) {
 		names = append(names, t.name)
 		limit += 8 * t.Cost
 	}
+	pkg := tests[0].bin.pkg
 	for attempt := 0; ; attempt++ {
-		once, cancel := context.WithTimeout(ctx, limit)
+		once, cancel := context.WithTimeout(ctx, limit+10*time.Second)
 		cmd := command(once, tests[0].bin, []string{fmt.Sprintf("%s=%d", mutant.EnvOn, id)},
-			"-test.run", "^("+strings.Join(names, "|")+")$", "-test.failfast", "-test.timeout", "0")
+			"-test.run", "^("+strings.Join(names, "|")+")$", "-test.failfast", "-test.timeout", limit.String())
 		out, err := cmd.CombinedOutput()
 		late := once.Err() != nil
 		cancel()
@@ -99,74 +114,35 @@ func try(ctx context.Context, id int, tests []*test) (string, error) {
 			return "", ctx.Err()
 		case err == nil:
 			return "", nil
+		}
+		by := ""
+		if m := endless.FindSubmatch(out); m != nil {
+			late, by = true, pkg+" "+string(m[1])+" (does not end)"
+		} else if m := failed.FindSubmatch(out); m != nil {
+			return pkg + " " + string(m[1]), nil
+		} else if late {
+			by = pkg + " " + names[0] + " (does not end)"
+		} else if crash.Match(out) {
+			return pkg + " " + names[0] + " (panic)", nil
+		}
+		switch {
+		case attempt == 0:
+			limit *= 2
 		case late:
-			return tests[0].bin.pkg + " does not end", nil
-		}
-		if m := failed.FindSubmatch(out); m != nil {
-			return tests[0].bin.pkg + " " + string(m[1]), nil
-		}
-		if crash.Match(out) {
-			return tests[0].bin.pkg + " " + names[0] + " (panic)", nil
-		}
-		if attempt > 0 {
-			return "", fmt.Errorf("mutant %d: %s fails without a failing test: %w\n%s", id, tests[0].bin.pkg, err, out)
+			return by, nil
+		default:
+			return "", fmt.Errorf("mutant %d: %s fails without a failing test: %w\n%s", id, pkg, err, out)
 		}
 	}
 }
 
-// journal keeps verdicts from one run to the next, so that one that was interrupted goes on.
-type journal struct {
-	name  string
-	world string // hash of all binaries: verdicts of another world hold no more
-	mu    sync.Mutex
-	known map[string]verdict // guarded by mu, by key
-}
-
-// openJournal reads the verdicts of this world; with trust, also those of others that killed.
-func openJournal(name, world string, trust bool) (*journal, error) {
-	j := &journal{name: name, world: world, known: map[string]verdict{}}
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return j, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		w := strings.Split(s.Text(), "\t")
-		if len(w) != 4 {
-			continue // cut off when the last run ended
-		}
-		if w[0] == world || trust && state(w[1]) == killed {
-			j.known[w[3]] = verdict{state(w[1]), w[2]}
-		}
-	}
-	return j, nil
-}
-
-func (j *journal) add(key string, v verdict) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.known[key] = v
-	f, err := os.OpenFile(j.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = fmt.Fprintf(f, "%s\t%s\t%s\t%s\n", j.world, v.state, v.by, key)
-	return err
-}
-
-func (j *journal) get(key string) (verdict, bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	v, ok := j.known[key]
-	return v, ok
-}
-
-// judgeAll fills the journal with a verdict on every point that it has none on.
+// judgeAll fills the journal with a verdict on every point that it has none on; first on those that no
+// test is known to kill.
 func judgeAll(ctx context.Context, j *journal, points []point, tests []*test, workers int) error {
+	points = slices.Clone(points)
+	slices.SortStableFunc(points, func(a, b point) int {
+		return cmp.Compare(min(len(j.hints[a.key]), 1), min(len(j.hints[b.key]), 1))
+	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
 	for _, p := range points {
@@ -174,7 +150,7 @@ func judgeAll(ctx context.Context, j *journal, points []point, tests []*test, wo
 			continue
 		}
 		g.Go(func() error {
-			v, err := judge(ctx, p, tests)
+			v, err := judge(ctx, p, tests, j.hints[p.key])
 			if err != nil {
 				return err
 			}
@@ -186,5 +162,3 @@ func judgeAll(ctx context.Context, j *journal, points []point, tests []*test, wo
 	}
 	return g.Wait()
 }
-
-func journalName(out, stage string) string { return filepath.Join(out, "verdicts-"+stage+".tsv") }

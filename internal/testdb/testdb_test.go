@@ -43,6 +43,22 @@ func TestNewDatabaseLoadsAndIsolates(t *testing.T) {
 	}
 }
 
+func TestSharedServerIsNotTheirsToStop(t *testing.T) {
+	_, v, _ := strings.Cut(Shared(t).Share(), "=")
+	other, err := attach(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn := other.NewDatabase(t, "CREATE TABLE t (x int)", "INSERT INTO t VALUES (1)")
+	other.Stop()
+	if n := count(t, dsn, "SELECT x FROM t"); n != 1 {
+		t.Errorf("rows after the other process stopped: %d, want 1", n)
+	}
+	if _, err := attach("nothing"); err == nil {
+		t.Error("a server that nobody named is taken")
+	}
+}
+
 func TestNewDatabaseIsDroppedAfterTheTest(t *testing.T) {
 	s := Shared(t)
 	var dsn string

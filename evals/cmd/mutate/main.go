@@ -15,7 +15,6 @@ import (
 func main() {
 	var opt mutate.Options
 	flag.StringVar(&opt.Only, "only", "", "mutants whose key holds this; records nothing")
-	flag.BoolVar(&opt.Trust, "trust", false, "take what earlier runs killed as killed, whatever changed since; records nothing")
 	flag.BoolVar(&opt.Slow, "slow", true, "let survivors meet the slow tests, and those of internal/gateway")
 	flag.IntVar(&opt.Workers, "j", runtime.NumCPU(), "test binaries that run at once")
 	flag.Parse()
