@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	pg "github.com/pganalyze/pg_query_go/v5"
+
 	"sallyport/internal/access"
 )
 
@@ -51,6 +53,7 @@ func TestParseErrors(t *testing.T) {
 		{"position_counts_characters", "SELECT 'äöü'; SELECT 'ß' FROM WHERE", "42601", `syntax error at or near "WHERE"`, 31},
 		{"at_end", "SELECT (", "42601", "syntax error at end of input", 9},
 		{"unterminated", "SELECT 'x", "42601", `unterminated quoted string at or near "'x"`, 8},
+		{"unterminated_behind_much", "SELECT " + strings.Repeat("1 + ", maxDepth) + "'x", "42601", `unterminated quoted string at or near "'x"`, 8 + 4*maxDepth},
 		{"nul", "SELECT '\x00'", "22021", `invalid byte sequence for encoding "UTF8": 0x00`, 0},
 		{"not_utf8", "SELECT '\xff'", "22021", `invalid byte sequence for encoding "UTF8"`, 0},
 		{"sjis_backslash", "SELECT '\x83\\'", "22021", `invalid byte sequence for encoding "UTF8"`, 0},
@@ -146,6 +149,56 @@ func TestDeepeningBytes(t *testing.T) {
 	for _, c := range "gq09_ ,;)'\"" {
 		if deepening(string(c)) != 0 {
 			t.Errorf("%c counts", c)
+		}
+	}
+}
+
+// What the bound is made of, by the token that adds to it. Nesting too deep for it would end the process,
+// flat lists that exceed it would be refused for nothing.
+func TestTokenDepth(t *testing.T) {
+	const n = 50
+	r := strings.Repeat
+	sums := "a" + r("+1", n)
+	for name, tc := range map[string]struct {
+		sql         string
+		least, most int
+	}{
+		"nested_rows":        {"SELECT " + r("(1, ", n) + "1" + r(")", n), n, 2 * n},
+		"nested_arrays":      {"SELECT " + r("ARRAY[1, ", n) + "1" + r("]", n), n, 3 * n},
+		"nested_cases":       {"SELECT " + r("CASE WHEN a THEN b ELSE ", n) + "1" + r(" END", n), n, 2 * n},
+		"rows":               {"VALUES " + r("(1), ", n) + "(1)", 1, 5},
+		"arrays":             {"SELECT " + r("ARRAY[1], ", n) + "1", 1, 5},
+		"cases":              {"SELECT " + r("CASE WHEN a THEN b END, ", n) + "1", 1, 5},
+		"items":              {"SELECT " + r("-a, ", n) + "1", 1, 5},
+		"conditions":         {"SELECT " + r("-a = 1 AND ", n) + "b", 1, 5},
+		"alternatives":       {"SELECT " + r("-a = 1 OR ", n) + "b", 1, 5},
+		"conditions_of_case": {"SELECT CASE WHEN a THEN " + sums + " WHEN " + sums + " THEN 1 END", n, n + 5},
+		"results_of_case":    {"SELECT CASE WHEN " + sums + " THEN " + sums + " END", n, n + 5},
+		"end_of_case":        {"SELECT CASE WHEN a THEN " + sums + " ELSE " + sums + " END", n, n + 5},
+		"statements":         {r("SELECT -1; ", n), 1, 5},
+	} {
+		scan, err := pg.Scan(tc.sql)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := tokenDepth(scan.Tokens); got < tc.least || got > tc.most {
+			t.Errorf("%s: %d, want %d to %d", name, got, tc.least, tc.most)
+		}
+	}
+	joins := []pg.Token{pg.Token_JOIN, pg.Token_UNION, pg.Token_INTERSECT, pg.Token_EXCEPT, pg.Token_WITH, pg.Token_WITH_LA,
+		pg.Token_SELECT, pg.Token_EXPLAIN, pg.Token_PREPARE, pg.Token_TABLE, pg.Token_VALUES}
+	operands := []pg.Token{pg.Token_ICONST, pg.Token_FCONST, pg.Token_SCONST, pg.Token_BCONST, pg.Token_XCONST, pg.Token_IDENT, pg.Token_PARAM,
+		pg.Token_SQL_COMMENT, pg.Token_C_COMMENT, pg.Token_ASCII_46}
+	chain := []pg.Token{pg.Token_ASCII_43, pg.Token_NOT, pg.Token_COLLATE, pg.Token_TYPECAST}
+	for want, kinds := range map[int][]pg.Token{n: joins, 1: chain, 0: operands} {
+		for _, k := range kinds {
+			var list []*pg.ScanToken
+			for range n {
+				list = append(list, &pg.ScanToken{Token: k}, &pg.ScanToken{Token: pg.Token_ASCII_44})
+			}
+			if got := tokenDepth(list); got != want {
+				t.Errorf("%d of %s in a list: %d, want %d", n, k, got, want)
+			}
 		}
 	}
 }
