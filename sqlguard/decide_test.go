@@ -240,6 +240,20 @@ func TestUnrestricted(t *testing.T) {
 	}
 }
 
+// TestCostIsNeverLost: whom @cost limits may run nothing that is not analysed, and may not set what costs are made of.
+func TestCostIsNeverLost(t *testing.T) {
+	set := load(t, `@cost("1000") permit (principal, action in [Action::"connect", Action::"read", Action::"unrestricted"], resource);`)
+	if d := sqlguard.Unrestricted(bot, "shop", access.DoorMCP, set); d.Effect != access.Deny || !strings.Contains(d.Message, "@cost") {
+		t.Errorf("unrestricted: %+v", d)
+	}
+	if d := sqlguard.MaySet(bot, "shop", access.DoorMCP, "random_page_cost", set); d.Effect != access.Deny {
+		t.Errorf("a setting that costs are made of: %+v", d)
+	}
+	if d := sqlguard.MaySet(bot, "shop", access.DoorMCP, "random_page_cost", load(t, `permit (principal, action == Action::"connect", resource);`)); d.Effect != access.Allow {
+		t.Errorf("the same where nothing has a limit: %+v", d)
+	}
+}
+
 func TestMaySet(t *testing.T) {
 	set := load(t, `permit (principal, action == Action::"session", resource == Setting::"work_mem");`)
 	for name, want := range map[string]access.Effect{"application_name": access.Allow, "work_mem": access.Allow, "maintenance_work_mem": access.Deny,

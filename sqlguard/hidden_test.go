@@ -60,6 +60,7 @@ func TestHiddenRowsAndValues(t *testing.T) {
 		{"unknown_column", seesAll + where("orders", "nothing = 1"), "SELECT id FROM orders", nil, "it has no column nothing"},
 		{"view_over_them", seesAll + someOrder, "SELECT id FROM people", reads("customers", "orders"), ""},
 		{"view_over_them_and_the_unknown", seesAll + someOrder, "SELECT id FROM people", reads("orders", "nothing"), "reads public.nothing, which is not known"},
+		{"view_over_them_by_unknown_column", seesAll + where("orders", "nothing = 1"), "SELECT id FROM people", reads("orders"), "it has no column nothing"},
 		{"view_over_them_stored", seesAll + someOrder, "SELECT id FROM people", func(in *sqlguard.Input) {
 			reads("orders")(in)
 			in.Catalog.Relations[public("people")].Kind = access.MatView

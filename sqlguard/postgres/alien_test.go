@@ -197,3 +197,16 @@ func testdataStatements(t *testing.T) []string {
 	}
 	return out
 }
+
+// TestStarInAnExpressionIsRefused: the grammar allows it in select lists only, where it is expanded.
+func TestStarInAnExpressionIsRefused(t *testing.T) {
+	trees, err := Parse("SELECT id FROM customers WHERE email IS NULL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := trees[0].Stmt.GetSelectStmt().WhereClause.GetNullTest().Arg.GetColumnRef()
+	where.Fields = []*pg.Node{{Node: &pg.Node_AStar{AStar: &pg.A_Star{}}}}
+	if _, err := Analyze(trees[0], testEnv(t)); access.AsError(err) == nil || access.AsError(err).Code != "42601" {
+		t.Errorf("got %v", err)
+	}
+}

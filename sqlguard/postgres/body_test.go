@@ -105,3 +105,56 @@ func TestBodiesAreKept(t *testing.T) {
 		t.Error("without a place to keep them, bodies are known")
 	}
 }
+
+// TestNamesOfBodies: a body's names mean what the search_path makes them that it runs with. Where that is not known
+// before, names without schema leave open what it does.
+func TestNamesOfBodies(t *testing.T) {
+	for _, c := range []struct {
+		name, source string
+		change       func(env Env, fn *access.Function)
+		want         string // relations and functions, "?" where it is not known
+	}{
+		{"with_schema", "SELECT email FROM public.customers", nil, "public.customers"},
+		{"without_schema", "SELECT email FROM customers", nil, "?"},
+		{"type_without_schema", "SELECT NULL::mood", nil, ""},
+		{"type_of_two_schemas", "SELECT NULL::mood", func(env Env, _ *access.Function) {
+			env.Catalog.Types[access.Name{Schema: "private", Name: "mood"}] = &access.Type{OID: 30000, Kind: 'e'}
+		}, "?"},
+		{"function_without_schema", "SELECT lower(x)", nil, "pg_catalog.lower public.lower"},
+		{"own_path", "SELECT secret FROM customers", func(_ Env, fn *access.Function) { fn.Config = []string{"search_path=private"} }, "private.customers"},
+		{"another_own_path", "SELECT email FROM customers", func(_ Env, fn *access.Function) { fn.Config = []string{"search_path=public"} }, "public.customers"},
+		{"path_of_the_role", "SELECT email FROM public.customers", func(_ Env, fn *access.Function) { fn.Config = []string{`search_path="$user", public`} }, "?"},
+		{"another_setting", "SELECT email FROM public.customers", func(_ Env, fn *access.Function) { fn.Config = []string{"DateStyle=ISO"} }, "?"},
+		{"standard", "RETURN lower(x)", func(_ Env, fn *access.Function) { fn.Standard = true }, "pg_catalog.lower"},
+		{"standard_block", "BEGIN ATOMIC SELECT lower(email) FROM public.customers; END", func(_ Env, fn *access.Function) { fn.Standard = true }, "public.customers pg_catalog.lower"},
+		{"standard_of_another_form", "SELECT 1", func(_ Env, fn *access.Function) { fn.Standard = true }, "?"},
+		{"function_of_an_argument", "SELECT x.lower", nil, "?"},
+		{"field_of_an_argument", "SELECT x.city", func(env Env, fn *access.Function) {
+			fn.ArgTypes = []uint32{env.Catalog.Types[access.Name{Schema: "public", Name: "address"}].OID}
+		}, ""},
+		{"function_of_a_row", "SELECT x.lower", func(env Env, fn *access.Function) {
+			fn.ArgTypes = []uint32{env.Catalog.Types[access.Name{Schema: "public", Name: "address"}].OID}
+		}, "?"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			env := bodyEnv(t, map[string]string{"f": c.source})
+			if c.change != nil {
+				c.change(env, env.Catalog.Functions[access.Name{Schema: "public", Name: "f"}][0])
+			}
+			got := "?"
+			if b := bodyIn(t, env, "SELECT public.f('')"); b != nil {
+				var names []string
+				for _, r := range b.Relations {
+					names = append(names, r.Name.String())
+				}
+				for _, f := range b.Functions {
+					names = append(names, f.Name.String())
+				}
+				got = strings.Join(names, " ")
+			}
+			if got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}

@@ -229,6 +229,17 @@ func TestWorkIsBounded(t *testing.T) {
 	}
 }
 
+// What would take too long is refused: here 100,000 names, each compared with the columns of 1,000 tables.
+func TestTooMuchWorkIsRefused(t *testing.T) {
+	trees, err := Parse("SELECT 1 IN (" + strings.Repeat("x,", 100_000) + "1) FROM one" + numbered(", orders a%", 1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Analyze(trees[0], testEnv(t)); access.AsError(err) == nil || access.AsError(err).Code != "54001" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // processorTime is what this process has used, which other processes do not make longer.
 func processorTime(t *testing.T) time.Duration {
 	t.Helper()
