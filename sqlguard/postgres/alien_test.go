@@ -210,3 +210,15 @@ func TestStarInAnExpressionIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestWhatIsNotKnownInFromIsNamed: what no case is there for is refused by a word of ours, not by what breaks after it.
+func TestWhatIsNotKnownInFromIsNamed(t *testing.T) {
+	trees, err := Parse("SELECT FROM customers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trees[0].Stmt.GetSelectStmt().FromClause[0] = alien()
+	if _, err := Analyze(trees[0], testEnv(t)); access.AsError(err) == nil || access.AsError(err).Kind != access.Unsupported {
+		t.Errorf("got %v", err)
+	}
+}

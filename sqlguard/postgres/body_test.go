@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,7 +127,7 @@ func TestNamesOfBodies(t *testing.T) {
 		{"path_of_the_role", "SELECT email FROM public.customers", func(_ Env, fn *access.Function) { fn.Config = []string{`search_path="$user", public`} }, "?"},
 		{"another_setting", "SELECT email FROM public.customers", func(_ Env, fn *access.Function) { fn.Config = []string{"DateStyle=ISO"} }, "?"},
 		{"standard", "RETURN lower(x)", func(_ Env, fn *access.Function) { fn.Standard = true }, "pg_catalog.lower"},
-		{"standard_block", "BEGIN ATOMIC SELECT lower(email) FROM public.customers; END", func(_ Env, fn *access.Function) { fn.Standard = true }, "public.customers pg_catalog.lower"},
+		{"standard_block", "BEGIN ATOMIC SELECT lower(email) FROM public.customers; END", func(_ Env, fn *access.Function) { fn.Standard = true }, "pg_catalog.lower public.customers"},
 		{"standard_of_another_form", "SELECT 1", func(_ Env, fn *access.Function) { fn.Standard = true }, "?"},
 		{"function_of_an_argument", "SELECT x.lower", nil, "?"},
 		{"field_of_an_argument", "SELECT x.city", func(env Env, fn *access.Function) {
@@ -141,18 +142,68 @@ func TestNamesOfBodies(t *testing.T) {
 			if c.change != nil {
 				c.change(env, env.Catalog.Functions[access.Name{Schema: "public", Name: "f"}][0])
 			}
-			got := "?"
-			if b := bodyIn(t, env, "SELECT public.f('')"); b != nil {
-				var names []string
-				for _, r := range b.Relations {
-					names = append(names, r.Name.String())
-				}
-				for _, f := range b.Functions {
-					names = append(names, f.Name.String())
-				}
-				got = strings.Join(names, " ")
+			if got := doesIn(t, env); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
 			}
-			if got != c.want {
+		})
+	}
+}
+
+// doesIn names the relations and functions of the body of public.f, or gives "?" where it is not known.
+func doesIn(t *testing.T, env Env) string {
+	b := bodyIn(t, env, "SELECT public.f('')")
+	if b == nil {
+		return "?"
+	}
+	var names []string
+	for _, r := range b.Relations {
+		names = append(names, r.Name.String())
+	}
+	for _, f := range b.Functions {
+		names = append(names, f.Name.String())
+	}
+	slices.Sort(names) // the parts of a body in PL/pgSQL are taken in any order
+	return strings.Join(names, " ")
+}
+
+// TestBodiesInPLpgSQL has the parts of a body that are followed, and what is left out.
+func TestBodiesInPLpgSQL(t *testing.T) {
+	anyCast := func(env Env) {
+		env.Catalog.Casts = []access.Cast{{Source: 25, Target: 20001, Context: 'e', Function: access.Name{Schema: "public", Name: "made"}}}
+	}
+	for _, c := range []struct {
+		name, source string
+		change       func(Env)
+		want         string
+	}{
+		{"query", "BEGIN RETURN (SELECT email FROM public.customers); END", nil, "public.customers"},
+		{"statement", "DECLARE v text; BEGIN SELECT email INTO v FROM public.customers; RETURN v; END", nil, "public.customers"},
+		{"statement_into_several", "DECLARE v text; w text; BEGIN SELECT email, ssn INTO v, w FROM public.customers; RETURN v; END", nil, "public.customers"},
+		{"perform", "BEGIN PERFORM length(x); RETURN x; END", nil, "pg_catalog.length"},
+		{"assignment", "DECLARE v int4; BEGIN v := length(x); RETURN v; END", nil, "pg_catalog.length"},
+		{"assignment_to_a_part", "DECLARE v int4[]; BEGIN v[length(x)] := 1; RETURN v; END", nil, "?"},
+		{"default_of_a_variable", "DECLARE v int4 := length(x); BEGIN RETURN v; END", nil, "pg_catalog.length"},
+		{"variable_in_a_query", "DECLARE v text := 'a'; BEGIN RETURN (SELECT email FROM public.customers WHERE region = v); END", nil, "public.customers"},
+		{"branches", "BEGIN IF x = 'a' THEN RETURN length(x); ELSIF x = 'b' THEN RETURN upper(x); ELSE RETURN abs(1); END IF; END", nil,
+			"pg_catalog.abs pg_catalog.length pg_catalog.upper"},
+		{"text_that_is_run", "BEGIN EXECUTE 'SELECT 1'; RETURN x; END", nil, "?"},
+		{"write", "BEGIN DELETE FROM public.orders; RETURN x; END", nil, "?"},
+		{"variables_of_types_without_code", "DECLARE v mood; BEGIN v := 'a'; RETURN v; END", nil, ""},
+		{"variables_of_built_in_types", "DECLARE v int4; w pg_catalog.int4; BEGIN v := length(x); RETURN v; END", anyCast, "pg_catalog.length"},
+		{"variables_of_other_types", "DECLARE v mood; BEGIN v := length(x); RETURN v; END", anyCast, "?"},
+		{"variables_of_other_schemas", "DECLARE v public.mood; BEGIN v := length(x); RETURN v; END", anyCast, "?"},
+		{"variables_of_a_name_twice", "DECLARE v text; BEGIN v := length(x); RETURN v; END", func(env Env) {
+			anyCast(env)
+			env.Catalog.Types[access.Name{Schema: "private", Name: "text"}] = &access.Type{OID: 30000, Kind: 'e'}
+		}, "?"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			env := bodyEnv(t, map[string]string{"f": c.source})
+			env.Catalog.Functions[access.Name{Schema: "public", Name: "f"}][0].Language = "plpgsql"
+			if c.change != nil {
+				c.change(env)
+			}
+			if got := doesIn(t, env); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})

@@ -128,24 +128,7 @@ func (a *analyzer) setClause(sc *scope, ref *pgtree.Ref, ns []*pg.Node, verb str
 			a.unknown("SET", n.GetNode())
 		}
 		a.assign(sc, ref, t, verb)
-		if m := t.Val.GetMultiAssignRef(); m != nil {
-			a.multiAssign(sc, m)
-			continue
-		}
-		a.expr(sc, t.Val, access.UseStore)
-	}
-}
-
-// multiAssign walks (a, b) = (...). Each column has its own copy of the source.
-func (a *analyzer) multiAssign(sc *scope, m *pg.MultiAssignRef) {
-	switch n := m.Source.GetNode().(type) {
-	case *pg.Node_RowExpr:
-		a.rowItems(sc, n.RowExpr.Args, access.UseStore)
-	case *pg.Node_SubLink:
-		res := a.query(newScope(sc), n.SubLink.Subselect, access.UseStore)
-		a.mark(sc, value{src: union(res.all().src, res.decides)}, access.UseStore)
-	default:
-		a.expr(sc, m.Source, access.UseStore)
+		a.expr(sc, t.Val, access.UseStore) // in (a, b) = (...) each column has its own copy of the source
 	}
 }
 
@@ -296,7 +279,6 @@ func (a *analyzer) optionValue(n *pg.Node) {
 		a.optionValue(n.TypeCast.Arg)
 	case *pg.Node_DefElem:
 		a.optionValue(n.DefElem.Arg)
-	case *pg.Node_RoleSpec:
 	default:
 		a.unknown("an option", n)
 	}

@@ -1,12 +1,14 @@
 package postgres
 
 import (
+	"errors"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	pg "github.com/pganalyze/pg_query_go/v5"
+	"github.com/pganalyze/pg_query_go/v5/parser"
 
 	"sallyport/internal/access"
 )
@@ -67,6 +69,45 @@ func TestParseErrors(t *testing.T) {
 				t.Errorf("got %+v", e)
 			}
 		})
+	}
+}
+
+// What libpg_query says of a text is the server's word, but for what is its own limit.
+func TestErrorsOfTheParser(t *testing.T) {
+	for _, c := range []struct {
+		err           error
+		code, message string
+	}{
+		{&parser.Error{Message: "syntax error at end of input"}, "42601", "syntax error at end of input"},
+		{&parser.Error{Message: "memory exhausted at or near \"(\""}, "54001", "stack depth limit exceeded"},
+		{&parser.Error{Message: "stack depth limit exceeded"}, "54001", "stack depth limit exceeded"},
+		{&parser.Error{Message: "invalid Unicode escape"}, "22021", "invalid Unicode escape"},
+		{&parser.Error{Message: "invalid byte sequence for encoding"}, "22021", "invalid byte sequence for encoding"},
+		{errors.New("proto: exceeded max recursion depth"), "54001", "stack depth limit exceeded"},
+	} {
+		if e := access.AsError(syntaxError(c.err)); e.Kind != access.Invalid || e.Code != c.code || e.Message != c.message {
+			t.Errorf("%v: %+v", c.err, e)
+		}
+	}
+}
+
+// TestWidth: as at the server, a row has at most 1664 columns.
+func TestWidth(t *testing.T) {
+	for n, want := range map[int]string{maxColumns: "", maxColumns + 1: "54011"} {
+		items := strings.TrimSuffix(strings.Repeat("1, ", n), ", ")
+		for _, sql := range []string{"SELECT " + items, "SELECT ROW(" + items + ")"} {
+			trees, err := Parse(sql)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code := ""
+			if _, err := Analyze(trees[0], testEnv(t)); err != nil {
+				code = access.AsError(err).Code
+			}
+			if code != want {
+				t.Errorf("%d in %s...: %q", n, sql[:12], code)
+			}
+		}
 	}
 }
 

@@ -59,11 +59,9 @@ func (a *analyzer) plainSelect(sc *scope, s *pg.SelectStmt, use access.Use) resu
 	for _, n := range s.GroupClause {
 		a.groupKey(sc, n, &res)
 	}
-	switch {
-	case len(s.DistinctClause) == 0:
-	case len(s.DistinctClause) == 1 && s.DistinctClause[0].GetNode() == nil: // plain DISTINCT
+	if len(s.DistinctClause) == 1 && s.DistinctClause[0].GetNode() == nil { // plain DISTINCT
 		a.mark(sc, res.all(), access.UseGroup)
-	default:
+	} else {
 		for _, n := range s.DistinctClause {
 			a.sortKey(sc, n, &res, access.UseGroup, false)
 		}

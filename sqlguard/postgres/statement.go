@@ -75,8 +75,6 @@ func (a *analyzer) explain(s *pg.ExplainStmt) {
 		}
 	}
 	switch q := s.Query.GetNode().(type) {
-	case *pg.Node_ExplainStmt:
-		a.unknown("EXPLAIN", q)
 	case *pg.Node_SelectStmt, *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt,
 		*pg.Node_ExecuteStmt, *pg.Node_DeclareCursorStmt, *pg.Node_CreateTableAsStmt, *pg.Node_RefreshMatViewStmt:
 		a.statement(s.Query)

@@ -88,3 +88,34 @@ func lineageString(l Lineage) string {
 	}
 	return strings.Join(parts, " ")
 }
+
+func TestViewsThatCannotBeRead(t *testing.T) {
+	cat := parseCatalog(t, testCatalog)
+	for _, c := range []struct{ name, def, code, message string }{
+		{"syntax", "SELECT FROM WHERE", "42601", "syntax error"},
+		{"two_queries", "SELECT 1; SELECT 2", "0A000", "is not one query"},
+		{"other_columns", "SELECT id, email FROM public.customers", "0A000", "the columns of view public.v cannot be told"},
+	} {
+		v := &access.Relation{Name: access.Name{Schema: "public", Name: "v"}, Kind: access.View, Columns: []access.Column{{Num: 1, Name: "id"}}, Definition: c.def}
+		_, err := ViewLineage(v, Env{Catalog: cat, Registry: testRegistry{}})
+		if e := access.AsError(err); e == nil || e.Code != c.code || !strings.Contains(e.Message, c.message) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestPoliciesThatCannotBeRead(t *testing.T) {
+	env := testEnv(t)
+	rel := env.Catalog.Relations[access.Name{Schema: "public", Name: "customers"}]
+	rel.RowSecurity, rel.Secured = true, true
+	for _, text := range []string{"(id = ", "true; SELECT 1"} {
+		rel.Policies = []string{text}
+		trees, err := Parse("SELECT id FROM customers")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Analyze(trees[0], env); access.AsError(err) == nil || !strings.Contains(access.AsError(err).Message, "a row-security policy of public.customers cannot be analysed") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
