@@ -77,6 +77,21 @@ func judge(ctx context.Context, p point, tests []*test, hint string) (verdict, e
 	return verdict{state: survived}, nil
 }
 
+// costOf is how long judging a point is likely to take: as long as the test of the hint or, without one, as
+// all that reach it.
+func costOf(p point, tests []*test, hint string) time.Duration {
+	var all time.Duration
+	for _, t := range tests {
+		if slices.Contains(t.Points, p.id) {
+			if t.is(hint) {
+				return t.Cost
+			}
+			all += t.Cost
+		}
+	}
+	return all
+}
+
 // distance puts tests of the point's own package first.
 func distance(p point, t *test) int {
 	if t.bin.pkg == p.pkg {
@@ -136,13 +151,14 @@ func try(ctx context.Context, id int, tests []*test) (string, error) {
 	}
 }
 
-// judgeAll fills the journal with a verdict on every point that it has none on; first on those that no
-// test is known to kill.
+// judgeAll fills the journal with a verdict on every point that it has none on, on cheap ones first.
 func judgeAll(ctx context.Context, j *journal, points []point, tests []*test, workers int) error {
 	points = slices.Clone(points)
-	slices.SortStableFunc(points, func(a, b point) int {
-		return cmp.Compare(min(len(j.hints[a.key]), 1), min(len(j.hints[b.key]), 1))
-	})
+	costs := map[int]time.Duration{}
+	for _, p := range points {
+		costs[p.id] = costOf(p, tests, j.hints[p.key])
+	}
+	slices.SortStableFunc(points, func(a, b point) int { return cmp.Compare(costs[a.id], costs[b.id]) })
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
 	for _, p := range points {
