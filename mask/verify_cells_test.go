@@ -29,6 +29,8 @@ func TestVerifierHoldsCells(t *testing.T) {
 		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from,
 		`SELECT city, pg_catalog.avg(t."sallyport cell 2") + 1 FROM ` + from + ` WHERE city OPERATOR(pg_catalog.=) 'A' GROUP BY t.city HAVING pg_catalog.count(t."sallyport cell 2") > 3`,
 		`SELECT id FROM ` + from,
+		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from + ` WHERE city IN ('A', $1) OR city NOT BETWEEN 'C' AND 'D' AND city IS NOT NULL`,
+		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from + ` WHERE city BETWEEN 'C' AND 'D'`,
 	} {
 		if why := mask.VerifyDecision(cat, labels, masks, d, sql); why != "" {
 			t.Errorf("%s: %s", sql, why)
@@ -52,6 +54,9 @@ func TestVerifierHoldsCells(t *testing.T) {
 		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from + ` WHERE city || id <> 'A7'`,
 		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from + ` WHERE city = 'A' OR id = 7`,
 		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from + ` WHERE city::text = 'A'`,
+		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from + ` WHERE city IN ('A', id::text)`,
+		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from + ` WHERE city BETWEEN 'A' AND id::text`,
+		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from + ` WHERE id NOT BETWEEN 7 AND 7`,
 		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from + ` WHERE city = ANY (SELECT 'A')`,
 		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from + ` WHERE t."sallyport cell 2" > 1000`,
 		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM ` + from + ` GROUP BY id`,
@@ -64,6 +69,8 @@ func TestVerifierHoldsCells(t *testing.T) {
 		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM (SELECT CASE WHEN pg_catalog.count("pay") OVER (PARTITION BY "id") OPERATOR(pg_catalog.>=) 10 THEN "pay" END AS "sallyport cell 2" FROM s.t) t`,
 		`SELECT pg_catalog.sum(t."sallyport cell 2") FROM (SELECT CASE WHEN pg_catalog.count("pay") OVER (PARTITION BY "city") OPERATOR(pg_catalog.>=) 1 THEN "pay" END AS "sallyport cell 2" FROM s.t) t`,
 		`SELECT (t)."sallyport cell 2" FROM ` + from,
+		`SELECT id FROM (SELECT id, city, pay AS "sallyport cell 9" FROM s.t) t`,
+		`SELECT id FROM (SELECT id, city, "pay" AS "sallyport raw 2", pay FROM s.t) t`,
 	} {
 		if mask.VerifyDecision(cat, labels, masks, d, sql) == "" {
 			t.Errorf("accepted: %s", sql)

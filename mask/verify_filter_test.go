@@ -52,12 +52,13 @@ func TestVerifierHoldsRowFilters(t *testing.T) {
 
 // TestVerifierHoldsTheBodiesOfViews has a view over t, of which one may see the rows of an owner.
 func TestVerifierHoldsTheBodiesOfViews(t *testing.T) {
-	table, view, over := access.Name{Schema: "s", Name: "t"}, access.Name{Schema: "s", Name: "v"}, access.Name{Schema: "s", Name: "w"}
+	table, view, over, calc := access.Name{Schema: "s", Name: "t"}, access.Name{Schema: "s", Name: "v"}, access.Name{Schema: "s", Name: "w"}, access.Name{Schema: "s", Name: "x"}
 	columns := []access.Column{{Num: 1, Name: "id", Type: "integer", TypeOID: 23}, {Num: 2, Name: "owner", Type: "text", TypeOID: 25}}
 	cat := &access.Catalog{Relations: map[access.Name]*access.Relation{
 		table: {Name: table, Kind: access.Table, Columns: columns},
 		view:  {Name: view, Kind: access.View, Columns: columns[:1], Definition: "SELECT t.id FROM s.t WHERE t.id > 3;"},
 		over:  {Name: over, Kind: access.View, Columns: columns[:1], Definition: "SELECT v.id FROM s.v;"},
+		calc:  {Name: calc, Kind: access.View, Columns: columns[:1], Definition: "SELECT t.id FROM s.t WHERE t.id > (SELECT 3);"},
 	}}
 	labels, problems := mask.Resolve(cat, "c", nil, nil, func(*access.Relation) ([]access.Output, []access.ColumnID, error) {
 		return []access.Output{{Name: "id"}}, nil, nil
@@ -69,7 +70,7 @@ func TestVerifierHoldsTheBodiesOfViews(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := access.Decision{Effect: access.Allow, Inlined: []access.Name{over, view},
+	d := access.Decision{Effect: access.Allow, Inlined: []access.Name{over, view, calc},
 		Filters: []access.RowFilter{{Relation: table, Condition: "owner OPERATOR(pg_catalog.=) 'ada'"}}}
 	const (
 		fenced = "(SELECT id, owner FROM s.t WHERE owner OPERATOR(pg_catalog.=) 'ada' OFFSET 0)"
@@ -80,6 +81,7 @@ func TestVerifierHoldsTheBodiesOfViews(t *testing.T) {
 		"SELECT * FROM " + inner + " v",
 		"SELECT a.id FROM " + inner + " a WHERE a.id = 3",
 		"SELECT * FROM (SELECT id FROM (SELECT v.id FROM " + inner + " v) w(id) OFFSET 0) w",
+		"SELECT * FROM (SELECT id FROM (SELECT t.id FROM " + fenced + " t WHERE t.id OPERATOR(pg_catalog.>) (SELECT 3)) x(id) OFFSET 0) x",
 	} {
 		if why := mask.VerifyDecision(cat, labels, masks, d, sql); why != "" {
 			t.Errorf("%s: %s", sql, why)

@@ -92,6 +92,8 @@ func TestVerifierObjects(t *testing.T) {
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t WHERE ssn > 'a') t",
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t WHERE ssn = 'a' OR ssn = 'b') t",
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t WHERE ssn = note) t",
+		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t WHERE ssn = 'a' AND (ssn = 'b' AND note = 'c')) t",
+		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t WHERE CASE WHEN true THEN true ELSE ssn = 'a' END) t",
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t WHERE ssn = (SELECT 'a')) t",
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t WHERE note = 'a') t",
 		"SELECT ssn FROM (SELECT id, MASK AS ssn, note FROM s.t, s.plain) t",

@@ -36,7 +36,7 @@ func TestPolymorphicOperators(t *testing.T) {
 // known, all count: a cast that was left out would be code that nobody permitted.
 func TestTypesOfExpressions(t *testing.T) {
 	const builtin, any, literal = "bool int4 text", "bool int4 text mood posint", ""
-	env := Env{Catalog: parseCatalog(t, testCatalog+"type public.target b\ntable public.t id:int4 m:public.mood p:public.posint ms:public.moods r:public.address\ntype public.moods b\n"+
+	env := Env{Catalog: parseCatalog(t, testCatalog+"type public.target b\ntable public.t id:int4 n:numeric m:public.mood p:public.posint ms:public.moods r:public.address\ntype public.moods b\n"+
 		"function public.mooded scalar\n"), Path: []string{"pg_catalog", "public"}, Registry: testRegistry{}}
 	cat := env.Catalog
 	user := func(name string) *access.Type { return cat.Types[access.Name{Schema: "public", Name: name}] }
@@ -50,10 +50,11 @@ func TestTypesOfExpressions(t *testing.T) {
 		}
 		cat.Casts = append(cat.Casts, access.Cast{Source: oid, Target: user("target").OID, Context: 'e', Function: access.Name{Schema: "from", Name: name}})
 	}
+	cat.Relations[access.Name{Schema: "public", Name: "t"}].Column("n").TypeOID = 1700 // of which the catalog says no more
 	cat.Polymorphic = map[string]bool{"max": true}
 	for _, c := range []struct{ expr, want string }{
 		{"true", "bool"}, {"1", builtin}, {"1.5", builtin}, {"B'1'", builtin}, {"'x'", literal}, {"NULL", literal}, {"$1", builtin},
-		{"id", "text"}, {"m", "mood"}, {"p", "mood posint"}, {"ms", "mood"}, {"m COLLATE x", "mood"},
+		{"id", "text"}, {"n", builtin}, {"m", "mood"}, {"p", "mood posint"}, {"ms", "mood"}, {"m COLLATE x", "mood"},
 		{"m IS NULL", "bool"}, {"(m = m) IS TRUE", "bool"}, {"m = m AND m = m", "bool"}, {"m IN (m)", "bool"}, {"m BETWEEN m AND m", "bool"}, {"m IS DISTINCT FROM m", "bool"},
 		{"m = ANY (ms)", "bool"}, {"m LIKE m", builtin}, {"m ILIKE m", builtin}, {"m SIMILAR TO 'x'", builtin}, {"m = m", builtin}, {"m === m", any},
 		{"id + id", builtin}, {"m + m", any}, {"id - m", any}, {"- m", any}, {"NULLIF(id, 1)", builtin}, {"NULLIF(m, m)", any},
@@ -91,7 +92,8 @@ func TestTypesOfExpressions(t *testing.T) {
 
 // TestCastsBelowATypeCount: a cast to a type is one to what it is made of.
 func TestCastsBelowATypeCount(t *testing.T) {
-	cat := parseCatalog(t, testCatalog+"type public.below e\ntype public.over d\ntype public.many b\ntype public.bare d\ntype public.span r\ntype public.pair c\ncomposite public.pair x:public.below y:text\ntype public.raw b\ntype public.fine d\n")
+	cat := parseCatalog(t, testCatalog+"type public.below e\ntype public.over d\ntype public.many b\ntype public.bare d\ntype public.span r\ntype public.pair c\ncomposite public.pair x:public.below y:text\n"+
+		"type public.nest c\ncomposite public.nest x:public.over y:text\ntype public.list c\ncomposite public.list x:public.many y:text\ntype public.raw b\ntype public.fine d\n")
 	user := func(name string) *access.Type { return cat.Types[access.Name{Schema: "public", Name: name}] }
 	user("over").Base = user("below").OID
 	user("many").Category, user("many").Elem = 'A', user("below").OID
@@ -104,6 +106,7 @@ func TestCastsBelowATypeCount(t *testing.T) {
 		pure      bool
 	}{
 		{"below", "from.text", true}, {"over", "from.text", true}, {"many", "from.text", true}, {"pair", "from.text", true},
+		{"nest", "from.text", true}, {"list", "from.text", true},
 		{"bare", "", true}, {"mood", "", true}, {"raw", "public.raw", true}, {"fine", "public.raw", true}, {"span", "", false},
 	} {
 		trees, err := Parse("SELECT email::public." + c.to + " FROM customers")
