@@ -61,6 +61,9 @@ func judge(ctx context.Context, p point, tests []*test, hint string) (verdict, e
 		reach = slices.Delete(reach, i, i+1)
 	}
 	slices.SortStableFunc(reach, func(a, b *test) int {
+		if tier(a.Cost) == len(tiers) && tier(b.Cost) == len(tiers) { // each by itself
+			return cmp.Compare(a.Cost, b.Cost)
+		}
 		return cmp.Or(cmp.Compare(tier(a.Cost), tier(b.Cost)), cmp.Compare(distance(p, a), distance(p, b)), strings.Compare(a.bin.pkg, b.bin.pkg))
 	})
 	for len(reach) > 0 {
