@@ -162,6 +162,7 @@ func judgeAll(ctx context.Context, j *journal, points []point, tests []*test, wo
 		costs[p.id] = costOf(p, tests, j.hints[p.key])
 	}
 	slices.SortStableFunc(points, func(a, b point) int { return cmp.Compare(costs[a.id], costs[b.id]) })
+	near := j.killers(points)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
 	for _, p := range points {
@@ -169,7 +170,7 @@ func judgeAll(ctx context.Context, j *journal, points []point, tests []*test, wo
 			continue
 		}
 		g.Go(func() error {
-			v, err := judge(ctx, p, tests, j.hints[p.key])
+			v, err := judge(ctx, p, tests, cmp.Or(j.hints[p.key], near[p.function()]))
 			if err != nil {
 				return err
 			}
