@@ -1,6 +1,8 @@
 package mask
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,9 +79,39 @@ func TestOperatorsOfCitext(t *testing.T) {
 }
 
 func TestDefinitionsAreOneQuery(t *testing.T) {
+	d, err := readDefinition("SELECT s.f(1) FROM s.t WHERE 1 OPERATOR(s.=) 2 AND 1 OPERATOR(s.<) ANY (SELECT 2)")
+	name := func(n string) access.Name { return access.Name{Schema: "s", Name: n} }
+	if err != nil || !slices.Equal(d.relations, []access.Name{name("t")}) || !slices.Equal(d.functions, []access.Name{name("f")}) || !slices.Equal(d.operators, []access.Name{name("="), name("<")}) {
+		t.Errorf("%+v %v", d, err)
+	}
 	for sql, ok := range map[string]bool{"SELECT id FROM s.t": true, "SELECT 1; SELECT 2": false, "DELETE FROM s.t": false, "SELECT FROM WHERE": false} {
 		if _, err := readDefinition(sql); (err == nil) != ok {
 			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// TestFormsOfMaskedValues: what a mask gives may not be stored, what it never gives may.
+func TestFormsOfMaskedValues(t *testing.T) {
+	text, number := shape{family: textFamily, oid: oidText}, shape{family: intFamily, oid: oidInt4}
+	for _, c := range []struct {
+		t        Transform
+		s        shape
+		is, isnt string
+	}{
+		{Transform{}, text, "***", "x"},
+		{Transform{Kind: Partial, Style: "email"}, text, "a***@example.org", "alice@example.org"},
+		{Transform{Kind: Partial, Style: "phone"}, text, "********12", "********1234"},
+		{Transform{Kind: Partial, Style: "card"}, text, "********1234", "********12"},
+		{Transform{Kind: Partial, Style: "generic"}, text, "a***", "alice"},
+		{Transform{Kind: Generalise, Bucket: "2"}, text, "al***", "ali***"},
+		{Transform{Kind: Token}, number, "123456789", "12345678"},
+		{Transform{Kind: Generalise, Bucket: "10"}, number, "", "123456789"},
+	} {
+		form := c.t.form(c.s)
+		is := func(v string) bool { return form != "" && regexp.MustCompile("(?s)"+form).MatchString(v) }
+		if c.is != "" && !is(c.is) || is(c.isnt) {
+			t.Errorf("%s: %q (%v), %q (%v) by %s", c.t, c.is, is(c.is), c.isnt, is(c.isnt), form)
 		}
 	}
 }

@@ -141,6 +141,7 @@ func id(column string) access.ColumnID {
 
 func TestCompileForms(t *testing.T) {
 	const denied = "in this form is not available"
+	masks := func(_ *world, in *mask.Input) { in.Decision.Masked = []access.ColumnID{id("customers.email")} }
 	lookup := func(_ *world, in *mask.Input) { in.Decision.Lookup = []access.ColumnID{id("customers.email")} }
 	cells := func(_ *world, in *mask.Input) {
 		in.Decision.Aggregate = []access.AggregateColumn{{Column: id("customers.email"), MinGroup: 10, By: []string{"region"}}}
@@ -167,6 +168,14 @@ func TestCompileForms(t *testing.T) {
 		{"explain_merge", "EXPLAIN MERGE INTO plain p USING other o ON p.id = o.id WHEN MATCHED THEN DELETE", nil, "EXPLAIN MERGE"},
 		{"explain_masked", "EXPLAIN SELECT email FROM customers", nil, "EXPLAIN (COSTS "},
 		{"explain_created", "EXPLAIN CREATE TABLE n AS SELECT lower(email) FROM customers", nil, "would store"},
+		{"explain_costs_off", "EXPLAIN (COSTS off) SELECT note FROM plain", nil, "COSTS"},
+		{"created_by_tokens", "CREATE TABLE n AS SELECT id FROM customers WHERE code = 'x'", nil, "would store what was computed from masked values"},
+		{"execute", "EXECUTE p(1)", nil, "EXECUTE p(1)"},
+		{"alter_table", "ALTER TABLE plain ADD COLUMN x int4", nil, "ALTER TABLE public.plain"},
+		{"create_index", "CREATE INDEX i ON plain (id)", nil, "ON public.plain"},
+		{"create_sequence", "CREATE SEQUENCE n", nil, "CREATE SEQUENCE public.n"},
+		{"alter_table_of_what_is_masked", "ALTER TABLE customers ADD COLUMN x int4", masks, "cannot be changed by somebody who sees it masked"},
+		{"create_index_on_what_is_masked", "CREATE INDEX i ON customers (id)", masks, "cannot be changed by somebody who sees it masked"},
 		{"drop", "DROP TABLE plain", nil, "DROP TABLE public.plain"},
 		{"drop_of_nothing_resolved", "DROP TABLE plain", func(_ *world, in *mask.Input) { in.Facts.Objects = nil }, "names that were not resolved"},
 		{"drop_of_something_else", "DROP TABLE plain", func(_ *world, in *mask.Input) { in.Facts.Objects[0].Name = public("other") }, "names that were not resolved"},
@@ -341,6 +350,12 @@ func TestTokensThatAreStored(t *testing.T) {
 		{"value", "UPDATE customers SET code = 'x' WHERE id = 1", resolves, "SET code = 'x'"},
 		{"token_without_permit", "UPDATE customers SET code = 'tok_ghjklmnpqrtvwxyzghjklmnp' WHERE id = 1", nil, "tok"},
 	})
+	w := handWorld(t)
+	in := w.input(t, "UPDATE customers SET code = $1 WHERE id = 1")
+	resolves(w, &in)
+	if got, err := mask.Compile(in); err != nil || len(got.Guarded) != 1 {
+		t.Errorf("a token may be given: %+v %v", got.Guarded, err)
+	}
 	for _, mark := range []string{"sallyport: no value has the token", `invalid input syntax: "sallyport: several values have it"`} {
 		if mask.Unresolved(mark) == nil {
 			t.Errorf("%s is not understood", mark)

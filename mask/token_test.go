@@ -85,7 +85,8 @@ func TestTokensAreNoFindings(t *testing.T) {
 					if len(seen) == 1 {
 						first[i] = got
 					}
-					if got != first[i] {
+					// Behind a plus a number is hidden where it can be a telephone number, which the token alone decides.
+					if got != first[i] && !(f == "+%s" && ts.shape.family == intFamily) {
 						t.Fatalf("%s became %s, others %s", fmt.Sprintf(f, tok), got, first[i])
 					}
 				}

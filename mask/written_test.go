@@ -31,8 +31,9 @@ func TestWhatIsNotReadAsItWasMeant(t *testing.T) {
 		t.Fatal(sql, err)
 	}
 	for why, n := range map[string]*pg.Node{
-		"deparse":        {Node: &pg.Node_Alias{Alias: &pg.Alias{Aliasname: "x"}}},
+		"deparse: ":      {Node: &pg.Node_Alias{Alias: &pg.Alias{Aliasname: "x"}}},
 		"does not parse": statement(operator(")")),
+		"another tree":   statement(&pg.Node{Node: &pg.Node_AConst{AConst: &pg.A_Const{Val: &pg.A_Const_Fval{Fval: &pg.Float{Fval: "1"}}}}}),
 	} {
 		if sql, got, err := writeBack(n); err == nil || got != nil || sql != "" || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %s %v", why, sql, err)

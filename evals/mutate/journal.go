@@ -81,4 +81,15 @@ func (j *journal) get(key string) (verdict, bool) {
 	return v, ok
 }
 
+// killers are, by function, a test that killed a mutant there: what kills one often kills its neighbours.
+func (j *journal) killers(points []point) map[string]string {
+	out := map[string]string{}
+	for _, p := range points {
+		if by := j.hints[p.key]; by != "" {
+			out[p.function()] = by
+		}
+	}
+	return out
+}
+
 func journalName(out, stage string) string { return filepath.Join(out, "verdicts-"+stage+".tsv") }

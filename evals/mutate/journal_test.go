@@ -40,4 +40,8 @@ func TestVerdictsHoldInTheirWorld(t *testing.T) {
 	if !x.is(j.hints["by a"]) || !y.is(j.hints["by b"]) || x.is(j.hints["by b"]) || x.is(j.hints["lives"]) {
 		t.Errorf("hints: %v", j.hints)
 	}
+	near := j.killers([]point{{key: "p f: case 1"}, {key: "by a"}, {key: "lives"}})
+	if near["by a"] != "a TestX/sub" || len(near) != 1 {
+		t.Errorf("killers: %v", near)
+	}
 }

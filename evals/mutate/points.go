@@ -26,6 +26,12 @@ type point struct {
 	key    string // package, function and text: stays the same when lines move
 }
 
+// function names the function that the point is in, with its package.
+func (p point) function() string {
+	f, _, _ := strings.Cut(p.key, ": ")
+	return f
+}
+
 // rewriter makes the mutants of one file.
 type rewriter struct {
 	src    []byte

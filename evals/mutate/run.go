@@ -61,6 +61,9 @@ func judge(ctx context.Context, p point, tests []*test, hint string) (verdict, e
 		reach = slices.Delete(reach, i, i+1)
 	}
 	slices.SortStableFunc(reach, func(a, b *test) int {
+		if tier(a.Cost) == len(tiers) && tier(b.Cost) == len(tiers) { // each by itself
+			return cmp.Compare(a.Cost, b.Cost)
+		}
 		return cmp.Or(cmp.Compare(tier(a.Cost), tier(b.Cost)), cmp.Compare(distance(p, a), distance(p, b)), strings.Compare(a.bin.pkg, b.bin.pkg))
 	})
 	for len(reach) > 0 {
@@ -159,6 +162,7 @@ func judgeAll(ctx context.Context, j *journal, points []point, tests []*test, wo
 		costs[p.id] = costOf(p, tests, j.hints[p.key])
 	}
 	slices.SortStableFunc(points, func(a, b point) int { return cmp.Compare(costs[a.id], costs[b.id]) })
+	near := j.killers(points)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
 	for _, p := range points {
@@ -166,7 +170,7 @@ func judgeAll(ctx context.Context, j *journal, points []point, tests []*test, wo
 			continue
 		}
 		g.Go(func() error {
-			v, err := judge(ctx, p, tests, j.hints[p.key])
+			v, err := judge(ctx, p, tests, cmp.Or(j.hints[p.key], near[p.function()]))
 			if err != nil {
 				return err
 			}

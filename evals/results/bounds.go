@@ -55,6 +55,7 @@ var Required = map[string]Bound{
 	"detect.business.hidden_share": {"<=", 0.01}, // ours
 	"regress.passed":               {">=", 190},
 	"mcp.tools_list_tokens":        {"<=", 1400},
+	"mutation.survivors":           {"=", 0},
 }
 
 // Check records figures and gives an error that names those that miss their bound.
