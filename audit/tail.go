@@ -130,15 +130,15 @@ func (t *Tail) open(first uint64) error {
 	return nil
 }
 
-// Read calls f with records that follow, about most bytes of them, and reports how many it did. None means that
-// there are none yet. An error of f ends it and is returned; the record is then read again.
+// Read calls f with records that follow, about most bytes of the log, and reports how many bytes they were. None means
+// that there are no records yet. An error of f ends it and is returned; the record is then read again.
 func (t *Tail) Read(most int, f func(*access.Record) error) (int, error) {
 	for ended := false; ; {
 		given, passed, err := t.frames(most, f)
 		if err != nil || given > 0 {
 			return given, err
 		}
-		if passed > 0 { // all of them in front of the first that was asked for
+		if passed { // all of them in front of the first that was asked for
 			continue
 		}
 		next, err := t.following()
@@ -158,15 +158,16 @@ func (t *Tail) Read(most int, f func(*access.Record) error) (int, error) {
 	}
 }
 
-// frames gives out the frames of one chunk of the open segment.
-func (t *Tail) frames(most int, f func(*access.Record) error) (given, passed int, err error) {
+// frames gives out the frames of one chunk of the open segment, and reports how many bytes it gave and whether there
+// were any.
+func (t *Tail) frames(most int, f func(*access.Record) error) (given int, passed bool, err error) {
 	head, err := t.load(frameLen)
 	if err != nil || len(head) == 0 {
-		return 0, 0, err
+		return 0, false, err
 	}
 	n := int(binary.LittleEndian.Uint32(head))
 	if n == 0 || n >= maxPayload {
-		return 0, 0, t.checkEnd()
+		return 0, false, t.checkEnd()
 	}
 	size := min(most, tailChunk)
 	if t.at < t.next {
@@ -174,7 +175,7 @@ func (t *Tail) frames(most int, f func(*access.Record) error) (given, passed int
 	}
 	data, err := t.load(max(size, frameLen+n))
 	if err != nil {
-		return 0, 0, err
+		return 0, false, err
 	}
 	end := 0
 	for {
@@ -185,18 +186,19 @@ func (t *Tail) frames(most int, f func(*access.Record) error) (given, passed int
 		end += frameLen + len(payload)
 	}
 	if end == 0 {
-		return 0, 0, t.checkEnd()
+		return 0, false, t.checkEnd()
 	}
 	// A batch is only begun when the one before it is on disk, so this matters for the last alone; where nothing is left
 	// to be written it costs next to nothing.
 	if err := datasync(t.file); err != nil {
-		return 0, 0, openFailed(t.dir, err)
+		return 0, false, openFailed(t.dir, err)
 	}
 	t.seen = time.Time{}
-	return t.give(data[:end], f)
+	given, err = t.give(data[:end], f)
+	return given, true, err
 }
 
-func (t *Tail) give(data []byte, f func(*access.Record) error) (given, passed int, err error) {
+func (t *Tail) give(data []byte, f func(*access.Record) error) (given int, err error) {
 	for off := 0; off < len(data); {
 		payload, _, _ := frameAt(data, off)
 		if t.at >= t.next {
@@ -205,17 +207,16 @@ func (t *Tail) give(data []byte, f func(*access.Record) error) (given, passed in
 				err = f(rec)
 			}
 			if err != nil {
-				return given, passed, err
+				return given, err
 			}
 			t.next = t.at + 1
-			given++
+			given += frameLen + len(payload)
 		}
-		passed++
 		t.at++
 		off += frameLen + len(payload)
 		t.off += int64(frameLen + len(payload))
 	}
-	return given, passed, nil
+	return given, nil
 }
 
 // load reads up to n bytes from where the next frame is.
