@@ -45,6 +45,9 @@ type File struct {
 
 	// Limits guard the gateway's own memory and patience.
 	Limits Limits `yaml:"limits"`
+
+	// Export names the places that records are sent to, beside the record itself.
+	Export []Export `yaml:"export"`
 }
 
 // Listen names the doors.

@@ -24,6 +24,7 @@ type Config struct {
 	Labels      []access.LabelRule
 	Masks       []access.Mask
 	Policies    []Policy
+	Exports     []Export // with secrets in Secret and Token, and absolute paths
 	// Warnings are what works but should not stay.
 	Warnings Problems
 }
@@ -78,6 +79,7 @@ func (c *Config) resolve(d *document) {
 	c.labels(d)
 	c.masks(d)
 	c.policies(d)
+	c.exports(d)
 	if c.File.Limits.Clients < 0 || c.File.Limits.MessageBytes < 0 {
 		d.add(d.line("limits"), "limits cannot be negative", "leave a limit out for its default")
 	}
