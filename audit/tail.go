@@ -30,7 +30,7 @@ func ReadFrom(dir string, pos uint64, f func(*access.Record) error) error {
 	})
 }
 
-// Next gives the position that the log in dir will give out next, as far as its files tell. It reads the last segment.
+// Next gives the position after the last record that is on disk. It reads the last segment.
 func Next(dir string) (uint64, error) {
 	next := uint64(1)
 	var r segmentReader
@@ -38,7 +38,19 @@ func Next(dir string) (uint64, error) {
 		next = at + 1
 		return nil
 	})
-	return next, err
+	if err != nil {
+		return 0, err
+	}
+	// What was read may have been written and not synced yet.
+	f, err := os.Open(filepath.Join(dir, segmentName(r.head.First)))
+	if err != nil {
+		return 0, openFailed(dir, err)
+	}
+	defer f.Close()
+	if err := datasync(f); err != nil {
+		return 0, openFailed(dir, err)
+	}
+	return next, nil
 }
 
 // decodeAt makes a record of the payload at a position.

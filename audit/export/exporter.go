@@ -2,14 +2,9 @@ package export
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
-	"math/rand/v2"
-	"path/filepath"
-	"sync"
 	"time"
 
 	"sallyport/audit"
@@ -17,71 +12,47 @@ import (
 )
 
 const (
-	pollEvery   = 200 * time.Millisecond
-	batchBytes  = 1 << 20 // about, of the log
-	firstPause  = 250 * time.Millisecond
-	longPause   = 30 * time.Second
-	longestWait = 5 * time.Minute // that a receiver may ask for
-	remindEvery = 5 * time.Minute // of an exporter that does not get on
+	pollEvery  = 200 * time.Millisecond
+	batchBytes = 1 << 20 // about, of the log
 )
 
-// exporter takes the records of the log to one receiver. All but shared belongs to run.
+// exporter takes the records of the log to one receiver.
 type exporter struct {
-	config   Config
-	logDir   string
-	stateDir string
-	log      *slog.Logger
-	sink     sink
-	enc      encoder // nil for a sink that takes records
-	tail     *audit.Tail
-	cursor   *cursor
-	past     *past
-	stop     <-chan struct{}
-
-	due  time.Time // when the log is read next
-	said time.Time // when the operator was told last
-
-	mu     sync.Mutex
-	shared Status
+	*keeper
+	sink   sink
+	enc    encoder // nil for a sink that takes records
+	tail   *audit.Tail
+	cursor *cursor
+	past   *past
+	due    time.Time // when the log is read next
 }
 
-func newExporter(c Config, logDir, stateDir string, opt Options) (*exporter, error) {
-	e := &exporter{config: c, logDir: logDir, stateDir: stateDir, log: opt.Log.With("exporter", c.Name)}
-	switch c.Format {
-	case OCSF:
-		e.enc = ocsf{name: c.Name, version: opt.Version}
-	default:
-		e.enc = jsonLines{}
+func newExporter(c Config, k *keeper, version string) (*exporter, error) {
+	e := &exporter{keeper: k, enc: jsonLines{}}
+	if c.Format == OCSF {
+		e.enc = ocsf{name: c.Name, version: version}
 	}
-	var to string
 	var err error
 	switch {
 	case c.File != nil:
-		to = "file " + c.File.Path
+		k.shared.To = "file " + c.File.Path
 		e.sink, err = newFileSink(c.File)
 	case c.Webhook != nil:
-		to = "webhook " + c.Webhook.URL
+		k.shared.To = "webhook " + place(c.Webhook.URL)
 		e.sink, err = newWebhook(c.Webhook, e.enc.mediaType())
 	case c.Syslog != nil:
-		to = "syslog " + c.Syslog.Address
+		k.shared.To = "syslog " + c.Syslog.Address
 		e.sink, err = newSyslog(c.Syslog)
 	case c.OTLP != nil:
-		to, e.enc = "otlp "+c.OTLP.URL, nil
-		e.sink, err = newOTLP(c.OTLP, opt.Version)
+		k.shared.To, e.enc = "otlp "+place(c.OTLP.URL), nil
+		e.sink, err = newOTLP(c.OTLP, version)
 	default:
 		err = errors.New("it has no receiver")
 	}
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range c.Without {
-		if without[f] == nil {
-			return nil, errors.Join(fmt.Errorf("there is no field %q to be left out", f), e.sink.close())
-		}
-	}
-	e.shared = Status{Name: c.Name, To: to, State: Running}
-	return e, nil
+	return e, err
 }
+
+func (e *exporter) close() error { return e.sink.close() }
 
 // run sends the log until ctx ends, or until stop is closed and all is sent. It returns early when the exporter is stopped.
 func (e *exporter) run(ctx context.Context) {
@@ -95,24 +66,7 @@ func (e *exporter) run(ctx context.Context) {
 	if e.tail != nil {
 		e.tail.Close()
 	}
-	if errors.Is(err, errEnded) || ctx.Err() != nil {
-		e.publish()
-		return
-	}
-	e.fail(Stopped, err)
-	e.report(err)
-	for remind := time.NewTicker(remindEvery); ; {
-		select {
-		case <-remind.C:
-			e.report(err)
-		case <-e.stop:
-			remind.Stop()
-			return
-		case <-ctx.Done():
-			remind.Stop()
-			return
-		}
-	}
+	e.end(ctx, err)
 }
 
 // begin finds the place in the log.
@@ -157,7 +111,7 @@ func (e *exporter) begin() error {
 			return err
 		}
 	}
-	e.publish()
+	e.at(e.cursor.Position)
 	return nil
 }
 
@@ -195,9 +149,6 @@ func (e *exporter) recall(r recaller, fresh bool, next uint64) error {
 	e.cursor.Chain = chain
 	return nil
 }
-
-// errEnded ends an exporter that is asked to.
-var errEnded = errors.New("ended")
 
 // next waits for records and gives them as a batch. Whoever keeps up with the log reads it only so often, because each
 // batch costs the disk some syncs, the log's own among them.
@@ -258,15 +209,8 @@ func (e *exporter) deliver(ctx context.Context, b *batch) error {
 			}
 			return e.deliver(ctx, &batch{log: b.log, entries: b.entries[half:], part: b.part})
 		}
-		e.fail(Retrying, err)
-		if try == 0 || time.Since(e.said) > remindEvery {
-			e.report(err)
-		}
-		select {
-		case <-e.stop: // this was the last attempt
-			return errEnded
-		default:
-			pause(ctx, waitFor(try, err), e.stop)
+		if err := e.again(ctx, try, err); err != nil {
+			return err
 		}
 	}
 }
@@ -297,88 +241,9 @@ func (e *exporter) acknowledged(b *batch, chains []*link) error {
 	if len(chains) > 0 {
 		c.Chain = chains[len(chains)-1]
 	}
-	if err := c.save(e.stateDir, e.config.Name); err != nil {
-		return &stopped{at: b.last(), err: fmt.Errorf("the cursor cannot be saved: %w", err), hint: "make room in the folder of the cursors, then restart"}
+	if err := e.keep(c); err != nil {
+		return err
 	}
 	e.cursor = c
-	e.mu.Lock()
-	recovered := e.shared.State != Running
-	e.shared.State, e.shared.Position, e.shared.Sent = Running, c.Position, time.Now().UTC()
-	e.mu.Unlock()
-	if recovered {
-		e.log.Info("export goes on", "position", c.Position)
-		e.publish()
-	}
 	return nil
-}
-
-// waitFor is how long to wait after try failures, with jitter, so that exporters of many nodes do not come back at once.
-func waitFor(try int, err error) time.Duration {
-	var l *later
-	if errors.As(err, &l) && l.wait > 0 {
-		return min(l.wait, longestWait) + rand.N(firstPause)
-	}
-	top := longPause
-	if try < 7 {
-		top = min(firstPause<<try, longPause)
-	}
-	return top/2 + rand.N(top/2)
-}
-
-// pause waits, and reports whether it did to the end.
-func pause(ctx context.Context, d time.Duration, stop <-chan struct{}) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-	case <-stop:
-	}
-	return false
-}
-
-func (e *exporter) state() Status {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.shared
-}
-
-func (e *exporter) fail(s State, err error) {
-	e.mu.Lock()
-	e.shared.State, e.shared.Error, e.shared.At = s, visibleText(err.Error()), time.Now().UTC()
-	e.mu.Unlock()
-	e.publish()
-}
-
-// report tells the operator that the exporter does not get on.
-func (e *exporter) report(err error) {
-	e.said = time.Now()
-	st := e.state()
-	hint := "it is tried again until the receiver takes it; nothing is dropped"
-	var s *stopped
-	if st.State == Stopped {
-		hint = "nothing more is sent by it"
-		if errors.As(err, &s) && s.hint != "" {
-			hint = s.hint
-		}
-	}
-	e.log.Error("export does not get on", "to", st.To, "state", string(st.State), "position", st.Position, "error", st.Error, "hint", hint)
-}
-
-// publish leaves the status for other processes. It is no promise, so it is not synced.
-func (e *exporter) publish() {
-	e.mu.Lock()
-	if e.cursor != nil {
-		e.shared.Position = e.cursor.Position
-	}
-	st := e.shared
-	e.mu.Unlock()
-	text, err := json.Marshal(st)
-	if err == nil {
-		err = writeFile(filepath.Join(e.stateDir, e.config.Name+statusSuffix), text, false)
-	}
-	if err != nil {
-		e.log.Warn("status of an exporter not written", "error", err)
-	}
 }

@@ -277,5 +277,7 @@ func TestKilledExportersResume(t *testing.T) {
 	inOrder(t, positions(t, text), 1, uint64(total))
 	checkChain(t, text)
 	hook.complete(t, uint64(total))
+	hook.mu.Lock()
+	defer hook.mu.Unlock()
 	t.Logf("%d kills, %d records, %d of them came twice over the wire and none to the file", rounds, total, hook.again)
 }

@@ -53,7 +53,7 @@ func (p *poster) post(ctx context.Context, path string, header http.Header, body
 	req.Header = header
 	resp, err := p.client.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, withoutURL(err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, answerMost))
@@ -67,6 +67,23 @@ func (p *poster) post(ctx context.Context, path string, header http.Header, body
 	default:
 		return nil, errors.New("it answers " + resp.Status)
 	}
+}
+
+// place is a URL for those who may not know its path, which may hold a secret.
+func place(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "a URL that cannot be read"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+func withoutURL(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return ue.Err
+	}
+	return err
 }
 
 // retryAfter reads RFC 9110, section 10.2.3: seconds, or a date.

@@ -117,6 +117,8 @@ func TestOTLPHasLogsAndSpans(t *testing.T) {
 	l.story()
 	c := newCollector(t)
 	start(t, l, t.TempDir(), c.config()).finish()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, e := range c.errors {
 		t.Error(e)
 	}
@@ -175,11 +177,16 @@ func TestOTLPSpanOverARestart(t *testing.T) {
 	c := newCollector(t)
 	dir := t.TempDir()
 	start(t, l, dir, c.config()).finish()
-	if len(c.spans) != 0 {
+	c.mu.Lock()
+	spans := len(c.spans)
+	c.mu.Unlock()
+	if spans != 0 {
 		t.Fatal("a span of what has not ended")
 	}
 	l.add(&access.Record{Session: "s", Kind: access.RecordOutcome, Connection: "shop", Principal: "ada", Intent: in, Command: "UPDATE 1"})
 	start(t, l, dir, c.config()).finish()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if len(c.spans) != 1 || c.spans[0].Name != "UPDATE" || attr(c.spans[0].Attributes, "db.query.text") != "UPDATE orders SET total = 1" || attr(c.spans[0].Attributes, "client.address") != "192.0.2.9" {
 		t.Errorf("%v", c.spans)
 	}
@@ -199,6 +206,8 @@ func TestOTLPThatFails(t *testing.T) {
 	r.waitState(Retrying)
 	r.waitPosition(10)
 	r.finish()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if len(c.spans) != 4 || len(c.logs) < 20 {
 		t.Errorf("%d spans, %d log records", len(c.spans), len(c.logs))
 	}

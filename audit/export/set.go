@@ -45,6 +45,7 @@ type Config struct {
 	Webhook *Webhook
 	Syslog  *Syslog
 	OTLP    *OTLP
+	Bucket  *Bucket // takes sealed segments as they are: From, Format and Without have no meaning
 }
 
 // Options of a Set.
@@ -53,10 +54,18 @@ type Options struct {
 	Version string       // of the program, for receivers
 }
 
+// runner is an exporter of either kind: of records, and of segments.
+type runner interface {
+	// run ends when ctx does, or when the keeper is asked to stop and everything is sent.
+	run(ctx context.Context)
+	state() Status
+	close() error
+}
+
 // Set is the exporters of one log.
 type Set struct {
 	logDir    string
-	exporters []*exporter
+	exporters []runner
 	log       *slog.Logger
 	stop      chan struct{} // closed: end when all is sent
 	wg        sync.WaitGroup
@@ -74,14 +83,26 @@ func Open(logDir, stateDir string, configs []Config, opt Options) (*Set, error) 
 	}
 	s := &Set{logDir: logDir, log: opt.Log, stop: make(chan struct{})}
 	for _, c := range configs {
-		e, err := newExporter(c, logDir, stateDir, opt)
+		k := &keeper{config: c, logDir: logDir, stateDir: stateDir, stop: s.stop, log: opt.Log.With("exporter", c.Name), shared: Status{Name: c.Name, State: Running}}
+		e, err := newRunner(c, k, opt.Version)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("exporter %s: %w", c.Name, err), s.closeSinks())
 		}
-		e.stop = s.stop
 		s.exporters = append(s.exporters, e)
 	}
 	return s, nil
+}
+
+func newRunner(c Config, k *keeper, version string) (runner, error) {
+	for _, f := range c.Without {
+		if without[f] == nil {
+			return nil, fmt.Errorf("there is no field %q to be left out", f)
+		}
+	}
+	if c.Bucket != nil {
+		return newUploader(c, k)
+	}
+	return newExporter(c, k, version)
 }
 
 // Start runs the exporters until Close.
@@ -116,7 +137,7 @@ func (s *Set) Close(ctx context.Context) error {
 func (s *Set) closeSinks() error {
 	var errs []error
 	for _, e := range s.exporters {
-		errs = append(errs, e.sink.close())
+		errs = append(errs, e.close())
 	}
 	return errors.Join(errs...)
 }

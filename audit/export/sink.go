@@ -33,10 +33,7 @@ func (b *batch) first() uint64 { return b.entries[0].Position }
 func (b *batch) last() uint64  { return b.entries[len(b.entries)-1].Position }
 
 // rejected is the answer of a receiver that does not take what was sent and would not take it again.
-type rejected struct {
-	why string
-	at  uint64 // position, where the receiver says which
-}
+type rejected struct{ why string }
 
 func (r *rejected) Error() string { return "the receiver rejects it: " + r.why }
 

@@ -132,6 +132,8 @@ func TestSyslogIsRFC5424(t *testing.T) {
 	if repeated != 0 {
 		t.Errorf("%d came twice", repeated)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	m := s.messages[1]
 	sd := (*m.StructuredData)["sallyport@32473"]
 	if *m.Facility != 13 || *m.Severity != 6 || *m.Appname != "sallyport" || *m.MsgID != "statement" || !m.Timestamp.Equal(begun.Add(2*time.Second)) ||
@@ -169,6 +171,8 @@ func TestSyslogConnectionsThatBreak(t *testing.T) {
 	s.wait(600)
 	got, repeated := s.positions(t)
 	inOrder(t, got, 1, 600)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	t.Logf("%d connections, %d messages came again", s.conns, repeated)
 	if s.conns < 4 {
 		t.Errorf("only %d connections: nothing was cut", s.conns)
@@ -184,7 +188,7 @@ func TestSyslogSendsTheLastBatchAgain(t *testing.T) {
 	r := start(t, l, t.TempDir(), s.config())
 	r.waitPosition(5)
 	s.wait(5)
-	sk := r.exporters[0].sink.(*syslog)
+	sk := r.exporters[0].(*exporter).sink.(*syslog)
 	sk.tcp.SetLinger(0)
 	sk.tcp.CloseRead()
 	l.fill(5)

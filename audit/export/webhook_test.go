@@ -108,6 +108,8 @@ func TestWebhookIsSignedAndComplete(t *testing.T) {
 	l.fill(200)
 	r.finish()
 	hook.complete(t, 210)
+	hook.mu.Lock()
+	defer hook.mu.Unlock()
 	if hook.again != 0 {
 		t.Errorf("%d records came twice without need", hook.again)
 	}
@@ -180,6 +182,8 @@ func TestWebhookThatFails(t *testing.T) {
 			r.waitPosition(10)
 			r.finish()
 			hook.complete(t, 10)
+			hook.mu.Lock()
+			defer hook.mu.Unlock()
 			if (hook.again > 0) != tc.twice {
 				t.Errorf("%d records came again", hook.again)
 			}
@@ -224,7 +228,9 @@ func TestWebhookThatRejectsARecord(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].State != Stopped || all[0].Position != 36 || all[0].Lag != 24 || all[0].Sent.IsZero() {
 		t.Errorf("%+v, %v", all, err)
 	}
+	hook.mu.Lock()
 	hook.fault = nil
+	hook.mu.Unlock()
 	start(t, l, dir, hook.config()).finish()
 	hook.complete(t, 60)
 }
@@ -239,7 +245,10 @@ func TestWebhookThatIsDown(t *testing.T) {
 	down.Webhook = &Webhook{URL: "https://127.0.0.1:1/in", Secret: testSecret}
 	dir := t.TempDir()
 	r := start(t, l, dir, down)
-	r.waitState(Retrying)
+	st := r.waitState(Retrying)
+	if strings.Contains(st.To+st.Error+r.notes.String(), "/in") || st.To != "webhook https://127.0.0.1:1" {
+		t.Errorf("the path of a webhook may be a secret: %+v", st)
+	}
 	r.cut()
 	l.fill(50)
 	r = start(t, l, dir, down)
