@@ -186,7 +186,7 @@ func activityOf(e entry) (id int, name string) {
 	case e.plan.Class == access.ClassRead:
 		return actQuery, "Query"
 	}
-	return actOther, cmp.Or(strings.ToLower(e.plan.Tag), "other")
+	return actOther, cmp.Or(strings.ToLower(e.plan.Tag), string(e.Kind))
 }
 
 // codeUnknown is the SQLSTATE of an outcome that nobody saw (08007, transaction_resolution_unknown).
