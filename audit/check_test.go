@@ -108,7 +108,7 @@ func TestCheckFindsWhatIsMissingOrWrongInSessions(t *testing.T) {
 	}
 }
 
-// A frame that is changed together with its checksum is given away by the next segment's header.
+// A frame that is changed together with its checksum is given away by its seal and by the next segment's header.
 func TestCheckFindsARecordChangedWithItsChecksum(t *testing.T) {
 	dir := writeLog(t, 500)
 	path := filepath.Join(dir, segmentName(1))
@@ -118,14 +118,15 @@ func TestCheckFindsARecordChangedWithItsChecksum(t *testing.T) {
 	}
 	at := offsets(t, data)[3]
 	payload, _, ok := frameAt(data, at)
-	if !ok || !bytes.Contains(payload, []byte("SELECT 4")) {
+	time := []byte("1970-01-01T00:00:04Z")
+	if !ok || !bytes.Contains(payload, time) {
 		t.Fatalf("%q", payload)
 	}
-	copy(payload[bytes.Index(payload, []byte("SELECT 4")):], "SELECT 9")
+	copy(payload[bytes.Index(payload, time):], "1970-01-01T00:00:09Z")
 	binary.LittleEndian.PutUint32(data[at+8:], frameSum(data[at:at+8], payload))
 	put(t, path, data)
 	report, err := Check(dir)
-	if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0].Text, "is not the one") {
+	if err != nil || len(report.Problems) != 2 || !strings.Contains(report.Problems[0].Text, "was changed since") || !strings.Contains(report.Problems[1].Text, "are not those") {
 		t.Errorf("%+v, %v", report, err)
 	}
 }

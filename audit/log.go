@@ -2,7 +2,6 @@ package audit
 
 import (
 	"fmt"
-	"hash"
 	"log/slog"
 	"os"
 	"runtime"
@@ -26,6 +25,7 @@ type Log struct {
 	size int64 // room in a full-grown segment
 	log  *slog.Logger
 	lock *os.File
+	keys *keyMaker
 
 	recovery   Recovery
 	unfinished []Unfinished
@@ -48,7 +48,7 @@ type Log struct {
 	first   uint64 // of seg
 	used    int64  // bytes of seg in use
 	room    int64  // bytes reserved for seg
-	digest  hash.Hash
+	tree    *growth
 	logID   [16]byte
 	state   state
 	filling chan filled // the next segment is being filled; nil when not begun
@@ -98,7 +98,7 @@ func (l *Log) Append(rec *access.Record) (pos uint64, err error) {
 // gets the same *access.Error of kind Unavailable.
 func (l *Log) Enqueue(rec *access.Record) (Ticket, error) {
 	pooled := bodies.Get().(*[]byte)
-	body, err := appendBody((*pooled)[:0], rec)
+	body, err := l.keys.appendBody((*pooled)[:0], rec)
 	defer func() {
 		if cap(body) <= pooledMost {
 			*pooled = body
@@ -300,6 +300,8 @@ func (l *Log) Close() error {
 	l.start.close()
 	<-l.ended
 	l.dropSpare()
+	l.keys.wait()
+	l.tree.f.Close()
 	l.seg.Close()
 	l.lock.Close()
 	return err

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sys/unix"
 
 	"sallyport/internal/access"
@@ -62,6 +62,9 @@ func open(dir string, opt Options, d disk) (_ *Log, err error) {
 	}()
 	// A spare never has its name yet, so whatever is in it was never acknowledged.
 	if err := os.Remove(l.path(spareName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, openFailed(dir, err)
+	}
+	if l.keys, err = openKeys(dir); err != nil {
 		return nil, openFailed(dir, err)
 	}
 	firsts, err := segments(dir)
@@ -119,19 +122,21 @@ func lock(dir string) (*os.File, error) {
 // create begins a new log.
 func (l *Log) create() error {
 	rand.Read(l.logID[:])
+	var err error
+	if l.tree, err = openGrowth(l.dir, 0, tlog.Hash{}); err != nil {
+		return openFailed(l.dir, err)
+	}
 	f, err := fill(l.disk, l.path(spareName), min(firstSize, l.size))
 	if err != nil {
 		return openFailed(l.dir, err)
 	}
-	h := header{First: 1, Created: time.Now(), LogID: l.logID}
+	h := header{First: 1, Created: time.Now(), LogID: l.logID, Root: l.tree.head().Hash}
 	seg, head, err := l.begin(filled{file: f, size: min(firstSize, l.size)}, &h, nil)
 	if err != nil {
 		return openFailed(l.dir, err)
 	}
 	l.seg, l.first, l.used, l.room = seg, 1, int64(len(head)), h.Size
 	l.state = newState(nil)
-	l.digest = sha256.New()
-	l.digest.Write(head)
 	l.recovery = Recovery{Segment: segmentName(1)}
 	return nil
 }

@@ -2,13 +2,14 @@ package audit
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"sallyport/internal/access"
 )
@@ -91,7 +92,7 @@ func (l *Log) recover(firsts []uint64) error {
 			break
 		}
 		var m mark
-		if err := json.Unmarshal(payload, &m); err != nil || m.Position != pos {
+		if err := json.Unmarshal(headOf(payload), &m); err != nil || m.Position != pos {
 			return damaged(path, fmt.Errorf("record %d is not where it belongs (offset %d)", pos, off))
 		}
 		l.state.apply(&m)
@@ -106,9 +107,13 @@ func (l *Log) recover(firsts []uint64) error {
 		l.log.Warn("audit log ended in an unfinished write, which was cut off; none of it was ever acknowledged",
 			"segment", path, "last", l.recovery.Last, "offset", off, "bytes", l.recovery.Cut)
 	}
-	l.digest = sha256.New()
-	l.digest.Write(data[:off])
 	l.used = int64(off)
+	if l.tree, err = openGrowth(l.dir, 0, tlog.Hash{}); err != nil {
+		return openFailed(l.dir, err)
+	}
+	if err := l.tree.catchUp(l.dir, l.recovery.Last, func() error { return nil }); err != nil {
+		return err
+	}
 	if err := l.loadUnfinished(); err != nil {
 		return err
 	}

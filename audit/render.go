@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -53,9 +52,8 @@ func JSON(w io.Writer, recs []*access.Record) error {
 	out := bufio.NewWriter(w)
 	var buf []byte
 	for _, rec := range recs {
-		buf = strconv.AppendUint(append(buf[:0], payloadStart...), rec.Position, 10)
 		var err error
-		if buf, err = appendBody(buf, rec); err != nil {
+		if buf, err = appendRecord(buf[:0], rec); err != nil {
 			return fmt.Errorf("record %d: %w", rec.Position, err)
 		}
 		for _, r := range string(bytes.ReplaceAll(buf, []byte("\n"), []byte(" "))) { // only a plan has line breaks, between its tokens

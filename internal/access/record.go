@@ -57,6 +57,9 @@ type Record struct {
 	Hint      string  `json:"hint,omitempty"`   // of a refusal: what would be allowed
 	Micros    int64   `json:"micros,omitempty"` // time upstream
 	Probes    int64   `json:"probes,omitempty"` // guesses at masked values that this statement has answered, or was refused
+	// Erased is set by a reader: the keys of the statement, its parameters, reason, rows and errors are gone,
+	// and where Kind has a Principal and none is here, those of all else too.
+	Erased bool `json:"erased,omitempty"`
 }
 
 // PlanRecord is the part of a record that is the same each time a plan runs.
