@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"sallyport/audit/internal/durable"
 )
 
 // class says how long a part of a record is kept, and with what else it is erased.
@@ -111,7 +113,7 @@ func (e *epoch) store(dir string) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(dir, epochName(e.Number)), data)
+	return durable.Replace(filepath.Join(dir, epochName(e.Number)), data, 0o600)
 }
 
 // take gives the keys of the next record.
@@ -198,25 +200,4 @@ func readEpoch(dir string, number uint64) (*epoch, error) {
 		}
 	}
 	return e, nil
-}
-
-// replaceFile makes data the content of a file in one step, durably.
-func replaceFile(path string, data []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		os.Remove(tmp)
-		return err
-	}
-	return osDisk{}.Rename(tmp, path)
 }

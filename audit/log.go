@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"sallyport/internal/access"
 )
@@ -15,7 +16,9 @@ type Options struct {
 	// SegmentSize is the room in a segment, in bytes; 0 means 64 MiB. The first segments of a new log
 	// are smaller. A segment may hold more when one batch needs it.
 	SegmentSize int64
-	Log         *slog.Logger // nil discards
+	// SignEvery is how often a log that grows gets a signed checkpoint; 0 means 10 s.
+	SignEvery time.Duration
+	Log       *slog.Logger // nil discards
 }
 
 // Log is an open audit log. Its methods may be called from any goroutine.
@@ -26,6 +29,9 @@ type Log struct {
 	log  *slog.Logger
 	lock *os.File
 	keys *keyMaker
+	tree *growth
+
+	signing *signing
 
 	recovery   Recovery
 	unfinished []Unfinished
@@ -48,7 +54,6 @@ type Log struct {
 	first   uint64 // of seg
 	used    int64  // bytes of seg in use
 	room    int64  // bytes reserved for seg
-	tree    *growth
 	logID   [16]byte
 	state   state
 	filling chan filled // the next segment is being filled; nil when not begun
@@ -301,6 +306,11 @@ func (l *Log) Close() error {
 	<-l.ended
 	l.dropSpare()
 	l.keys.wait()
+	close(l.signing.stop)
+	<-l.signing.ended
+	if _, e := l.Checkpoint(); err == nil && e != nil {
+		err = e
+	}
 	l.tree.f.Close()
 	l.seg.Close()
 	l.lock.Close()

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -85,8 +86,9 @@ func open(dir string, opt Options, d disk) (_ *Log, err error) {
 		l.seg.Close()
 		return nil, fmt.Errorf("audit log %s: %w", dir, err)
 	}
-	l.ended = make(chan struct{})
+	l.ended, l.signing.stop, l.signing.ended = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go l.commitLoop()
+	go l.signLoop(cmp.Or(opt.SignEvery, every))
 	return l, nil
 }
 
@@ -123,7 +125,14 @@ func lock(dir string) (*os.File, error) {
 func (l *Log) create() error {
 	rand.Read(l.logID[:])
 	var err error
+	if l.signing, err = newSigning(l.dir); err != nil {
+		return openFailed(l.dir, err)
+	}
 	if l.tree, err = openGrowth(l.dir, 0, tlog.Hash{}); err != nil {
+		return openFailed(l.dir, err)
+	}
+	// There is no log without a checkpoint, so that one whose checkpoint is missing has been tampered with.
+	if err := l.signing.sign(l.tree.head()); err != nil {
 		return openFailed(l.dir, err)
 	}
 	f, err := fill(l.disk, l.path(spareName), min(firstSize, l.size))

@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"sallyport/internal/access"
 )
 
@@ -108,10 +106,7 @@ func (l *Log) recover(firsts []uint64) error {
 			"segment", path, "last", l.recovery.Last, "offset", off, "bytes", l.recovery.Cut)
 	}
 	l.used = int64(off)
-	if l.tree, err = openGrowth(l.dir, 0, tlog.Hash{}); err != nil {
-		return openFailed(l.dir, err)
-	}
-	if err := l.tree.catchUp(l.dir, l.recovery.Last, func() error { return nil }); err != nil {
+	if err := l.recoverTree(); err != nil {
 		return err
 	}
 	if err := l.loadUnfinished(); err != nil {
@@ -131,6 +126,35 @@ func (l *Log) recover(firsts []uint64) error {
 		return openFailed(l.dir, err)
 	}
 	return nil
+}
+
+// recoverTree brings the tree up to the last record, and refuses a log that is not the one that was signed.
+func (l *Log) recoverTree() error {
+	var err error
+	if l.signing, err = openSigning(l.dir); err != nil {
+		return openFailed(l.dir, err)
+	}
+	signed, _, err := readCheckpoint(l.dir, l.signing.keys)
+	if err != nil {
+		return damaged(l.dir, err)
+	}
+	l.signing.signed = signed.Tree
+	if last := int64(l.recovery.Last); last < signed.Tree.N {
+		return damaged(l.dir, fmt.Errorf("it ends with record %d, and %d were signed: the end was cut off, or an old copy put back", last, signed.Tree.N))
+	}
+	if l.tree, err = openGrowth(l.dir, signed.Tree.N, signed.Tree.Hash); err != nil {
+		return openFailed(l.dir, err)
+	}
+	err = l.tree.catchUp(l.dir, l.recovery.Last, func() error {
+		if int64(l.tree.tree.size) == signed.Tree.N && l.tree.tree.root() != signed.Tree.Hash {
+			return damaged(l.dir, fmt.Errorf("its first %d records are not those that were signed", signed.Tree.N))
+		}
+		return nil
+	})
+	if err != nil {
+		l.tree.f.Close()
+	}
+	return err
 }
 
 // loadUnfinished fetches the intents that l.state knows to be without outcome.
