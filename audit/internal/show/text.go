@@ -1,4 +1,6 @@
-package audit
+// Package show turns what records hold into text that is harmless on a terminal and measured as a terminal
+// measures it: values, tables of results, sizes and spans. Records hold what attackers wrote.
+package show
 
 import (
 	"fmt"
@@ -7,13 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// clean makes s harmless on a terminal: everything that is not a printing character (control and escape
+// Clean makes s harmless on a terminal: everything that is not a printing character (control and escape
 // bytes, what is not UTF-8, characters that turn the direction of text or have no width) is shown as an
 // escape. Records hold what attackers wrote.
-func clean(s string) string {
+func Clean(s string) string {
 	safe := true
 	for _, r := range s {
-		if !printable(r) {
+		if !Printable(r) {
 			safe = false
 			break
 		}
@@ -29,7 +31,7 @@ func clean(s string) string {
 			for _, c := range []byte(s[i : i+n]) {
 				fmt.Fprintf(&b, `\x%02x`, c)
 			}
-		case !printable(r):
+		case !Printable(r):
 			fmt.Fprintf(&b, `\u{%04x}`, r)
 		default:
 			b.WriteRune(r)
@@ -39,15 +41,15 @@ func clean(s string) string {
 	return b.String()
 }
 
-// printable is unicode.IsPrint without what would hide or look like nothing. IsPrint leaves out all
+// Printable is unicode.IsPrint without what would hide or look like nothing. IsPrint leaves out all
 // control, format (bidirectional, zero-width), private and unassigned characters.
-func printable(r rune) bool {
+func Printable(r rune) bool {
 	return unicode.IsPrint(r) && !unicode.Is(unicode.Variation_Selector, r) && r != 0x115f && r != 0x1160 && r != 0x3164 && r != 0xffa0
 }
 
-// lines cuts s into lines that are clean, with tabs as spaces and without the indentation that they
+// Lines cuts s into lines that are clean, with tabs as spaces and without the indentation that they
 // have in common.
-func lines(s string) []string {
+func Lines(s string) []string {
 	s = strings.ReplaceAll(s, "\r\n", "\n")
 	all := strings.Split(strings.Trim(s, "\n"), "\n")
 	indent := -1
@@ -65,13 +67,13 @@ func lines(s string) []string {
 		} else if line != "" {
 			line = line[indent:]
 		}
-		all[i] = clean(line)
+		all[i] = Clean(line)
 	}
 	return all
 }
 
-// width is how many terminal cells s takes, for what clean lets through.
-func width(s string) int {
+// Width is how many terminal cells s takes, for what Clean lets through.
+func Width(s string) int {
 	n := 0
 	for _, r := range s {
 		n += runeWidth(r)
@@ -97,9 +99,9 @@ func runeWidth(r rune) int {
 	return 1
 }
 
-// clip shortens s to at most n cells, the last of which says so.
-func clip(s string, n int) string {
-	if width(s) <= n {
+// Clip shortens s to at most n cells, the last of which says so.
+func Clip(s string, n int) string {
+	if Width(s) <= n {
 		return s
 	}
 	used := 0
@@ -113,10 +115,10 @@ func clip(s string, n int) string {
 	return s
 }
 
-// wrap breaks line at spaces, or where it must, into lines of at most n cells.
-func wrap(line string, n int) []string {
+// Wrap breaks line at spaces, or where it must, into lines of at most n cells.
+func Wrap(line string, n int) []string {
 	var out []string
-	for width(line) > n {
+	for Width(line) > n {
 		cut, space, used := len(line), -1, 0
 		for i, r := range line {
 			if used += runeWidth(r); used > n {
@@ -144,9 +146,9 @@ func wrap(line string, n int) []string {
 	return append(out, line)
 }
 
-// pad fills s with spaces to n cells.
-func pad(s string, n int) string {
-	if w := width(s); w < n {
+// Pad fills s with spaces to n cells.
+func Pad(s string, n int) string {
+	if w := Width(s); w < n {
 		return s + strings.Repeat(" ", n-w)
 	}
 	return s
