@@ -7,23 +7,23 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/width"
 )
+
+// marksMost is how many marks are drawn over one character. Languages need three at most; floods of them paint over
+// the lines around.
+const marksMost = 4
 
 // Clean makes s harmless on a terminal: everything that is not a printing character (control and escape
 // bytes, what is not UTF-8, characters that turn the direction of text or have no width) is shown as an
-// escape. Records hold what attackers wrote.
+// escape, and so are marks that have no character to be drawn over, or are too many.
 func Clean(s string) string {
-	safe := true
-	for _, r := range s {
-		if !Printable(r) {
-			safe = false
-			break
-		}
-	}
-	if safe && utf8.ValidString(s) {
+	if harmless(s) {
 		return s
 	}
 	var b strings.Builder
+	marks := marksMost // none may come first
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
@@ -31,14 +31,30 @@ func Clean(s string) string {
 			for _, c := range []byte(s[i : i+n]) {
 				fmt.Fprintf(&b, `\x%02x`, c)
 			}
-		case !Printable(r):
+			marks = marksMost
+		case !Printable(r), mark(r) && marks >= marksMost:
 			fmt.Fprintf(&b, `\u{%04x}`, r)
+			marks = marksMost
 		default:
 			b.WriteRune(r)
+			marks++
+			if !mark(r) {
+				marks = 0
+			}
 		}
 		i += n
 	}
 	return b.String()
+}
+
+// harmless is true of most of what is shown.
+func harmless(s string) bool {
+	for _, r := range s {
+		if r >= 0x300 && mark(r) || !Printable(r) {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
 }
 
 // Printable is unicode.IsPrint without what would hide or look like nothing. IsPrint leaves out all
@@ -85,18 +101,19 @@ func runeWidth(r rune) int {
 	switch {
 	case r < 0x300:
 		return 1
-	case unicode.In(r, unicode.Mn, unicode.Me):
+	case mark(r):
 		return 0
-	case r >= 0x1100 && (r <= 0x115f || // Hangul Jamo
-		r >= 0x2e80 && r <= 0xa4cf && r != 0x303f || // CJK to Yi
-		r >= 0xac00 && r <= 0xd7a3 || // Hangul
-		r >= 0xf900 && r <= 0xfaff || r >= 0xfe30 && r <= 0xfe6f || // compatibility
-		r >= 0xff00 && r <= 0xff60 || r >= 0xffe0 && r <= 0xffe6 || // full width
-		r >= 0x1f300 && r <= 0x1f64f || r >= 0x1f900 && r <= 0x1f9ff || // pictures
-		r >= 0x20000 && r <= 0x3fffd):
+	}
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
 		return 2
 	}
 	return 1
+}
+
+// mark is true of characters that are drawn over the one in front of them.
+func mark(r rune) bool {
+	return r >= 0x300 && (unicode.In(r, unicode.Mn, unicode.Me) || r >= 0x1160 && r <= 0x11ff || r >= 0xd7b0 && r <= 0xd7fb) // Hangul vowels and finals
 }
 
 // Clip shortens s to at most n cells, the last of which says so.
