@@ -116,9 +116,19 @@ func mark(r rune) bool {
 	return r >= 0x300 && (unicode.In(r, unicode.Mn, unicode.Me) || r >= 0x1160 && r <= 0x11ff || r >= 0xd7b0 && r <= 0xd7fb) // Hangul vowels and finals
 }
 
+// wider looks at no more of s than it needs: a statement may be one line of a megabyte.
+func wider(s string, n int) bool {
+	for _, r := range s {
+		if n -= runeWidth(r); n < 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Clip shortens s to at most n cells, the last of which says so.
 func Clip(s string, n int) string {
-	if Width(s) <= n {
+	if !wider(s, n) {
 		return s
 	}
 	used := 0
@@ -135,7 +145,7 @@ func Clip(s string, n int) string {
 // Wrap breaks line at spaces, or where it must, into lines of at most n cells.
 func Wrap(line string, n int) []string {
 	var out []string
-	for Width(line) > n {
+	for wider(line, n) {
 		cut, space, used := len(line), -1, 0
 		for i, r := range line {
 			if used += runeWidth(r); used > n {

@@ -3,6 +3,7 @@ package show
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCleanLeavesNothingThatMovesOrHides(t *testing.T) {
@@ -40,5 +41,16 @@ func TestWidthIsTheTerminals(t *testing.T) {
 		if got := Width(s); got != want {
 			t.Errorf("%q takes %d cells, want %d", s, got, want)
 		}
+	}
+}
+
+// TestWrapOfALongLineIsQuick: a megabyte took two minutes when each line looked at all that was left.
+func TestWrapOfALongLineIsQuick(t *testing.T) {
+	start := time.Now()
+	if n := len(Wrap(strings.Repeat("x", 1<<20), 80)); n != 1<<20/80+1 {
+		t.Errorf("%d lines", n)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
