@@ -1,4 +1,4 @@
-package audit
+package show
 
 import (
 	"encoding/binary"
@@ -12,16 +12,16 @@ const cellMost = 40 // cells of a column at most
 
 var errRows = errors.New("the recorded rows cannot be decoded")
 
-// cell is one value as it is shown.
-type cell struct {
-	text string
-	null bool
+// Cell is one value as it is shown.
+type Cell struct {
+	Text string
+	Null bool
 }
 
-// decodeRows reads backend messages (PostgreSQL, "Message Formats"): DataRow gives a row, CopyData one
+// DecodeRows reads backend messages (PostgreSQL, "Message Formats"): DataRow gives a row, CopyData one
 // line. At most limit rows are decoded; total counts all. formats are result format codes as in Bind:
 // none, one for all, or one a column. Binary values are shown in hexadecimal.
-func decodeRows(frames []byte, formats []int16, limit int) (rows [][]cell, total int, err error) {
+func DecodeRows(frames []byte, formats []int16, limit int) (rows [][]Cell, total int, err error) {
 	for len(frames) > 0 {
 		if len(frames) < 5 {
 			return rows, total, errRows
@@ -31,14 +31,14 @@ func decodeRows(frames []byte, formats []int16, limit int) (rows [][]cell, total
 			return rows, total, errRows
 		}
 		body := frames[5:n]
-		var row []cell
+		var row []Cell
 		switch frames[0] {
 		case 'D':
 			if row, err = decodeRow(body, formats); err != nil {
 				return rows, total, err
 			}
 		case 'd':
-			row = []cell{{text: clean(strings.TrimRight(string(body), "\n"))}}
+			row = []Cell{{Text: Clean(strings.TrimRight(string(body), "\n"))}}
 		default:
 			return rows, total, errRows
 		}
@@ -50,13 +50,13 @@ func decodeRows(frames []byte, formats []int16, limit int) (rows [][]cell, total
 	return rows, total, nil
 }
 
-func decodeRow(body []byte, formats []int16) ([]cell, error) {
+func decodeRow(body []byte, formats []int16) ([]Cell, error) {
 	if len(body) < 2 {
 		return nil, errRows
 	}
 	n := int(binary.BigEndian.Uint16(body))
 	body = body[2:]
-	row := make([]cell, 0, min(n, len(body)/4))
+	row := make([]Cell, 0, min(n, len(body)/4))
 	for i := range n {
 		if len(body) < 4 {
 			return nil, errRows
@@ -64,16 +64,16 @@ func decodeRow(body []byte, formats []int16) ([]cell, error) {
 		size := int(int32(binary.BigEndian.Uint32(body)))
 		body = body[4:]
 		if size == -1 {
-			row = append(row, cell{"NULL", true})
+			row = append(row, Cell{"NULL", true})
 			continue
 		}
 		if size < 0 || size > len(body) {
 			return nil, errRows
 		}
 		if binaryFormat(formats, i) {
-			row = append(row, cell{text: `\x` + hex.EncodeToString(body[:size])})
+			row = append(row, Cell{Text: `\x` + hex.EncodeToString(body[:size])})
 		} else {
-			row = append(row, cell{text: clean(string(body[:size]))})
+			row = append(row, Cell{Text: Clean(string(body[:size]))})
 		}
 		body = body[size:]
 	}
@@ -93,9 +93,9 @@ func binaryFormat(formats []int16, column int) bool {
 	return false
 }
 
-// table lays rows out under columns, at most most cells wide. Numbers stand right. paint is given each
+// Table lays rows out under columns, at most most cells wide. Numbers stand right. paint is given each
 // cell, padded, and whether it is a heading or a NULL.
-func table(columns []string, rows [][]cell, most int, paint func(text string, heading, null bool) string) []string {
+func Table(columns []string, rows [][]Cell, most int, paint func(text string, heading, null bool) string) []string {
 	count := len(columns)
 	for _, row := range rows {
 		count = max(count, len(row))
@@ -105,14 +105,14 @@ func table(columns []string, rows [][]cell, most int, paint func(text string, he
 	for i := range count {
 		head[i] = "column " + strconv.Itoa(i+1)
 		if i < len(columns) {
-			head[i] = clean(columns[i])
+			head[i] = Clean(columns[i])
 		}
-		head[i] = clip(head[i], cellMost)
-		widths[i] = max(1, width(head[i]))
+		head[i] = Clip(head[i], cellMost)
+		widths[i] = max(1, Width(head[i]))
 		right[i] = numeric(rows, i)
 		for _, row := range rows {
 			if i < len(row) {
-				widths[i] = min(cellMost, max(widths[i], width(row[i].text)))
+				widths[i] = min(cellMost, max(widths[i], Width(row[i].Text)))
 			}
 		}
 	}
@@ -123,8 +123,8 @@ func table(columns []string, rows [][]cell, most int, paint func(text string, he
 		var b strings.Builder
 		for i := range shown {
 			text, null, flush := get(i)
-			text = clip(text, widths[i])
-			gap := strings.Repeat(" ", widths[i]-width(text))
+			text = Clip(text, widths[i])
+			gap := strings.Repeat(" ", widths[i]-Width(text))
 			if i > 0 {
 				b.WriteString(" │ ")
 			}
@@ -153,11 +153,11 @@ func table(columns []string, rows [][]cell, most int, paint func(text string, he
 			if i >= len(row) {
 				return "", false, false
 			}
-			return row[i].text, row[i].null, right[i]
+			return row[i].Text, row[i].Null, right[i]
 		}, false))
 	}
 	if dropped > 0 {
-		out = append(out, "… "+plural(int64(dropped), "more column"))
+		out = append(out, "… "+Plural(int64(dropped), "more column"))
 	}
 	return out
 }
@@ -197,22 +197,22 @@ func fit(widths []int, most int) (shown int) {
 }
 
 // numeric is true when a column has values and all of them look like numbers.
-func numeric(rows [][]cell, column int) bool {
+func numeric(rows [][]Cell, column int) bool {
 	any := false
 	for _, row := range rows {
-		if column >= len(row) || row[column].null {
+		if column >= len(row) || row[column].Null {
 			continue
 		}
 		any = true
 		digits := false
-		for _, c := range []byte(row[column].text) {
+		for _, c := range []byte(row[column].Text) {
 			if c >= '0' && c <= '9' {
 				digits = true
 			} else if c != '-' && c != '.' && c != 'e' && c != '+' {
 				return false
 			}
 		}
-		if !digits || strings.Count(row[column].text, "-") > 1 || strings.Count(row[column].text, ".") > 1 {
+		if !digits || strings.Count(row[column].Text, "-") > 1 || strings.Count(row[column].Text, ".") > 1 {
 			return false
 		}
 	}
