@@ -84,6 +84,9 @@ func appendBody(dst []byte, rec *access.Record) ([]byte, error) {
 	dst = optString(dst, `,"hint":`, rec.Hint)
 	dst = optInt(dst, `,"micros":`, rec.Micros)
 	dst = optInt(dst, `,"probes":`, rec.Probes)
+	if rec.Erased {
+		dst = append(dst, `,"erased":true`...)
+	}
 	return append(dst, '}'), nil
 }
 

@@ -57,6 +57,9 @@ type Record struct {
 	Hint      string  `json:"hint,omitempty"`   // of a refusal: what would be allowed
 	Micros    int64   `json:"micros,omitempty"` // time upstream
 	Probes    int64   `json:"probes,omitempty"` // guesses at masked values that this statement has answered, or was refused
+	// Erased is set by a reader: the keys of the statement, its parameters, reason, rows and errors are gone,
+	// and where Kind has a Principal and none is here, those of all else too.
+	Erased bool `json:"erased,omitempty"`
 }
 
 // PlanRecord is the part of a record that is the same each time a plan runs.
@@ -67,12 +70,19 @@ type PlanRecord struct {
 	Relations      []string      `json:"relations,omitempty"`
 	Labels         []Label       `json:"labels,omitempty"`
 	Masks          []MaskApplied `json:"masks,omitempty"`
+	Shown          []ColumnShown `json:"shown,omitempty"`
 	Effect         string        `json:"effect"`
 	Policies       []string      `json:"policies,omitempty"`
 	PolicyVersion  string        `json:"policy_version,omitempty"`
 	CatalogVersion string        `json:"catalog_version,omitempty"`
 	Obligations    *Obligations  `json:"obligations,omitempty"`
 	Compiled       bool          `json:"compiled,omitempty"` // the masked form ran, not the original
+}
+
+// ColumnShown is a labelled column that a statement uses as it is: the principal may see it.
+type ColumnShown struct {
+	Column string  `json:"column"` // schema.table.column
+	Labels []Label `json:"labels"`
 }
 
 // MaskApplied is one masked column of a statement with the rule that masks it.
