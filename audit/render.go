@@ -57,19 +57,8 @@ func JSON(w io.Writer, recs []*access.Record) error {
 		if buf, err = appendRecord(buf[:0], rec); err != nil {
 			return fmt.Errorf("record %d: %w", rec.Position, err)
 		}
-		for _, r := range string(bytes.ReplaceAll(buf, []byte("\n"), []byte(" "))) { // only a plan has line breaks, between its tokens
-			switch {
-			case show.Printable(r):
-				out.WriteRune(r)
-			case r > 0xffff:
-				r -= 0x10000
-				fmt.Fprintf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-			case r < ' ':
-				out.WriteByte(' ')
-			default:
-				fmt.Fprintf(out, `\u%04x`, r)
-			}
-		}
+		buf = bytes.ReplaceAll(buf, []byte("\n"), []byte(" ")) // only a plan has line breaks, between its tokens
+		out.Write(show.CleanJSON(nil, buf))
 		out.WriteByte('\n')
 	}
 	return out.Flush()

@@ -70,12 +70,19 @@ type PlanRecord struct {
 	Relations      []string      `json:"relations,omitempty"`
 	Labels         []Label       `json:"labels,omitempty"`
 	Masks          []MaskApplied `json:"masks,omitempty"`
+	Shown          []ColumnShown `json:"shown,omitempty"`
 	Effect         string        `json:"effect"`
 	Policies       []string      `json:"policies,omitempty"`
 	PolicyVersion  string        `json:"policy_version,omitempty"`
 	CatalogVersion string        `json:"catalog_version,omitempty"`
 	Obligations    *Obligations  `json:"obligations,omitempty"`
 	Compiled       bool          `json:"compiled,omitempty"` // the masked form ran, not the original
+}
+
+// ColumnShown is a labelled column that a statement uses as it is: the principal may see it.
+type ColumnShown struct {
+	Column string  `json:"column"` // schema.table.column
+	Labels []Label `json:"labels"`
 }
 
 // MaskApplied is one masked column of a statement with the rule that masks it.

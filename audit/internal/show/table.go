@@ -1,16 +1,12 @@
 package show
 
 import (
-	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"strconv"
 	"strings"
 )
 
 const cellMost = 40 // cells of a column at most
-
-var errRows = errors.New("the recorded rows cannot be decoded")
 
 // Cell is one value as it is shown.
 type Cell struct {
@@ -18,69 +14,27 @@ type Cell struct {
 	Null bool
 }
 
-// DecodeRows reads backend messages (PostgreSQL, "Message Formats"): DataRow gives a row, CopyData one
-// line. At most limit rows are decoded; total counts all. formats are result format codes as in Bind:
-// none, one for all, or one a column. Binary values are shown in hexadecimal.
+// DecodeRows gives the values of recorded rows as they are shown: at most limit rows; total counts all. Binary
+// values are shown in hexadecimal.
 func DecodeRows(frames []byte, formats []int16, limit int) (rows [][]Cell, total int, err error) {
-	for len(frames) > 0 {
-		if len(frames) < 5 {
-			return rows, total, errRows
+	total, err = EachRow(frames, formats, func(values []Value) {
+		if len(rows) == limit {
+			return
 		}
-		n := uint64(binary.BigEndian.Uint32(frames[1:])) + 1
-		if n < 5 || n > uint64(len(frames)) {
-			return rows, total, errRows
-		}
-		body := frames[5:n]
-		var row []Cell
-		switch frames[0] {
-		case 'D':
-			if row, err = decodeRow(body, formats); err != nil {
-				return rows, total, err
+		row := make([]Cell, len(values))
+		for i, v := range values {
+			switch {
+			case v.Null:
+				row[i] = Cell{"NULL", true}
+			case v.Binary:
+				row[i] = Cell{Text: `\x` + hex.EncodeToString(v.Data)}
+			default:
+				row[i] = Cell{Text: Clean(string(v.Data))}
 			}
-		case 'd':
-			row = []Cell{{Text: Clean(strings.TrimRight(string(body), "\n"))}}
-		default:
-			return rows, total, errRows
 		}
-		if total++; len(rows) < limit {
-			rows = append(rows, row)
-		}
-		frames = frames[n:]
-	}
-	return rows, total, nil
-}
-
-func decodeRow(body []byte, formats []int16) ([]Cell, error) {
-	if len(body) < 2 {
-		return nil, errRows
-	}
-	n := int(binary.BigEndian.Uint16(body))
-	body = body[2:]
-	row := make([]Cell, 0, min(n, len(body)/4))
-	for i := range n {
-		if len(body) < 4 {
-			return nil, errRows
-		}
-		size := int(int32(binary.BigEndian.Uint32(body)))
-		body = body[4:]
-		if size == -1 {
-			row = append(row, Cell{"NULL", true})
-			continue
-		}
-		if size < 0 || size > len(body) {
-			return nil, errRows
-		}
-		if binaryFormat(formats, i) {
-			row = append(row, Cell{Text: `\x` + hex.EncodeToString(body[:size])})
-		} else {
-			row = append(row, Cell{Text: Clean(string(body[:size]))})
-		}
-		body = body[size:]
-	}
-	if len(body) != 0 {
-		return nil, errRows
-	}
-	return row, nil
+		rows = append(rows, row)
+	})
+	return rows, total, err
 }
 
 func binaryFormat(formats []int16, column int) bool {

@@ -57,6 +57,26 @@ func harmless(s string) bool {
 	return utf8.ValidString(s)
 }
 
+// CleanJSON appends JSON to dst with every character that is not a printing one as a JSON escape, which decodes to the
+// same. Line breaks, which stand between tokens only, stay; other white space that is a control character becomes a space.
+func CleanJSON(dst, text []byte) []byte {
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRune(text[i:])
+		switch {
+		case r == '\n' || Printable(r) && (r != utf8.RuneError || n > 1):
+			dst = append(dst, text[i:i+n]...)
+		case r > 0xffff:
+			dst = fmt.Appendf(dst, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
+		case r < ' ':
+			dst = append(dst, ' ')
+		default:
+			dst = fmt.Appendf(dst, `\u%04x`, r)
+		}
+		i += n
+	}
+	return dst
+}
+
 // Printable is unicode.IsPrint without what would hide or look like nothing. IsPrint leaves out all
 // control, format (bidirectional, zero-width), private and unassigned characters.
 func Printable(r rune) bool {

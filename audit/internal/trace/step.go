@@ -4,6 +4,7 @@ package trace
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"sallyport/internal/access"
@@ -155,4 +156,15 @@ func (st *Step) Released() int64 {
 		return st.Releases[n-1].Rows
 	}
 	return 0
+}
+
+// Records are the records of the step, in the order of the log.
+func (st *Step) Records() []*access.Record {
+	out := []*access.Record{st.Record}
+	for _, rec := range append(slices.Clip(st.Releases), st.End) {
+		if rec != nil && rec != st.Record {
+			out = append(out, rec)
+		}
+	}
+	return out
 }
