@@ -24,7 +24,7 @@ func (l *Log) commit(b *batch) error {
 		}
 		l.used += int64(len(b.buf))
 	}
-	l.tree.addFrames(b.buf)
+	l.trees.addFrames(b.buf)
 	for i := range b.marks {
 		l.state.apply(&b.marks[i])
 	}
@@ -44,7 +44,7 @@ func (l *Log) fail(err error) *access.Error {
 // have a record.
 func (l *Log) roll(b *batch) error {
 	h := header{
-		First: b.marks[0].Position, Created: time.Now(), LogID: l.logID, After: l.first, Root: l.tree.head().Hash, State: l.state.list(),
+		First: b.marks[0].Position, Created: time.Now(), LogID: l.logID, After: l.first, Root: l.trees.heads().all.Hash, State: l.state.list(),
 	}
 	if l.filling == nil {
 		l.prepare()

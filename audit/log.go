@@ -1,10 +1,12 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,18 +20,20 @@ type Options struct {
 	SegmentSize int64
 	// SignEvery is how often a log that grows gets a signed checkpoint; 0 means 10 s.
 	SignEvery time.Duration
+	// BeatEvery is how often the sessions that have not ended are recorded; 0 means 5 min.
+	BeatEvery time.Duration
 	Log       *slog.Logger // nil discards
 }
 
 // Log is an open audit log. Its methods may be called from any goroutine.
 type Log struct {
-	dir  string
-	disk disk
-	size int64 // room in a full-grown segment
-	log  *slog.Logger
-	lock *os.File
-	keys *keyMaker
-	tree *growth
+	dir   string
+	disk  disk
+	size  int64 // room in a full-grown segment
+	log   *slog.Logger
+	lock  *os.File
+	keys  *keyMaker
+	trees *growth
 
 	signing *signing
 
@@ -40,6 +44,7 @@ type Log struct {
 	err    error  // the log has failed, or is closed
 	next   uint64 // position of the next record
 	batch  *batch // being filled
+	ahead  state  // the sessions with all records that have a position, durable or not
 	busy   bool   // the committer is at work, or has been told to be
 	closed bool
 	idle   sync.Cond // on mu: busy became false
@@ -102,6 +107,9 @@ func (l *Log) Append(rec *access.Record) (pos uint64, err error) {
 // *access.Error of kind Invalid or Internal and leaves no gap. Once the log has failed every call
 // gets the same *access.Error of kind Unavailable.
 func (l *Log) Enqueue(rec *access.Record) (Ticket, error) {
+	if rec.Kind == access.RecordClose {
+		rec.Root = l.sessionRoot(rec.Session)
+	}
 	pooled := bodies.Get().(*[]byte)
 	body, err := l.keys.appendBody((*pooled)[:0], rec)
 	defer func() {
@@ -120,6 +128,7 @@ func (l *Log) Enqueue(rec *access.Record) (Ticket, error) {
 			Hint:    "send large values in several statements"}
 	}
 
+	leaf := sessionLeaf(body)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
@@ -132,8 +141,36 @@ func (l *Log) Enqueue(rec *access.Record) (Ticket, error) {
 	rec.Position = l.next
 	l.next++
 	b.buf = appendFrame(b.buf, len(b.buf), rec.Position, body)
-	b.marks = append(b.marks, mark{rec.Position, rec.Session, rec.Seq, rec.Kind, rec.Intent})
+	b.marks = append(b.marks, mark{rec.Position, rec.Session, rec.Seq, rec.Kind, rec.Intent, leaf})
+	l.ahead.apply(&b.marks[len(b.marks)-1])
 	return Ticket{l, b}, nil
+}
+
+// sessionRoot is the root over the records of a session so far. Nothing else is recorded for a session while it
+// is closed.
+func (l *Log) sessionRoot(session string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o := l.ahead[session]; o != nil {
+		return o.root().String()
+	}
+	return ""
+}
+
+// heartbeat records which sessions have not ended, unless there are none.
+func (l *Log) heartbeat() error {
+	rec := access.Record{Kind: access.RecordHeartbeat, Time: time.Now().UTC()}
+	l.mu.Lock()
+	for id, o := range l.ahead {
+		rec.Open = append(rec.Open, access.OpenSession{Session: id, Seq: o.Seq})
+	}
+	l.mu.Unlock()
+	if len(rec.Open) == 0 {
+		return nil
+	}
+	slices.SortFunc(rec.Open, func(a, b access.OpenSession) int { return cmp.Compare(a.Session, b.Session) })
+	_, err := l.Append(&rec)
+	return err
 }
 
 // Wait returns nil once the record is durable, and all before it.
@@ -311,7 +348,7 @@ func (l *Log) Close() error {
 	if _, e := l.Checkpoint(); err == nil && e != nil {
 		err = e
 	}
-	l.tree.f.Close()
+	l.trees.close()
 	l.seg.Close()
 	l.lock.Close()
 	return err
