@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,9 +22,9 @@ func (l *Log) commit(b *batch) error {
 		if err := l.seg.Sync(); err != nil {
 			return l.fail(err)
 		}
-		l.digest.Write(b.buf)
 		l.used += int64(len(b.buf))
 	}
+	l.trees.addFrames(b.buf)
 	for i := range b.marks {
 		l.state.apply(&b.marks[i])
 	}
@@ -45,9 +44,8 @@ func (l *Log) fail(err error) *access.Error {
 // have a record.
 func (l *Log) roll(b *batch) error {
 	h := header{
-		First: b.marks[0].Position, Created: time.Now(), LogID: l.logID, After: l.first, State: l.state.list(),
+		First: b.marks[0].Position, Created: time.Now(), LogID: l.logID, After: l.first, Root: l.trees.heads().all.Hash, State: l.state.list(),
 	}
-	l.digest.Sum(h.Digest[:0])
 	if l.filling == nil {
 		l.prepare()
 	}
@@ -69,8 +67,6 @@ func (l *Log) roll(b *batch) error {
 	}
 	l.seg, l.first, l.room = seg, h.First, h.Size
 	l.used = int64(len(head))
-	l.digest = sha256.New()
-	l.digest.Write(head)
 	return nil
 }
 

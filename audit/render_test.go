@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sallyport/audit/internal/show"
 	"sallyport/internal/access"
 )
 
@@ -204,7 +205,7 @@ func TestBrokenResultsAreNotShown(t *testing.T) {
 		if err := Render(&out, []*access.Record{rec}, RenderOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := decodeRows(whole[:n], nil, 10); (err == nil) != (n == 0 || n == len(dataRow("1", "Ana"))) {
+		if _, _, err := show.DecodeRows(whole[:n], nil, 10); (err == nil) != (n == 0 || n == len(dataRow("1", "Ana"))) {
 			t.Errorf("%d bytes of two rows: error %v", n, err)
 		}
 	}
@@ -218,12 +219,12 @@ func FuzzDecodeRows(f *testing.F) {
 		for _, b := range formats {
 			codes = append(codes, int16(b&1))
 		}
-		rows, total, err := decodeRows(frames, codes, 5)
+		rows, total, err := show.DecodeRows(frames, codes, 5)
 		if err == nil && len(rows) != min(total, 5) {
 			t.Fatalf("%d rows of %d", len(rows), total)
 		}
-		for _, line := range table([]string{"a"}, rows, 80, func(s string, _, _ bool) string { return s }) {
-			if clean(line) != line {
+		for _, line := range show.Table([]string{"a"}, rows, 80, func(s string, _, _ bool) string { return s }) {
+			if show.Clean(line) != line {
 				t.Fatalf("%q", line)
 			}
 		}

@@ -3,7 +3,6 @@ package audit
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,17 +11,20 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"sallyport/internal/access"
 )
 
 // ReadFrom is Read from position pos on: it begins with the segment that holds it.
 func ReadFrom(dir string, pos uint64, f func(*access.Record) error) error {
 	var r segmentReader
+	keys := readKeys(dir)
 	return r.readFrom(dir, pos, nil, func(at uint64, payload []byte) error {
 		if at < pos {
 			return nil
 		}
-		rec, err := decodeAt(dir, at, payload)
+		rec, err := keys.recordAt(dir, at, payload)
 		if err != nil {
 			return err
 		}
@@ -53,16 +55,13 @@ func Next(dir string) (uint64, error) {
 	return next, nil
 }
 
-// decodeAt makes a record of the payload at a position.
-func decodeAt(dir string, at uint64, payload []byte) (*access.Record, error) {
-	rec := new(access.Record)
-	if err := json.Unmarshal(payload, rec); err != nil {
-		return nil, damaged(dir, fmt.Errorf("record %d is no record: %w", at, err))
-	}
-	if rec.Position != at {
+// recordAt is record, for a payload that must say that it is at.
+func (r *keyring) recordAt(dir string, at uint64, payload []byte) (*access.Record, error) {
+	rec, err := r.record(dir, at, payload)
+	if err == nil && rec.Position != at {
 		return nil, damaged(dir, fmt.Errorf("record %d says that it is record %d", at, rec.Position))
 	}
-	return rec, nil
+	return rec, err
 }
 
 // Tail reads the log in a directory from one position on, and goes on where it ended while a gateway writes. It
@@ -70,6 +69,7 @@ func decodeAt(dir string, at uint64, payload []byte) (*access.Record, error) {
 // not synced could be lost in a crash, and its position be given to another. Not for several goroutines.
 type Tail struct {
 	dir  string
+	keys *keyring
 	next uint64 // position of the next record
 	file *os.File
 	seg  uint64 // first position in file
@@ -142,9 +142,11 @@ func (t *Tail) open(first uint64) error {
 	return nil
 }
 
-// Read calls f with records that follow, about most bytes of the log, and reports how many bytes they were. None means
-// that there are no records yet. An error of f ends it and is returned; the record is then read again.
-func (t *Tail) Read(most int, f func(*access.Record) error) (int, error) {
+// Read calls f with records that follow and their leaves in the log's Merkle tree, about most bytes of the log, and reports
+// how many bytes they were. None means that there are no records yet. An error of f ends it and is returned; the record is
+// then read again.
+func (t *Tail) Read(most int, f func(rec *access.Record, leaf tlog.Hash) error) (int, error) {
+	t.keys = readKeys(t.dir) // those of before may have been erased
 	for ended := false; ; {
 		given, passed, err := t.frames(most, f)
 		if err != nil || given > 0 {
@@ -172,7 +174,7 @@ func (t *Tail) Read(most int, f func(*access.Record) error) (int, error) {
 
 // frames gives out the frames of one chunk of the open segment, and reports how many bytes it gave and whether there
 // were any.
-func (t *Tail) frames(most int, f func(*access.Record) error) (given int, passed bool, err error) {
+func (t *Tail) frames(most int, f func(*access.Record, tlog.Hash) error) (given int, passed bool, err error) {
 	head, err := t.load(frameLen)
 	if err != nil || len(head) == 0 {
 		return 0, false, err
@@ -210,13 +212,13 @@ func (t *Tail) frames(most int, f func(*access.Record) error) (given int, passed
 	return given, true, err
 }
 
-func (t *Tail) give(data []byte, f func(*access.Record) error) (given int, err error) {
+func (t *Tail) give(data []byte, f func(*access.Record, tlog.Hash) error) (given int, err error) {
 	for off := 0; off < len(data); {
 		payload, _, _ := frameAt(data, off)
 		if t.at >= t.next {
-			rec, err := decodeAt(t.dir, t.at, payload)
+			rec, err := t.keys.recordAt(t.dir, t.at, payload)
 			if err == nil {
-				err = f(rec)
+				err = f(rec, tlog.RecordHash(payload))
 			}
 			if err != nil {
 				return given, err

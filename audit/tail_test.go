@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"sallyport/internal/access"
 )
 
@@ -37,7 +39,7 @@ func collect(t *testing.T, tail *Tail, next *uint64) int {
 	t.Helper()
 	all := 0
 	for {
-		n, err := tail.Read(4096, func(rec *access.Record) error {
+		n, err := tail.Read(4096, func(rec *access.Record, _ tlog.Hash) error {
 			if rec.Position != *next || rec.Seq != *next {
 				t.Fatalf("record %d (seq %d), want %d", rec.Position, rec.Seq, *next)
 			}
@@ -146,7 +148,7 @@ func TestTailGivesARefusedRecordAgain(t *testing.T) {
 	defer tail.Close()
 	refuse := fmt.Errorf("not now")
 	var last uint64
-	if n, err := tail.Read(1<<20, func(rec *access.Record) error {
+	if n, err := tail.Read(1<<20, func(rec *access.Record, _ tlog.Hash) error {
 		if rec.Position == 4 {
 			return refuse
 		}
@@ -199,11 +201,11 @@ func TestTailTellsDamage(t *testing.T) {
 			}
 			defer tail.Close()
 			n := 0
-			_, err = tail.Read(1<<20, func(*access.Record) error { n++; return nil })
+			_, err = tail.Read(1<<20, func(*access.Record, tlog.Hash) error { n++; return nil })
 			if n != 10 || err != nil {
 				t.Fatalf("in front of the damage: %d records, %v", n, err)
 			}
-			if _, err = tail.Read(1<<20, func(*access.Record) error { return nil }); err == nil || !strings.Contains(err.Error(), "record 11") {
+			if _, err = tail.Read(1<<20, func(*access.Record, tlog.Hash) error { return nil }); err == nil || !strings.Contains(err.Error(), "record 11") {
 				t.Errorf("the damage was not told: %v", err)
 			}
 		})
@@ -227,7 +229,7 @@ func TestTailTellsAMissingSegment(t *testing.T) {
 	}
 	defer tail.Close()
 	for {
-		n, err := tail.Read(1<<20, func(*access.Record) error { return nil })
+		n, err := tail.Read(1<<20, func(*access.Record, tlog.Hash) error { return nil })
 		if err != nil {
 			if !strings.Contains(err.Error(), "the next segment begins with") {
 				t.Error(err)

@@ -157,7 +157,10 @@ func TestSealedSegmentsAreInTheBucketAndStay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// What comes back is the log.
+	// What comes back is the log, for who has its keys.
+	if err := os.CopyFS(filepath.Join(back, "keys"), os.DirFS(filepath.Join(l.dir, "keys"))); err != nil {
+		t.Fatal(err)
+	}
 	n := uint64(0)
 	if err := audit.Read(back, func(*access.Record) error { n++; return nil }); err != nil || n != sealed[len(sealed)-1].Last {
 		t.Errorf("%d records come back, %v", n, err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"sallyport/audit/internal/durable"
 )
 
 // cursor is how far an exporter has come. It is on disk before the exporter acts on it.
@@ -42,27 +44,16 @@ func (c *cursor) save(dir, name string) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(cursorPath(dir, name), text)
+	return durable.Replace(cursorPath(dir, name), text, 0o600)
 }
 
-// replaceFile puts text in the place of a file; when it returns nil that is durable.
-func replaceFile(path string, text []byte) error {
-	if err := writeFile(path, text, true); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// writeFile puts text in the place of a file; readers see the old or the new.
-func writeFile(path string, text []byte, sync bool) error {
+// writeFile puts text in the place of a file; readers see the old or the new, and a crash may leave either or none.
+func writeFile(path string, text []byte) error {
 	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
-	if err == nil && sync {
-		err = f.Sync()
-	}
 	if e := f.Close(); err == nil {
 		err = e
 	}

@@ -2,10 +2,13 @@ package export
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"sallyport/audit"
 	"sallyport/internal/access"
@@ -132,7 +135,7 @@ func (e *exporter) recall(r recaller, fresh bool, next uint64) error {
 		return nil
 	}
 	for e.cursor.Position < has {
-		_, err := e.tail.Read(batchBytes, func(rec *access.Record) error {
+		_, err := e.tail.Read(batchBytes, func(rec *access.Record, _ tlog.Hash) error {
 			if rec.Position > has {
 				return errFound
 			}
@@ -159,7 +162,7 @@ func (e *exporter) next(ctx context.Context) (*batch, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		n, err := e.tail.Read(batchBytes, func(rec *access.Record) error {
+		n, err := e.tail.Read(batchBytes, func(rec *access.Record, leaf tlog.Hash) error {
 			if want := e.cursor.Position + 1 + uint64(len(b.entries)); rec.Position != want {
 				return &stopped{at: want, err: fmt.Errorf("the log gives record %d in its place", rec.Position)}
 			}
@@ -167,6 +170,7 @@ func (e *exporter) next(ctx context.Context) (*batch, error) {
 			if err != nil {
 				return err
 			}
+			en.leaf = hex.EncodeToString(leaf[:])
 			b.entries = append(b.entries, strip(en, e.config.Without))
 			return nil
 		})

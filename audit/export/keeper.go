@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"sallyport/audit/internal/show"
 )
 
 const (
@@ -105,7 +107,7 @@ func (k *keeper) state() Status {
 
 func (k *keeper) fail(s State, err error) {
 	k.mu.Lock()
-	k.shared.State, k.shared.Error, k.shared.At = s, visibleText(err.Error()), time.Now().UTC()
+	k.shared.State, k.shared.Error, k.shared.At = s, show.Clean(err.Error()), time.Now().UTC()
 	k.mu.Unlock()
 	k.publish()
 }
@@ -129,7 +131,7 @@ func (k *keeper) report(err error) {
 func (k *keeper) publish() {
 	text, err := json.Marshal(k.state())
 	if err == nil {
-		err = writeFile(filepath.Join(k.stateDir, k.config.Name+statusSuffix), text, false)
+		err = writeFile(filepath.Join(k.stateDir, k.config.Name+statusSuffix), text)
 	}
 	if err != nil {
 		k.log.Warn("status of an exporter not written", "error", err)

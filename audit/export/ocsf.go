@@ -237,7 +237,7 @@ func summary(e entry) string {
 // ocsfRest is what the class has no attribute for, in the names of the record. Rows that were released are not part of
 // it: their digest is.
 func ocsfRest(e entry) map[string]any {
-	rest := map[string]any{"position": e.Position, "log": e.log, "seq": e.Seq, "kind": e.Kind}
+	rest := map[string]any{"position": e.Position, "log": e.log, "leaf": e.leaf, "seq": e.Seq, "kind": e.Kind}
 	put := func(key string, v any, there bool) {
 		if there {
 			rest[key] = v
@@ -259,6 +259,9 @@ func ocsfRest(e entry) map[string]any {
 	put("hint", e.Hint, e.Hint != "")
 	put("micros", e.Micros, e.Micros != 0)
 	put("probes", e.Probes, e.Probes != 0)
+	put("root", e.Root, e.Root != "")
+	put("open", e.Open, len(e.Open) > 0)
+	put("erased", true, e.Erased)
 	plan := e.Plan
 	if len(plan) == 0 && e.intent != nil {
 		plan = e.intent.Plan

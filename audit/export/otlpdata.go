@@ -54,7 +54,7 @@ func described(e entry) attributes {
 		str("db.query.text", statementOf(e)).str("db.response.status_code", e.Code).
 		str("user.name", e.Principal).str("session.id", e.Session).
 		str("client.address", from.IP).num("client.port", int64(from.Port)).
-		num("sallyport.position", int64(e.Position)).num("sallyport.seq", int64(e.Seq)).str("sallyport.kind", string(e.Kind)).
+		num("sallyport.position", int64(e.Position)).str("sallyport.leaf", e.leaf).num("sallyport.seq", int64(e.Seq)).str("sallyport.kind", string(e.Kind)).
 		str("sallyport.door", string(e.Door)).str("sallyport.actor", e.Actor).str("sallyport.task", e.Task).
 		str("sallyport.reason", e.Reason).str("sallyport.effect", e.plan.Effect).list("sallyport.policies", e.plan.Policies).
 		str("sallyport.policy_version", e.plan.PolicyVersion).str("sallyport.fingerprint", e.plan.Fingerprint).

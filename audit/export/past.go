@@ -14,6 +14,7 @@ import (
 type entry struct {
 	*access.Record
 	log    string            // id of the log
+	leaf   string            // its leaf in the log's Merkle tree (RFC 6962), in hex
 	opened *access.Record    // the open record of its session; nil where that is not known
 	intent *access.Record    // the intent that it is the outcome of, or a part of
 	plan   access.PlanRecord // its own, or the intent's

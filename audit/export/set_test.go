@@ -1,6 +1,7 @@
 package export
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -8,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"sallyport/audit"
+	"sallyport/audit/internal/show"
 	"sallyport/internal/access"
 )
 
@@ -132,11 +136,43 @@ func TestLinesReadBackAsTheRecord(t *testing.T) {
 		t.Errorf("%q, %v", back.SQL, err)
 	}
 	for _, r := range string(line) {
-		if !printable(r) {
+		if !show.Printable(r) {
 			t.Errorf("%U is in the line", r)
 		}
 	}
 	if !strings.Contains(string(line), "😀é") {
 		t.Error("what prints is escaped")
+	}
+}
+
+// What is received leads to what is signed: the leaf is the one that a proof of the log is about.
+func TestLeavesAreThoseOfTheLog(t *testing.T) {
+	l := newLog(t)
+	l.story()
+	dir := t.TempDir()
+	start(t, l, dir, fileConfig(filepath.Join(dir, "f"))).finish()
+	if err := l.log.Close(); err != nil { // signs
+		t.Fatal(err)
+	}
+	p, err := audit.OpenProver(l.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for line := range strings.Lines(string(read(t, filepath.Join(dir, "f")))) {
+		var got struct {
+			Pos  uint64
+			Leaf string
+		}
+		if err := json.Unmarshal([]byte(line), &got); err != nil {
+			t.Fatal(err)
+		}
+		payload, _, err := p.Prove(got.Pos)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if leaf := tlog.RecordHash(payload); hex.EncodeToString(leaf[:]) != got.Leaf {
+			t.Errorf("record %d has leaf %s", got.Pos, got.Leaf)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/audit/internal/show"
 	"sallyport/internal/access"
 )
 
@@ -173,6 +174,7 @@ func (s *syslog) message(e entry, line []byte) []byte {
 	}
 	param("log", e.log)
 	param("pos", strconv.FormatUint(e.Position, 10))
+	param("leaf", e.leaf)
 	param("session", e.Session)
 	param("seq", strconv.FormatUint(e.Seq, 10))
 	param("kind", string(e.Kind))
@@ -191,7 +193,7 @@ func (s *syslog) message(e entry, line []byte) []byte {
 
 // paramValue escapes what RFC 5424, section 6.3.3, wants escaped, after what does not print.
 func paramValue(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, `]`, `\]`).Replace(visibleText(s))
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, `]`, `\]`).Replace(show.Clean(s))
 }
 
 // header keeps the printable ASCII of a field of the header.

@@ -177,16 +177,25 @@ func (p *plan) describe(applied []access.MaskApplied) {
 	r := access.PlanRecord{Class: f.Class, Tag: f.Tag, Fingerprint: f.Fingerprint, Effect: p.decision.Effect.String(),
 		Policies: p.decision.Policies, PolicyVersion: p.scope.policies.Version(), CatalogVersion: p.scope.snap.cat.Version,
 		Masks: p.usedMasks(applied), Compiled: !p.original}
-	seen := map[access.Label]bool{}
+	seen, shown := map[access.Label]bool{}, map[string]bool{}
+	masked := map[string]bool{}
+	for _, id := range p.decision.Masked {
+		masked[id.Relation.String()+"."+id.Column] = true
+	}
 	for _, rel := range f.Relations {
 		r.Relations = append(r.Relations, string(rel.Action)+" "+rel.Name.String())
 		columns := p.scope.snap.labels.Columns(rel.Name)
-		for _, c := range rel.Columns {
-			for _, l := range columns[c.Name] {
+		for _, c := range p.columnsOf(rel) {
+			labels := columns[c]
+			for _, l := range labels {
 				if !seen[l] {
 					seen[l] = true
 					r.Labels = append(r.Labels, l)
 				}
+			}
+			if name := rel.Name.String() + "." + c; len(labels) > 0 && !masked[name] && !shown[name] && p.decision.Effect == access.Allow {
+				shown[name] = true
+				r.Shown = append(r.Shown, access.ColumnShown{Column: name, Labels: labels})
 			}
 		}
 	}
@@ -212,16 +221,25 @@ func (p *plan) masksUsed() []access.ColumnID {
 func (p *plan) usedColumns() map[string]bool {
 	used := map[string]bool{}
 	for _, rel := range p.facts.Relations {
-		for _, c := range rel.Columns {
-			used[rel.Name.String()+"."+c.Name] = true
-		}
-		if r := p.scope.snap.cat.Relations[rel.Name]; rel.Whole && r != nil {
-			for _, c := range r.Columns {
-				used[rel.Name.String()+"."+c.Name] = true
-			}
+		for _, c := range p.columnsOf(rel) {
+			used[rel.Name.String()+"."+c] = true
 		}
 	}
 	return used
+}
+
+// columnsOf lists the columns of a relation that are used; with whole rows, all.
+func (p *plan) columnsOf(rel access.RelationUse) []string {
+	var out []string
+	for _, c := range rel.Columns {
+		out = append(out, c.Name)
+	}
+	if r := p.scope.snap.cat.Relations[rel.Name]; rel.Whole && r != nil {
+		for _, c := range r.Columns {
+			out = append(out, c.Name)
+		}
+	}
+	return out
 }
 
 // harmless reports whether a statement that is not a read changes nothing but the session itself, so that
