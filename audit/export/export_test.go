@@ -163,23 +163,35 @@ func (r *running) cut() {
 // waitState waits until the only exporter is in a state.
 func (r *running) waitState(want State) Status {
 	r.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	return r.waitFor(string(want), func(st Status) bool { return st.State == want })
+}
+
+// waitError waits until the only exporter has had an error, which may have passed.
+func (r *running) waitError() Status {
+	r.t.Helper()
+	return r.waitFor("in any trouble", func(st Status) bool { return st.Error != "" })
+}
+
+func (r *running) waitFor(what string, is func(Status) bool) Status {
+	r.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		if !is(r.exporters[0].state()) {
+			continue
+		}
 		st, err := r.Status()
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		if st[0].State == want {
-			return st[0]
-		}
+		return st[0]
 	}
-	r.t.Fatalf("the exporter is not %s\n%s", want, r.notes)
+	r.t.Fatalf("the exporter is not %s\n%s", what, r.notes)
 	return Status{}
 }
 
 // waitPosition waits until the only exporter has come to a position.
 func (r *running) waitPosition(pos uint64) {
 	r.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if r.exporters[0].state().Position >= pos {
 			return
 		}

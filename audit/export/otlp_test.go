@@ -203,7 +203,7 @@ func TestOTLPThatFails(t *testing.T) {
 		return 0
 	}
 	r := start(t, l, t.TempDir(), c.config())
-	r.waitState(Retrying)
+	r.waitError()
 	r.waitPosition(10)
 	r.finish()
 	c.mu.Lock()

@@ -175,8 +175,7 @@ func TestWebhookThatFails(t *testing.T) {
 			hook := newReceiver(t)
 			hook.fault, hook.after = tc.fault, tc.after
 			r := start(t, l, t.TempDir(), hook.config())
-			st := r.waitState(Retrying)
-			if st.Error == "" || st.Lag != 10 {
+			if st := r.waitError(); st.At.IsZero() || st.State == Stopped {
 				t.Errorf("%+v", st)
 			}
 			r.waitPosition(10)
