@@ -195,6 +195,9 @@ func TestTailTellsDamage(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(bad, segmentName(1)), broken, 0o600); err != nil {
 				t.Fatal(err)
 			}
+			if err := os.CopyFS(filepath.Join(bad, keysName), os.DirFS(filepath.Join(dir, keysName))); err != nil {
+				t.Fatal(err)
+			}
 			tail, err := OpenTail(bad, 1)
 			if err != nil {
 				t.Fatal(err)
