@@ -78,11 +78,14 @@ func (e *exporter) begin() error {
 	if err != nil {
 		return &stopped{err: err, hint: "repair or delete the cursor, then restart"}
 	}
+	fresh := c == nil
+	if !fresh {
+		e.at(c.Position)
+	}
 	next, err := audit.Next(e.logDir)
 	if err != nil {
 		return err
 	}
-	fresh := c == nil
 	if fresh {
 		c = &cursor{}
 		if e.config.From != FromStart {

@@ -163,17 +163,15 @@ type Status struct {
 	At       time.Time `json:"last_error_at,omitzero"`
 }
 
-// Status tells how the exporters are. It reads the last segment of the log.
+// Status tells how the exporters are. It reads the last segment of the log; where that cannot be read Lag is not known,
+// which the error says.
 func (s *Set) Status() ([]Status, error) {
 	next, err := audit.Next(s.logDir)
-	if err != nil {
-		return nil, err
-	}
 	var out []Status
 	for _, e := range s.exporters {
 		out = append(out, lagging(e.state(), next))
 	}
-	return out, nil
+	return out, err
 }
 
 // ReadStatus is Status for another process, from what the exporters leave in stateDir.
@@ -185,10 +183,7 @@ func ReadStatus(logDir, stateDir string) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	next, err := audit.Next(logDir)
-	if err != nil {
-		return nil, err
-	}
+	next, errLog := audit.Next(logDir)
 	var out []Status
 	for _, n := range names {
 		name, ok := strings.CutSuffix(n.Name(), statusSuffix)
@@ -214,7 +209,7 @@ func ReadStatus(logDir, stateDir string) ([]Status, error) {
 		out = append(out, lagging(st, next))
 	}
 	slices.SortFunc(out, func(a, b Status) int { return cmp.Compare(a.Name, b.Name) })
-	return out, nil
+	return out, errLog
 }
 
 func lagging(st Status, next uint64) Status {
