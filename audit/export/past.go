@@ -28,12 +28,18 @@ type past struct {
 	sessions map[string]uint64
 	opens    map[string]*access.Record
 	intents  map[uint64]*access.Record
+	plans    map[string]access.PlanRecord // a plan is made once and recorded each time it runs
 }
 
-const mostIntents = 1024 // kept in memory
+// What is kept in memory.
+const (
+	mostIntents = 1024
+	mostPlans   = 256
+)
 
 func newPast(dir string, c *cursor) *past {
-	x := &past{dir: dir, log: c.Log, sessions: maps.Clone(c.Sessions), opens: map[string]*access.Record{}, intents: map[uint64]*access.Record{}}
+	x := &past{dir: dir, log: c.Log, sessions: maps.Clone(c.Sessions), opens: map[string]*access.Record{}, intents: map[uint64]*access.Record{},
+		plans: map[string]access.PlanRecord{}}
 	if x.sessions == nil {
 		x.sessions = map[string]uint64{}
 	}
@@ -76,11 +82,24 @@ func (x *past) enter(rec *access.Record) (entry, error) {
 	if len(plan) == 0 && e.intent != nil {
 		plan = e.intent.Plan
 	}
-	if len(plan) > 0 {
-		// A plan that does not decode is left out here; the JSON of the record has its bytes.
-		_ = json.Unmarshal(plan, &e.plan)
-	}
+	e.plan = x.decoded(plan)
 	return e, nil
+}
+
+// decoded is a plan; one that does not decode is left out, the JSON of the record has its bytes.
+func (x *past) decoded(plan json.RawMessage) (p access.PlanRecord) {
+	if len(plan) == 0 {
+		return p
+	}
+	if p, ok := x.plans[string(plan)]; ok {
+		return p
+	}
+	_ = json.Unmarshal(plan, &p)
+	if len(x.plans) >= mostPlans {
+		clear(x.plans)
+	}
+	x.plans[string(plan)] = p
+	return p
 }
 
 var errFound = errors.New("found")
