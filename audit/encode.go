@@ -43,6 +43,19 @@ func appendHead(dst []byte, rec *access.Record) ([]byte, error) {
 	if rec.Kind == access.RecordClose { // the number of records of the session, which a check needs
 		dst = optInt(dst, `,"rows":`, rec.Rows)
 	}
+	dst = optString(dst, `,"root":`, rec.Root)
+	if len(rec.Open) > 0 {
+		dst = append(dst, `,"open":`...)
+		for i, o := range rec.Open {
+			dst = append(dst, listMark(i))
+			dst = append(dst, `{"session":`...)
+			dst = appendString(dst, o.Session)
+			dst = append(dst, `,"seq":`...)
+			dst = strconv.AppendUint(dst, o.Seq, 10)
+			dst = append(dst, '}')
+		}
+		dst = append(dst, ']')
+	}
 	return optInt(dst, `,"probes":`, rec.Probes), nil
 }
 

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sys/unix"
 
 	"sallyport/internal/access"
@@ -81,6 +79,8 @@ func open(dir string, opt Options, d disk) (_ *Log, err error) {
 		return nil, err
 	}
 	l.next = l.recovery.Last + 1
+	l.ahead = newState(l.state.list())
+	l.space.set(l.room, l.used)
 	if l.start, err = newBell(); err != nil {
 		l.dropSpare()
 		l.seg.Close()
@@ -88,7 +88,7 @@ func open(dir string, opt Options, d disk) (_ *Log, err error) {
 	}
 	l.ended, l.signing.stop, l.signing.ended = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go l.commitLoop()
-	go l.signLoop(cmp.Or(opt.SignEvery, every))
+	go l.tend(opt)
 	return l, nil
 }
 
@@ -128,19 +128,19 @@ func (l *Log) create() error {
 	if l.signing, err = newSigning(l.dir); err != nil {
 		return openFailed(l.dir, err)
 	}
-	if l.tree, err = openGrowth(l.dir, 0, tlog.Hash{}); err != nil {
+	if l.trees, err = openGrowth(l.dir, heads{}); err != nil {
 		return openFailed(l.dir, err)
 	}
 	// There is no log without a checkpoint, so that one whose checkpoint is missing has been tampered with.
-	if err := l.signing.sign(l.tree.head()); err != nil {
+	if err := l.signing.sign(l.trees.heads()); err != nil {
 		return openFailed(l.dir, err)
 	}
 	f, err := fill(l.disk, l.path(spareName), min(firstSize, l.size))
 	if err != nil {
 		return openFailed(l.dir, err)
 	}
-	h := header{First: 1, Created: time.Now(), LogID: l.logID, Root: l.tree.head().Hash}
-	seg, head, err := l.begin(filled{file: f, size: min(firstSize, l.size)}, &h, nil)
+	h := header{First: 1, Created: time.Now(), LogID: l.logID, Root: l.trees.heads().all.Hash}
+	seg, head, err := l.begin(filled{f, min(firstSize, l.size)}, &h, nil)
 	if err != nil {
 		return openFailed(l.dir, err)
 	}

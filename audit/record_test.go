@@ -45,6 +45,10 @@ func anyRecord(t *rapid.T) *access.Record {
 			f.SetBytes(rapid.SliceOf(rapid.Byte()).Draw(t, name))
 		case []string:
 			f.Set(reflect.ValueOf(rapid.SliceOf(text).Draw(t, name)))
+		case []access.OpenSession:
+			if rapid.Bool().Draw(t, name) {
+				rec.Open = []access.OpenSession{{Session: text.Draw(t, name), Seq: rapid.Uint64().Draw(t, name)}, {Session: "s"}}
+			}
 		case []int16:
 			f.Set(reflect.ValueOf(rapid.SliceOf(rapid.Int16()).Draw(t, name)))
 		default:

@@ -93,6 +93,7 @@ func (l *Log) recover(firsts []uint64) error {
 		if err := json.Unmarshal(headOf(payload), &m); err != nil || m.Position != pos {
 			return damaged(path, fmt.Errorf("record %d is not where it belongs (offset %d)", pos, off))
 		}
+		m.leaf = sessionLeaf(bodyOf(payload))
 		l.state.apply(&m)
 		off += frameLen + len(payload)
 	}
@@ -134,25 +135,29 @@ func (l *Log) recoverTree() error {
 	if l.signing, err = openSigning(l.dir); err != nil {
 		return openFailed(l.dir, err)
 	}
-	signed, _, err := readCheckpoint(l.dir, l.signing.keys)
+	c, _, err := readCheckpoint(l.dir, l.signing.keys)
+	signed := heads{all: c.Tree}
+	if err == nil {
+		signed.closed, err = Closed(c)
+	}
 	if err != nil {
 		return damaged(l.dir, err)
 	}
-	l.signing.signed = signed.Tree
-	if last := int64(l.recovery.Last); last < signed.Tree.N {
-		return damaged(l.dir, fmt.Errorf("it ends with record %d, and %d were signed: the end was cut off, or an old copy put back", last, signed.Tree.N))
+	l.signing.signed = signed
+	if last := int64(l.recovery.Last); last < signed.all.N {
+		return damaged(l.dir, fmt.Errorf("it ends with record %d, and %d were signed: the end was cut off, or an old copy put back", last, signed.all.N))
 	}
-	if l.tree, err = openGrowth(l.dir, signed.Tree.N, signed.Tree.Hash); err != nil {
+	if l.trees, err = openGrowth(l.dir, signed); err != nil {
 		return openFailed(l.dir, err)
 	}
-	err = l.tree.catchUp(l.dir, l.recovery.Last, func() error {
-		if int64(l.tree.tree.size) == signed.Tree.N && l.tree.tree.root() != signed.Tree.Hash {
-			return damaged(l.dir, fmt.Errorf("its first %d records are not those that were signed", signed.Tree.N))
+	err = l.trees.catchUp(l.dir, l.recovery.Last, func() error {
+		if int64(l.trees.all.tree.size) == signed.all.N && l.trees.heads() != signed {
+			return damaged(l.dir, fmt.Errorf("its first %d records are not those that were signed", signed.all.N))
 		}
 		return nil
 	})
 	if err != nil {
-		l.tree.f.Close()
+		l.trees.close()
 	}
 	return err
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"sallyport/internal/access"
 )
@@ -108,22 +107,23 @@ func wantOpen(t *testing.T, dir string, last uint64, cut bool) {
 }
 
 // signedUpTo puts back the checkpoint of a log as it was when it had n records, for a crash comes before Close.
-func signedUpTo(t testing.TB, dir string, n int64) {
+func signedUpTo(t testing.TB, dir string, n uint64) {
 	t.Helper()
-	f, err := os.Open(filepath.Join(dir, treeName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	root, _, err := edgeOf(f, n)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s, err := openSigning(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.sign(tlog.Tree{N: n, Hash: root}); err != nil {
+	g, err := openGrowth(dir, heads{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.close()
+	g.all.empty()
+	g.closed.empty()
+	if err := g.catchUp(dir, n, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sign(g.heads()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -23,8 +24,11 @@ const (
 	checkpointName = "checkpoint" // the newest signed checkpoint
 )
 
-// every is how often a log that grows is signed, unless Options say otherwise.
-const every = 10 * time.Second
+// What Options may change.
+const (
+	signEvery = 10 * time.Second
+	beatEvery = 5 * time.Minute
+)
 
 // signing makes the checkpoints of a log that is written.
 type signing struct {
@@ -33,7 +37,7 @@ type signing struct {
 	key  note.Signer
 
 	mu     sync.Mutex // held while a checkpoint is made
-	signed tlog.Tree  // in the newest checkpoint
+	signed heads      // in the newest checkpoint
 	err    error      // why the last one could not be made; nil when it was
 	stop   chan struct{}
 	ended  chan struct{}
@@ -88,47 +92,51 @@ func readCheckpoint(dir string, keys checkpoint.Keys) (checkpoint.Checkpoint, []
 	return c, msg, err
 }
 
-// sign stores a checkpoint of the tree.
-func (s *signing) sign(t tlog.Tree) error {
-	msg, err := checkpoint.Sign(checkpoint.Checkpoint{Origin: s.keys.Origin, Tree: t}, s.key)
+// sign stores a checkpoint of the trees.
+func (s *signing) sign(now heads) error {
+	msg, err := checkpoint.Sign(checkpoint.Checkpoint{Origin: s.keys.Origin, Tree: now.all, Extensions: []string{closedLine(now.closed)}}, s.key)
 	if err == nil {
 		err = durable.Replace(filepath.Join(s.dir, checkpointName), msg, 0o644)
 	}
 	if err == nil {
-		s.signed = t
+		s.signed = now
 	}
 	return err
 }
 
-// Checkpoint signs the tree over all records that are durable, unless the newest checkpoint has it already, and
-// gives its size and root. The signed text is in the file "checkpoint" of the log's directory.
+// Checkpoint signs the trees over all records that are durable, unless the newest checkpoint has them already, and
+// gives size and root of the one over all records. The signed text is in the file "checkpoint" of the log's
+// directory.
 func (l *Log) Checkpoint() (tlog.Tree, error) {
 	s := l.signing
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, err := l.tree.flush()
-	if err == nil && t != s.signed {
-		err = s.sign(t)
+	now, err := l.trees.flush()
+	if err == nil && now != s.signed {
+		err = s.sign(now)
 	}
 	if err != nil {
 		err = fmt.Errorf("sign the audit log %s: %w", l.dir, err)
 		if s.err == nil {
-			l.log.Error("the audit log cannot be signed; it goes on, and this is tried again", "dir", l.dir, "signed", s.signed.N, "error", err)
+			l.log.Error("the audit log cannot be signed; it goes on, and this is tried again", "dir", l.dir, "signed", s.signed.all.N, "error", err)
 		}
 	}
 	s.err = err
-	return s.signed, err
+	return s.signed.all, err
 }
 
-// signLoop makes checkpoints until the log is closed.
-func (l *Log) signLoop(every time.Duration) {
+// tend signs the log and records its open sessions, every so often, until it is closed.
+func (l *Log) tend(opt Options) {
 	defer close(l.signing.ended)
-	tick := time.NewTicker(every)
-	defer tick.Stop()
+	sign, beat := time.NewTicker(cmp.Or(opt.SignEvery, signEvery)), time.NewTicker(cmp.Or(opt.BeatEvery, beatEvery))
+	defer sign.Stop()
+	defer beat.Stop()
 	for {
 		select {
-		case <-tick.C:
+		case <-sign.C:
 			_, _ = l.Checkpoint() // logged, kept for Signed, and tried again
+		case <-beat.C:
+			_ = l.heartbeat() // fails when the log has failed, which everybody hears
 		case <-l.signing.stop:
 			return
 		}
@@ -139,5 +147,5 @@ func (l *Log) signLoop(every time.Duration) {
 func (l *Log) Signed() (size int64, err error) {
 	l.signing.mu.Lock()
 	defer l.signing.mu.Unlock()
-	return l.signing.signed.N, l.signing.err
+	return l.signing.signed.all.N, l.signing.err
 }

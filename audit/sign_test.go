@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,20 +74,27 @@ func TestCheckpointsSignTheTreeOverAllRecords(t *testing.T) {
 		if c.Tree.N != int64(150*(run+1)) || c.Tree.Hash != rootOf(leaves) {
 			t.Fatalf("run %d: size %d of %d, root %v, want %v", run, c.Tree.N, len(leaves), c.Tree.Hash, rootOf(leaves))
 		}
-		hashes, f, err := readTree(dir)
+		p, err := OpenProver(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, i := range []int64{0, 1, 77, c.Tree.N - 1} {
-			p, err := tlog.ProveRecord(c.Tree.N, i, hashes)
+		for _, pos := range []uint64{1, 2, 78, 77, uint64(c.Tree.N)} {
+			payload, proof, err := p.Prove(pos)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := tlog.CheckRecord(p, c.Tree.N, c.Tree.Hash, i, leaves[i]); err != nil {
-				t.Errorf("record %d: %v", i+1, err)
+			if h := tlog.RecordHash(payload); h != leaves[pos-1] {
+				t.Errorf("record %d has another payload", pos)
+			} else if err := tlog.CheckRecord(proof, c.Tree.N, c.Tree.Hash, int64(pos)-1, h); err != nil {
+				t.Errorf("record %d: %v", pos, err)
 			}
 		}
-		f.Close()
+		for _, pos := range []uint64{0, uint64(c.Tree.N) + 1} {
+			if _, _, err := p.Prove(pos); err == nil || !strings.Contains(err.Error(), "not in the checkpoint") {
+				t.Errorf("record %d: %v", pos, err)
+			}
+		}
+		p.Close()
 	}
 }
 
@@ -193,13 +199,13 @@ func TestLogsThatAreNotWhatWasSignedAreRefused(t *testing.T) {
 func TestSigningIsTriedAgain(t *testing.T) {
 	dir := t.TempDir()
 	l := openLog(t, dir, Options{SegmentSize: smallSize})
-	f := l.tree.f
+	f := l.trees.all.f
 	broken, err := os.Open(filepath.Join(dir, treeName)) // for reading only
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer broken.Close()
-	l.tree.f = broken
+	l.trees.all.f = broken
 	if _, err := l.Append(someRecord(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -209,21 +215,21 @@ func TestSigningIsTriedAgain(t *testing.T) {
 	if n, err := l.Signed(); n != 0 || err == nil {
 		t.Errorf("size %d, error %v", n, err)
 	}
-	l.tree.f = f
+	l.trees.all.f = f
 	if _, err := l.Append(someRecord(2)); err != nil {
 		t.Fatal(err)
 	}
 	if tree, err := l.Checkpoint(); err != nil || tree.N != 2 || tree.Hash != rootOf(leavesOf(t, dir)) {
 		t.Errorf("%v, %v", tree, err)
 	}
-	if hashes, c, err := readTree(dir); err != nil {
+	if p, err := OpenProver(dir); err != nil {
 		t.Error(err)
-	} else if root, err := tlog.TreeHash(2, hashes); err != nil || root != rootOf(leavesOf(t, dir)) {
-		t.Errorf("in the file: %v, %v", root, err)
+	} else if _, _, err := p.Prove(1); err != nil {
+		t.Error(err)
 	} else {
-		c.Close()
+		p.Close()
 	}
-	if err := errors.Join(l.Close()); err != nil {
+	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -138,7 +138,7 @@ func (t *tallies) figures(opt Options) []results.Figure {
 	for _, v := range []struct{ verdict, name, note string }{
 		{twin.Order, "order", "equal after sorting the rows, and altogether equal where the server has no statistics of values to choose plans by"},
 		{twin.Plan, "plan", "equal only where the server has no statistics of values to choose plans by"},
-		{twin.Copies, "copies", "depend on tokens, and the copies that hold them give another number of rows, on both sides alike: not comparable"},
+		{twin.Copies, "copies", "grouping sets of tokens, which the server forms otherwise over the copies: not comparable, but with the other masks"},
 		{twin.Unstable, "unstable", "differ from themselves on one side; equal after sorting the rows"},
 		{twin.Random, "random", "differ from themselves on one side even so: not comparable"},
 		{twin.Timeout, "timeouts", "ran into the timeout on one side: not comparable"},

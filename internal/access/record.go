@@ -17,6 +17,7 @@ const (
 	RecordOutcome   RecordKind = "outcome"   // how an intent ended
 	RecordTask      RecordKind = "task"      // an agent declared a task
 	RecordClose     RecordKind = "close"     // a session ended; Rows holds the number of its records
+	RecordHeartbeat RecordKind = "heartbeat" // of the log itself: Open lists the sessions that had not ended
 )
 
 // Record is one audit entry. Fields that do not apply are absent. SQL, Reason and Params have passed
@@ -57,9 +58,18 @@ type Record struct {
 	Hint      string  `json:"hint,omitempty"`   // of a refusal: what would be allowed
 	Micros    int64   `json:"micros,omitempty"` // time upstream
 	Probes    int64   `json:"probes,omitempty"` // guesses at masked values that this statement has answered, or was refused
+	// Root is set by the log in a close record: the Merkle root over the session's records before it.
+	Root string        `json:"root,omitempty"`
+	Open []OpenSession `json:"open,omitempty"`
 	// Erased is set by a reader: the keys of the statement, its parameters, reason, rows and errors are gone,
 	// and where Kind has a Principal and none is here, those of all else too.
 	Erased bool `json:"erased,omitempty"`
+}
+
+// OpenSession is a session that had not ended, with the number of its records so far.
+type OpenSession struct {
+	Session string `json:"session"`
+	Seq     uint64 `json:"seq"`
 }
 
 // PlanRecord is the part of a record that is the same each time a plan runs.

@@ -43,6 +43,9 @@ func Group(recs []*access.Record) []*Session {
 	running := map[string]*Step{} // by session: a pure read that is released in parts
 	tasks := map[string]*access.Record{}
 	for _, rec := range recs {
+		if rec.Kind == access.RecordHeartbeat { // of the log, not of anybody
+			continue
+		}
 		s := sessions[rec.Session]
 		if s == nil {
 			s = &Session{ID: rec.Session, Any: rec, First: rec.Seq, From: rec.Time, To: rec.Time}
