@@ -82,6 +82,7 @@ type PlanRecord struct {
 	Labels         []Label       `json:"labels,omitempty"`
 	Masks          []MaskApplied `json:"masks,omitempty"`
 	Shown          []ColumnShown `json:"shown,omitempty"`
+	Outputs        [][]int       `json:"outputs,omitempty"` // for each result column which of Masks its value went through; absent where none did
 	Effect         string        `json:"effect"`
 	Policies       []string      `json:"policies,omitempty"`
 	PolicyVersion  string        `json:"policy_version,omitempty"`
