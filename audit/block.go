@@ -24,22 +24,13 @@ func (p *printer) step(st *trace.Step, sameDay bool) {
 	if st.Seq != 0 {
 		number = fmt.Sprintf("%4d", st.Seq)
 	}
-	about := show.Join(" ", show.Clean(st.Plan.Tag), show.CleanList(st.Plan.Relations))
-	switch {
-	case v == trace.Declared:
-		about = show.Join(" ", "declared", show.Clean(st.Task))
-	case st.Part:
-		about = "(its beginning is not in this view)"
-	case st.Session == "" && about == "" && st.SQL == "":
-		about = "log-in"
-	}
 	clock := "15:04:05.000"
 	if !sameDay {
 		clock = time.DateOnly + " " + clock
 	}
 	head := "  " + p.paint(dim, st.Time.In(p.Location).Format(clock)) + " " + number + "  " +
 		p.paint(verdictStyles[v], show.Pad(string(v), 7)) + "  "
-	p.line(strings.TrimRight(head+p.paint(bold, show.Clip(about, max(20, p.Width-30))), " "))
+	p.line(strings.TrimRight(head+p.paint(bold, show.Clip(st.About(), max(20, p.Width-30))), " "))
 
 	if st.Session == "" {
 		p.who(st.Record)
@@ -61,6 +52,9 @@ func (p *printer) step(st *trace.Step, sameDay bool) {
 }
 
 func (p *printer) statement(rec *access.Record) {
+	if rec.Erased {
+		p.field("erased", dim, "what was asked and answered can no longer be read")
+	}
 	if rec.SQL != "" {
 		sql := show.Lines(rec.SQL)
 		if more := len(sql) - sqlMost; more > 0 {
@@ -110,7 +104,7 @@ func (p *printer) decision(st *trace.Step, v trace.Verdict) {
 // ending writes how the step ended: a refusal, an error, or what was released.
 func (p *printer) ending(st *trace.Step, v trace.Verdict) {
 	switch v {
-	case trace.Declared:
+	case trace.Declared, trace.Erased:
 		return
 	case trace.Refused, trace.Held:
 		p.failure("refused", red, st.Record)
@@ -123,7 +117,7 @@ func (p *printer) ending(st *trace.Step, v trace.Verdict) {
 			p.failure("outcome", yellow, st.End)
 			return
 		}
-		if n := len(st.Releases); n > 0 {
+		if n := len(st.Releases); n > 0 && !trace.Blank(st.Releases[n-1]) {
 			last := st.Releases[n-1]
 			p.field("released", yellow, show.Join(" · ", show.Plural(last.Rows, "row"), show.Size(last.Bytes))+", then nothing is recorded: how it ended is unknown")
 			return

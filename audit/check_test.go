@@ -190,9 +190,17 @@ func TestCloseRecordsSpeakForTheirSessions(t *testing.T) {
 func TestHeartbeatsListOpenSessions(t *testing.T) {
 	dir := t.TempDir()
 	l := openLog(t, dir, Options{SegmentSize: smallSize, BeatEvery: time.Millisecond})
+	var intent uint64
 	for _, rec := range append(session("a", 0), session("b", 8)[:3]...) {
-		if _, err := l.Append(rec); err != nil {
+		if rec.Intent != 0 { // heartbeats come between
+			rec.Intent = intent
+		}
+		pos, err := l.Append(rec)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if rec.Kind == access.RecordIntent {
+			intent = pos
 		}
 	}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {

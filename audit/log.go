@@ -40,6 +40,8 @@ type Log struct {
 	recovery   Recovery
 	unfinished []Unfinished
 
+	space space
+
 	mu     sync.Mutex
 	err    error  // the log has failed, or is closed
 	next   uint64 // position of the next record
@@ -61,7 +63,7 @@ type Log struct {
 	room    int64  // bytes reserved for seg
 	logID   [16]byte
 	state   state
-	filling chan filled // the next segment is being filled; nil when not begun
+	filling *filling // the next segment is being filled; nil when not begun
 }
 
 // batch is what one write and one sync make durable. Its fields belong to Log.mu until the
@@ -85,11 +87,17 @@ type Ticket struct {
 
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
+// payloadMost is what the position adds to a payload at most.
+const payloadMost = len(`{"pos":18446744073709551615`)
+
 const pooledMost = 1 << 18 // larger buffers are left to the garbage collector
 
 // Append adds rec to the log and returns once it is durable. See Enqueue.
 func (l *Log) Append(rec *access.Record) (pos uint64, err error) {
 	t, err := l.Enqueue(rec)
+	if err == errShort && t != (Ticket{}) {
+		_ = t.Wait() // the refusal; the error is the same
+	}
 	if err == nil {
 		err = t.Wait()
 	}
@@ -106,7 +114,20 @@ func (l *Log) Append(rec *access.Record) (pos uint64, err error) {
 // A record that cannot be stored as it is (too large, a plan that is no JSON) is refused with an
 // *access.Error of kind Invalid or Internal and leaves no gap. Once the log has failed every call
 // gets the same *access.Error of kind Unavailable.
+//
+// Where the disk is nearly full only refusals, outcomes and close records are taken. In place of another record a
+// refusal with its number is enqueued, so the Ticket is good, and the error says why.
 func (l *Log) Enqueue(rec *access.Record) (Ticket, error) {
+	t, err := l.enqueue(rec)
+	if err == errShort && rec.Session != "" {
+		if t, e := l.enqueue(refusal(rec)); e == nil {
+			return t, err
+		}
+	}
+	return t, err
+}
+
+func (l *Log) enqueue(rec *access.Record) (Ticket, error) {
 	if rec.Kind == access.RecordClose {
 		rec.Root = l.sessionRoot(rec.Session)
 	}
@@ -138,6 +159,9 @@ func (l *Log) Enqueue(rec *access.Record) (Ticket, error) {
 		return Ticket{}, errClosed
 	}
 	b := l.batch
+	if !l.space.takes(rec.Kind, len(b.buf)+len(body)+frameLen+payloadMost) {
+		return Ticket{}, errShort
+	}
 	rec.Position = l.next
 	l.next++
 	b.buf = appendFrame(b.buf, len(b.buf), rec.Position, body)
@@ -162,7 +186,9 @@ func (l *Log) heartbeat() error {
 	rec := access.Record{Kind: access.RecordHeartbeat, Time: time.Now().UTC()}
 	l.mu.Lock()
 	for id, o := range l.ahead {
-		rec.Open = append(rec.Open, access.OpenSession{Session: id, Seq: o.Seq})
+		if o.Opened {
+			rec.Open = append(rec.Open, access.OpenSession{Session: id, Seq: o.Seq})
+		}
 	}
 	l.mu.Unlock()
 	if len(rec.Open) == 0 {

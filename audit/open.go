@@ -80,6 +80,7 @@ func open(dir string, opt Options, d disk) (_ *Log, err error) {
 	}
 	l.next = l.recovery.Last + 1
 	l.ahead = newState(l.state.list())
+	l.space.set(l.room, l.used)
 	if l.start, err = newBell(); err != nil {
 		l.dropSpare()
 		l.seg.Close()
@@ -139,7 +140,7 @@ func (l *Log) create() error {
 		return openFailed(l.dir, err)
 	}
 	h := header{First: 1, Created: time.Now(), LogID: l.logID, Root: l.trees.heads().all.Hash}
-	seg, head, err := l.begin(filled{file: f, size: min(firstSize, l.size)}, &h, nil)
+	seg, head, err := l.begin(filled{f, min(firstSize, l.size)}, &h, nil)
 	if err != nil {
 		return openFailed(l.dir, err)
 	}

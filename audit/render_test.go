@@ -211,6 +211,28 @@ func TestBrokenResultsAreNotShown(t *testing.T) {
 	}
 }
 
+// TestErasedRecordsAreShownAsErased: that a statement ran is left of the first, that it was refused of the second.
+func TestErasedRecordsAreShownAsErased(t *testing.T) {
+	recs := []*access.Record{
+		{Position: 1, Session: "s", Seq: 1, Kind: access.RecordStatement, Erased: true},
+		{Position: 2, Session: "s", Seq: 2, Kind: access.RecordRefused, Erased: true},
+		{Position: 3, Session: "s", Seq: 3, Kind: access.RecordRelease, Erased: true},
+	}
+	var out bytes.Buffer
+	if err := Render(&out, recs, RenderOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	got := out.String()
+	if strings.Count(got, "can no longer be read") != 3 || !strings.Contains(got, "ERASED   (erased)") || !strings.Contains(got, "DENY     (erased)") {
+		t.Errorf("it does not say what was erased:\n%s", got)
+	}
+	for _, wrong := range []string{"ALLOW", "nothing released", "not in this view", "0 rows ·"} {
+		if strings.Contains(got, wrong) {
+			t.Errorf("%q of what is not known:\n%s", wrong, got)
+		}
+	}
+}
+
 func FuzzDecodeRows(f *testing.F) {
 	f.Add(append(dataRow("1", nil), dataRow("\x00\x01", "x")...), []byte{1, 0})
 	f.Add([]byte("d\x00\x00\x00\x09hi\n"), []byte{})

@@ -17,6 +17,7 @@ const (
 	RecordOutcome   RecordKind = "outcome"   // how an intent ended
 	RecordTask      RecordKind = "task"      // an agent declared a task
 	RecordClose     RecordKind = "close"     // a session ended; Rows holds the number of its records
+	RecordErased    RecordKind = "erased"    // Principal had the keys of Rows records destroyed, for Reason
 	RecordHeartbeat RecordKind = "heartbeat" // of the log itself: Open lists the sessions that had not ended
 )
 
@@ -81,6 +82,7 @@ type PlanRecord struct {
 	Labels         []Label       `json:"labels,omitempty"`
 	Masks          []MaskApplied `json:"masks,omitempty"`
 	Shown          []ColumnShown `json:"shown,omitempty"`
+	Outputs        [][]int       `json:"outputs,omitempty"` // for each result column which of Masks its value went through; absent where none did
 	Effect         string        `json:"effect"`
 	Policies       []string      `json:"policies,omitempty"`
 	PolicyVersion  string        `json:"policy_version,omitempty"`

@@ -202,6 +202,9 @@ func (p *plan) describe(applied []access.MaskApplied) {
 	if o := p.decision.Obligations; !reflect.ValueOf(o).IsZero() {
 		r.Obligations = &o
 	}
+	if !f.Explain {
+		r.Outputs = outputMasks(p.outputs, r.Masks)
+	}
 	p.record, _ = json.Marshal(r) // strings and numbers only: cannot fail
 }
 
@@ -210,6 +213,23 @@ func (p *plan) describe(applied []access.MaskApplied) {
 func (p *plan) usedMasks(applied []access.MaskApplied) []access.MaskApplied {
 	used := p.usedColumns()
 	return slices.DeleteFunc(slices.Clone(applied), func(m access.MaskApplied) bool { return !used[m.Column] })
+}
+
+// outputMasks says for each output which of masks its value goes through, or nil where none does.
+func outputMasks(outputs [][]access.MaskApplied, masks []access.MaskApplied) [][]int {
+	out, any := make([][]int, len(outputs)), false
+	for i, applied := range outputs {
+		out[i] = []int{}
+		for _, m := range applied {
+			if n := slices.Index(masks, m); n >= 0 {
+				out[i], any = append(out[i], n), true
+			}
+		}
+	}
+	if !any {
+		return nil
+	}
+	return out
 }
 
 // masksUsed is the decision's Masked, which speaks of whole relations, less what the statement does not use.

@@ -101,7 +101,7 @@ func Group(recs []*access.Record) []*Session {
 			intents[rec.Position] = st
 		case access.RecordRelease:
 			st.Releases = append(st.Releases, rec)
-			st.Part = rec.SQL == ""
+			st.Part = rec.SQL == "" && !rec.Erased
 			if rec.Intent == 0 {
 				running[rec.Session] = st
 			} else {
@@ -128,6 +128,7 @@ const (
 	Failed    Verdict = "FAILED"  // allowed, and ended in an error
 	Uncertain Verdict = "UNKNOWN" // allowed, and nobody knows how it ended
 	Declared  Verdict = "TASK"
+	Erased    Verdict = "ERASED" // allowed, and how it ended can no longer be read
 )
 
 // CodeUnknown is transaction_resolution_unknown (PostgreSQL, appendix A): an outcome that nobody saw.
@@ -142,6 +143,8 @@ func (st *Step) Verdict() Verdict {
 		return Held
 	case st.Kind == access.RecordRefused:
 		return Refused
+	case st.End != nil && Blank(st.End):
+		return Erased
 	case st.End == nil || st.End.Code == CodeUnknown:
 		return Uncertain
 	case st.End.Code != "" || st.End.Error != "":
@@ -149,6 +152,9 @@ func (st *Step) Verdict() Verdict {
 	}
 	return Allowed
 }
+
+// Blank is true of a record of which nothing is left but its head: that it was, when, and in which session.
+func Blank(rec *access.Record) bool { return rec.Erased && rec.Principal == "" && rec.Door == "" }
 
 // Released is how many rows were released.
 func (st *Step) Released() int64 {

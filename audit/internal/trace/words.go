@@ -10,6 +10,22 @@ import (
 	"sallyport/internal/access"
 )
 
+// About names a step in a line: its verb and relations, or what it is instead.
+func (st *Step) About() string {
+	switch about := show.Join(" ", show.Clean(st.Plan.Tag), show.CleanList(st.Plan.Relations)); {
+	case st.Kind == access.RecordTask:
+		return show.Join(" ", "declared", show.Clean(st.Task))
+	case Blank(st.Record):
+		return "(erased)"
+	case st.Part:
+		return "(its beginning is not in this view)"
+	case st.Session == "" && about == "" && st.SQL == "" && !st.Erased:
+		return "log-in"
+	default:
+		return about
+	}
+}
+
 // Limits says, one a part, what a decision asked for. nil asks for nothing.
 func Limits(o *access.Obligations) []string {
 	if o == nil {
