@@ -90,11 +90,7 @@ func (d *drawer) moment(m moment) {
 		d.ended(m.step)
 	case closed:
 		d.line("")
-		text := "records in view: " + m.session.Completeness()
-		if m.session.Close != nil {
-			text = "session closed; " + text
-		}
-		d.field("── ", dim, text)
+		d.field("── ", dim, "records: "+m.session.Completeness())
 		if m.session.Close != nil && m.session.Close.Error != "" {
 			d.field("   ", yellow, show.Lines(m.session.Close.Error)...)
 		}
