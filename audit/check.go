@@ -167,7 +167,7 @@ func (c *checker) record(pos uint64, payload []byte) {
 		c.problem(pos, "", "it is no record: %v", err)
 		return
 	}
-	rec, err := c.keys.decode(payload)
+	rec, _, err := c.keys.decode(payload)
 	if err != nil {
 		c.problem(pos, m.Session, "it cannot be read: %v", err)
 		rec = new(access.Record)
@@ -180,7 +180,7 @@ func (c *checker) record(pos uint64, payload []byte) {
 		return
 	}
 	if m.Session == "" {
-		if m.Kind != access.RecordRefused && m.Kind != access.RecordTask {
+		if m.Kind != access.RecordRefused && m.Kind != access.RecordTask && m.Kind != access.RecordErased {
 			c.problem(pos, "", "a record of kind %q belongs to no session", m.Kind)
 		}
 		return

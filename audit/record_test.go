@@ -104,7 +104,7 @@ func TestRecordsDecodeAsFromEncodingJSON(t *testing.T) {
 		if err := json.Unmarshal(theirs, &want); err != nil {
 			t.Fatal(err)
 		}
-		opened, err := ring.decode(sealed)
+		opened, _, err := ring.decode(sealed)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -86,27 +86,27 @@ func headOf(payload []byte) []byte {
 
 var errPayload = errors.New("it is cut short")
 
-// decode gives the record in a payload. What was erased is left out, and the record says so.
-func (r *keyring) decode(payload []byte) (*access.Record, error) {
+// decode gives the record in a payload, and the number of its keys. What was erased is left out, and the record says so.
+func (r *keyring) decode(payload []byte) (rec *access.Record, id uint64, err error) {
 	line := headOf(payload)
 	head := struct {
 		*access.Record
 		Key uint64 `json:"key"`
 	}{Record: new(access.Record)}
 	if err := json.Unmarshal(line, &head); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	rest := payload[len(line):]
 	if len(rest) < 5 {
-		return nil, errPayload
+		return nil, 0, errPayload
 	}
 	n := uint64(binary.LittleEndian.Uint32(rest[1:]))
 	parts := rest[5:]
 	if n > uint64(len(parts)) {
-		return nil, errPayload
+		return nil, 0, errPayload
 	}
 	bound := payload[bytes.IndexByte(line, ',') : len(line)+1]
-	rec := head.Record
+	rec = head.Record
 	for c, part := range [classes][]byte{traceClass: parts[:n], contentClass: parts[n:]} {
 		k, err := r.key(head.Key, class(c))
 		if errors.Is(err, errErased) {
@@ -114,26 +114,26 @@ func (r *keyring) decode(payload []byte) (*access.Record, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		aead, err := newSeal(&k)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		plain, err := aead.Open(nil, zeroNonce[:], part, bound)
 		if err != nil {
-			return nil, errors.New("it was not sealed with its keys, or was changed since")
+			return nil, 0, errors.New("it was not sealed with its keys, or was changed since")
 		}
 		if err := json.Unmarshal(plain, rec); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	return rec, nil
+	return rec, head.Key, nil
 }
 
 // record is decode with an error that says where.
 func (r *keyring) record(dir string, pos uint64, payload []byte) (*access.Record, error) {
-	rec, err := r.decode(payload)
+	rec, _, err := r.decode(payload)
 	if err != nil {
 		return nil, damaged(dir, fmt.Errorf("record %d cannot be read: %w", pos, err))
 	}

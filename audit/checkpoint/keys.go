@@ -175,14 +175,15 @@ func (k Keys) text() string {
 
 func verifier(public string) (note.Verifier, error) {
 	v, err := note.NewVerifier(public)
-	if err != nil || !validName(v.Name()) {
+	if err != nil || !ValidName(v.Name()) {
 		return nil, errors.New("not a public key in the form of C2SP signed-note (name+hash+base64)")
 	}
 	return v, nil
 }
 
-// validName is what C2SP signed-note asks of a key's name, and no control characters, which no note may hold.
-func validName(name string) bool {
+// ValidName reports whether a key may have that name: C2SP signed-note wants no spaces and no plus signs in
+// it, and a note cannot hold control characters.
+func ValidName(name string) bool {
 	return name != "" && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || r == '+'
 	})

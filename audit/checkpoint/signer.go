@@ -13,7 +13,7 @@ import (
 
 // GenerateKey makes a key pair in the text forms of C2SP signed-note. The first is secret.
 func GenerateKey(name string) (private, public string, err error) {
-	if !validName(name) {
+	if !ValidName(name) {
 		return "", "", fmt.Errorf("cannot name a key %q: a name has at least one character and no spaces, control characters or plus signs", name)
 	}
 	return note.GenerateKey(rand.Reader, name)

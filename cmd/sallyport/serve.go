@@ -165,7 +165,7 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 		}
 		g.http = &http.Server{Handler: g.mcp.Handler(), TLSConfig: tls.mcp, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-		limitConnections(g.http, mcpConnections, log)
+		limitConnections(g.http, httpConnections, log.With("door", "mcp"))
 	}
 	return g, nil
 }

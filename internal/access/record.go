@@ -17,6 +17,7 @@ const (
 	RecordOutcome   RecordKind = "outcome"   // how an intent ended
 	RecordTask      RecordKind = "task"      // an agent declared a task
 	RecordClose     RecordKind = "close"     // a session ended; Rows holds the number of its records
+	RecordErased    RecordKind = "erased"    // Principal had the keys of Rows records destroyed, for Reason
 	RecordHeartbeat RecordKind = "heartbeat" // of the log itself: Open lists the sessions that had not ended
 )
 
