@@ -43,15 +43,21 @@ type drawer struct {
 	day     string
 }
 
-// take gives what was drawn since the last time. Letters with marks are composed where Unicode can: players give a mark
-// that stands alone a cell of its own.
+// take gives what was drawn since the last time.
 func (d *drawer) take() string {
-	s := norm.NFC.String(d.buf.String())
+	s := d.buf.String()
 	d.buf.Reset()
 	return s
 }
 
+// line draws one line. Letters with marks are composed where Unicode can, for players give a mark that stands alone a cell of
+// its own; what would take other room composed (musical symbols) stays.
 func (d *drawer) line(text string) {
+	if !norm.NFC.IsNormalString(text) {
+		if composed := norm.NFC.String(text); show.Width(composed) == show.Width(text) {
+			text = composed
+		}
+	}
 	d.buf.WriteString(strings.TrimRight(text, " "))
 	d.buf.WriteString("\r\n")
 }
@@ -90,11 +96,7 @@ func (d *drawer) moment(m moment) {
 		d.ended(m.step)
 	case closed:
 		d.line("")
-		text := "records in view: " + m.session.Completeness()
-		if m.session.Close != nil {
-			text = "session closed; " + text
-		}
-		d.field("── ", dim, text)
+		d.field("── ", dim, "records: "+m.session.Completeness())
 		if m.session.Close != nil && m.session.Close.Error != "" {
 			d.field("   ", yellow, show.Lines(m.session.Close.Error)...)
 		}

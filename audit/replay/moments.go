@@ -77,7 +77,7 @@ func moments(sessions []*trace.Session) []moment {
 				add(ended, at, st.Record)
 			}
 		}
-		if s.ID != "" {
+		if s.ID != "" && !onlyTasks(s) {
 			m := moment{at: end, pos: s.Any.Position, what: closed, session: s}
 			if s.Close != nil {
 				m.pos = s.Close.Position
@@ -92,6 +92,11 @@ func moments(sessions []*trace.Session) []moment {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.what.rank(), b.what.rank()), cmp.Compare(a.pos, b.pos), cmp.Compare(a.what, b.what))
 	})
 	return out
+}
+
+// onlyTasks is true of a session that is in view because a task of others was declared in it.
+func onlyTasks(s *trace.Session) bool {
+	return s.Open == nil && s.Close == nil && !slices.ContainsFunc(s.Steps, func(st *trace.Step) bool { return st.Kind != access.RecordTask })
 }
 
 // rank is the order at one time: sessions begin before, and end after, all that is in them.

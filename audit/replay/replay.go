@@ -77,16 +77,26 @@ func Make(recs []*access.Record, opt Options) *Cast {
 	return c
 }
 
-// title says whose session it is, or how many there are.
+// title says whose session it is, or of how many sessions, and for which task where there is one.
 func title(sessions []*trace.Session) string {
 	var named []*trace.Session
+	tasks := map[string]bool{}
 	for _, s := range sessions {
-		if s.ID != "" {
+		if s.ID != "" && !onlyTasks(s) {
 			named = append(named, s)
+		}
+		for _, st := range s.Steps {
+			tasks[st.Task] = true
 		}
 	}
 	if len(named) != 1 {
-		return "Sallyport: " + show.Plural(int64(len(named)), "session")
+		text := show.Plural(int64(len(named)), "session")
+		for task := range tasks {
+			if len(tasks) == 1 && task != "" {
+				text = "task " + show.Clean(task) + " · " + text
+			}
+		}
+		return show.Clip("Sallyport: "+text, 200)
 	}
 	rec := named[0].Any
 	return show.Clip("Sallyport: "+show.Join(" · ", who(rec), through(rec), show.Clean(named[0].ID)), 200)

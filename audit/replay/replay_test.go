@@ -126,6 +126,25 @@ func TestEachStepHasAMarker(t *testing.T) {
 	}
 }
 
+// TestTheTaskOfASessionIsNoSessionOfItsOwn: its record comes along where only the session is asked for.
+func TestTheTaskOfASessionIsNoSessionOfItsOwn(t *testing.T) {
+	all := agent(t)
+	all[0].Session, all[0].Seq = "sys_1", 2 // as the gateway has it
+	recs := all[:1]
+	for _, rec := range all {
+		if rec.Connection == "crm" {
+			recs = append(recs[:len(recs):len(recs)], rec)
+		}
+	}
+	c := Make(recs, Options{})
+	if n := strings.Count(screen(c), "── records: "); n != 1 || !strings.Contains(c.Header.Title, "ana · mcp → crm") {
+		t.Errorf("%d sessions end, under the title %q:\n%s", n, c.Header.Title, screen(c))
+	}
+	if c := Make(all, Options{}); c.Header.Title != "Sallyport: task task-7f3a · 2 sessions" {
+		t.Errorf("title of a task: %q", c.Header.Title)
+	}
+}
+
 // TestMasksOfOlderRecordsGoByName: they do not say which result column went through which mask.
 func TestMasksOfOlderRecordsGoByName(t *testing.T) {
 	st := &trace.Step{Record: &access.Record{}, End: &access.Record{Columns: []string{"id", "email", "email_sent"}}}
