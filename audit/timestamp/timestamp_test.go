@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -24,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/digitorus/pkcs7"
 	"github.com/digitorus/timestamp"
 )
 
@@ -123,6 +125,40 @@ func (a authority) token(t testing.TB, change func(*timestamp.Timestamp)) []byte
 	}
 	return ts.RawToken
 }
+
+// resign signs the content of a good token anew, as if it were of a kind, with a signed attribute that is not
+// written where its type is nil.
+func (a authority) resign(t testing.TB, kind, attribute asn1.ObjectIdentifier, value any) []byte {
+	t.Helper()
+	good, err := pkcs7.Parse(a.token(t, asIs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sd, err := pkcs7.NewSignedData(good.Content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sd.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
+	sd.SetContentType(kind)
+	sd.GetSignedData().Version = 3
+	var c pkcs7.SignerInfoConfig
+	if attribute != nil {
+		c.ExtraSignedAttributes = []pkcs7.Attribute{{Type: attribute, Value: value}}
+	}
+	if err := sd.AddSigner(a.cert, a.key, c); err != nil {
+		t.Fatal(err)
+	}
+	b, err := sd.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// certs is the value of an ESS signing certificate attribute.
+type certs struct{ Certs []struct{ Hash []byte } }
+
+func named(hash []byte) certs { return certs{[]struct{ Hash []byte }{{hash}}} }
 
 func asIs(*timestamp.Timestamp) {}
 
@@ -233,6 +269,12 @@ func TestVerifyRefuses(t *testing.T) {
 	edited[at]++
 	hashed := sha256.Sum256([]byte("other"))
 	swapped := bytes.Replace(good, digest[:], hashed[:], 1)
+	own, own1, another := sha256.Sum256(tsa.cert.Raw), sha1.Sum(tsa.cert.Raw), sha256.Sum256(ca.cert.Raw)
+	for _, token := range [][]byte{tsa.resign(t, oidTSTInfo, oidSignerV2, named(own[:])), tsa.resign(t, oidTSTInfo, oidSigner, named(own1[:]))} {
+		if _, err := Verify(token, data, ca.pool()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for name, c := range map[string]struct {
 		token, data []byte
 		roots       *x509.CertPool
@@ -250,6 +292,10 @@ func TestVerifyRefuses(t *testing.T) {
 		"no_usage":                    {by(func(*x509.Certificate) {}), data, ca.pool()},
 		"certificate_not_good_then":   {tsa.token(t, func(s *timestamp.Timestamp) { s.Time = time.Now().Add(2 * time.Hour) }), data, ca.pool()},
 		"without_certificate":         {tsa.token(t, func(s *timestamp.Timestamp) { s.AddTSACertificate = false }), data, ca.pool()},
+		"names_another_certificate":   {tsa.resign(t, oidTSTInfo, oidSignerV2, named(another[:])), data, ca.pool()},
+		"names_another_by_sha1":       {tsa.resign(t, oidTSTInfo, oidSigner, named(another[:20])), data, ca.pool()},
+		"names_no_certificate":        {tsa.resign(t, oidTSTInfo, nil, nil), data, ca.pool()},
+		"not_of_a_timestamp":          {tsa.resign(t, pkcs7.OIDData, oidSignerV2, named(own[:])), data, ca.pool()},
 		"cut_off":                     {good[:len(good)-5], data, ca.pool()},
 		"empty":                       {nil, data, ca.pool()},
 		"too_long":                    {append(bytes.Clone(good), make([]byte, maxTokenSize)...), data, ca.pool()},
@@ -310,7 +356,7 @@ func TestOpenSSL(t *testing.T) {
 		cmd.Env = append(os.Environ(), "OPENSSL_CONF="+filepath.Join(dir, "tsa.cnf"))
 		return cmd.CombinedOutput()
 	}
-	for _, alg := range []string{"sha1", "sha256"} { // of the ESS certificate id, RFC 2634 and RFC 5035
+	for _, alg := range []string{"sha1", "sha256", "sha512"} { // of the ESS certificate id, RFC 2634 and RFC 5035
 		t.Run(alg, func(t *testing.T) {
 			write("tsa.cnf", fmt.Appendf(nil, "[tsa]\ndefault_tsa = t\n[t]\nserial = %[1]s/serial\nsigner_cert = %[2]s\nsigner_key = %[3]s\ncerts = %[4]s\nsigner_digest = sha256\ndefault_policy = 1.2.3.4.1\ndigests = sha256\naccuracy = secs:1, millisecs:500\ness_cert_id_alg = %[5]s\n",
 				dir, write("tsa.pem", encode("CERTIFICATE", tsa.cert.Raw)), write("tsa.key", encode("PRIVATE KEY", der)), caFile, alg))

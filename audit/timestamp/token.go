@@ -18,6 +18,7 @@ import (
 	"crypto"
 	"crypto/sha1"
 	"crypto/sha256"
+	_ "crypto/sha512" // for digests
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -46,9 +47,11 @@ var (
 	oidTSTInfo  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 4}
 	oidSigner   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 12} // ESS signing certificate, RFC 2634
 	oidSignerV2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47} // RFC 5035
-	oidSHA256   = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
 	oidUsage    = asn1.ObjectIdentifier{2, 5, 29, 37}
 )
+
+// digests by which a token may name its signer's certificate, RFC 5754. SHA-256 is not written.
+var digests = map[string]crypto.Hash{"": crypto.SHA256, "2.16.840.1.101.3.4.2.1": crypto.SHA256, "2.16.840.1.101.3.4.2.2": crypto.SHA384, "2.16.840.1.101.3.4.2.3": crypto.SHA512}
 
 const maxTokenSize = 1 << 20
 
@@ -134,10 +137,12 @@ func names(p7 *pkcs7.PKCS7, signer *x509.Certificate) error {
 		Policies asn1.RawValue `asn1:"optional"`
 	}
 	if err := p7.UnmarshalSignedAttribute(oidSignerV2, &v2); err == nil && len(v2.Certs) > 0 {
-		first := v2.Certs[0]
-		sum := sha256.Sum256(signer.Raw)
-		if alg := first.Algorithm.Algorithm; (alg == nil || alg.Equal(oidSHA256)) && bytes.Equal(first.Hash, sum[:]) {
-			return nil
+		if d, ok := digests[v2.Certs[0].Algorithm.Algorithm.String()]; ok {
+			h := d.New()
+			h.Write(signer.Raw)
+			if bytes.Equal(v2.Certs[0].Hash, h.Sum(nil)) {
+				return nil
+			}
 		}
 	}
 	var v1 struct {
@@ -152,5 +157,5 @@ func names(p7 *pkcs7.PKCS7, signer *x509.Certificate) error {
 			return nil
 		}
 	}
-	return errors.New("it does not name the signer's certificate by SHA-256 or SHA-1")
+	return errors.New("it does not name the signer's certificate")
 }

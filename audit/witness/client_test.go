@@ -171,6 +171,9 @@ func TestClientDistrusts(t *testing.T) {
 			if err == nil || errors.Is(err, ErrDiverged) {
 				t.Errorf("%+v, %v", cs, err)
 			}
+			if name == "conflict_with_itself" && !strings.Contains(err.Error(), "contradicts itself") {
+				t.Errorf("error: %v", err)
+			}
 		})
 	}
 	t.Run("genuine", func(t *testing.T) {

@@ -159,6 +159,7 @@ func TestFeederNeverBlocks(t *testing.T) {
 	if d := time.Since(start); d > 100*time.Millisecond {
 		t.Errorf("299 offers took %v", d)
 	}
+	f.Offer(msgs[2], l.tree(2)) // comes late: it must not displace the larger one
 	k.has(t, l, 300, 1, w1, w2)
 	start = time.Now()
 	f.Close()
