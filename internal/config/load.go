@@ -24,6 +24,7 @@ type Config struct {
 	Labels      []access.LabelRule
 	Masks       []access.Mask
 	Policies    []Policy
+	Purposes    []access.Purpose
 	// Warnings are what works but should not stay.
 	Warnings Problems
 }
@@ -77,6 +78,7 @@ func (c *Config) resolve(d *document) {
 	c.principals(d)
 	c.labels(d)
 	c.masks(d)
+	c.purposes(d)
 	c.policies(d)
 	if c.File.Limits.Clients < 0 || c.File.Limits.MessageBytes < 0 {
 		d.add(d.line("limits"), "limits cannot be negative", "leave a limit out for its default")
