@@ -3,6 +3,7 @@ package evidence
 import (
 	"cmp"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -86,7 +87,7 @@ func session(s *trace.Session) Session {
 	}
 	out.Subject, out.Actors, out.Groups, out.Client = head.Principal, actors(head.Actor), head.Groups, head.Client
 	out.Door, out.Connection = string(head.Door), head.Connection
-	out.Erased = s.Open != nil && s.Open.Erased && s.Open.Principal == ""
+	out.Erased = s.Open != nil && trace.Blank(s.Open)
 	if s.Open != nil {
 		out.Opened = s.Open.Position
 	}
@@ -106,13 +107,11 @@ func (in *Input) step(st *trace.Step) Step {
 		action, name, _ := strings.Cut(rel, " ")
 		out.Relations = append(out.Relations, Relation{action, name})
 	}
-	gone := false // the record that tells how it ended
 	for _, rec := range st.Records() {
 		out.Positions = append(out.Positions, rec.Position)
 		out.Erased = out.Erased || rec.Erased
 		out.Bytes = max(out.Bytes, rec.Bytes)
 		out.Guesses += rec.Probes
-		gone = rec.Erased && rec.Principal == ""
 	}
 	if n := len(st.Releases); n > 0 && end != nil && end.Kind != access.RecordRelease {
 		out.ReleasedIn = n + 1
@@ -129,7 +128,10 @@ func (in *Input) step(st *trace.Step) Step {
 			out.Hint = end.Hint
 		}
 	}
-	out.Outcome = outcome(st, gone)
+	out.Outcome = outcome(st)
+	if st.Kind == access.RecordErased { // its rows are records that can no longer be read
+		out.Command, out.Rows = fmt.Sprintf("ERASURE OF %d RECORDS", st.Rows), 0
+	}
 	if p.Effect != "" {
 		out.Decision = &Decision{Effect: p.Effect, Policies: p.Policies, PolicyVersion: p.PolicyVersion, CatalogVersion: p.CatalogVersion, Compiled: p.Compiled, Obligations: obligations(p.Obligations)}
 	}
@@ -154,15 +156,15 @@ func hexOf(s string) string {
 	return strings.ToLower(s)
 }
 
-func outcome(st *trace.Step, gone bool) Outcome {
+func outcome(st *trace.Step) Outcome {
 	switch v := st.Verdict(); {
-	case v == trace.Declared:
+	case v == trace.Declared, st.Kind == access.RecordErased:
 		return Declared
 	case v == trace.Held:
 		return Held
 	case v == trace.Refused:
 		return Refused
-	case st.End != nil && gone:
+	case v == trace.Erased:
 		return Erased
 	case v == trace.Uncertain:
 		return Unknown

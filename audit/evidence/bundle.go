@@ -19,6 +19,7 @@ import (
 
 	"sallyport/audit/checkpoint"
 	"sallyport/audit/internal/show"
+	"sallyport/audit/proof"
 	"sallyport/internal/access"
 )
 
@@ -150,28 +151,19 @@ func prove(d *Document, in *Input) ([]File, error) {
 		if r.Position > uint64(head.Tree.N) {
 			continue
 		}
-		leaf, proof, err := in.Prover.Prove(r.Position)
+		leaf, hashes, err := in.Prover.Prove(r.Position)
 		if err != nil {
 			return nil, fmt.Errorf("prove that record %d is in the log: %w", r.Position, err)
 		}
 		hash := tlog.RecordHash(leaf)
 		r.Leaf = hex.EncodeToString(hash[:])
 		d.Log.Proven++
-		files = append(files, File{fmt.Sprintf("proofs/%d.tlog-proof", r.Position), proofText(r.Position, proof, signed)})
+		files = append(files, File{fmt.Sprintf("proofs/%d.tlog-proof", r.Position), proof.Format(proof.Proof{Index: int64(r.Position) - 1, Hashes: hashes, Checkpoint: signed})})
 		if in.Leaves {
 			files = append(files, File{fmt.Sprintf("proofs/%d.leaf", r.Position), bytes.Clone(leaf)})
 		}
 	}
 	return files, nil
-}
-
-// proofText writes a proof in the form of C2SP tlog-proof v1.
-func proofText(pos uint64, proof tlog.RecordProof, signed []byte) []byte {
-	b := fmt.Appendf(nil, "c2sp.org/tlog-proof@v1\nindex %d\n", pos-1)
-	for _, h := range proof {
-		b = fmt.Appendf(b, "%s\n", h)
-	}
-	return append(append(b, '\n'), signed...)
 }
 
 // inside gives files names in a folder of the bundle that say where they come from and cannot lead out of it.

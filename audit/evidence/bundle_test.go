@@ -456,6 +456,17 @@ func TestErasedRecordsAppearAsErased(t *testing.T) {
 	}
 }
 
+// TestErasureIsNoAnswer: the rows of such a record are records, not something released.
+func TestErasureIsNoAnswer(t *testing.T) {
+	recs := day(t, 1)
+	recs = append(recs, &access.Record{Position: recs[len(recs)-1].Position + 1, Time: recs[0].Time, Kind: access.RecordErased, Principal: "dpo", Reason: "asked to", Rows: 99})
+	d := decode(t, bundle(t, input(t, recs)))
+	st := d.Sessions[0].Steps[len(d.Sessions[0].Steps)-1]
+	if d.Summary.Rows != 1 || d.Summary.Steps != 1 || st.Outcome != Declared || st.Command != "ERASURE OF 99 RECORDS" || st.Reason != "asked to" {
+		t.Errorf("%+v, %+v", d.Summary, st)
+	}
+}
+
 func TestNamesOfFilesCannotLeadOut(t *testing.T) {
 	in := input(t, day(t, 1))
 	for _, name := range []string{"../../etc/passwd", `..\..\boot.ini`, "/abs/a.cedar", "a.cedar", "b/a.cedar", "", ".", "..", "C:evil", "x\x00y\n\u202e", strings.Repeat("n", 5000) + ".cedar", "trace.json"} {

@@ -21,7 +21,8 @@
 // It trusts its caller for the texts in force and for the proofs, and the log for the records. Text of records is
 // written by strangers: in JSON it is escaped, in HTML it is escaped and cleaned of control characters, names of
 // files are made here. Values of parameters are not in the bundle, only salted commitments to them (params.go);
-// rows are not, only their digest. It refuses to sign with a key that is not the public one given, and to
+// rows are not, only their digest, unless
+// the caller adds a replay. It refuses to sign with a key that is not the public one given, and to
 // leave a record out for which there is no proof.
 //
 // Where to start: Write in bundle.go; build in build.go.

@@ -11,7 +11,7 @@ func limits(d *Document) []string {
 		"Only what went through the gateway is recorded. That there is no other way to the database rests on who knows its passwords.",
 		"Texts of statements are recorded as the detectors left them: what they took for personal data is replaced by its kind in brackets.",
 		"Values of parameters are not here. A commitment proves a value to those who know it; values of a small set (yes and no, a year) can be found by trying all.",
-		"Released rows are not here. The digest proves them to those who have them; the operator's record holds the first of them for as long as it is kept.",
+		"Released rows are not in the trace; a replay, where there is one in extra/, shows the first of them as the client saw them. The digest proves them to those who have them; the operator's record holds the first of them for as long as it is kept.",
 		"Times are those of the gateway's clock.",
 		"The texts of policies and labels are those in force when the bundle was made. A step was judged by them only where its policy version is marked as included.",
 		"Labels say what a column is meant to hold. A value in a column without a label was shown as it is, unless the detectors hid it.",

@@ -36,7 +36,7 @@ var pageTemplate = template.Must(template.New("trace.html").Funcs(template.FuncM
 
 // outcomeWords say what the colour of an outcome says too.
 var outcomeWords = map[Outcome]string{
-	Allowed: "allowed", Refused: "refused", Held: "held for review", Failed: "allowed, failed", Unknown: "outcome unknown", Declared: "task declared", Erased: "erased",
+	Allowed: "allowed", Refused: "refused", Held: "held for review", Failed: "allowed, failed", Unknown: "outcome unknown", Declared: "declared", Erased: "erased",
 }
 
 // text is s for the page: one line, harmless, not too long.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport/audit"
+	"sallyport/audit/internal/trace"
 	"sallyport/internal/access"
 )
 
@@ -55,6 +56,9 @@ func Collect(dir string, s Scope) ([]*access.Record, error) {
 		}
 	}
 	err := audit.Read(dir, func(rec *access.Record) error {
+		if rec.Kind == access.RecordHeartbeat { // of the log, not of anybody
+			return nil
+		}
 		rec.Result, rec.Formats = nil, nil
 		switch {
 		case rec.Kind == access.RecordOpen:
@@ -66,7 +70,7 @@ func Collect(dir string, s Scope) ([]*access.Record, error) {
 			theirs[rec.Session] = true
 		}
 		// Of what is erased whole the record does not say whose it was. A session is one principal's.
-		erased := rec.Erased && rec.Principal == "" && rec.Session != "" && (have[rec.Intent] || theirs[rec.Session])
+		erased := trace.Blank(rec) && rec.Session != "" && (have[rec.Intent] || theirs[rec.Session])
 		if f.Match(rec) || erased && period.Match(rec) {
 			pick(opens[rec.Session])
 			pick(tasks[rec.Task])

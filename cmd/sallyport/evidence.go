@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,7 @@ import (
 	"sallyport/audit"
 	"sallyport/audit/checkpoint"
 	"sallyport/audit/evidence"
+	"sallyport/audit/replay"
 	"sallyport/internal/config"
 )
 
@@ -25,6 +27,7 @@ type evidenceOptions struct {
 	file, key    string
 	scope        evidence.Scope
 	leaves       bool
+	replay       bool
 }
 
 func newEvidence(a *app) *cobra.Command {
@@ -50,6 +53,7 @@ says how. It only reads, so it works beside a running gateway. It signs with the
 	f.StringVar(&o.file, "out", "", "the zip file to write (required); it must not exist")
 	f.StringVar(&o.key, "key", "", "file with the private key to sign with, as C2SP signed-note has it (default: the log's)")
 	f.BoolVar(&o.leaves, "leaves", false, "with the records as the tree has them, sealed")
+	f.BoolVar(&o.replay, "replay", false, "with a replay, which shows released rows as the client saw them")
 	return cmd
 }
 
@@ -94,6 +98,17 @@ func (o *evidenceOptions) run(now time.Time) error {
 	in.Prover = prover
 	if in.Records, err = evidence.Collect(dir, o.scope); err != nil {
 		return err
+	}
+	if o.replay {
+		recs, err := audit.Collect(dir, audit.Filter{Session: o.scope.Session, Task: o.scope.Task, Principal: o.scope.Principal, Since: o.scope.From, Until: o.scope.To})
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		if err := replay.Write(&b, replay.Make(recs, replay.Options{})); err != nil {
+			return err
+		}
+		in.Extra = append(in.Extra, evidence.File{Name: "replay" + replay.Extension, Data: b.Bytes()})
 	}
 	d, err := writeNew(o.file, in)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,7 @@ func TestEvidenceWritesABundle(t *testing.T) {
 		{"task", []string{"--task", "task_5f"}, exitOK, "1 step of 1 session, 2 of 2 records proven"},
 		{"principal_in_a_period", []string{"--principal", "ada", "--period", "2027-01-04.."}, exitOK, "1 step of 1 session"},
 		{"period", []string{"--period", "2026-12-31..2027-01-20"}, exitOK, "2 steps of 2 sessions, 5 of 5"},
+		{"with_replay_and_leaves", []string{"--session", "s_77", "--replay", "--leaves"}, exitOK, "1 step of 1 session"},
 		{"nothing_asked", nil, exitUsage, "say what about"},
 		{"two_at_once", []string{"--session", "s_77", "--principal", "ada"}, exitUsage, "exclude each other"},
 		{"period_backwards", []string{"--period", "2027-02-01..2027-01-01"}, exitUsage, "ends before it begins"},
@@ -79,6 +81,13 @@ func TestEvidenceWritesABundle(t *testing.T) {
 			}
 			if err != nil {
 				t.Fatal(err)
+			}
+			var names []string
+			for _, f := range z.File {
+				names = append(names, f.Name)
+			}
+			if tc.name == "with_replay_and_leaves" != (slices.Contains(names, "extra/01-replay.cast") && slices.Contains(names, "proofs/4.leaf")) {
+				t.Errorf("files %q", names)
 			}
 			z.Close()
 			before, _ := os.ReadFile(file)
