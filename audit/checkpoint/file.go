@@ -43,7 +43,7 @@ func CreateKey(dir, name string) (public string, err error) {
 	case err != nil:
 		return "", err
 	default:
-		if public, err = publicOf(private); err != nil {
+		if public, err = Public(private); err != nil {
 			return "", fmt.Errorf("%s: %w", keyPath, err)
 		}
 		if !strings.HasPrefix(public, name+"+") {
@@ -98,7 +98,7 @@ func signerOf(dir string, keys Keys) (note.Signer, error) {
 		if err != nil {
 			return nil, err
 		}
-		public, err := publicOf(private)
+		public, err := Public(private)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -167,7 +167,7 @@ func settle(dir string, keys Keys) error {
 	if err != nil {
 		return err
 	}
-	if public, err := publicOf(private); err != nil || public != keys.Current().Public {
+	if public, err := Public(private); err != nil || public != keys.Current().Public {
 		return nil
 	}
 	if err := durable.Rename(path, filepath.Join(dir, PrivateFile)); err != nil {

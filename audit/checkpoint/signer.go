@@ -62,8 +62,8 @@ func Private(private string) (name string, key ed25519.PrivateKey, err error) {
 	return part[2], ed25519.NewKeyFromSeed(b[1:]), nil
 }
 
-// publicOf gives the public key of a private one.
-func publicOf(private string) (string, error) {
+// Public gives the public key of a private one.
+func Public(private string) (string, error) {
 	name, key, err := Private(private)
 	if err != nil {
 		return "", err

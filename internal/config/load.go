@@ -25,6 +25,7 @@ type Config struct {
 	Masks       []access.Mask
 	Policies    []Policy
 	Exports     []Export // with secrets in Secret and Token, and absolute paths
+	Purposes    []access.Purpose
 	// Warnings are what works but should not stay.
 	Warnings Problems
 }
@@ -78,6 +79,7 @@ func (c *Config) resolve(d *document) {
 	c.principals(d)
 	c.labels(d)
 	c.masks(d)
+	c.purposes(d)
 	c.policies(d)
 	c.exports(d)
 	if c.File.Limits.Clients < 0 || c.File.Limits.MessageBytes < 0 {
