@@ -92,6 +92,14 @@ fuzz: ## every fuzz target for FUZZTIME each
 fuzz-twin: deps build ## random statements on twin databases for FUZZTIME, or N of them (ARGS="-seed 7 -kinds token")
 	$(GO) run ./evals/cmd/fuzztwin $(if $(N),-n $(N),-time $(FUZZTIME)) $(ARGS)
 
+# The player that replays are tried with; it comes from npm.
+PLAYER := asciinema-player@3.18.0
+
+.PHONY: player
+player: ## play replays in asciinema-player and compare what stands on its terminal (needs node and npm)
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; npm install --silent --no-audit --no-fund --prefix "$$dir" $(PLAYER) >/dev/null; \
+	SALLYPORT_PLAYER="$$dir/node_modules/asciinema-player" $(GO) test -count 1 -run AsciinemaPlayer ./audit/replay
+
 .PHONY: clean
 clean: ## remove what make made
 	@rm -rf bin evals/out

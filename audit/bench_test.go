@@ -61,12 +61,16 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-func BenchmarkEncode(b *testing.B) {
+func BenchmarkSeal(b *testing.B) {
+	keys, err := openKeys(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
 	rec := sample()
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf, _ = appendBody(buf[:0], &rec)
+		buf, _ = keys.appendBody(buf[:0], &rec)
 	}
 	b.SetBytes(int64(len(buf)))
 }

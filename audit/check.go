@@ -2,12 +2,15 @@ package audit
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
+	"golang.org/x/mod/sumdb/tlog"
+
+	"sallyport/audit/checkpoint"
 	"sallyport/internal/access"
 )
 
@@ -20,6 +23,8 @@ type Report struct {
 	Open     []string // sessions with an open record and no close record: running, or cut off
 	// Dangling are intents without an outcome: running, or cut off.
 	Dangling []*access.Record
+	Origin   string    // of the log, as its checkpoint has it
+	Signed   uint64    // records that the newest checkpoint covers; those after it are not signed yet
 	Problems []Problem // empty for a sound log
 }
 
@@ -44,16 +49,21 @@ func (p Problem) String() string {
 // Sound is true when nothing is wrong; open sessions and dangling intents are not wrong in themselves.
 func (r *Report) Sound() bool { return len(r.Problems) == 0 }
 
-// Check reads the whole log in dir and verifies it: every frame and segment digest; positions from 1
+// Check reads the whole log in dir and verifies it: every frame; the Merkle root in each segment's header, and in the
+// signed checkpoint; positions from 1
 // without gaps; in each session an open record first, sequence numbers from 1 without gaps, outcomes
 // that belong to an intent, and a close record that is last and whose count is right. It takes no lock.
 // The error is for a log that cannot be read at all; everything else is a Problem.
 //
-// It finds what accidents leave behind. Against somebody who recomputes the checksums only signed
-// checkpoints help.
+// Somebody who has the signing key can make a log that Check finds sound; a checkpoint that was kept elsewhere, or
+// given to a witness, gives them away.
 func Check(dir string) (*Report, error) {
-	c := checker{sessions: map[string]*checked{}, intents: map[uint64]*access.Record{}}
+	c := checker{keys: readKeys(dir), sessions: map[string]*checked{}, intents: map[uint64]*access.Record{}}
+	c.before = c.tree.root()
 	var r segmentReader
+	if err := c.checkpoint(dir); err != nil {
+		c.problem(0, "", "%v", err)
+	}
 	err := r.readFrom(dir, 0, func() { c.segment(&r) }, func(pos uint64, payload []byte) error {
 		c.record(pos, payload)
 		return nil
@@ -65,20 +75,44 @@ func Check(dir string) (*Report, error) {
 		}
 		c.problem(0, "", "%s", e.Error())
 	}
+	if c.report.Records < uint64(c.signed.all.N) {
+		c.problem(0, "", "%d records were signed, and it has %d: the end was cut off, or an old copy put back", c.signed.all.N, c.report.Records)
+	}
 	return c.finish(), nil
+}
+
+// checkpoint reads what was signed.
+func (c *checker) checkpoint(dir string) error {
+	keys, err := checkpoint.LoadVerifiers(filepath.Join(dir, signingName))
+	if err != nil {
+		return err
+	}
+	head, _, err := readCheckpoint(dir, keys)
+	if err != nil {
+		return err
+	}
+	c.report.Origin, c.report.Signed = head.Origin, uint64(head.Tree.N)
+	c.signed.all = head.Tree
+	c.signed.closed, err = Closed(head)
+	return err
 }
 
 type checker struct {
 	report   Report
-	digest   [sha256.Size]byte // of the segment before
+	tree     tree
+	closed   tree // over closed sessions
+	signed   heads
+	before   tlog.Hash // root of the tree at the end of the segment before
+	parted   bool      // a root was wrong, and so are all after it
+	keys     *keyring
 	logID    [16]byte
 	sessions map[string]*checked
 	intents  map[uint64]*access.Record // without outcome
 }
 
 type checked struct {
-	seq            uint64
-	opened, closed bool
+	openSession
+	closed bool
 }
 
 func (c *checker) problem(pos uint64, session, format string, args ...any) {
@@ -96,28 +130,57 @@ func (c *checker) segment(r *segmentReader) {
 		}
 	case r.head.LogID != c.logID:
 		c.problem(0, "", "%s belongs to another log", name)
-	case r.head.Digest != c.digest:
-		c.problem(0, "", "the segment before %s is not the one that it was written after", name)
+	case r.head.Root != c.before && !c.parted:
+		c.parted = true
+		c.problem(0, "", "the records before %s are not those that it was written after", name)
 	}
 	c.report.Segments++
-	c.digest = sha256.Sum256(r.data[:r.end])
+	c.before = c.tree.root()
+}
+
+// grow follows the trees up to where they were signed, and on.
+func (c *checker) grow(payload []byte) {
+	c.tree.add(tlog.RecordHash(payload))
+	if head, ok := closeHead(payload); ok {
+		c.closed.add(tlog.RecordHash(head))
+	}
+	if c.tree.size != uint64(c.signed.all.N) {
+		return
+	}
+	if now := (tlog.Tree{N: int64(c.tree.size), Hash: c.tree.root()}); now != c.signed.all {
+		c.problem(0, "", "the first %d records are not those that were signed", now.N)
+	}
+	if now := (tlog.Tree{N: int64(c.closed.size), Hash: c.closed.root()}); now != c.signed.closed {
+		c.problem(0, "", "%d sessions have ended in the first %d records, and these are not those that were signed", now.N, c.tree.size)
+	}
 }
 
 func (c *checker) record(pos uint64, payload []byte) {
 	c.report.Records++
+	c.grow(payload)
 	var m struct {
 		mark
-		Rows int64 `json:"rows"`
+		Rows int64  `json:"rows"`
+		Root string `json:"root"`
 	}
-	if err := json.Unmarshal(payload, &m); err != nil {
+	if err := json.Unmarshal(headOf(payload), &m); err != nil {
 		c.problem(pos, "", "it is no record: %v", err)
 		return
+	}
+	rec, _, err := c.keys.decode(payload)
+	if err != nil {
+		c.problem(pos, m.Session, "it cannot be read: %v", err)
+		rec = new(access.Record)
 	}
 	if m.Position != pos {
 		c.problem(pos, m.Session, "it says that it is record %d", m.Position)
 	}
+	if m.Kind == access.RecordHeartbeat {
+		c.heartbeat(pos, rec)
+		return
+	}
 	if m.Session == "" {
-		if m.Kind != access.RecordRefused && m.Kind != access.RecordTask {
+		if m.Kind != access.RecordRefused && m.Kind != access.RecordTask && m.Kind != access.RecordErased {
 			c.problem(pos, "", "a record of kind %q belongs to no session", m.Kind)
 		}
 		return
@@ -130,32 +193,31 @@ func (c *checker) record(pos uint64, payload []byte) {
 	switch {
 	case s.closed:
 		c.problem(pos, m.Session, "it comes after the close record")
-	case m.Seq <= s.seq:
-		c.problem(pos, m.Session, "number %d after number %d: repeated, or out of order", m.Seq, s.seq)
-	case m.Seq == s.seq+2:
-		c.problem(pos, m.Session, "number %d is missing", s.seq+1)
-	case m.Seq != s.seq+1:
-		c.problem(pos, m.Session, "numbers %d to %d are missing", s.seq+1, m.Seq-1)
+	case m.Seq <= s.Seq:
+		c.problem(pos, m.Session, "number %d after number %d: repeated, or out of order", m.Seq, s.Seq)
+	case m.Seq == s.Seq+2:
+		c.problem(pos, m.Session, "number %d is missing", s.Seq+1)
+	case m.Seq != s.Seq+1:
+		c.problem(pos, m.Session, "numbers %d to %d are missing", s.Seq+1, m.Seq-1)
 	}
-	first := s.seq == 0
-	s.seq = max(s.seq, m.Seq)
+	first := s.Seq == 0
+	s.Seq = max(s.Seq, m.Seq)
+	before := s.root()
+	if m.tracks() || s.Leaves > 0 {
+		s.grow(sessionLeaf(bodyOf(payload)))
+	}
 
 	switch m.Kind {
 	case access.RecordOpen:
 		if !first {
 			c.problem(pos, m.Session, "an open record that is not the first")
 		}
-		s.opened = true
+		s.Opened = true
 		return
 	case access.RecordRefused, access.RecordTask: // a refused login, a task declared before any session
 		return
 	case access.RecordStatement, access.RecordRelease:
 	case access.RecordIntent:
-		rec := new(access.Record)
-		if err := json.Unmarshal(payload, rec); err != nil {
-			c.problem(pos, m.Session, "it is no record: %v", err)
-			return
-		}
 		c.intents[pos] = rec
 	case access.RecordOutcome:
 		if in := c.intents[m.Intent]; in == nil || in.Session != m.Session {
@@ -166,15 +228,27 @@ func (c *checker) record(pos uint64, payload []byte) {
 	case access.RecordClose:
 		s.closed = true
 		c.report.Closed++
+		if s.Opened && m.Root != before.String() {
+			c.problem(pos, m.Session, "the close record has another root than the records before it")
+		}
 		if m.Rows != int64(m.Seq) {
 			c.problem(pos, m.Session, "the close record counts %d records, and is number %d itself", m.Rows, m.Seq)
 		}
 	default:
 		c.problem(pos, m.Session, "unknown kind of record %q", m.Kind)
 	}
-	if !s.opened {
+	if !s.Opened {
 		c.problem(pos, m.Session, "a record of kind %q without an open record before it", m.Kind)
-		s.opened = true // said once
+		s.Opened = true // said once
+	}
+}
+
+// heartbeat compares a list of open sessions with what came before it.
+func (c *checker) heartbeat(pos uint64, rec *access.Record) {
+	for _, o := range rec.Open {
+		if s := c.sessions[o.Session]; s == nil || s.Seq < o.Seq {
+			c.problem(pos, o.Session, "it had %d records, and not so many come before", o.Seq)
+		}
 	}
 }
 
@@ -182,7 +256,7 @@ func (c *checker) finish() *Report {
 	r := &c.report
 	r.Sessions = len(c.sessions)
 	for id, s := range c.sessions {
-		if s.opened && !s.closed {
+		if s.Opened && !s.closed {
 			r.Open = append(r.Open, id)
 		}
 	}

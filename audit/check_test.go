@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"sallyport/internal/access"
 )
@@ -50,7 +51,7 @@ func TestCheckAcceptsSoundLogs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Report{Segments: 1, Records: 15, Sessions: 3, Closed: 1, Open: []string{"b"}, Dangling: open[3:]}
+	want := &Report{Segments: 1, Records: 15, Sessions: 3, Closed: 1, Open: []string{"b"}, Dangling: open[3:], Origin: got.Origin, Signed: 15}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -108,7 +109,7 @@ func TestCheckFindsWhatIsMissingOrWrongInSessions(t *testing.T) {
 	}
 }
 
-// A frame that is changed together with its checksum is given away by the next segment's header.
+// A frame that is changed together with its checksum is given away by its seal and by the next segment's header.
 func TestCheckFindsARecordChangedWithItsChecksum(t *testing.T) {
 	dir := writeLog(t, 500)
 	path := filepath.Join(dir, segmentName(1))
@@ -118,15 +119,113 @@ func TestCheckFindsARecordChangedWithItsChecksum(t *testing.T) {
 	}
 	at := offsets(t, data)[3]
 	payload, _, ok := frameAt(data, at)
-	if !ok || !bytes.Contains(payload, []byte("SELECT 4")) {
+	time := []byte("1970-01-01T00:00:04Z")
+	if !ok || !bytes.Contains(payload, time) {
 		t.Fatalf("%q", payload)
 	}
-	copy(payload[bytes.Index(payload, []byte("SELECT 4")):], "SELECT 9")
+	copy(payload[bytes.Index(payload, time):], "1970-01-01T00:00:09Z")
 	binary.LittleEndian.PutUint32(data[at+8:], frameSum(data[at:at+8], payload))
 	put(t, path, data)
 	report, err := Check(dir)
-	if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0].Text, "is not the one") {
+	if err != nil || len(report.Problems) != 3 || !strings.Contains(report.Problems[0].Text, "was changed since") || !strings.Contains(report.Problems[1].Text, "are not those") {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// A session that has ended can be told from its close record alone: number, root, and its place among all sessions.
+func TestCloseRecordsSpeakForTheirSessions(t *testing.T) {
+	dir := t.TempDir()
+	recs := [][]*access.Record{session("a", 0), session("b", 8), session("c", 16)}
+	l := openLog(t, dir, Options{SegmentSize: smallSize})
+	for i, list := range recs {
+		for j, rec := range list {
+			if i == 1 && j == 5 { // in the middle, with an intent that has no outcome
+				if err := l.Close(); err != nil {
+					t.Fatal(err)
+				}
+				l = openLog(t, dir, Options{SegmentSize: smallSize})
+			}
+			if _, err := l.Append(rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Check(dir); err != nil || !r.Sound() || r.Closed != 3 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	var bodies [][]byte
+	var heads []tlog.Hash
+	var r segmentReader
+	if err := r.readFrom(dir, 0, nil, func(_ uint64, payload []byte) error {
+		bodies = append(bodies, bytes.Clone(bodyOf(payload)))
+		if head, ok := closeHead(payload); ok {
+			heads = append(heads, tlog.RecordHash(head))
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	all := readAll(t, dir)
+	for i := range recs {
+		var leaves []tlog.Hash
+		for _, b := range bodies[8*i : 8*i+7] {
+			leaves = append(leaves, tlog.RecordHash(b))
+		}
+		if got, want := all[8*i+7].Root, rootOf(leaves).String(); got != want {
+			t.Errorf("session %d closes with root %s, want %s", i, got, want)
+		}
+	}
+	c, _, err := readCheckpoint(dir, verifiers(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if closed, err := Closed(c); err != nil || closed.N != 3 || closed.Hash != rootOf(heads) {
+		t.Errorf("%v, %v, want %v", closed, err, rootOf(heads))
+	}
+}
+
+func TestHeartbeatsListOpenSessions(t *testing.T) {
+	dir := t.TempDir()
+	l := openLog(t, dir, Options{SegmentSize: smallSize, BeatEvery: time.Millisecond})
+	var intent uint64
+	for _, rec := range append(session("a", 0), session("b", 8)[:3]...) {
+		if rec.Intent != 0 { // heartbeats come between
+			rec.Intent = intent
+		}
+		pos, err := l.Append(rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.Kind == access.RecordIntent {
+			intent = pos
+		}
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		var beat *access.Record
+		for _, rec := range readAll(t, dir) {
+			if rec.Kind == access.RecordHeartbeat {
+				beat = rec
+			}
+		}
+		if beat != nil && len(beat.Open) == 1 && beat.Open[0] == (access.OpenSession{Session: "b", Seq: 3}) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no heartbeat lists what is open: %+v", beat)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Check(dir); err != nil || !r.Sound() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	lying := logOf(t, append(session("b", 0)[:3], &access.Record{Kind: access.RecordHeartbeat, Open: []access.OpenSession{{Session: "b", Seq: 4}}})...)
+	if r, err := Check(lying); err != nil || r.Sound() || !strings.Contains(fmt.Sprint(r.Problems), "it had 4 records") {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"crypto/sha256"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -23,12 +21,13 @@ func (l *Log) commit(b *batch) error {
 		if err := l.seg.Sync(); err != nil {
 			return l.fail(err)
 		}
-		l.digest.Write(b.buf)
 		l.used += int64(len(b.buf))
 	}
+	l.trees.addFrames(b.buf)
 	for i := range b.marks {
 		l.state.apply(&b.marks[i])
 	}
+	l.space.set(l.room, l.used)
 	if l.filling == nil && l.used > l.room/2 {
 		l.prepare()
 	}
@@ -45,20 +44,11 @@ func (l *Log) fail(err error) *access.Error {
 // have a record.
 func (l *Log) roll(b *batch) error {
 	h := header{
-		First: b.marks[0].Position, Created: time.Now(), LogID: l.logID, After: l.first, State: l.state.list(),
+		First: b.marks[0].Position, Created: time.Now(), LogID: l.logID, After: l.first, Root: l.trees.heads().all.Hash, State: l.state.list(),
 	}
-	l.digest.Sum(h.Digest[:0])
-	if l.filling == nil {
-		l.prepare()
-	}
-	next := <-l.filling
-	if next.err != nil { // it began long ago; there may be room by now
-		l.prepare()
-		next = <-l.filling
-	}
-	l.filling = nil
-	if next.err != nil {
-		return next.err
+	next, err := l.prepared()
+	if err != nil {
+		return err
 	}
 	seg, head, err := l.begin(next, &h, b.buf)
 	if err != nil {
@@ -69,8 +59,6 @@ func (l *Log) roll(b *batch) error {
 	}
 	l.seg, l.first, l.room = seg, h.First, h.Size
 	l.used = int64(len(head))
-	l.digest = sha256.New()
-	l.digest.Write(head)
 	return nil
 }
 
@@ -96,35 +84,3 @@ func (l *Log) begin(next filled, h *header, frames []byte) (seg file, head []byt
 }
 
 func (l *Log) path(name string) string { return filepath.Join(l.dir, name) }
-
-// filled is a file of zeros that can become a segment.
-type filled struct {
-	file file
-	size int64
-	err  error
-}
-
-// prepare begins to fill the next segment beside the running one. dropSpare and roll wait for it.
-func (l *Log) prepare() {
-	ready := make(chan filled, 1)
-	l.filling = ready
-	size := min(2*l.room, l.size)
-	go func() {
-		f, err := fill(l.disk, l.path(spareName), size)
-		if err != nil {
-			l.log.Warn("next audit segment cannot be prepared; the log fails when the running one is full", "dir", l.dir, "bytes", size, "error", err)
-		}
-		ready <- filled{f, size, err}
-	}()
-}
-
-func (l *Log) dropSpare() {
-	if l.filling == nil {
-		return
-	}
-	if next := <-l.filling; next.err == nil {
-		next.file.Close()
-		os.Remove(l.path(spareName))
-	}
-	l.filling = nil
-}

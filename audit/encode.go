@@ -18,10 +18,12 @@ var (
 	errPlan = errors.New("the plan of a record is not JSON")
 )
 
-// appendBody appends rec as JSON without its opening `{"pos":N`, which the log puts in front once it
-// knows the position. It writes what encoding/json would decode to the same record, in the order of
-// the struct; record_test.go holds the two together. Times are written in UTC.
-func appendBody(dst []byte, rec *access.Record) ([]byte, error) {
+// A record is written in three pieces, each members of a JSON object that begin with a comma. Together they
+// are what encoding/json would decode to the same record; record_test.go holds the two together.
+// Times are written in UTC.
+
+// appendHead appends what stays in clear, but for the position.
+func appendHead(dst []byte, rec *access.Record) ([]byte, error) {
 	dst = append(dst, `,"session":`...)
 	dst = appendString(dst, rec.Session)
 	dst = append(dst, `,"seq":`...)
@@ -34,6 +36,31 @@ func appendBody(dst []byte, rec *access.Record) ([]byte, error) {
 	dst = t.AppendFormat(dst, time.RFC3339Nano)
 	dst = append(dst, `","kind":`...)
 	dst = appendString(dst, string(rec.Kind))
+	if rec.Intent != 0 {
+		dst = append(dst, `,"intent":`...)
+		dst = strconv.AppendUint(dst, rec.Intent, 10)
+	}
+	if rec.Kind == access.RecordClose { // the number of records of the session, which a check needs
+		dst = optInt(dst, `,"rows":`, rec.Rows)
+	}
+	dst = optString(dst, `,"root":`, rec.Root)
+	if len(rec.Open) > 0 {
+		dst = append(dst, `,"open":`...)
+		for i, o := range rec.Open {
+			dst = append(dst, listMark(i))
+			dst = append(dst, `{"session":`...)
+			dst = appendString(dst, o.Session)
+			dst = append(dst, `,"seq":`...)
+			dst = strconv.AppendUint(dst, o.Seq, 10)
+			dst = append(dst, '}')
+		}
+		dst = append(dst, ']')
+	}
+	return optInt(dst, `,"probes":`, rec.Probes), nil
+}
+
+// appendTrace appends who asked, under which policy, and with what outcome.
+func appendTrace(dst []byte, rec *access.Record) ([]byte, error) {
 	dst = optString(dst, `,"door":`, string(rec.Door))
 	dst = optString(dst, `,"connection":`, rec.Connection)
 	dst = optString(dst, `,"principal":`, rec.Principal)
@@ -41,11 +68,7 @@ func appendBody(dst []byte, rec *access.Record) ([]byte, error) {
 	dst = optStrings(dst, `,"groups":`, rec.Groups)
 	dst = optString(dst, `,"client":`, rec.Client)
 	dst = optString(dst, `,"task":`, rec.Task)
-	dst = optString(dst, `,"goal":`, rec.Goal)
 	dst = optString(dst, `,"ticket":`, rec.Ticket)
-	dst = optString(dst, `,"reason":`, rec.Reason)
-	dst = optString(dst, `,"sql":`, rec.SQL)
-	dst = optStrings(dst, `,"params":`, rec.Params)
 	if len(rec.Plan) > 0 {
 		if !validPlan(rec.Plan) {
 			return dst, errPlan
@@ -53,13 +76,27 @@ func appendBody(dst []byte, rec *access.Record) ([]byte, error) {
 		dst = append(dst, `,"plan":`...)
 		dst = append(dst, rec.Plan...)
 	}
-	if rec.Intent != 0 {
-		dst = append(dst, `,"intent":`...)
-		dst = strconv.AppendUint(dst, rec.Intent, 10)
+	if rec.Kind != access.RecordClose {
+		dst = optInt(dst, `,"rows":`, rec.Rows)
 	}
-	dst = optInt(dst, `,"rows":`, rec.Rows)
 	dst = optInt(dst, `,"bytes":`, rec.Bytes)
 	dst = optStrings(dst, `,"columns":`, rec.Columns)
+	if rec.Truncated {
+		dst = append(dst, `,"truncated":true`...)
+	}
+	dst = optString(dst, `,"digest":`, rec.Digest)
+	dst = optInt(dst, `,"detected":`, int64(rec.Detected))
+	dst = optString(dst, `,"command":`, rec.Command)
+	dst = optString(dst, `,"code":`, rec.Code)
+	return optInt(dst, `,"micros":`, rec.Micros), nil
+}
+
+// appendContent appends what may speak of a person whom the data is about.
+func appendContent(dst []byte, rec *access.Record) []byte {
+	dst = optString(dst, `,"goal":`, rec.Goal)
+	dst = optString(dst, `,"reason":`, rec.Reason)
+	dst = optString(dst, `,"sql":`, rec.SQL)
+	dst = optStrings(dst, `,"params":`, rec.Params)
 	if len(rec.Result) > 0 {
 		dst = append(dst, `,"result":"`...)
 		dst = base64.StdEncoding.AppendEncode(dst, rec.Result)
@@ -73,17 +110,33 @@ func appendBody(dst []byte, rec *access.Record) ([]byte, error) {
 		}
 		dst = append(dst, ']')
 	}
-	if rec.Truncated {
-		dst = append(dst, `,"truncated":true`...)
-	}
-	dst = optString(dst, `,"digest":`, rec.Digest)
-	dst = optInt(dst, `,"detected":`, int64(rec.Detected))
-	dst = optString(dst, `,"command":`, rec.Command)
-	dst = optString(dst, `,"code":`, rec.Code)
 	dst = optString(dst, `,"error":`, rec.Error)
-	dst = optString(dst, `,"hint":`, rec.Hint)
-	dst = optInt(dst, `,"micros":`, rec.Micros)
-	dst = optInt(dst, `,"probes":`, rec.Probes)
+	return optString(dst, `,"hint":`, rec.Hint)
+}
+
+// object makes a JSON object of members in place.
+func object(members []byte) []byte {
+	if len(members) == 0 {
+		return append(members, "{}"...)
+	}
+	members[0] = '{'
+	return append(members, '}')
+}
+
+// appendRecord appends rec as one JSON object.
+func appendRecord(dst []byte, rec *access.Record) ([]byte, error) {
+	dst = strconv.AppendUint(append(dst, payloadStart...), rec.Position, 10)
+	dst, err := appendHead(dst, rec)
+	if err == nil {
+		dst, err = appendTrace(dst, rec)
+	}
+	if err != nil {
+		return dst, err
+	}
+	dst = appendContent(dst, rec)
+	if rec.Erased {
+		dst = append(dst, `,"erased":true`...)
+	}
 	return append(dst, '}'), nil
 }
 

@@ -17,7 +17,6 @@ const (
 	codeCorrupt  = "XX001" // data_corrupted
 	codeTooBig   = "54000" // program_limit_exceeded
 	codeInternal = "XX000" // internal_error
-	codeUnknown  = "08007" // transaction_resolution_unknown: an outcome that nobody saw
 )
 
 // writeFailed is what every caller gets once the log has failed.

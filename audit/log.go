@@ -1,12 +1,14 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
-	"hash"
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
+	"time"
 
 	"sallyport/internal/access"
 )
@@ -16,24 +18,35 @@ type Options struct {
 	// SegmentSize is the room in a segment, in bytes; 0 means 64 MiB. The first segments of a new log
 	// are smaller. A segment may hold more when one batch needs it.
 	SegmentSize int64
-	Log         *slog.Logger // nil discards
+	// SignEvery is how often a log that grows gets a signed checkpoint; 0 means 10 s.
+	SignEvery time.Duration
+	// BeatEvery is how often the sessions that have not ended are recorded; 0 means 5 min.
+	BeatEvery time.Duration
+	Log       *slog.Logger // nil discards
 }
 
 // Log is an open audit log. Its methods may be called from any goroutine.
 type Log struct {
-	dir  string
-	disk disk
-	size int64 // room in a full-grown segment
-	log  *slog.Logger
-	lock *os.File
+	dir   string
+	disk  disk
+	size  int64 // room in a full-grown segment
+	log   *slog.Logger
+	lock  *os.File
+	keys  *keyMaker
+	trees *growth
+
+	signing *signing
 
 	recovery   Recovery
 	unfinished []Unfinished
+
+	space space
 
 	mu     sync.Mutex
 	err    error  // the log has failed, or is closed
 	next   uint64 // position of the next record
 	batch  *batch // being filled
+	ahead  state  // the sessions with all records that have a position, durable or not
 	busy   bool   // the committer is at work, or has been told to be
 	closed bool
 	idle   sync.Cond // on mu: busy became false
@@ -48,10 +61,9 @@ type Log struct {
 	first   uint64 // of seg
 	used    int64  // bytes of seg in use
 	room    int64  // bytes reserved for seg
-	digest  hash.Hash
 	logID   [16]byte
 	state   state
-	filling chan filled // the next segment is being filled; nil when not begun
+	filling *filling // the next segment is being filled; nil when not begun
 }
 
 // batch is what one write and one sync make durable. Its fields belong to Log.mu until the
@@ -75,11 +87,17 @@ type Ticket struct {
 
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
+// payloadMost is what the position adds to a payload at most.
+const payloadMost = len(`{"pos":18446744073709551615`)
+
 const pooledMost = 1 << 18 // larger buffers are left to the garbage collector
 
 // Append adds rec to the log and returns once it is durable. See Enqueue.
 func (l *Log) Append(rec *access.Record) (pos uint64, err error) {
 	t, err := l.Enqueue(rec)
+	if err == errShort && t != (Ticket{}) {
+		_ = t.Wait() // the refusal; the error is the same
+	}
 	if err == nil {
 		err = t.Wait()
 	}
@@ -96,9 +114,25 @@ func (l *Log) Append(rec *access.Record) (pos uint64, err error) {
 // A record that cannot be stored as it is (too large, a plan that is no JSON) is refused with an
 // *access.Error of kind Invalid or Internal and leaves no gap. Once the log has failed every call
 // gets the same *access.Error of kind Unavailable.
+//
+// Where the disk is nearly full only refusals, outcomes and close records are taken. In place of another record a
+// refusal with its number is enqueued, so the Ticket is good, and the error says why.
 func (l *Log) Enqueue(rec *access.Record) (Ticket, error) {
+	t, err := l.enqueue(rec)
+	if err == errShort && rec.Session != "" {
+		if t, e := l.enqueue(refusal(rec)); e == nil {
+			return t, err
+		}
+	}
+	return t, err
+}
+
+func (l *Log) enqueue(rec *access.Record) (Ticket, error) {
+	if rec.Kind == access.RecordClose {
+		rec.Root = l.sessionRoot(rec.Session)
+	}
 	pooled := bodies.Get().(*[]byte)
-	body, err := appendBody((*pooled)[:0], rec)
+	body, err := l.keys.appendBody((*pooled)[:0], rec)
 	defer func() {
 		if cap(body) <= pooledMost {
 			*pooled = body
@@ -115,6 +149,7 @@ func (l *Log) Enqueue(rec *access.Record) (Ticket, error) {
 			Hint:    "send large values in several statements"}
 	}
 
+	leaf := sessionLeaf(body)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
@@ -124,11 +159,44 @@ func (l *Log) Enqueue(rec *access.Record) (Ticket, error) {
 		return Ticket{}, errClosed
 	}
 	b := l.batch
+	if !l.space.takes(rec.Kind, len(b.buf)+len(body)+frameLen+payloadMost) {
+		return Ticket{}, errShort
+	}
 	rec.Position = l.next
 	l.next++
 	b.buf = appendFrame(b.buf, len(b.buf), rec.Position, body)
-	b.marks = append(b.marks, mark{rec.Position, rec.Session, rec.Seq, rec.Kind, rec.Intent})
+	b.marks = append(b.marks, mark{rec.Position, rec.Session, rec.Seq, rec.Kind, rec.Intent, leaf})
+	l.ahead.apply(&b.marks[len(b.marks)-1])
 	return Ticket{l, b}, nil
+}
+
+// sessionRoot is the root over the records of a session so far. Nothing else is recorded for a session while it
+// is closed.
+func (l *Log) sessionRoot(session string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o := l.ahead[session]; o != nil {
+		return o.root().String()
+	}
+	return ""
+}
+
+// heartbeat records which sessions have not ended, unless there are none.
+func (l *Log) heartbeat() error {
+	rec := access.Record{Kind: access.RecordHeartbeat, Time: time.Now().UTC()}
+	l.mu.Lock()
+	for id, o := range l.ahead {
+		if o.Opened {
+			rec.Open = append(rec.Open, access.OpenSession{Session: id, Seq: o.Seq})
+		}
+	}
+	l.mu.Unlock()
+	if len(rec.Open) == 0 {
+		return nil
+	}
+	slices.SortFunc(rec.Open, func(a, b access.OpenSession) int { return cmp.Compare(a.Session, b.Session) })
+	_, err := l.Append(&rec)
+	return err
 }
 
 // Wait returns nil once the record is durable, and all before it.
@@ -300,6 +368,13 @@ func (l *Log) Close() error {
 	l.start.close()
 	<-l.ended
 	l.dropSpare()
+	l.keys.wait()
+	close(l.signing.stop)
+	<-l.signing.ended
+	if _, e := l.Checkpoint(); err == nil && e != nil {
+		err = e
+	}
+	l.trees.close()
 	l.seg.Close()
 	l.lock.Close()
 	return err

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -64,6 +63,9 @@ func open(dir string, opt Options, d disk) (_ *Log, err error) {
 	if err := os.Remove(l.path(spareName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, openFailed(dir, err)
 	}
+	if l.keys, err = openKeys(dir); err != nil {
+		return nil, openFailed(dir, err)
+	}
 	firsts, err := segments(dir)
 	switch {
 	case err != nil:
@@ -77,13 +79,16 @@ func open(dir string, opt Options, d disk) (_ *Log, err error) {
 		return nil, err
 	}
 	l.next = l.recovery.Last + 1
+	l.ahead = newState(l.state.list())
+	l.space.set(l.room, l.used)
 	if l.start, err = newBell(); err != nil {
 		l.dropSpare()
 		l.seg.Close()
 		return nil, fmt.Errorf("audit log %s: %w", dir, err)
 	}
-	l.ended = make(chan struct{})
+	l.ended, l.signing.stop, l.signing.ended = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go l.commitLoop()
+	go l.tend(opt)
 	return l, nil
 }
 
@@ -119,19 +124,28 @@ func lock(dir string) (*os.File, error) {
 // create begins a new log.
 func (l *Log) create() error {
 	rand.Read(l.logID[:])
+	var err error
+	if l.signing, err = newSigning(l.dir); err != nil {
+		return openFailed(l.dir, err)
+	}
+	if l.trees, err = openGrowth(l.dir, heads{}); err != nil {
+		return openFailed(l.dir, err)
+	}
+	// There is no log without a checkpoint, so that one whose checkpoint is missing has been tampered with.
+	if err := l.signing.sign(l.trees.heads()); err != nil {
+		return openFailed(l.dir, err)
+	}
 	f, err := fill(l.disk, l.path(spareName), min(firstSize, l.size))
 	if err != nil {
 		return openFailed(l.dir, err)
 	}
-	h := header{First: 1, Created: time.Now(), LogID: l.logID}
-	seg, head, err := l.begin(filled{file: f, size: min(firstSize, l.size)}, &h, nil)
+	h := header{First: 1, Created: time.Now(), LogID: l.logID, Root: l.trees.heads().all.Hash}
+	seg, head, err := l.begin(filled{f, min(firstSize, l.size)}, &h, nil)
 	if err != nil {
 		return openFailed(l.dir, err)
 	}
 	l.seg, l.first, l.used, l.room = seg, 1, int64(len(head)), h.Size
 	l.state = newState(nil)
-	l.digest = sha256.New()
-	l.digest.Write(head)
 	l.recovery = Recovery{Segment: segmentName(1)}
 	return nil
 }

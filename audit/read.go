@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,10 +18,11 @@ import (
 // and is returned. Damage is reported as Open does, after the records in front of it.
 func Read(dir string, f func(*access.Record) error) error {
 	var r segmentReader
+	keys := readKeys(dir)
 	return r.readFrom(dir, 0, nil, func(pos uint64, payload []byte) error {
-		rec := new(access.Record)
-		if err := json.Unmarshal(payload, rec); err != nil {
-			return damaged(dir, fmt.Errorf("record %d is no record: %w", pos, err))
+		rec, err := keys.record(dir, pos, payload)
+		if err != nil {
+			return err
 		}
 		return f(rec)
 	})
@@ -46,13 +46,14 @@ func ReadProbes(dir string, since time.Time, f func(*access.Record) error) error
 		}
 	}
 	var r segmentReader
+	keys := readKeys(dir)
 	return r.readFrom(dir, from, nil, func(pos uint64, payload []byte) error {
-		if !bytes.Contains(payload, []byte(`,"probes":`)) {
+		if !bytes.Contains(headOf(payload), []byte(`,"probes":`)) {
 			return nil
 		}
-		rec := new(access.Record)
-		if err := json.Unmarshal(payload, rec); err != nil {
-			return damaged(dir, fmt.Errorf("record %d is no record: %w", pos, err))
+		rec, err := keys.record(dir, pos, payload)
+		if err != nil {
+			return err
 		}
 		if rec.Probes == 0 || rec.Time.Before(since) {
 			return nil
@@ -178,13 +179,14 @@ func readPositions(dir string, wanted map[uint64]*access.Record) error {
 	left := len(wanted)
 	done := errors.New("done")
 	var r segmentReader
+	keys := readKeys(dir)
 	err := r.readFrom(dir, from, nil, func(pos uint64, payload []byte) error {
 		if _, ok := wanted[pos]; !ok {
 			return nil
 		}
-		rec := new(access.Record)
-		if err := json.Unmarshal(payload, rec); err != nil {
-			return damaged(dir, fmt.Errorf("record %d is no record: %w", pos, err))
+		rec, err := keys.record(dir, pos, payload)
+		if err != nil {
+			return err
 		}
 		wanted[pos] = rec
 		if left--; left == 0 {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -16,7 +17,7 @@ import (
 )
 
 // anyRecord draws a value for every field of a record by reflection, so that a field that is added to
-// access.Record and forgotten in appendBody fails the test below.
+// access.Record and forgotten in encode.go fails the test below.
 func anyRecord(t *rapid.T) *access.Record {
 	rec := new(access.Record)
 	text := rapid.OneOf(
@@ -44,6 +45,10 @@ func anyRecord(t *rapid.T) *access.Record {
 			f.SetBytes(rapid.SliceOf(rapid.Byte()).Draw(t, name))
 		case []string:
 			f.Set(reflect.ValueOf(rapid.SliceOf(text).Draw(t, name)))
+		case []access.OpenSession:
+			if rapid.Bool().Draw(t, name) {
+				rec.Open = []access.OpenSession{{Session: text.Draw(t, name), Seq: rapid.Uint64().Draw(t, name)}, {Session: "s"}}
+			}
 		case []int16:
 			f.Set(reflect.ValueOf(rapid.SliceOf(rapid.Int16()).Draw(t, name)))
 		default:
@@ -64,30 +69,46 @@ func anyRecord(t *rapid.T) *access.Record {
 	return rec
 }
 
+// A record that was sealed and opened, and one that was printed, are what encoding/json makes of it.
 func TestRecordsDecodeAsFromEncodingJSON(t *testing.T) {
+	dir := t.TempDir()
+	keys, err := openKeys(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := readKeys(dir)
 	rapid.Check(t, func(t *rapid.T) {
 		rec := anyRecord(t)
-		ours, err := appendBody(fmt.Appendf(nil, `{"pos":%d`, rec.Position), rec)
+		printed, err := appendRecord(nil, rec)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !json.Valid(printed) || !utf8.Valid(printed) {
+			t.Fatalf("not JSON: %q", printed)
 		}
 		theirs, err := json.Marshal(rec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !json.Valid(ours) || !utf8.Valid(ours) {
-			t.Fatalf("not JSON: %q", ours)
+		sealed, err := keys.appendBody(fmt.Appendf(nil, `{"pos":%d`, rec.Position), rec)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if strings.ContainsRune(string(ours), 0) {
-			t.Fatalf("a NUL byte, which could make a payload look like a frame: %q", ours)
+		if head := headOf(sealed); !json.Valid(head) || bytes.IndexByte(head, 0) >= 0 {
+			t.Fatalf("a head that is no JSON, or has a NUL byte and could look like a frame: %q", head)
 		}
 		var got, want access.Record
-		if err := json.Unmarshal(ours, &got); err != nil {
-			t.Fatalf("%v: %q", err, ours)
+		if err := json.Unmarshal(printed, &got); err != nil {
+			t.Fatalf("%v: %q", err, printed)
 		}
 		if err := json.Unmarshal(theirs, &want); err != nil {
 			t.Fatal(err)
 		}
+		opened, _, err := ring.decode(sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened.Erased = rec.Erased // not stored
 		// encoding/json writes <, > and & as escapes inside a RawMessage too.
 		same := cmp.Transformer("decoded", func(p json.RawMessage) any {
 			var v any
@@ -95,7 +116,10 @@ func TestRecordsDecodeAsFromEncodingJSON(t *testing.T) {
 			return v
 		})
 		if diff := cmp.Diff(want, got, same); diff != "" {
-			t.Fatalf("(-encoding/json +ours):\n%s", diff)
+			t.Fatalf("(-encoding/json +printed):\n%s", diff)
+		}
+		if diff := cmp.Diff(&want, opened, same); diff != "" {
+			t.Fatalf("(-encoding/json +opened):\n%s", diff)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,9 +90,10 @@ func (l *Log) recover(firsts []uint64) error {
 			break
 		}
 		var m mark
-		if err := json.Unmarshal(payload, &m); err != nil || m.Position != pos {
+		if err := json.Unmarshal(headOf(payload), &m); err != nil || m.Position != pos {
 			return damaged(path, fmt.Errorf("record %d is not where it belongs (offset %d)", pos, off))
 		}
+		m.leaf = sessionLeaf(bodyOf(payload))
 		l.state.apply(&m)
 		off += frameLen + len(payload)
 	}
@@ -106,9 +106,10 @@ func (l *Log) recover(firsts []uint64) error {
 		l.log.Warn("audit log ended in an unfinished write, which was cut off; none of it was ever acknowledged",
 			"segment", path, "last", l.recovery.Last, "offset", off, "bytes", l.recovery.Cut)
 	}
-	l.digest = sha256.New()
-	l.digest.Write(data[:off])
 	l.used = int64(off)
+	if err := l.recoverTree(); err != nil {
+		return err
+	}
 	if err := l.loadUnfinished(); err != nil {
 		return err
 	}
@@ -126,6 +127,39 @@ func (l *Log) recover(firsts []uint64) error {
 		return openFailed(l.dir, err)
 	}
 	return nil
+}
+
+// recoverTree brings the tree up to the last record, and refuses a log that is not the one that was signed.
+func (l *Log) recoverTree() error {
+	var err error
+	if l.signing, err = openSigning(l.dir); err != nil {
+		return openFailed(l.dir, err)
+	}
+	c, _, err := readCheckpoint(l.dir, l.signing.keys)
+	signed := heads{all: c.Tree}
+	if err == nil {
+		signed.closed, err = Closed(c)
+	}
+	if err != nil {
+		return damaged(l.dir, err)
+	}
+	l.signing.signed = signed
+	if last := int64(l.recovery.Last); last < signed.all.N {
+		return damaged(l.dir, fmt.Errorf("it ends with record %d, and %d were signed: the end was cut off, or an old copy put back", last, signed.all.N))
+	}
+	if l.trees, err = openGrowth(l.dir, signed); err != nil {
+		return openFailed(l.dir, err)
+	}
+	err = l.trees.catchUp(l.dir, l.recovery.Last, func() error {
+		if int64(l.trees.all.tree.size) == signed.all.N && l.trees.heads() != signed {
+			return damaged(l.dir, fmt.Errorf("its first %d records are not those that were signed", signed.all.N))
+		}
+		return nil
+	})
+	if err != nil {
+		l.trees.close()
+	}
+	return err
 }
 
 // loadUnfinished fetches the intents that l.state knows to be without outcome.

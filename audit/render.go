@@ -5,11 +5,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"sallyport/audit/internal/show"
+	"sallyport/audit/internal/trace"
 	"sallyport/internal/access"
 )
 
@@ -36,7 +36,7 @@ func Render(w io.Writer, recs []*access.Record, opt RenderOptions) error {
 	if p.Location == nil {
 		p.Location = time.UTC
 	}
-	sessions := trace(recs)
+	sessions := trace.Group(recs)
 	for i, s := range sessions {
 		if i > 0 {
 			p.line("")
@@ -53,24 +53,12 @@ func JSON(w io.Writer, recs []*access.Record) error {
 	out := bufio.NewWriter(w)
 	var buf []byte
 	for _, rec := range recs {
-		buf = strconv.AppendUint(append(buf[:0], payloadStart...), rec.Position, 10)
 		var err error
-		if buf, err = appendBody(buf, rec); err != nil {
+		if buf, err = appendRecord(buf[:0], rec); err != nil {
 			return fmt.Errorf("record %d: %w", rec.Position, err)
 		}
-		for _, r := range string(bytes.ReplaceAll(buf, []byte("\n"), []byte(" "))) { // only a plan has line breaks, between its tokens
-			switch {
-			case printable(r):
-				out.WriteRune(r)
-			case r > 0xffff:
-				r -= 0x10000
-				fmt.Fprintf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-			case r < ' ':
-				out.WriteByte(' ')
-			default:
-				fmt.Fprintf(out, `\u%04x`, r)
-			}
-		}
+		buf = bytes.ReplaceAll(buf, []byte("\n"), []byte(" ")) // only a plan has line breaks, between its tokens
+		out.Write(show.CleanJSON(nil, buf))
 		out.WriteByte('\n')
 	}
 	return out.Flush()
@@ -90,8 +78,8 @@ const (
 	cyan   style = "36"
 )
 
-var verdictStyles = map[verdict]style{
-	allowed: green, refused: red, held: yellow, failed: yellow, uncertain: yellow, declared: cyan,
+var verdictStyles = map[trace.Verdict]style{
+	trace.Allowed: green, trace.Refused: red, trace.Held: yellow, trace.Failed: yellow, trace.Uncertain: yellow, trace.Declared: cyan,
 }
 
 type printer struct {
@@ -118,9 +106,9 @@ const (
 
 // field writes text, which may have several lines, beside label. Text is clean already.
 func (p *printer) field(label string, s style, text ...string) {
-	prefix := strings.Repeat(" ", labelAt) + p.paint(dim, pad(label, textAt-labelAt))
+	prefix := strings.Repeat(" ", labelAt) + p.paint(dim, show.Pad(label, textAt-labelAt))
 	for _, t := range text {
-		for _, part := range wrap(t, p.Width-textAt) {
+		for _, part := range show.Wrap(t, p.Width-textAt) {
 			p.line(strings.TrimRight(prefix+p.paint(s, part), " "))
 			prefix = strings.Repeat(" ", textAt)
 		}
@@ -129,37 +117,37 @@ func (p *printer) field(label string, s style, text ...string) {
 
 // raw writes lines that are laid out already.
 func (p *printer) raw(label string, text []string) {
-	prefix := strings.Repeat(" ", labelAt) + p.paint(dim, pad(label, textAt-labelAt))
+	prefix := strings.Repeat(" ", labelAt) + p.paint(dim, show.Pad(label, textAt-labelAt))
 	for _, t := range text {
 		p.line(strings.TrimRight(prefix+t, " "))
 		prefix = strings.Repeat(" ", textAt)
 	}
 }
 
-func (p *printer) session(s *traced) {
-	title, id := "session", clean(s.id)
+func (p *printer) session(s *trace.Session) {
+	title, id := "session", show.Clean(s.ID)
 	if id == "" {
 		title, id = "outside of sessions", ""
 	}
-	rule := max(3, p.Width-width(title)-width(id)-5)
+	rule := max(3, p.Width-show.Width(title)-show.Width(id)-5)
 	p.line(p.paint(dim, "──") + " " + strings.TrimSpace(p.paint(bold, title)+" "+p.paint(bold, id)) + " " + p.paint(dim, strings.Repeat("─", rule)))
-	sameDay := s.from.In(p.Location).Format(time.DateOnly) == s.to.In(p.Location).Format(time.DateOnly)
-	head := s.any
-	if s.open != nil {
-		head = s.open
+	sameDay := s.From.In(p.Location).Format(time.DateOnly) == s.To.In(p.Location).Format(time.DateOnly)
+	head := s.Any
+	if s.Open != nil {
+		head = s.Open
 	}
-	if s.id == "" {
+	if s.ID == "" {
 		sameDay = false
 	} else {
 		p.who(head)
 		p.field("time", none, p.span(s))
-		p.field("records", none, s.completeness())
-		if s.close != nil && s.close.Error != "" {
-			p.field("ended", yellow, lines(s.close.Error)...)
+		p.field("records", none, s.Completeness())
+		if s.Close != nil && s.Close.Error != "" {
+			p.field("ended", yellow, show.Lines(s.Close.Error)...)
 		}
 	}
 	task := ""
-	for _, st := range s.steps {
+	for _, st := range s.Steps {
 		p.line("")
 		if st.Task != task && st.Kind != access.RecordTask {
 			p.taskLine(st)
@@ -171,129 +159,91 @@ func (p *printer) session(s *traced) {
 
 // who writes what the open record says, or any record where that is not in view.
 func (p *printer) who(rec *access.Record) {
-	who := clean(rec.Principal)
+	who := show.Clean(rec.Principal)
 	if who == "" {
 		who = "nobody"
 	}
 	if len(rec.Groups) > 0 {
-		who += "  (" + cleanList(rec.Groups) + ")"
+		who += "  (" + show.CleanList(rec.Groups) + ")"
 	}
 	p.field("who", bold, who)
 	if rec.Actor != "" {
-		p.field("actor", none, clean(rec.Actor))
+		p.field("actor", none, show.Clean(rec.Actor))
 	}
-	if through := join(" → ", clean(string(rec.Door)), clean(rec.Connection)); through != "" {
+	if through := show.Join(" → ", show.Clean(string(rec.Door)), show.Clean(rec.Connection)); through != "" {
 		p.field("through", none, through)
 	}
 	if rec.Client != "" {
-		p.field("client", none, clean(rec.Client))
+		p.field("client", none, show.Clean(rec.Client))
 	}
 }
 
-func (p *printer) taskLine(st *step) {
+func (p *printer) taskLine(st *trace.Step) {
 	if st.Task == "" {
 		p.line("  " + p.paint(dim, "▸ no task"))
 		p.line("")
 		return
 	}
 	goal, ticket := st.Goal, st.Ticket
-	if st.task != nil {
-		goal, ticket = st.task.Goal, st.task.Ticket
+	if st.TaskRecord != nil {
+		goal, ticket = st.TaskRecord.Goal, st.TaskRecord.Ticket
 	}
-	p.line("  " + p.paint(cyan, "▸ task "+clean(st.Task)))
+	p.line("  " + p.paint(cyan, "▸ task "+show.Clean(st.Task)))
 	if goal != "" {
-		p.field("goal", none, lines(goal)...)
+		p.field("goal", none, show.Lines(goal)...)
 	}
 	if ticket != "" {
-		p.field("ticket", none, clean(ticket))
+		p.field("ticket", none, show.Clean(ticket))
 	}
 	p.line("")
 }
 
-func (p *printer) span(s *traced) string {
-	from, to := s.from.In(p.Location), s.to.In(p.Location)
+func (p *printer) span(s *trace.Session) string {
+	from, to := s.From.In(p.Location), s.To.In(p.Location)
 	const day, clock = time.DateOnly, time.TimeOnly
 	if from.Format(day) == to.Format(day) {
-		return fmt.Sprintf("%s %s to %s (%s)", from.Format(day), from.Format(clock), to.Format(clock+" MST"), duration(to.Sub(from)))
+		return fmt.Sprintf("%s %s to %s (%s)", from.Format(day), from.Format(clock), to.Format(clock+" MST"), show.Duration(to.Sub(from)))
 	}
-	return fmt.Sprintf("%s to %s (%s)", from.Format(day+" "+clock), to.Format(day+" "+clock+" MST"), duration(to.Sub(from)))
+	return fmt.Sprintf("%s to %s (%s)", from.Format(day+" "+clock), to.Format(day+" "+clock+" MST"), show.Duration(to.Sub(from)))
 }
 
-// completeness says whether all records of the session are in view, by their numbers.
-func (s *traced) completeness() string {
-	if s.close != nil && s.close.Rows == int64(s.close.Seq) {
-		if s.count == s.close.Seq && s.first == 1 {
-			return fmt.Sprintf("%d, closed, complete", s.count)
-		}
-		return fmt.Sprintf("%d of %d in this view, closed", s.count, s.close.Seq)
-	}
-	view := fmt.Sprintf("%d in this view, numbers %d to %d", s.count, s.first, s.last)
-	if s.first == 1 && s.count == s.last {
-		view = fmt.Sprintf("%d, none missing so far", s.count)
-	}
-	if s.close != nil {
-		return fmt.Sprintf("%s; the close record counts %d", view, s.close.Rows)
-	}
-	return view + "; no close record in view"
-}
-
-func (p *printer) summary(sessions []*traced) {
+func (p *printer) summary(sessions []*trace.Session) {
 	if len(sessions) == 0 {
 		p.line("no records match")
 		return
 	}
 	var named, steps, rows int64
-	count := map[verdict]int64{}
+	count := map[trace.Verdict]int64{}
 	masked := map[string]bool{}
 	for _, s := range sessions {
-		if s.id != "" {
+		if s.ID != "" {
 			named++
 		}
-		for _, st := range s.steps {
-			v := st.verdict()
+		for _, st := range s.Steps {
+			v := st.Verdict()
 			count[v]++
-			if v != declared {
+			if v != trace.Declared {
 				steps++
 			}
-			rows += st.rows()
-			for _, m := range st.plan.Masks {
+			rows += st.Released()
+			for _, m := range st.Plan.Masks {
 				masked[m.Column] = true
 			}
 		}
 	}
-	parts := []string{plural(named, "session"), plural(steps, "step")}
+	parts := []string{show.Plural(named, "session"), show.Plural(steps, "step")}
 	for _, v := range []struct {
-		verdict verdict
+		verdict trace.Verdict
 		text    string
-	}{{refused, "refused"}, {held, "held for review"}, {failed, "failed"}, {uncertain, "with unknown outcome"}} {
+	}{{trace.Refused, "refused"}, {trace.Held, "held for review"}, {trace.Failed, "failed"}, {trace.Uncertain, "with unknown outcome"}} {
 		if n := count[v.verdict]; n > 0 {
 			parts = append(parts, p.paint(verdictStyles[v.verdict], fmt.Sprintf("%d %s", n, v.text)))
 		}
 	}
-	parts = append(parts, plural(rows, "row")+" released")
+	parts = append(parts, show.Plural(rows, "row")+" released")
 	if len(masked) > 0 {
-		parts = append(parts, plural(int64(len(masked)), "column")+" masked")
+		parts = append(parts, show.Plural(int64(len(masked)), "column")+" masked")
 	}
 	p.line("")
 	p.line(p.paint(dim, "── ") + strings.Join(parts, p.paint(dim, " · ")))
-}
-
-func cleanList(list []string) string {
-	out := slices.Clone(list)
-	for i := range out {
-		out[i] = clean(out[i])
-	}
-	return strings.Join(out, ", ")
-}
-
-// join joins the parts that are not empty.
-func join(sep string, parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
-}
-
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sallyport/audit/internal/show"
 	"sallyport/internal/access"
 )
 
@@ -205,8 +206,30 @@ func TestBrokenResultsAreNotShown(t *testing.T) {
 		if err := Render(&out, []*access.Record{rec}, RenderOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := decodeRows(whole[:n], nil, 10); (err == nil) != (n == 0 || n == len(dataRow("1", "Ana"))) {
+		if _, _, err := show.DecodeRows(whole[:n], nil, 10); (err == nil) != (n == 0 || n == len(dataRow("1", "Ana"))) {
 			t.Errorf("%d bytes of two rows: error %v", n, err)
+		}
+	}
+}
+
+// TestErasedRecordsAreShownAsErased: that a statement ran is left of the first, that it was refused of the second.
+func TestErasedRecordsAreShownAsErased(t *testing.T) {
+	recs := []*access.Record{
+		{Position: 1, Session: "s", Seq: 1, Kind: access.RecordStatement, Erased: true},
+		{Position: 2, Session: "s", Seq: 2, Kind: access.RecordRefused, Erased: true},
+		{Position: 3, Session: "s", Seq: 3, Kind: access.RecordRelease, Erased: true},
+	}
+	var out bytes.Buffer
+	if err := Render(&out, recs, RenderOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	got := out.String()
+	if strings.Count(got, "can no longer be read") != 3 || !strings.Contains(got, "ERASED   (erased)") || !strings.Contains(got, "DENY     (erased)") {
+		t.Errorf("it does not say what was erased:\n%s", got)
+	}
+	for _, wrong := range []string{"ALLOW", "nothing released", "not in this view", "0 rows ·"} {
+		if strings.Contains(got, wrong) {
+			t.Errorf("%q of what is not known:\n%s", wrong, got)
 		}
 	}
 }
@@ -219,12 +242,12 @@ func FuzzDecodeRows(f *testing.F) {
 		for _, b := range formats {
 			codes = append(codes, int16(b&1))
 		}
-		rows, total, err := decodeRows(frames, codes, 5)
+		rows, total, err := show.DecodeRows(frames, codes, 5)
 		if err == nil && len(rows) != min(total, 5) {
 			t.Fatalf("%d rows of %d", len(rows), total)
 		}
-		for _, line := range table([]string{"a"}, rows, 80, func(s string, _, _ bool) string { return s }) {
-			if clean(line) != line {
+		for _, line := range show.Table([]string{"a"}, rows, 80, func(s string, _, _ bool) string { return s }) {
+			if show.Clean(line) != line {
 				t.Fatalf("%q", line)
 			}
 		}

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -13,11 +12,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 const (
 	magic      = "sallylog"
-	version    = 1
+	version    = 2
 	fixedLen   = 104     // header without its state
 	frameLen   = 12      // length, back, crc
 	maxPayload = 1 << 24 // exclusive, so that the top byte of a length is NUL
@@ -34,17 +35,17 @@ var payloadStart = []byte(`{"pos":`)
 // header is the start of a segment. On disk, little endian:
 //
 //	0 magic, 8 version u32, 12 length of the state u32, 16 first u64, 24 size u64, 32 created i64 (us),
-//	40 log id [16], 56 digest [32], 88 after u64, 96 reserved u32, 100 crc32c of all that and the state
+//	40 log id [16], 56 root [32], 88 after u64, 96 reserved u32, 100 crc32c of all that and the state
 //	u32, 104 state
 type header struct {
-	First   uint64            // position of the first record
-	Size    int64             // bytes reserved for the segment
-	Created time.Time         // to the microsecond
-	LogID   [16]byte          // random, the same in every segment of a log
-	Digest  [sha256.Size]byte // SHA-256 of the segment before, from its header to its last frame
-	After   uint64            // First of the segment before; 0 when there was none
-	State   []openSession     // sessions that were open when the segment began
-	length  int               // encoded
+	First   uint64        // position of the first record
+	Size    int64         // bytes reserved for the segment
+	Created time.Time     // to the microsecond
+	LogID   [16]byte      // random, the same in every segment of a log
+	Root    tlog.Hash     // of the Merkle tree over all records before
+	After   uint64        // First of the segment before; 0 when there was none
+	State   []openSession // sessions that were open when the segment began
+	length  int           // encoded
 }
 
 func appendHeader(dst []byte, h *header) ([]byte, error) {
@@ -60,7 +61,7 @@ func appendHeader(dst []byte, h *header) ([]byte, error) {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.Size))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.Created.UnixMicro()))
 	dst = append(dst, h.LogID[:]...)
-	dst = append(dst, h.Digest[:]...)
+	dst = append(dst, h.Root[:]...)
 	dst = binary.LittleEndian.AppendUint64(dst, h.After)
 	dst = binary.LittleEndian.AppendUint32(dst, 0)
 	crc := crc32.Update(crc32.Checksum(dst[at:], crcTable), crcTable, state)
@@ -94,7 +95,7 @@ func parseHeader(data []byte) (*header, error) {
 		length:  int(fixedLen + n),
 	}
 	copy(h.LogID[:], data[40:])
-	copy(h.Digest[:], data[56:])
+	copy(h.Root[:], data[56:])
 	h.After = binary.LittleEndian.Uint64(data[88:])
 	if err := json.Unmarshal(state, &h.State); err != nil {
 		return nil, errHeader
@@ -130,7 +131,7 @@ func escapeGlob(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
 }
 
-// appendFrame appends the frame of the record at pos whose JSON continues with body after `{"pos":N`.
+// appendFrame appends the frame of the record at pos whose payload continues with body after `{"pos":N`.
 // back is the distance to the start of the batch.
 func appendFrame(dst []byte, back int, pos uint64, body []byte) []byte {
 	at := len(dst)

@@ -1,8 +1,11 @@
 package audit
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"sallyport/internal/access"
 )
@@ -14,7 +17,30 @@ type openSession struct {
 	Seq     uint64   `json:"seq"`               // of its last record
 	Opened  bool     `json:"opened,omitempty"`  // an open record was seen
 	Intents []uint64 `json:"intents,omitempty"` // positions of intents without outcome
+	// Edge are the roots of the complete subtrees over its Seq records, and Leaves how many of these are in it.
+	Edge   []tlog.Hash `json:"edge,omitempty"`
+	Leaves uint64      `json:"leaves,omitempty"`
 }
+
+// grow adds a record to the session's tree.
+func (o *openSession) grow(leaf tlog.Hash) {
+	t := tree{size: o.Leaves, edge: o.Edge}
+	t.add(leaf)
+	o.Leaves, o.Edge = t.size, t.edge
+}
+
+// root is that of the session's tree.
+func (o *openSession) root() tlog.Hash {
+	t := tree{size: o.Leaves, edge: o.Edge}
+	return t.root()
+}
+
+// sessionLeaf is the leaf of a record in the tree of its session: the hash of its payload from behind the position,
+// which it has only in the log.
+func sessionLeaf(body []byte) tlog.Hash { return tlog.RecordHash(body) }
+
+// bodyOf is a payload from behind its position.
+func bodyOf(payload []byte) []byte { return payload[max(bytes.IndexByte(payload, ','), 0):] }
 
 // mark is what the state needs to know of a record.
 type mark struct {
@@ -23,7 +49,11 @@ type mark struct {
 	Seq      uint64            `json:"seq"`
 	Kind     access.RecordKind `json:"kind"`
 	Intent   uint64            `json:"intent"`
+	leaf     tlog.Hash         // sessionLeaf
 }
+
+// tracks is whether a session has to be followed from a record on that is its first.
+func (m *mark) tracks() bool { return m.Kind == access.RecordOpen || m.Kind == access.RecordIntent }
 
 // state follows the sessions in the records that are durable.
 type state map[string]*openSession
@@ -40,13 +70,14 @@ func newState(list []openSession) state {
 func (s state) apply(m *mark) {
 	o := s[m.Session]
 	if o == nil {
-		if m.Kind != access.RecordOpen && m.Kind != access.RecordIntent {
+		if !m.tracks() {
 			return
 		}
 		o = &openSession{Session: m.Session}
 		s[m.Session] = o
 	}
 	o.Seq = m.Seq
+	o.grow(m.leaf)
 	switch m.Kind {
 	case access.RecordOpen:
 		o.Opened = true
@@ -69,7 +100,7 @@ func (s state) list() []openSession {
 	out := make([]openSession, 0, len(s))
 	for _, o := range s {
 		c := *o
-		c.Intents = slices.Clone(o.Intents)
+		c.Intents, c.Edge = slices.Clone(o.Intents), slices.Clone(o.Edge)
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b openSession) int { return cmp.Compare(a.Session, b.Session) })

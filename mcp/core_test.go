@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/audit"
 	"sallyport/internal/access"
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
@@ -191,7 +192,7 @@ func TestTimedOutStatementIsCancelled(t *testing.T) {
 	}
 }
 
-// recorded says whether a file of the data directory holds text.
+// recorded says whether a file of the data directory, or a record in it, holds text.
 func recorded(t *testing.T, dir, text string) bool {
 	t.Helper()
 	found := false
@@ -203,6 +204,16 @@ func recorded(t *testing.T, dir, text string) bool {
 		found = found || bytes.Contains(b, []byte(text))
 		return err
 	})
+	if err == nil { // records are sealed
+		err = audit.Read(filepath.Join(dir, "log"), func(rec *access.Record) error {
+			var b bytes.Buffer
+			if err := audit.JSON(&b, []*access.Record{rec}); err != nil {
+				return err
+			}
+			found = found || bytes.Contains(b.Bytes(), []byte(text))
+			return nil
+		})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

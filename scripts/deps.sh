@@ -3,7 +3,7 @@
 # without a word when nothing is.
 #
 #   scripts/deps.sh build  a C compiler (the demo fetches its PostgreSQL itself)
-#   scripts/deps.sh test   a PostgreSQL server with psql and contrib too (default)
+#   scripts/deps.sh test   a PostgreSQL server with psql and contrib, and an S3 server, too (default)
 #   scripts/deps.sh all    pgbouncer and sqlsmith too (make bench, evals)
 #
 # Debian and Ubuntu get it by apt-get, as root or through sudo. Elsewhere it says what is missing.
@@ -48,7 +48,17 @@ if [ "$what" = all ]; then
 	on_path sqlsmith || need sqlsmith "sqlsmith (make evals)"
 fi
 
-[ ${#missing[@]} -gt 0 ] || exit 0
+# An S3 server that keeps object locks, for audit/export: no distribution has it, so it is built.
+store=v1.8.0
+store_dir=${XDG_CACHE_HOME:-$HOME/.cache}/sallyport-test/versitygw-$store
+store() {
+	if [ "$what" != build ] && [ ! -x "$store_dir/versitygw" ]; then
+		echo "deps: building versitygw $store (minutes, once)" >&2
+		(cd / && GOFLAGS= GOBIN=$store_dir "${GO:-go}" install "github.com/versity/versitygw/cmd/versitygw@$store")
+	fi
+}
+
+[ ${#missing[@]} -gt 0 ] || { store; exit 0; }
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -79,3 +89,4 @@ if ! apt install -y --no-install-recommends "${missing[@]}"; then
 		exit 1
 	fi
 fi
+store

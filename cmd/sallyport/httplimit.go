@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// mcpConnections is how many connections the agents' door holds at once. Without a bound, whoever can reach
+// httpConnections is how many connections an HTTP server, such as the agents' door, holds at once. Without a bound, whoever can reach
 // it, with a token or without, could use up the process's descriptors and shut the other door as well.
-const mcpConnections = 1000
+const httpConnections = 1000
 
 // limitConnections makes srv close connections beyond most as they come.
 func limitConnections(srv *http.Server, most int, log *slog.Logger) {
@@ -21,7 +21,7 @@ func limitConnections(srv *http.Server, most int, log *slog.Logger) {
 		switch state {
 		case http.StateNew:
 			if len(open) >= most {
-				log.Warn("client refused: too many connections", "door", "mcp", "client", c.RemoteAddr().String())
+				log.Warn("client refused: too many connections", "client", c.RemoteAddr().String())
 				c.Close()
 				return
 			}

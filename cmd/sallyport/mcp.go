@@ -59,7 +59,7 @@ func (o *mcpOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer g.core.Close()
+	defer g.close()
 	door, err := g.newMCP(nil, nil)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"sallyport/audit/export"
 	"sallyport/internal/access"
 	"sallyport/internal/config"
 	"sallyport/internal/gateway"
@@ -104,11 +105,12 @@ func newLogger(a *app, format, level string) (*slog.Logger, error) {
 
 // gate is a core with its doors, listening but not yet serving.
 type gate struct {
-	core  *gateway.Gateway
-	log   *slog.Logger
-	drain time.Duration
-	rules []config.Policy   // in force
-	files map[string]string // labels files in force, by connection
+	core    *gateway.Gateway
+	exports *export.Set // nil where nothing is exported
+	log     *slog.Logger
+	drain   time.Duration
+	rules   []config.Policy   // in force
+	files   map[string]string // labels files in force, by connection
 
 	pgwire         *pgwire.Server
 	mcp            *mcp.Server
@@ -152,6 +154,9 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 	if g.core, err = gateway.Open(ctx, coreConfig(cfg, log)); err != nil {
 		return nil, err
 	}
+	if g.exports, err = openExports(cfg, log); err != nil {
+		return nil, errors.Join(err, g.core.Close())
+	}
 	limits := cfg.File.Limits
 	if g.pgLn != nil {
 		g.pgwire = pgwire.New(g.core, pgwire.Options{
@@ -161,11 +166,14 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 	}
 	if g.mcpLn != nil {
 		if g.mcp, err = g.newMCP(hosts(g.mcpURL), listen.MCP.Origins); err != nil {
-			return nil, errors.Join(err, g.core.Close())
+			return nil, errors.Join(err, g.close())
 		}
 		g.http = &http.Server{Handler: g.mcp.Handler(), TLSConfig: tls.mcp, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-		limitConnections(g.http, mcpConnections, log)
+		limitConnections(g.http, httpConnections, log.With("door", "mcp"))
+	}
+	if g.exports != nil {
+		g.exports.Start()
 	}
 	return g, nil
 }
@@ -268,7 +276,7 @@ func (g *gate) serve(ctx context.Context) error {
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	err = errors.Join(err, g.core.Close())
+	err = errors.Join(err, g.close())
 	g.log.Info("stopped")
 	return err
 }

@@ -60,21 +60,13 @@ gateway. What came from clients or databases is stripped of control characters.`
 }
 
 func (o *traceOptions) run(now time.Time) error {
-	if o.data == "" {
-		cfg, err := config.LoadOffline(o.config)
-		if err != nil {
-			return fmt.Errorf("%w\n  hint: --data DIR reads a record without a configuration", err)
-		}
-		o.data = cfg.DataDir
-	}
-	dir := filepath.Join(o.data, "log")
-	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("no record in %s: %w", o.data, plain(err))
+	dir, err := o.recordDir(o.data)
+	if err != nil {
+		return err
 	}
 	if o.check {
 		return o.verify(dir)
 	}
-	var err error
 	if o.filter.Since, err = moment("--since", o.since, now); err != nil {
 		return err
 	}
@@ -107,6 +99,22 @@ func (o *traceOptions) run(now time.Time) error {
 		return err
 	}
 	return audit.Render(o.out, recs, opt)
+}
+
+// recordDir is the directory of the log in the data directory, which is the configuration's where data is empty.
+func (a *app) recordDir(data string) (string, error) {
+	if data == "" {
+		cfg, err := config.LoadOffline(a.config)
+		if err != nil {
+			return "", fmt.Errorf("%w\n  hint: --data DIR reads a record without a configuration", err)
+		}
+		data = cfg.DataDir
+	}
+	dir := filepath.Join(data, "log")
+	if _, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("no record in %s: %w", data, plain(err))
+	}
+	return dir, nil
 }
 
 // verify says whether the record is sound, and where it is not.

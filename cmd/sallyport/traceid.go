@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,6 +36,39 @@ func complete(dir string, f *audit.Filter) error {
 	}
 	f.Task, err = only("task", f.Task, tasks)
 	return err
+}
+
+// either takes an id, or its beginning, for the session or the task that it is of. Without one it is the newest
+// session that asked for something.
+func either(dir, begin string) (audit.Filter, error) {
+	ids, newest := map[string]bool{}, ""
+	sessions := map[string]bool{}
+	err := audit.Read(dir, func(rec *access.Record) error {
+		if rec.Session != "" && strings.HasPrefix(rec.Session, begin) {
+			ids[rec.Session], sessions[rec.Session] = true, true
+			if rec.Kind != access.RecordOpen && rec.Kind != access.RecordClose {
+				newest = rec.Session
+			}
+		}
+		if rec.Task != "" && strings.HasPrefix(rec.Task, begin) {
+			ids[rec.Task] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return audit.Filter{}, err
+	}
+	if begin == "" {
+		if newest == "" {
+			return audit.Filter{}, errors.New("no session in the record has asked for anything yet")
+		}
+		return audit.Filter{Session: newest}, nil
+	}
+	id, err := only("id", begin, ids)
+	if sessions[id] {
+		return audit.Filter{Session: id}, err
+	}
+	return audit.Filter{Task: id}, err
 }
 
 func only(what, begin string, found map[string]bool) (string, error) {

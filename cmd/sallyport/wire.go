@@ -5,9 +5,12 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
+	"sallyport/internal/access"
 	"sallyport/internal/config"
 	"sallyport/internal/gateway"
 	"sallyport/sqlguard/policy"
@@ -41,7 +44,17 @@ func loadPolicies(cfg *config.Config) (*policy.Set, error) {
 	for i, p := range cfg.Policies {
 		files[i] = policy.File{Name: p.Name, Text: p.Text}
 	}
-	return policy.Load(files)
+	set, err := policy.Load(files)
+	if err != nil {
+		return nil, err
+	}
+	purposes := set.Purposes()
+	for _, id := range slices.Sorted(maps.Keys(purposes)) {
+		if !slices.ContainsFunc(cfg.Purposes, func(p access.Purpose) bool { return p.ID == purposes[id] }) {
+			return nil, fmt.Errorf("policy %s refers to the purpose %s, which `purposes` of %s does not have", id, purposes[id], cfg.Path)
+		}
+	}
+	return set, nil
 }
 
 // scratchCore opens a core that leaves no trace: for commands that only ask what would happen, beside

@@ -17,6 +17,8 @@ const (
 	RecordOutcome   RecordKind = "outcome"   // how an intent ended
 	RecordTask      RecordKind = "task"      // an agent declared a task
 	RecordClose     RecordKind = "close"     // a session ended; Rows holds the number of its records
+	RecordErased    RecordKind = "erased"    // Principal had the keys of Rows records destroyed, for Reason
+	RecordHeartbeat RecordKind = "heartbeat" // of the log itself: Open lists the sessions that had not ended
 )
 
 // Record is one audit entry. Fields that do not apply are absent. SQL, Reason and Params have passed
@@ -57,6 +59,18 @@ type Record struct {
 	Hint      string  `json:"hint,omitempty"`   // of a refusal: what would be allowed
 	Micros    int64   `json:"micros,omitempty"` // time upstream
 	Probes    int64   `json:"probes,omitempty"` // guesses at masked values that this statement has answered, or was refused
+	// Root is set by the log in a close record: the Merkle root over the session's records before it.
+	Root string        `json:"root,omitempty"`
+	Open []OpenSession `json:"open,omitempty"`
+	// Erased is set by a reader: the keys of the statement, its parameters, reason, rows and errors are gone,
+	// and where Kind has a Principal and none is here, those of all else too.
+	Erased bool `json:"erased,omitempty"`
+}
+
+// OpenSession is a session that had not ended, with the number of its records so far.
+type OpenSession struct {
+	Session string `json:"session"`
+	Seq     uint64 `json:"seq"`
 }
 
 // PlanRecord is the part of a record that is the same each time a plan runs.
@@ -67,6 +81,8 @@ type PlanRecord struct {
 	Relations      []string      `json:"relations,omitempty"`
 	Labels         []Label       `json:"labels,omitempty"`
 	Masks          []MaskApplied `json:"masks,omitempty"`
+	Shown          []ColumnShown `json:"shown,omitempty"`
+	Outputs        [][]int       `json:"outputs,omitempty"` // for each result column which of Masks its value went through; absent where none did
 	Effect         string        `json:"effect"`
 	Policies       []string      `json:"policies,omitempty"`
 	PolicyVersion  string        `json:"policy_version,omitempty"`
@@ -75,6 +91,12 @@ type PlanRecord struct {
 	Compiled       bool          `json:"compiled,omitempty"` // the masked form ran, not the original
 	// Resolved has the columns in which the values of tokens were looked for that the statement stores: "target from source".
 	Resolved []string `json:"resolved,omitempty"`
+}
+
+// ColumnShown is a labelled column that a statement uses as it is: the principal may see it.
+type ColumnShown struct {
+	Column string  `json:"column"` // schema.table.column
+	Labels []Label `json:"labels"`
 }
 
 // MaskApplied is one masked column of a statement with the rule that masks it.

@@ -247,3 +247,27 @@ func TestOfflineWantsNoSecrets(t *testing.T) {
 		t.Error("an unknown key is taken")
 	}
 }
+
+func TestPurposes(t *testing.T) {
+	c, err := load(t, sound+"purposes:\n  - {id: support.orders, text: answering customers, lawful_basis: contract, relations: [public.orders, \"crm.*\"]}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []access.Purpose{{ID: "support.orders", Text: "answering customers", LawfulBasis: "contract", Relations: []string{"public.orders", "crm.*"}}}
+	if diff := cmp.Diff(want, c.Purposes); diff != "" {
+		t.Error(diff)
+	}
+	for entry, want := range map[string]string{
+		"{id: Support, text: t, lawful_basis: contract}":                                       "`Support` cannot be the id of a purpose",
+		"{id: a, lawful_basis: contract}":                                                      "the purpose `a` has no text",
+		"{id: a, text: t, lawful_basis: because}":                                              "`because` is not a lawful basis",
+		"{id: a, text: t}":                                                                     "`` is not a lawful basis",
+		"{id: a, text: t, lawful_basis: consent, relations: [orders]}":                         "`orders` is not a pattern of relations",
+		"{id: a, text: t, lawful_basis: consent, basis: x}":                                    "unknown key `basis`",
+		"{id: a, text: t, lawful_basis: consent}\n  - {id: a, text: t, lawful_basis: consent}": "the purpose `a` is given twice",
+	} {
+		if _, err := load(t, sound+"purposes:\n  - "+entry+"\n"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", entry, err, want)
+		}
+	}
+}

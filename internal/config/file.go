@@ -39,6 +39,9 @@ type File struct {
 	// Policies are Cedar files or patterns (policies/*.cedar). Nothing is allowed without a permit.
 	Policies []string `yaml:"policies"`
 
+	// Purposes are what personal data is used for, for policies to refer to.
+	Purposes []Purpose `yaml:"purposes"`
+
 	// CatalogRefresh is the longest age of what we know about a database's tables and views.
 	// Default 60s.
 	CatalogRefresh Duration `yaml:"catalog_refresh"`
@@ -48,6 +51,9 @@ type File struct {
 
 	// Limits guard the gateway's own memory and patience.
 	Limits Limits `yaml:"limits"`
+
+	// Export names the places that records are sent to, beside the record itself.
+	Export []Export `yaml:"export"`
 }
 
 // Listen names the doors.

@@ -24,6 +24,8 @@ type Config struct {
 	Labels      []access.LabelRule
 	Masks       []access.Mask
 	Policies    []Policy
+	Exports     []Export // with secrets in Secret and Token, and absolute paths
+	Purposes    []access.Purpose
 	// Warnings are what works but should not stay.
 	Warnings Problems
 
@@ -97,8 +99,10 @@ func (c *Config) resolve(d *document) {
 	c.principals(d)
 	c.labels(d)
 	c.masks(d)
+	c.purposes(d)
 	c.policies(d)
 	c.detectors(d)
+	c.exports(d)
 	if c.File.Limits.Clients < 0 || c.File.Limits.MessageBytes < 0 {
 		d.add(d.line("limits"), "limits cannot be negative", "leave a limit out for its default")
 	}

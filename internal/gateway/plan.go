@@ -188,21 +188,33 @@ func (p *plan) describe(applied []access.MaskApplied) {
 	for _, t := range p.resolved {
 		r.Resolved = append(r.Resolved, t.Target.Relation.String()+"."+t.Target.Column+" from "+t.Source.Relation.String()+"."+t.Source.Column)
 	}
-	seen := map[access.Label]bool{}
+	seen, shown := map[access.Label]bool{}, map[string]bool{}
+	masked := map[string]bool{}
+	for _, id := range p.decision.Masked {
+		masked[id.Relation.String()+"."+id.Column] = true
+	}
 	for _, rel := range f.Relations {
 		r.Relations = append(r.Relations, string(rel.Action)+" "+rel.Name.String())
 		columns := p.scope.snap.labels.Columns(rel.Name)
-		for _, c := range rel.Columns {
-			for _, l := range columns[c.Name] {
+		for _, c := range p.columnsOf(rel) {
+			labels := columns[c]
+			for _, l := range labels {
 				if !seen[l] {
 					seen[l] = true
 					r.Labels = append(r.Labels, l)
 				}
 			}
+			if name := rel.Name.String() + "." + c; len(labels) > 0 && !masked[name] && !shown[name] && p.decision.Effect == access.Allow {
+				shown[name] = true
+				r.Shown = append(r.Shown, access.ColumnShown{Column: name, Labels: labels})
+			}
 		}
 	}
 	if o := p.decision.Obligations; !reflect.ValueOf(o).IsZero() {
 		r.Obligations = &o
+	}
+	if !f.Explain {
+		r.Outputs = outputMasks(p.outputs, r.Masks)
 	}
 	p.record, _ = json.Marshal(r) // strings and numbers only: cannot fail
 }
@@ -214,6 +226,23 @@ func (p *plan) usedMasks(applied []access.MaskApplied) []access.MaskApplied {
 	return slices.DeleteFunc(slices.Clone(applied), func(m access.MaskApplied) bool { return !used[m.Column] })
 }
 
+// outputMasks says for each output which of masks its value goes through, or nil where none does.
+func outputMasks(outputs [][]access.MaskApplied, masks []access.MaskApplied) [][]int {
+	out, any := make([][]int, len(outputs)), false
+	for i, applied := range outputs {
+		out[i] = []int{}
+		for _, m := range applied {
+			if n := slices.Index(masks, m); n >= 0 {
+				out[i], any = append(out[i], n), true
+			}
+		}
+	}
+	if !any {
+		return nil
+	}
+	return out
+}
+
 // masksUsed is the decision's Masked, which speaks of whole relations, less what the statement does not use.
 func (p *plan) masksUsed() []access.ColumnID {
 	used := p.usedColumns()
@@ -223,16 +252,25 @@ func (p *plan) masksUsed() []access.ColumnID {
 func (p *plan) usedColumns() map[string]bool {
 	used := map[string]bool{}
 	for _, rel := range p.facts.Relations {
-		for _, c := range rel.Columns {
-			used[rel.Name.String()+"."+c.Name] = true
-		}
-		if r := p.scope.snap.cat.Relations[rel.Name]; rel.Whole && r != nil {
-			for _, c := range r.Columns {
-				used[rel.Name.String()+"."+c.Name] = true
-			}
+		for _, c := range p.columnsOf(rel) {
+			used[rel.Name.String()+"."+c] = true
 		}
 	}
 	return used
+}
+
+// columnsOf lists the columns of a relation that are used; with whole rows, all.
+func (p *plan) columnsOf(rel access.RelationUse) []string {
+	var out []string
+	for _, c := range rel.Columns {
+		out = append(out, c.Name)
+	}
+	if r := p.scope.snap.cat.Relations[rel.Name]; rel.Whole && r != nil {
+		for _, c := range r.Columns {
+			out = append(out, c.Name)
+		}
+	}
+	return out
 }
 
 // harmless reports whether a statement that is not a read changes nothing but the session itself, so that

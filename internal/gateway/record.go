@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/audit"
 	"sallyport/internal/access"
 )
 
@@ -35,13 +36,13 @@ func (g *Gateway) note(kind access.RecordKind, fill func(*access.Record)) error 
 // enqueue gives a record to the log; nothing is released before it is durable.
 func (s *Session) enqueue(rec *access.Record) error {
 	t, err := s.gw.log.Enqueue(rec)
-	if err != nil {
+	if err != nil && t == (audit.Ticket{}) {
 		s.seq-- // the log took nothing: the number is still to be given
 		return err
 	}
 	// The log is one sequence: once the newest record is durable, all before it are.
 	s.ticket, s.tickets = t, true
-	return nil
+	return err
 }
 
 // recordIntent enqueues what is about to run; send waits until it is durable.

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,5 +80,39 @@ func TestLargeResultLeavesInRecordedWindows(t *testing.T) {
 	}
 	if releases < 5 {
 		t.Errorf("%d release records", releases)
+	}
+}
+
+// TestRecordsSayWhichResultColumnsWereMasked whatever they are called in the result; an explanation has none.
+func TestRecordsSayWhichResultColumnsWereMasked(t *testing.T) {
+	w := newWorld(t)
+	s := w.login("agent")
+	wantNoError(t, w.query(s, "select id, upper(email) as mail, ssn || email as both from customers"))
+	wantNoError(t, w.query(s, "explain select email from customers"))
+	wantNoError(t, w.query(s, "select id from customers"))
+	s.Close()
+	var got []string
+	for _, r := range w.records() {
+		if r.Kind != access.RecordStatement {
+			continue
+		}
+		var p access.PlanRecord
+		if err := json.Unmarshal(r.Plan, &p); err != nil {
+			t.Fatal(err)
+		}
+		var columns []string
+		for _, masks := range p.Outputs {
+			var names []string
+			for _, n := range masks {
+				names = append(names, p.Masks[n].Column)
+			}
+			slices.Sort(names)
+			columns = append(columns, strings.Join(names, "+"))
+		}
+		got = append(got, strings.Join(columns, " | "))
+	}
+	want := []string{" | public.customers.email | public.customers.email+public.customers.ssn", "", ""}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,9 +19,9 @@ import (
 	"sallyport/sqlguard/rowfilter"
 )
 
-// annotations that a policy may carry. All but @id and @definition are obligations, and all but @id belong on permits: a
+// annotations that a policy may carry. All but @id, @definition and @purpose are obligations, and all but @id belong on permits: a
 // forbid that matches has no statement left to oblige.
-var annotations = []string{"affected", "bytes", "concurrent", "cost", "definition", "group_by", "id", "idle_timeout", "lock_timeout", "min_group", "probes", "reason", "review", "role", "rows", "sessions", "setting", "timeout", "where"}
+var annotations = []string{"affected", "bytes", "concurrent", "cost", "definition", "group_by", "id", "idle_timeout", "lock_timeout", "min_group", "probes", "purpose", "reason", "review", "role", "rows", "sessions", "setting", "timeout", "where"}
 
 // annotated reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
 // is not understood would be a limit that nobody enforces: it is refused.
@@ -60,6 +61,10 @@ func annotated(p *cedar.Policy, src source) (id, definition string, o access.Obl
 		case "id":
 			if id = v; v == "" || strings.ContainsAny(v, " \t\n") {
 				bad("@id is empty or holds blanks", `write @id("agents-read")`)
+			}
+		case "purpose": // read by Set.Purposes; it obliges to nothing
+			if !purposeForm.MatchString(v) {
+				bad(fmt.Sprintf("@purpose(%q) is not the id of a purpose", v), `write @purpose("support.orders"), as the configuration's catalogue has it`)
 			}
 		case "definition":
 			switch {
@@ -174,6 +179,19 @@ func annotated(p *cedar.Policy, src source) (id, definition string, o access.Obl
 		}
 	}
 	return id, definition, o, problems
+}
+
+var purposeForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)*$`)
+
+// Purposes gives, by policy, the purpose that it refers to, of those that refer to one.
+func (s *Set) Purposes() map[string]string {
+	out := map[string]string{}
+	for _, r := range s.rules {
+		if v := r.policy.Annotations()["purpose"]; v != "" {
+			out[r.id] = string(v)
+		}
+	}
+	return out
 }
 
 // isDefinition reports whether s has the form of what access.Catalog.Definition gives.

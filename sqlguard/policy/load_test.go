@@ -43,6 +43,7 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 		"probes of reading":           {`@probes("100/1h") permit (principal, action in [Action::"lookup", Action::"read"], resource);`, `@probes on something other than finding rows by masked values`},
 		"comparing without end":       {`permit (principal, action in [Action::"lookup", Action::"predicate"], resource);`, `a permit to compare raw values without @probes (write @probes("100/1h")`},
 		"aggregates of anything":      {`permit (principal, action == Action::"aggregate", resource);`, `a permit to aggregate without @min_group (write @min_group("10"): sums of fewer rows are not answered`},
+		"a purpose that is none":      {`@purpose("Any thing") permit (principal, action, resource);`, `@purpose("Any thing") is not the id of a purpose (write @purpose("support.orders")`},
 		"a group of two":              {`@min_group("2") permit (principal, action == Action::"aggregate", resource);`, `@min_group("2") is not a size (write @min_group("10"); less than 5 is no group)`},
 		"groups of reading":           {`@min_group("10") permit (principal, action in [Action::"read", Action::"aggregate"], resource);`, `@min_group and @group_by on something other than aggregating`},
 		"groups by nothing":           {`@min_group("10") @group_by("city,") permit (principal, action == Action::"aggregate", resource);`, `@group_by names no column`},
@@ -175,5 +176,15 @@ func TestDistance(t *testing.T) {
 		if got := distance(c.a, c.b); got != c.want {
 			t.Errorf("%q %q: %d", c.a, c.b, got)
 		}
+	}
+}
+
+func TestPurposesOfPolicies(t *testing.T) {
+	s, err := Load([]File{{"a.cedar", `@id("a") @purpose("support.orders") permit (principal, action, resource); @id("b") permit (principal, action, resource);`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Purposes(); len(got) != 1 || got["a"] != "support.orders" {
+		t.Errorf("purposes %v", got)
 	}
 }

@@ -1,0 +1,133 @@
+package trace
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport/audit/internal/show"
+	"sallyport/internal/access"
+)
+
+// About names a step in a line: its verb and relations, or what it is instead.
+func (st *Step) About() string {
+	switch about := show.Join(" ", show.Clean(st.Plan.Tag), show.CleanList(st.Plan.Relations)); {
+	case st.Kind == access.RecordTask:
+		return show.Join(" ", "declared", show.Clean(st.Task))
+	case Blank(st.Record):
+		return "(erased)"
+	case st.Part:
+		return "(its beginning is not in this view)"
+	case st.Session == "" && about == "" && st.SQL == "" && !st.Erased:
+		return "log-in"
+	default:
+		return about
+	}
+}
+
+// Limits says, one a part, what a decision asked for. nil asks for nothing.
+func Limits(o *access.Obligations) []string {
+	if o == nil {
+		return nil
+	}
+	var limits []string
+	if o.Rows > 0 {
+		limits = append(limits, "at most "+show.Plural(o.Rows, "row"))
+	}
+	if o.Bytes > 0 {
+		limits = append(limits, "at most "+show.Plural(o.Bytes, "byte")+" of rows")
+	}
+	if o.Affected > 0 {
+		limits = append(limits, "changes at most "+show.Plural(o.Affected, "row"))
+	}
+	if o.Timeout > 0 {
+		limits = append(limits, "at most "+show.Duration(o.Timeout))
+	}
+	if o.Cost > 0 {
+		limits = append(limits, "costs at most "+strconv.FormatInt(o.Cost, 10)+" by the planner")
+	}
+	if o.LockTimeout > 0 {
+		limits = append(limits, "waits at most "+show.Duration(o.LockTimeout)+" for locks")
+	}
+	if o.IdleTimeout > 0 {
+		limits = append(limits, "idle in a transaction at most "+show.Duration(o.IdleTimeout))
+	}
+	if o.Concurrent > 0 {
+		limits = append(limits, "at most "+show.Plural(o.Concurrent, "statement")+" at a time")
+	}
+	if o.Reason {
+		limits = append(limits, "reason required")
+	}
+	if len(o.Review) > 0 {
+		limits = append(limits, "review by "+show.CleanList(o.Review))
+	}
+	if o.MinGroup > 0 {
+		text := fmt.Sprintf("groups of at least %d", o.MinGroup)
+		if len(o.GroupBy) > 0 {
+			text += " by " + show.CleanList(o.GroupBy)
+		}
+		limits = append(limits, text)
+	}
+	for _, b := range o.Probes {
+		limits = append(limits, fmt.Sprintf("at most %d guesses in %s", b.Most, show.Duration(b.Window)))
+	}
+	for _, w := range o.Where {
+		limits = append(limits, "only rows with "+show.Clean(w))
+	}
+	for _, r := range o.Role {
+		limits = append(limits, "as the database's role "+show.Clean(r))
+	}
+	for _, s := range o.Settings {
+		limits = append(limits, "set to "+show.Clean(s))
+	}
+	return limits
+}
+
+// Result says in one line what was released, in how many windows beside the last.
+func Result(end *access.Record, releases int) string {
+	var parts []string
+	if end.Command == "" && end.Rows == 0 {
+		parts = append(parts, "nothing released")
+	}
+	if end.Command != "" {
+		parts = append(parts, show.Clean(end.Command))
+	}
+	if len(end.Columns) > 0 || end.Rows > 0 {
+		parts = append(parts, show.Plural(end.Rows, "row"))
+	}
+	if end.Bytes > 0 {
+		parts = append(parts, show.Size(end.Bytes))
+	}
+	if end.Micros > 0 {
+		parts = append(parts, show.Duration(time.Duration(end.Micros)*time.Microsecond))
+	}
+	if releases > 0 {
+		parts = append(parts, "released in "+show.Plural(int64(releases+1), "part"))
+	}
+	if end.Truncated {
+		parts = append(parts, "cut short by a limit")
+	}
+	if end.Digest != "" {
+		parts = append(parts, "sha256 "+show.Clip(show.Clean(end.Digest), 12))
+	}
+	return strings.Join(parts, " · ")
+}
+
+// Completeness says whether all records of the session are in view, by their numbers.
+func (s *Session) Completeness() string {
+	if s.Close != nil && s.Close.Rows == int64(s.Close.Seq) {
+		if s.Count == s.Close.Seq && s.First == 1 {
+			return fmt.Sprintf("%d, closed, complete", s.Count)
+		}
+		return fmt.Sprintf("%d of %d in this view, closed", s.Count, s.Close.Seq)
+	}
+	view := fmt.Sprintf("%d in this view, numbers %d to %d", s.Count, s.First, s.Last)
+	if s.First == 1 && s.Count == s.Last {
+		view = fmt.Sprintf("%d, none missing so far", s.Count)
+	}
+	if s.Close != nil {
+		return fmt.Sprintf("%s; the close record counts %d", view, s.Close.Rows)
+	}
+	return view + "; no close record in view"
+}

@@ -1,0 +1,130 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// A tree of keys gives every record of an epoch a key of its own out of one secret (Goldreich, Goldwasser,
+// Micali 1986): a node's two children are hashes of it, the leaves are the keys. To erase one key is to
+// put in place of the node above it the nodes beside its path, from which every other key still follows
+// and this one does not: the key is gone, nothing else is written anew, and what is stored stays small.
+
+// keyDepth is the height of a tree: an epoch has 2^keyDepth keys of each class.
+const keyDepth = 20
+
+// key is a node of a tree, or, at depth keyDepth, a key for AES-256.
+type key [32]byte
+
+// child gives the left (0) or right (1) child of a node.
+func (k key) child(bit byte) key {
+	var in [34]byte
+	in[0] = 0x6b // apart from other uses of SHA-256
+	in[1] = bit
+	copy(in[2:], k[:])
+	return sha256.Sum256(in[:])
+}
+
+// node is a node of a tree that is known, and with it all keys below.
+type node struct {
+	Depth int    `json:"depth"`
+	At    uint32 `json:"at"` // its number among the nodes of its depth, from the left
+	Key   []byte `json:"key"`
+}
+
+// covers is whether leaf i is below n.
+func (n *node) covers(i uint32) bool { return i>>(keyDepth-n.Depth) == n.At }
+
+func (n *node) check() error {
+	if n.Depth < 0 || n.Depth > keyDepth || len(n.Key) != len(key{}) || n.At >= 1<<n.Depth {
+		return fmt.Errorf("a node at depth %d, number %d with a key of %d bytes", n.Depth, n.At, len(n.Key))
+	}
+	return nil
+}
+
+// keyTree is what is left of a tree: the nodes that are known, from the left, none below another.
+type keyTree []node
+
+var errErased = errors.New("its key was erased")
+
+// find gives the index of the node that leaf i is below.
+func (t keyTree) find(i uint32) (int, bool) {
+	return slices.BinarySearchFunc(t, i, func(n node, i uint32) int {
+		switch have := i >> (keyDepth - n.Depth); {
+		case n.At < have:
+			return -1
+		case n.At > have:
+			return 1
+		}
+		return 0
+	})
+}
+
+// leaf gives key i, or errErased.
+func (t keyTree) leaf(i uint32) (key, error) {
+	at, ok := t.find(i)
+	if !ok {
+		return key{}, errErased
+	}
+	k := key(t[at].Key)
+	for d := t[at].Depth; d < keyDepth; d++ {
+		k = k.child(byte(i >> (keyDepth - d - 1) & 1))
+	}
+	return k, nil
+}
+
+// without gives the tree from which key i does not follow any more.
+func (t keyTree) without(i uint32) keyTree {
+	at, ok := t.find(i)
+	if !ok {
+		return t
+	}
+	var left, right []node
+	k := key(t[at].Key)
+	for d := t[at].Depth; d < keyDepth; d++ {
+		bit := byte(i >> (keyDepth - d - 1) & 1)
+		beside := k.child(1 - bit)
+		n := node{Depth: d + 1, At: i>>(keyDepth-d-1) ^ 1, Key: beside[:]}
+		if bit == 0 {
+			right = append(right, n)
+		} else {
+			left = append(left, n)
+		}
+		k = k.child(bit)
+	}
+	slices.Reverse(right)
+	return slices.Concat(t[:at], left, right, t[at+1:])
+}
+
+// walker gives the keys of a whole tree from the left, two hashes each, and keeps nothing that they follow from.
+type walker struct {
+	stack [keyDepth + 1]struct {
+		depth int
+		key   key
+	}
+	top int
+}
+
+func newWalker(root key) *walker {
+	w := new(walker)
+	w.push(0, root)
+	return w
+}
+
+func (w *walker) push(depth int, k key) {
+	w.stack[w.top].depth, w.stack[w.top].key = depth, k
+	w.top++
+}
+
+// next gives the next key; it must not be called more often than there are leaves.
+func (w *walker) next() key {
+	w.top--
+	depth, k := w.stack[w.top].depth, w.stack[w.top].key
+	for ; depth < keyDepth; depth++ {
+		w.push(depth+1, k.child(1))
+		k = k.child(0)
+	}
+	return k
+}

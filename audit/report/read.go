@@ -1,0 +1,118 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sallyport/audit"
+	"sallyport/audit/internal/trace"
+	"sallyport/internal/access"
+)
+
+// Options are what all reports need.
+type Options struct {
+	Dir  string    // of the log
+	From time.Time // at or after; zero: from the beginning
+	To   time.Time // before; zero: to the end
+	// Purposes is the catalogue; ByPolicy says which of them a policy of PolicyVersion refers to.
+	Purposes      []access.Purpose
+	ByPolicy      map[string]string
+	PolicyVersion string
+}
+
+// purposes of a step, where the policies that allowed it are still in force.
+func (o *Options) purposes(p *access.PlanRecord) []string {
+	var out []string
+	if p.PolicyVersion == "" || p.PolicyVersion != o.PolicyVersion {
+		return nil
+	}
+	for _, id := range p.Policies {
+		if purpose := o.ByPolicy[id]; purpose != "" && !slices.Contains(out, purpose) {
+			out = append(out, purpose)
+		}
+	}
+	return out
+}
+
+func (o *Options) purpose(id string) (access.Purpose, bool) {
+	i := slices.IndexFunc(o.Purposes, func(p access.Purpose) bool { return p.ID == id })
+	if i < 0 {
+		return access.Purpose{}, false
+	}
+	return o.Purposes[i], true
+}
+
+// mostRecords bounds what is held in memory.
+const mostRecords = 500_000
+
+var errTooMany = errors.New("too many")
+
+// read puts the records of the period that f picks into sessions. look, unless it is nil, sees each with its rows, which
+// are then dropped.
+func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Session, error) {
+	f.Since, f.Until = o.From, o.To
+	var recs []*access.Record
+	tasks := map[string]*access.Record{}
+	err := audit.Read(o.Dir, func(rec *access.Record) error {
+		if look != nil && f.Match(rec) {
+			look(rec)
+		}
+		rec.Result, rec.Formats = nil, nil
+		if rec.Kind == access.RecordTask && rec.Task != "" {
+			tasks[rec.Task] = rec
+		}
+		if !f.Match(rec) {
+			return nil
+		}
+		if len(recs) == mostRecords {
+			return errTooMany
+		}
+		recs = append(recs, rec)
+		return nil
+	})
+	if errors.Is(err, errTooMany) {
+		return nil, &access.Error{Kind: access.Invalid, Code: "54000", Message: fmt.Sprintf("more than %d records match", mostRecords), Hint: "ask about shorter periods"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	sessions := trace.Group(recs)
+	for _, s := range sessions {
+		for _, st := range s.Steps {
+			if st.TaskRecord == nil && st.Task != "" {
+				st.TaskRecord = tasks[st.Task] // declared before the period
+			}
+		}
+	}
+	return sessions, nil
+}
+
+// ran is true of statements that reached the database, as far as is known. That somebody erased records is none.
+func ran(st *trace.Step) bool {
+	switch st.Verdict() {
+	case trace.Allowed, trace.Failed, trace.Uncertain, trace.Erased:
+		return st.Kind != access.RecordErased
+	}
+	return false
+}
+
+func gone(st *trace.Step) bool {
+	return slices.ContainsFunc(st.Records(), func(r *access.Record) bool { return r.Erased })
+}
+
+func goal(st *trace.Step) (goal, ticket string) {
+	if st.TaskRecord != nil {
+		return st.TaskRecord.Goal, st.TaskRecord.Ticket
+	}
+	return st.Goal, st.Ticket
+}
+
+// add appends v unless it is there, or empty.
+func add(list []string, v string) []string {
+	if v == "" || slices.Contains(list, v) {
+		return list
+	}
+	return append(list, v)
+}
