@@ -348,6 +348,7 @@ func TestTokensThatAreStored(t *testing.T) {
 		{"cast_token", "UPDATE customers SET code = 'tok_ghjklmnpqrtvwxyzghjklmnp'::text WHERE id = 1", resolves, "sallyport: no value has"},
 		{"parameter", "UPDATE customers SET code = $1 WHERE id = 1", resolves, "sallyport: no value has"},
 		{"value", "UPDATE customers SET code = 'x' WHERE id = 1", resolves, "SET code = 'x'"},
+		{"tokens_of_several_rows", "INSERT INTO customers (id, code) VALUES (1, 'tok_ghjklmnpqrtvwxyzghjklmnp'), (2, 'tok_zyxwvtrqpnmlkjhgzyxwvtrq')", resolves, "sallyport: no value has"},
 		{"token_without_permit", "UPDATE customers SET code = 'tok_ghjklmnpqrtvwxyzghjklmnp' WHERE id = 1", nil, "tok"},
 	})
 	w := handWorld(t)
