@@ -96,7 +96,7 @@ func TestWaitsAreShortenedAndSaid(t *testing.T) {
 			before = e.At
 		}
 		text := screen(c)
-		said := strings.Contains(text, "47m0s without anything (shown as "+show.Duration(idle)+")") && strings.Contains(text, "38 s until the answer")
+		said := strings.Contains(text, "47m without anything (shown as "+show.Duration(idle)+")") && strings.Contains(text, "38 s until the answer")
 		if said != (idle < time.Minute) {
 			t.Errorf("at most %v: the waits are said: %v", idle, said)
 		}
