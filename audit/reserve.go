@@ -46,8 +46,8 @@ func (s *space) takes(kind access.RecordKind, n int) bool {
 
 var errShort = &access.Error{
 	Kind: access.Unavailable, Code: codeDiskFull,
-	Message: "the disk of the audit log is nearly full, and nothing is run or released without a record",
-	Hint:    "free space on the disk of the data directory; the gateway goes on by itself",
+	Message: "there is no room for the next segment of the audit log, and nothing is run or released without a record",
+	Hint:    "free space on the disk of the data directory, or see the operator's log for what else is wrong with it; the gateway goes on by itself",
 }
 
 // refusal is what is recorded in place of a record that there is no room for.
