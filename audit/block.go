@@ -193,6 +193,9 @@ func (p *printer) ending(st *step, v verdict) {
 	if end.Detected > 0 {
 		p.field("detected", violet, plural(int64(end.Detected), "value")+" without a label hidden in the result")
 	}
+	if end.Unchecked > 0 {
+		p.field("unchecked", violet, plural(int64(end.Unchecked), "value")+" hidden whole: the model behind the detectors said nothing of them")
+	}
 	p.rows(end)
 }
 
