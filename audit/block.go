@@ -136,6 +136,9 @@ func (p *printer) ending(st *trace.Step, v trace.Verdict) {
 	if end.Detected > 0 {
 		p.field("detected", violet, show.Plural(int64(end.Detected), "value")+" without a label hidden in the result")
 	}
+	if end.Unchecked > 0 {
+		p.field("unchecked", violet, show.Plural(int64(end.Unchecked), "value")+" hidden whole: the model behind the detectors said nothing of them")
+	}
 	p.rows(end)
 }
 

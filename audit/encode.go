@@ -86,6 +86,7 @@ func appendTrace(dst []byte, rec *access.Record) ([]byte, error) {
 	}
 	dst = optString(dst, `,"digest":`, rec.Digest)
 	dst = optInt(dst, `,"detected":`, int64(rec.Detected))
+	dst = optInt(dst, `,"unchecked":`, int64(rec.Unchecked))
 	dst = optString(dst, `,"command":`, rec.Command)
 	dst = optString(dst, `,"code":`, rec.Code)
 	return optInt(dst, `,"micros":`, rec.Micros), nil

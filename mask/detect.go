@@ -39,26 +39,11 @@ func (d *Detector) Redact(dst, src []byte) (out []byte, n int) {
 	if !ok {
 		return append(dst, src...), 0
 	}
-	doc := newDocument(src)
-	done, base := 0, len(dst)
+	h := newHiding(dst, src)
 	for ; ok; f, ok = d.next(src, f.End) {
-		cut, bare := f, false
-		if doc != nil {
-			cut, bare = doc.adjust(f)
-		}
-		if cut.Start < done || cut.End <= cut.Start {
-			continue
-		}
-		dst = append(dst, src[done:cut.Start]...)
-		dst = appendKind(dst, cut.Kind, bare)
-		done = cut.End
-		n++
+		h.hide(f)
 	}
-	dst = append(dst, src[done:]...)
-	if breaksXML(dst[base:], src) {
-		dst = append(dst[:base], "<redacted/>"...)
-	}
-	return dst, n
+	return h.end(), h.n
 }
 
 // String is Redact for a string; without a finding it gives s itself.
@@ -75,19 +60,6 @@ func (d *Detector) String(s string) string {
 func (d *Detector) Find(dst []Finding, src []byte) []Finding {
 	for f, ok := d.next(src, 0); ok; f, ok = d.next(src, f.End) {
 		dst = append(dst, f)
-	}
-	return dst
-}
-
-func appendKind(dst []byte, kind string, quoted bool) []byte {
-	if quoted {
-		dst = append(dst, '"')
-	}
-	dst = append(dst, '[')
-	dst = append(dst, kind...)
-	dst = append(dst, ']')
-	if quoted {
-		dst = append(dst, '"')
 	}
 	return dst
 }

@@ -18,6 +18,10 @@ import (
 
 // coreConfig puts the configuration in the words of the core.
 func coreConfig(cfg *config.Config, log *slog.Logger) gateway.Config {
+	var model gateway.Recogniser
+	if m := cfg.File.Detectors.Model; m != nil {
+		model = gateway.Recogniser{URL: m.URL, Timeout: time.Duration(m.Timeout), Language: m.Language, MinScore: m.Least(), Entities: m.Entities}
+	}
 	return gateway.Config{
 		DataDir:        cfg.DataDir,
 		Connections:    cfg.Connections,
@@ -26,6 +30,7 @@ func coreConfig(cfg *config.Config, log *slog.Logger) gateway.Config {
 		Masks:          cfg.Masks,
 		Policies:       policyFiles(cfg),
 		PhoneRegions:   cfg.File.Detectors.PhoneRegions,
+		Model:          model,
 		CatalogRefresh: time.Duration(cfg.File.CatalogRefresh),
 		Log:            log,
 	}

@@ -52,9 +52,10 @@ type Record struct {
 	Formats   []int16 `json:"formats,omitempty"`   // format codes of Result's columns
 	Truncated bool    `json:"truncated,omitempty"` // more was available than was released
 	Digest    string  `json:"digest,omitempty"`
-	Detected  int     `json:"detected,omitempty"` // values hidden by the detectors in this result
-	Command   string  `json:"command,omitempty"`  // command tag
-	Code      string  `json:"code,omitempty"`     // SQLSTATE of an error
+	Detected  int     `json:"detected,omitempty"`  // values hidden by the detectors in this result
+	Unchecked int     `json:"unchecked,omitempty"` // ... of them hidden whole, because the model behind the detectors said nothing of them
+	Command   string  `json:"command,omitempty"`   // command tag
+	Code      string  `json:"code,omitempty"`      // SQLSTATE of an error
 	Error     string  `json:"error,omitempty"`
 	Hint      string  `json:"hint,omitempty"`   // of a refusal: what would be allowed
 	Micros    int64   `json:"micros,omitempty"` // time upstream

@@ -129,7 +129,8 @@ func TestPackagesSayWhatTheyAre(t *testing.T) {
 
 // Imports cannot show net.Dial in a package that may listen, so the source is searched for it.
 func TestOnlyUpstreamDials(t *testing.T) {
-	may := []string{"internal/gateway/internal/upstream", "internal/testdb", "internal/demo", "evals/...", "audit/export"} // exporters call receivers, never a database
+	// Exporters call receivers, and the model is asked over a dialer that only calls this machine: never a database.
+	may := []string{"internal/gateway/internal/upstream", "internal/gateway/internal/model", "internal/testdb", "internal/demo", "evals/...", "audit/export"}
 	for _, p := range packages(t) {
 		if matchAny(may, strings.TrimPrefix(p.ImportPath, module)) {
 			continue

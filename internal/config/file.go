@@ -164,6 +164,30 @@ type Detectors struct {
 	// PhoneRegions are countries (ISO 3166: DE, GB) whose telephone numbers are known without their calling code. Others
 	// need it, a word for telephone, or a form that is a number's anywhere.
 	PhoneRegions []string `yaml:"phone_regions"`
+	// Model is asked about text that the detectors have looked at. Without it, none is.
+	Model *DetectorModel `yaml:"model"`
+}
+
+// DetectorModel is a recogniser of named entities with the protocol of Presidio's analyzer.
+type DetectorModel struct {
+	// URL is its analyze endpoint: https, or http on this machine (http://127.0.0.1:5002/analyze).
+	URL string `yaml:"url"`
+	// Timeout is how long an answer may take, at most 30s. Default 2s.
+	Timeout Duration `yaml:"timeout"`
+	// Language is what the model is told that the texts are in. Default en.
+	Language string `yaml:"language"`
+	// MinScore is the least score of a finding that is hidden, 0 to 1. Default 0.5.
+	MinScore *float64 `yaml:"min_score"`
+	// Entities are what it looks for (PERSON, LOCATION). Default: all that it knows.
+	Entities []string `yaml:"entities"`
+}
+
+// Least is the least score of a finding that is hidden.
+func (m *DetectorModel) Least() float64 {
+	if m.MinScore == nil {
+		return 0.5
+	}
+	return *m.MinScore
 }
 
 // Limits guard the gateway itself. Zero values mean the defaults.

@@ -19,6 +19,8 @@ type Config struct {
 	Policies    []PolicyFile
 	// PhoneRegions are countries (ISO 3166) whose telephone numbers the detectors know as they are dialled there.
 	PhoneRegions []string
+	// Model is asked about text that the detectors have looked at.
+	Model Recogniser
 	// CatalogRefresh is the longest age of a catalog snapshot; 0 means 60 s.
 	CatalogRefresh time.Duration
 	Log            *slog.Logger // nil discards

@@ -27,7 +27,7 @@ func (s *Session) copyOf(pl *plan, sql string, sink Sink) (*copyOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.watch, c.known = fs.watch, true
+	c.watch, c.oids, c.known = fs.watch, fs.oids, true
 	return c, nil
 }
 
@@ -111,6 +111,7 @@ func (s *Session) copyData(o *owed, f pgframe.Frame, sink Sink) error {
 		if !u.found {
 			break
 		}
+		c.asks = s.asksOf(r, c.oids)
 		out, found, err := c.message(u, s.gw.detector)
 		if err != nil {
 			s.endCopy(r, err)

@@ -16,12 +16,15 @@ type copyOut struct {
 	*copyFormat
 	watch   []bool // by column: the detectors look at it
 	repeats mask.Repeats
-	known   bool   // watch is known
-	begun   bool   // the binary signature or the header line has been read
-	ended   bool   // the binary trailer has been read
-	prefix  []byte // the binary signature, which leaves with what comes after it, as the server sends it
-	rest    []byte // a row of which the end has not come yet
-	out     []byte // the message that is being made
+	asks    *asks    // the model; nil: none
+	detect  look     // the detectors
+	oids    []uint32 // types, by column
+	known   bool     // watch is known
+	begun   bool     // the binary signature or the header line has been read
+	ended   bool     // the binary trailer has been read
+	prefix  []byte   // the binary signature, which leaves with what comes after it, as the server sends it
+	rest    []byte   // a row of which the end has not come yet
+	out     []byte   // the message that is being made
 }
 
 // unit is a part of COPY data that leaves in a message of its own.
@@ -153,7 +156,19 @@ func (c *copyOut) message(u unit, d *mask.Detector) (f pgframe.Frame, found int,
 	c.out, _ = pgframe.Begin(c.out[:0], 'd')
 	c.out, c.prefix = append(c.out, c.prefix...), nil
 	if u.row {
-		c.out, found, err = c.redact(c.out, u.data, d)
+		if c.detect == nil {
+			c.detect = func(column int, dst, value []byte) ([]byte, int, bool) {
+				dst, n := c.repeats.Redact(d, column, dst, value)
+				return dst, n, false
+			}
+		}
+		start, more := len(c.out), 0
+		c.out, found, err = c.redact(c.out, u.data, c.detect)
+		if a := c.asks; a != nil && err == nil {
+			a.row = append(a.row[:0], c.out[start:]...)
+			c.out, more, err = a.watch(c.out[:start], a.row, c.redact)
+			found += more
+		}
 	} else {
 		c.out = append(c.out, u.data...)
 	}
@@ -161,45 +176,16 @@ func (c *copyOut) message(u unit, d *mask.Detector) (f pgframe.Frame, found int,
 	return pgframe.Frame{Type: 'd', Raw: c.out}, found, err
 }
 
-// redact appends a row to dst with what the detectors find in it hidden, and gives how much that was.
-func (c *copyOut) redact(dst, row []byte, d *mask.Detector) (out []byte, found int, err error) {
+// redact appends a row to dst with what l finds in it hidden, and gives how much that was.
+func (c *copyOut) redact(dst, row []byte, l look) (out []byte, found int, err error) {
 	switch c.kind {
 	case 'b':
-		return c.redactTuple(dst, row, d)
+		dst, found = eachOf(c.watch, dst, row, l)
+		return dst, found, nil
 	case 'c':
-		return c.redactLine(dst, row[:len(row)-1], d, c.quoted, c.appendQuoted)
+		return c.redactLine(dst, row[:len(row)-1], l, c.quoted, c.appendQuoted)
 	}
-	return c.redactLine(dst, row[:len(row)-1], d, c.escaped, c.appendEscaped)
-}
-
-// redactTuple is redact for the binary format. A value whose inside has lengths of its own (an array, a
-// record) goes whole, as NULL.
-func (c *copyOut) redactTuple(dst, row []byte, d *mask.Detector) (out []byte, found int, err error) {
-	dst, row = append(dst, row[:2]...), row[2:]
-	for i, watch := range c.watch {
-		size := int(int32(binary.BigEndian.Uint32(row)))
-		at := len(dst)
-		dst, row = append(dst, row[:4]...), row[4:]
-		if size < 0 {
-			continue
-		}
-		value := row[:size]
-		row = row[size:]
-		n := 0
-		if watch {
-			dst, n = c.repeats.Redact(d, i, dst, value)
-		} else {
-			dst = append(dst, value...)
-		}
-		switch {
-		case n > 0 && binaryForm(value):
-			dst = binary.BigEndian.AppendUint32(dst[:at], 0xFFFFFFFF)
-		case n > 0:
-			binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
-		}
-		found += n
-	}
-	return dst, found, nil
+	return c.redactLine(dst, row[:len(row)-1], l, c.escaped, c.appendEscaped)
 }
 
 // copyField is one field of a line: how it is written, and what its value is.
@@ -211,7 +197,7 @@ type copyField struct {
 }
 
 // redactLine is redact for a line, given how its fields are read and written.
-func (c *copyOut) redactLine(dst, line []byte, d *mask.Detector, read func([]byte) (copyField, error), write func([]byte, []byte, copyField) []byte) ([]byte, int, error) {
+func (c *copyOut) redactLine(dst, line []byte, l look, read func([]byte) (copyField, error), write func([]byte, []byte, copyField) []byte) ([]byte, int, error) {
 	if len(c.watch) == 0 {
 		if len(line) > 0 {
 			return dst, 0, errCopyFields
@@ -229,13 +215,15 @@ func (c *copyOut) redactLine(dst, line []byte, d *mask.Detector, read func([]byt
 		if last != (len(line) == 0) || !last && line[0] != c.delim {
 			return dst, 0, errCopyFields
 		}
-		n, hidden := 0, []byte(nil)
+		n, gone, hidden := 0, false, []byte(nil)
 		if watch && !f.null {
 			at := len(dst)
-			dst, n = c.repeats.Redact(d, i, dst, f.value)
+			dst, n, gone = l(i, dst, f.value)
 			hidden, dst = dst[at:], dst[:at]
 		}
-		if n > 0 {
+		if gone {
+			dst = append(dst, c.null...)
+		} else if n > 0 {
 			dst = write(dst, bytes.Clone(hidden), f)
 		} else {
 			dst = append(dst, f.raw...)

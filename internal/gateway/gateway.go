@@ -17,6 +17,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/internal/access"
+	"sallyport/internal/gateway/internal/model"
 	"sallyport/internal/gateway/internal/upstream"
 	"sallyport/internal/identity"
 	"sallyport/internal/loop"
@@ -33,6 +34,7 @@ type Gateway struct {
 	people        *identity.Store
 	known         []access.Principal // all whom people knows, for reports
 	detector      *mask.Detector
+	model         *model.Client // asked after the detectors; nil: none
 	dbs           map[string]*database
 	policies      atomic.Pointer[policy.Set]
 	patience      time.Duration
@@ -76,6 +78,9 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	}
 	var err error
 	if g.detector, err = newDetector(c.PhoneRegions); err != nil {
+		return nil, err
+	}
+	if err := g.openModel(c.Model); err != nil {
 		return nil, err
 	}
 	masks, err := mask.NewMasks(c.Masks)
@@ -214,6 +219,9 @@ func (g *Gateway) Close() error {
 	g.closeLoops()
 	for _, db := range g.dbs {
 		db.watcher.Close()
+	}
+	if g.model != nil {
+		g.model.Close()
 	}
 	err := g.note(access.RecordClose, func(rec *access.Record) { rec.Rows = int64(rec.Seq) })
 	return g.shut(err)

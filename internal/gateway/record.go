@@ -87,6 +87,9 @@ func (s *Session) recordRun(r *run, failure *access.Error) {
 		rec.Intent = r.intent
 	}
 	rec.Rows, rec.Detected, rec.Command, rec.Truncated = r.rows, r.detected, r.command, r.limited
+	if r.asks != nil {
+		rec.Unchecked = r.asks.unchecked
+	}
 	if !r.started.IsZero() {
 		rec.Micros = time.Since(r.started).Microseconds()
 	}

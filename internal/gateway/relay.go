@@ -221,6 +221,7 @@ func (s *Session) complete(o *owed, f pgframe.Frame) error {
 			return err
 		}
 	}
+	s.warnUnchecked(r)
 	r.command = "suspended"
 	if f.Type == 'C' {
 		r.command, _, _ = pgframe.CString(f.Body())
@@ -315,6 +316,7 @@ func (s *Session) failed(o *owed, f pgframe.Frame) {
 	case o.replace != nil:
 		s.held = appendError(s.held, "ERROR", o.replace)
 	case o.runs > 0 && s.runs[o.run].cutShort(pgerr):
+		s.warnUnchecked(&s.runs[o.run])
 		s.appendCut(&s.runs[o.run])
 	case o.runs > 0:
 		r := &s.runs[o.run]
@@ -417,7 +419,7 @@ func (s *Session) planOf(o *owed) *plan {
 func (s *Session) done() {
 	s.owed, s.next = s.owed[:0], 0
 	for i := range s.runs {
-		s.runs[i].repeats, s.runs[i].copy = nil, nil // they have values, and the array stays
+		s.runs[i].repeats, s.runs[i].asks, s.runs[i].copy = nil, nil, nil // they have values, and the array stays
 	}
 	s.runs = s.runs[:0]
 	s.end()

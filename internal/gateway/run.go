@@ -34,6 +34,7 @@ type run struct {
 	omitted int // rows that were left out: see cut
 
 	repeats  *mask.Repeats // what the detectors said of values; nil while there are few rows
+	asks     *asks         // what the model said of values; nil while none was asked
 	copy     *copyOut      // COPY TO STDOUT whose data the detectors watch
 	rows     int64
 	weight   int64 // bytes of them, where there is a cap on them

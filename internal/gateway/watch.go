@@ -137,6 +137,11 @@ func (s *Session) watchRow(r *run, f pgframe.Frame) error {
 		}
 		r.detected += n
 	}
+	if s.gw.model != nil {
+		if err := s.askRow(r, fs, start); err != nil {
+			return err
+		}
+	}
 	binary.BigEndian.PutUint32(s.held[start+1:], uint32(len(s.held)-start-1))
 	return nil
 }
