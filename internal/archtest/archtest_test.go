@@ -129,7 +129,7 @@ func TestPackagesSayWhatTheyAre(t *testing.T) {
 
 // Imports cannot show net.Dial in a package that may listen, so the source is searched for it.
 func TestOnlyUpstreamDials(t *testing.T) {
-	// Exporters call receivers, and the model is asked over a dialer that only calls this machine: never a database.
+	// Exporters call receivers, and a model is asked over a dialer that checks the address: neither calls a database.
 	may := []string{"internal/gateway/internal/upstream", "internal/gateway/internal/model", "internal/testdb", "internal/demo", "evals/...", "audit/export"}
 	for _, p := range packages(t) {
 		if matchAny(may, strings.TrimPrefix(p.ImportPath, module)) {
