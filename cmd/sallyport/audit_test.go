@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/audit"
+	"sallyport/internal/access"
+)
+
+// aRecord is a data directory with three sessions, two of them closed; Jane is asked about in the first.
+func aRecord(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	log, err := audit.Open(filepath.Join(dir, "log"), audit.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		for j, kind := range []access.RecordKind{access.RecordOpen, access.RecordStatement, access.RecordClose} {
+			if i == 2 && kind == access.RecordClose {
+				continue
+			}
+			rec := &access.Record{Session: fmt.Sprintf("s_%d", i), Seq: uint64(j + 1), Time: time.Date(2026, 1, i+1, 0, 0, 0, 0, time.UTC), Kind: kind, Principal: "ada"}
+			if kind == access.RecordStatement {
+				rec.SQL = []string{"select 'jane@example.com'", "select 1", "select 2"}[i]
+			}
+			if kind == access.RecordClose {
+				rec.Rows = 3
+			}
+			if _, err := log.Append(rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func cli(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	var out, errw strings.Builder
+	if code := run(args, strings.NewReader(""), &out, &errw); code != want {
+		t.Fatalf("%q: exit code %d, want %d\n%s%s", args, code, want, out.String(), errw.String())
+	}
+	return out.String() + errw.String()
+}
+
+func TestAuditSaysWhatIsSigned(t *testing.T) {
+	dir := aRecord(t)
+	if text := cli(t, exitOK, "audit", "status", "--data", dir); !strings.Contains(text, "records 1 to 8, root ") || !strings.Contains(text, "closed sessions   2, root ") || !strings.Contains(text, "key               sallyport/") {
+		t.Error(text)
+	}
+	text := cli(t, exitOK, "audit", "sample", "--data", dir, "--seed", "x", "-n", "1")
+	if strings.Count(text, "3 records, closed by record") != 1 || !strings.Contains(text, "1 of 2 sessions that have ended") {
+		t.Error(text)
+	}
+	if text := cli(t, exitOK, "audit", "sample", "--data", dir, "--seed", "x", "--json"); strings.Count(text, `"proof":["`) != 2 {
+		t.Error(text)
+	}
+	cli(t, exitUsage, "audit", "sample", "--data", dir)
+	cli(t, exitUsage, "audit", "sample", "--data", dir, "--seed", "x", "-n", "0")
+	cli(t, exitFailed, "audit", "status", "--data", t.TempDir())
+}
+
+func TestErase(t *testing.T) {
+	dir := aRecord(t)
+	jane := []string{"erase", "--data", dir, "--person", "Jane@example.com"}
+	cli(t, exitUsage, jane...)
+	if text := cli(t, exitOK, append(jane, "--dry-run")...); !strings.Contains(text, "1 records of 1 sessions would be erased") {
+		t.Error(text)
+	}
+	if text := cli(t, exitOK, "trace", "--data", dir); !strings.Contains(text, "jane") {
+		t.Errorf("a dry run has erased:\n%s", text)
+	}
+	if text := cli(t, exitOK, append(jane, "--by", "dpo", "--why", "request 7")...); !strings.Contains(text, "1 records of 1 sessions erased") {
+		t.Error(text)
+	}
+	if text := cli(t, exitOK, "trace", "--data", dir); strings.Contains(text, "jane") || !strings.Contains(text, "select 1") || !strings.Contains(text, "erased") {
+		t.Error(text)
+	}
+	if text := cli(t, exitOK, "trace", "--check", "--data", dir); !strings.Contains(text, "sound") {
+		t.Error(text)
+	}
+	if text := cli(t, exitOK, "erase", "--data", dir, "--before", "2026-01-02", "--with-trace", "--by", "dpo", "--why", "one year"); !strings.Contains(text, "3 records of 1 sessions erased") {
+		t.Error(text)
+	}
+	if text := cli(t, exitFailed, "erase", "--data", dir, "--by", "dpo", "--why", "x"); !strings.Contains(text, "nothing says which records") {
+		t.Error(text)
+	}
+}
