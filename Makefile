@@ -27,8 +27,9 @@ deps: ## install what everything needs: pgbouncer and sqlsmith too
 	@scripts/deps.sh all
 
 .PHONY: build
-build: ## build bin/sallyport
+build: ## build bin/sallyport, and bin/sallyport-verify for auditors
 	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sallyport ./cmd/sallyport
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/sallyport-verify ./cmd/sallyport-verify
 
 .PHONY: demo
 demo: ## a seeded database behind the gateway, ready to try (ARGS=--tour: a guided tour)

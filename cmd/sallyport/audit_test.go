@@ -94,3 +94,17 @@ func TestErase(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+func TestVerify(t *testing.T) {
+	dir := aRecord(t)
+	if text := cli(t, exitOK, "verify", dir); !strings.Contains(text, "records 1 to 8 of the log") || !strings.Contains(text, "The evidence is good.") {
+		t.Error(text)
+	}
+	if text := cli(t, exitOK, "verify", dir, "--key", filepath.Join(dir, "log", "signing", "checkpoint.pub")); !strings.Contains(text, "the key is the one that is trusted") {
+		t.Error(text)
+	}
+	if text := cli(t, exitFailed, "verify", dir, "--key", filepath.Join(aRecord(t), "log", "signing", "checkpoint.pub")); !strings.Contains(text, "NOT GOOD") {
+		t.Error(text)
+	}
+	cli(t, exitFailed, "verify", filepath.Join(dir, "nothing"))
+}
