@@ -25,12 +25,18 @@ type Probes struct {
 // None is true for a statement that asks nothing.
 func (p Probes) None() bool { return p.Fixed == 0 && len(p.Lists) == 0 && !p.Unknown }
 
-// Listed is how many values a list written as text holds at most: an array, or else a single value.
+// Listed is how many values a list written as text holds at most: an array, or what else types that are taken for arrays
+// are written like, `1 2` (int2vector) or `[1,2]`.
 func Listed(text string) int64 {
-	if !strings.Contains(text, "{") {
-		return 1
-	}
 	n, quoted := int64(1), false
+	if !strings.Contains(text, "{") {
+		for i := range len(text) {
+			if strings.IndexByte(", \t\r\n\v\f", text[i]) >= 0 {
+				n++
+			}
+		}
+		return n
+	}
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '\\':
@@ -147,13 +153,27 @@ func (c *compiler) fixed(ref *pgtree.Ref, where *pg.Node, names []string) []stri
 	}
 	for _, sides := range [][2]*pg.Node{{e.Lexpr, e.Rexpr}, {e.Rexpr, e.Lexpr}} {
 		col := c.in.Tree.Cols[sides[0].GetColumnRef()]
-		if col == nil || col.Ref != ref || col.Name == "" || !constant(sides[1]) ||
+		if col == nil || col.Ref != ref || col.Name == "" || !constant(sides[1]) || coarse(ref.Relation.Column(col.Name).TypeOID, sides[1]) ||
 			slices.Contains(c.in.Decision.Masked, access.ColumnID{Relation: ref.Relation.Name, Column: col.Name}) {
 			continue
 		}
 		names = append(names, col.Name)
 	}
 	return names
+}
+
+// coarse reports whether a constant may be of a type that has it equal several values of a column's type: bigints are compared
+// with double precision as double precision, varchars with char without the spaces at their ends.
+func coarse(column uint32, n *pg.Node) bool {
+	switch column {
+	case oidInt2, oidInt4, oidText, oidUUID:
+		cast := n.GetTypeCast().GetTypeName().GetNames()
+		return cast != nil && !slices.Contains([]string{"int2", "int4", "int8", "text", "varchar", "uuid"}, lastName(cast))
+	case oidInt8, oidVarchar:
+		cast := n.GetTypeCast().GetTypeName().GetNames()
+		return n.GetAConst() == nil && !slices.Contains([]string{"int2", "int4", "int8", "text", "varchar"}, lastName(cast))
+	}
+	return n.GetAConst() == nil
 }
 
 // alike reports whether SET puts the same value into all rows wherever it is compared with others. Beside other columns

@@ -8,7 +8,7 @@ import (
 
 func TestListedNeverCountsTooFew(t *testing.T) {
 	for text, want := range map[string]int64{
-		"a": 1, "": 1, "a,b": 1, "{}": 1, "{a}": 1, "{a,b,c}": 3, `{"a,b",c}`: 2, `{"a\",b",c}`: 2, `{a\,b,c}`: 2, "[1:2]={a,b}": 2, "{{a,b},{c,d}}": 4, ` { a , b } `: 2,
+		"a": 1, "": 1, "a,b": 2, "1 2\t3": 3, "[1,2]": 2, "{}": 1, "{a}": 1, "{a,b,c}": 3, `{"a,b",c}`: 2, `{"a\",b",c}`: 2, `{a\,b,c}`: 2, "[1:2]={a,b}": 2, "{{a,b},{c,d}}": 4, ` { a , b } `: 2,
 	} {
 		if n := Listed(text); n != want {
 			t.Errorf("%s holds %d, want %d", text, n, want)

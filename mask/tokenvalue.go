@@ -110,7 +110,7 @@ func (c *compiler) finder(m *maskedRelation, name string, t Transform) *valueFin
 // under labels of their own. What domains check is finder's.
 func (c *compiler) computes(rel *access.Relation, name string) bool {
 	for _, r := range c.in.Catalog.Below(rel) {
-		if slices.ContainsFunc(r.Columns, func(c access.Column) bool { return c.Generated }) {
+		if r.RowSecurity || slices.ContainsFunc(r.Columns, func(c access.Column) bool { return c.Generated }) { // WITH CHECK sees the row; whom it binds may be a pinned role
 			return true
 		}
 		if slices.ContainsFunc(r.Referenced, func(f access.Reference) bool { return f.OnUpdate == 'c' && slices.Contains(f.Keys, name) }) {
