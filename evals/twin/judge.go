@@ -143,7 +143,7 @@ func (j *Judge) again(ctx context.Context, p *Pair, d doors.Door, s doors.Statem
 			return Random
 		}
 	}
-	if j.w.Plain && j.w.Kind == Token { // token twins are level as they are
+	if j.w.Kind == Token { // token twins are level as they are
 		return j.tokens(ctx, p, d, s)
 	}
 	if p.levels == nil {
