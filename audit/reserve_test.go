@@ -92,7 +92,7 @@ func TestRefusalsAreRecordedOnAFullDisk(t *testing.T) {
 func TestTheLogEndsWhenTheReserveIsUsedUp(t *testing.T) {
 	dir := t.TempDir()
 	n := 0
-	l, err := open(dir, Options{SegmentSize: smallSize}, &faultDisk{create: func(string) error {
+	l, err := open(dir, Options{SegmentSize: 256 << 10}, &faultDisk{create: func(string) error {
 		if n++; n > 1 {
 			return syscall.ENOSPC
 		}

@@ -187,6 +187,9 @@ func BenchmarkReplay(b *testing.B) {
 }
 
 func TestAThousandStepsAreQuick(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short tests run under the race detector, which slows them down tenfold")
+	}
 	recs := thousand(t)
 	start := cpu(t)
 	written(t, Make(recs, Options{}))
