@@ -37,6 +37,9 @@ if [ "$what" != build ]; then
 	fi
 	[ -n "$bin" ] || need postgresql "a PostgreSQL server (initdb, postgres)"
 	[ -x "$bin/psql" ] || on_path psql || need postgresql-client psql
+	# With these, and no code of ours, bundles and timestamps are verified.
+	on_path jq || need jq jq
+	on_path openssl || need openssl openssl
 	if [ -n "$bin" ] && [ -x "$bin/pg_config" ]; then
 		[ -e "$("$bin/pg_config" --sharedir)/extension/hstore.control" ] || need postgresql-contrib "PostgreSQL's contrib modules"
 	else

@@ -290,7 +290,7 @@ func row(values ...string) []byte {
 func TestStandardToolsVerify(t *testing.T) {
 	for _, tool := range []string{"sh", "jq", "openssl", "sha256sum", "base64"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
+			t.Fatalf("%s is not installed: scripts/deps.sh test", tool)
 		}
 	}
 	files := bundle(t, input(t, day(t, 3)))
