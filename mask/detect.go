@@ -73,6 +73,7 @@ const (
 	dash
 	underscore
 	capital
+	accent // the first byte of an accented Latin letter
 )
 
 var triggers = func() (t [256]uint8) {
@@ -83,11 +84,24 @@ var triggers = func() (t [256]uint8) {
 		t[c] = capital
 	}
 	t['@'], t[':'], t['-'], t['_'] = atSign, colon, dash, underscore
+	t[0xc3], t[0xc4], t[0xc5], t[0xc8] = accent, accent, accent, accent
 	return t
 }()
 
 // next gives the first finding that begins at or after from.
 func (d *Detector) next(src []byte, from int) (Finding, bool) {
+	f, ok := d.scan(src, from)
+	if oneCase(src) {
+		var text [longestPlain]byte
+		g, too := d.scan(withCapitals(text[:], src), from)
+		if too && (!ok || g.Start < f.Start || g.Start == f.Start && g.End > f.End) {
+			return g, true
+		}
+	}
+	return f, ok
+}
+
+func (d *Detector) scan(src []byte, from int) (Finding, bool) {
 	for i := quiet(src, from); i < len(src); i = quiet(src, i) {
 		var f Finding
 		resume := i + 1
@@ -104,6 +118,10 @@ func (d *Detector) next(src []byte, from int) (Finding, bool) {
 			f, resume = apiKey(src, from, i)
 		case capital:
 			f, resume = name(src, from, i)
+		case accent:
+			if beginsCapital(src, i) && (i == 0 || !wordByte(src[i-1])) {
+				f, resume = name(src, from, i)
+			}
 		}
 		if f.Kind != "" {
 			return f, true
@@ -114,14 +132,14 @@ func (d *Detector) next(src []byte, from int) (Finding, bool) {
 }
 
 // quiet gives the first place from i on where a byte is, or may be, a trigger. It looks at eight bytes at a
-// time: at those of 0x30 to 0x3f (digits and the colon), 0x40 to 0x5f (capitals, @ and _) and the hyphen.
+// time: at those of 0x30 to 0x3f (digits and the colon), 0x40 to 0x5f (capitals, @ and _), from 0x80 on, and the hyphen.
 func quiet(src []byte, i int) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for ; i+8 <= len(src); i += 8 {
 		x := binary.LittleEndian.Uint64(src[i:])
 		d, c, h := x&(0xf0*ones)^0x30*ones, x&(0xe0*ones)^0x40*ones, x^'-'*ones
 		// v-ones&^v has its high bit in each byte of v that is zero, and perhaps in some after the first of them.
-		if zero := ((d-ones)&^d | (c-ones)&^c | (h-ones)&^h) & highs; zero != 0 {
+		if zero := ((d-ones)&^d | (c-ones)&^c | (h-ones)&^h | x) & highs; zero != 0 {
 			return i + bits.TrailingZeros64(zero)/8
 		}
 	}

@@ -94,7 +94,7 @@ func (d *Detector) whole(v []byte) string {
 		return ""
 	}
 	for word := range bytes.FieldsSeq(v) {
-		if what := names().of(firstPart(word)); what&(aGiven|aSurname) != 0 && what&aWord == 0 {
+		if what := names().of(firstPart(word)); what&(aGiven|aSurname) != 0 && what&(aWord|aPlace) == 0 {
 			return "name"
 		}
 	}

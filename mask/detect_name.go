@@ -1,11 +1,15 @@
 package mask
 
-import "bytes"
+import (
+	"bytes"
+	"unicode"
+	"unicode/utf8"
+)
 
 // name recognises a person's name that begins with the capital at i, and says where to go on if there is
-// none. What makes a capitalised word a name is what stands around it: a title or "my name is" before it, a
-// greeting before a known given name, or a known given name before another capital in a sentence. Precision
-// comes first: capitals are no proof, and a value of names and titles alone is a column of names (or of bands
+// none. What makes a capitalised word a name is what it is known as and what stands around it: a title or "my name is"
+// before it, the label of a field, a known given name before another capital in a sentence, a list of given names, a
+// line of its own. Capitals are no proof, and a value of names and titles alone is a column of names (or of bands
 // and brands), which is for labels to say.
 func name(src []byte, from, i int) (Finding, int) {
 	end := i + 1
@@ -13,32 +17,98 @@ func name(src []byte, from, i int) (Finding, int) {
 		end++
 	}
 	resume := end
-	if end-i < 2 && (end == len(src) || src[end] < 0x80) || isUpper(src[i+1]) || i > 0 && wordByte(src[i-1]) && !escaped(src, i) {
+	if end-i < 2 && (end == len(src) || src[end] < 0x80 && src[end] != '\'') || i > 0 && wordByte(src[i-1]) && !escaped(src, i) {
 		return Finding{}, resume
 	}
 	if end < len(src) && (src[end] >= 0x80 || src[end] == '-' || src[end] == '\'') {
 		end = wordEnd(src, end)
 	}
-	what := names().of(firstPart(src[i:end]))
-	hint := cue(src[from:i])
-	if what&aGiven == 0 && hint != introduced && (what == 0 || hint == noCue) {
+	word := src[i:end]
+	if end-i < 2 || end < len(src) && (src[end] == '@' || src[end] == '_' || src[end] == '.' && end+1 < len(src) && isAlnum(src[end+1])) {
 		return Finding{}, resume
 	}
-	if hint == introduced && notNames[string(src[i:end])] || endsInFold(src[from:i], saints) {
+	what := knownAs(word)
+	if what&(aStop|aFirst) != 0 {
 		return Finding{}, resume
 	}
-	end, after := surnames(src, end)
-	switch {
-	case after.place:
-		return Finding{}, max(resume, end)
-	case hint == introduced,
-		hint == greeted,
-		what&aWord == 0 && after.words > 0 && prose(src, i, end, 1),
-		what&aWord != 0 && after.surname && prose(src, i, end, 1),
-		what&(aWord|aSurname) == 0 && prose(src, i, end, 3):
-		return Finding{i, end, "name"}, end
+	hint := cue(src[:i])
+	if what&isName == 0 && hint != introduced && (hint < spoken && !namesFollow(src, end) || ordinary(firstPart(word))) ||
+		isUpper(src[i+1]) && end-i > 2 && hint < spoken {
+		return Finding{}, resume
+	}
+	run := person{what: what, hint: hint, start: i}
+	run.end, run.rest = surnames(src, end)
+	if run.rest.place || hint == thing {
+		return Finding{}, max(resume, run.end)
+	}
+	if run.is(src) {
+		return Finding{i, run.end, "name"}, run.end
+	}
+	if last := several(src, run); last > 0 {
+		return Finding{i, last, "name"}, last
 	}
 	return Finding{}, resume
+}
+
+// namesFollow tells whether what comes after a word in no list can make it a name: another capital, or a list.
+func namesFollow(src []byte, end int) bool {
+	if end+2 >= len(src) {
+		return false
+	}
+	return src[end] == ',' || src[end] == '\'' || src[end] == 0xe2 || acts(src, end, true) || src[end] == ' ' && (beginsCapital(src, end+1) || src[end+1] == ' ' || and(src[end+1:]) > 0 || end+4 < len(src) && src[end+4] == ' ' && familyParticles[string(src[end+1:end+4])])
+}
+
+// person is what may be a name: the word that begins it, and what follows.
+type person struct {
+	what       uint32 // what the first word is known as
+	hint       int    // what stands before it
+	start, end int
+	rest       follow
+}
+
+// is tells whether there is enough to take it for a name.
+func (p *person) is(src []byte) bool {
+	given, listed, town := p.what&aGiven != 0, p.what&isName != 0, p.what&aPlace != 0
+	sure := listed && p.what&aWord == 0
+	switch {
+	case p.hint == introduced:
+		return true
+	case p.hint == greeted && given,
+		p.hint == labelled && (p.rest.words > 0 || given || sure && !town || !listed && lineEnds(src, p.end)):
+		return true
+	case p.hint == spoken && (sure && (!town || p.rest.words > 0) || p.rest.known || !listed && (p.rest.unknown || owns(src, p.end) != nil)):
+		return true
+	case p.rest.words == 0 && p.rest.title: // Emma Original
+		return false
+	case given && sure && p.rest.words > 0, p.rest.known && p.what&aWord == 0, given && p.rest.known,
+		given && (p.rest.initial || p.rest.unknown && !sentenceStart(src, p.start)) && p.rest.words > 0:
+		return prose(src, p.start, p.end, 1) || ownLine(src, p.start, p.end) || owns(src, p.end) != nil
+	case personal[string(owns(src, p.end))]:
+		return true
+	case !listed && p.rest.initial && p.rest.words > 0:
+		return prose(src, p.start, p.end, 1) || ownLine(src, p.start, p.end)
+	case !listed && p.rest.unknown, sure && !given && p.rest.words > 0:
+		return acts(src, p.end, true)
+	case given && sure && !town:
+		return prose(src, p.start, p.end, 3) || owns(src, p.end) != nil
+	}
+	return (sure || !listed) && acts(src, p.end, false)
+}
+
+// knownAs tells what a word is known as, in whatever letters.
+func knownAs(word []byte) uint32 {
+	part := firstPart(word)
+	if len(part) > 2 && isUpper(part[1]) && len(part) < 32 {
+		var titled [32]byte
+		titled[0] = part[0]
+		for k, c := range part[1:] {
+			titled[k+1] = lower(c)
+		}
+		if what := names().of(titled[:len(part)]); what != 0 {
+			return what
+		}
+	}
+	return names().of(part)
 }
 
 // firstPart is a name up to its hyphen: Anne-Marie is known by Anne.
@@ -52,14 +122,17 @@ func firstPart(word []byte) []byte {
 // follow is what comes after a first name.
 type follow struct {
 	words   int  // that are more than an initial or a particle
-	surname bool // one of them is a known surname, and no word of the language
+	known   bool // one of them is a known name, and no word of the language
+	unknown bool // one of them is in no list
+	initial bool // there is one, or a particle that only names have
+	title   bool // an ordinary word with a capital ended them
 	place   bool // one of them says that it is the name of no person: Bay, Street, Ltd
 }
 
 // surnames takes initials, particles and capitalised words after a first name that ends at end.
 func surnames(src []byte, end int) (int, follow) {
 	var f follow
-	for at := end; f.words < 3 && at+1 < len(src) && src[at] == ' '; {
+	for at := end; f.words < 4 && at+1 < len(src) && src[at] == ' '; {
 		start := at + 1
 		if src[start] == ' ' { // two blanks stand where a middle name is missing
 			start++
@@ -72,19 +145,34 @@ func surnames(src []byte, end int) (int, follow) {
 			if stop < len(src) && src[stop] == '.' {
 				stop++
 			}
+			f.initial = true
 			at = stop
-		case n <= longestParticle && particles[string(src[start:stop])]:
+		case n == 3 && familyParticles[string(src[start:stop])]:
+			f.initial = true
 			at = stop
-		case isUpper(src[start]) && !isUpper(src[start+1]) || src[start] >= 0xc3 && src[start] <= 0xc5:
-			if placeWords[string(src[start:stop])] {
+		case n <= longestParticle+1 && (particles[string(src[start:stop])] || greatParticles[string(src[start:stop])]):
+			at = stop
+		case n <= 3 && generations[string(src[start:stop])]:
+			if stop < len(src) && src[stop] == '.' {
+				stop++
+			}
+			return stop, f
+		case beginsCapital(src, start):
+			word := src[start:stop]
+			what := knownAs(word)
+			if what&aThing != 0 {
 				f.place = true
 				return stop, f
 			}
-			if notNames[string(src[start:stop])] {
+			if what&aStop != 0 || isUpper(word[1]) && n < 4 {
 				return end, f
 			}
-			what := names().of(firstPart(src[start:stop]))
-			f.surname = f.surname || what&(aSurname|aWord) == aSurname
+			if what&isName == 0 && ordinary(firstPart(word)) {
+				f.title = true
+				return end, f
+			}
+			f.known = f.known || what&isName != 0 && what&aWord == 0 || what&isName == 0 && surnameForm(word)
+			f.unknown = f.unknown || what&isName == 0
 			f.words++
 			at, end = stop, stop
 		default:
@@ -94,10 +182,32 @@ func surnames(src []byte, end int) (int, follow) {
 	return end, f
 }
 
+// surnameForm tells whether a word is made as surnames are: with -son, -ová, -ović and the like.
+func surnameForm(word []byte) bool {
+	if len(word) < 5 {
+		return false
+	}
+	for _, s := range surnameEnds[word[len(word)-1]] {
+		if len(word) > len(s)+2 && string(word[len(word)-len(s):]) == s {
+			return true
+		}
+	}
+	return false
+}
+
+// beginsCapital tells whether a capital letter, of any Latin alphabet, begins at i.
+func beginsCapital(src []byte, i int) bool {
+	if src[i] < 0xc3 || src[i] > 0xc8 {
+		return isUpper(src[i])
+	}
+	r, _ := utf8.DecodeRune(src[i:])
+	return unicode.IsUpper(r)
+}
+
 // wordEnd gives the end of the run of letters, with hyphens and apostrophes between them, that begins at i;
 // no name is longer than 40 bytes.
 func wordEnd(src []byte, i int) int {
-	for most := min(len(src), i+40); i < most && (isLetter(src[i]) || src[i] >= 0x80 || (src[i] == '-' || src[i] == '\'') && i+1 < len(src) && isUpper(src[i+1])); {
+	for most := min(len(src), i+40); i < most && (isLetter(src[i]) || src[i] >= 0x80 || (src[i] == '-' || src[i] == '\'') && i+1 < len(src) && (isUpper(src[i+1]) || src[i+1] >= 0xc3)); {
 		i++
 	}
 	return i
@@ -106,51 +216,4 @@ func wordEnd(src []byte, i int) int {
 // escaped tells whether the letter before i is the end of a JSON escape for a line break or tab.
 func escaped(src []byte, i int) bool {
 	return i > 1 && src[i-2] == '\\' && (src[i-1] == 'n' || src[i-1] == 'r' || src[i-1] == 't')
-}
-
-// prose tells whether so many words in small letters are around a place, within a hundred bytes and the JSON string
-// that it stands in, not counting those that titles of goods and works have too.
-func prose(src []byte, start, end, many int) bool {
-	json := src[0] == '{' || src[0] == '['
-	n := 0
-	for at := start; at > 0 && start-at < 100; {
-		stop := at
-		for stop > 0 && start-stop < 100 && !wordByte(src[stop-1]) && !(json && src[stop-1] == '"') {
-			stop--
-		}
-		for at = stop; at > 0 && start-at < 100 && wordByte(src[at-1]); {
-			at--
-		}
-		if at == stop {
-			break
-		}
-		if n += small(src[at:stop]); n == many {
-			return true
-		}
-	}
-	for at := end; at < len(src) && at-end < 100; {
-		first := at
-		for first < len(src) && first-end < 100 && !wordByte(src[first]) && !(json && src[first] == '"') {
-			first++
-		}
-		for at = first; at < len(src) && at-end < 100 && wordByte(src[at]); {
-			at++
-		}
-		if at == first {
-			break
-		}
-		if n += small(src[first:at]); n == many {
-			return true
-		}
-	}
-	return false
-}
-
-// small is 1 for a word in small letters that is no connective.
-func small(word []byte) int {
-	if len(word) < 2 || word[0] < 'a' || word[0] > 'z' || len(word) <= longestConnective && connectives[string(word)] ||
-		len(word) <= longestParticle && particles[string(word)] || bytes.IndexByte(word, '_') >= 0 {
-		return 0
-	}
-	return 1
 }

@@ -102,7 +102,7 @@ func (w *world) reopen(r Recogniser) {
 
 // modelValues are expressions, and what is shown of them in text and in binary; "" is as in text.
 var modelValues = []struct{ sql, text, binary string }{
-	{`'für Åsa Öst ☃, Tzaro Quil'::text`, "für [person] ☃, [person]", ""},
+	{`'für Åsa Öst ☃, Tzaro Quil'::text`, "für [name] ☃, [person]", ""},
 	{`'Tzaro Quil, jane@secret.example.org'::varchar`, "[person], [email]", ""},
 	{`'{"by": "Tzaro Quil", "n": 1}'::json`, `{"by": "[person]", "n": 1}`, ""},
 	{`'{"by": "Åsa Öst", "n": 1}'::jsonb`, `{"n": 1, "by": "[person]"}`, "\x01" + `{"n": 1, "by": "[person]"}`},
