@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sallyport/audit/export"
+	"sallyport/audit/vouch"
 	"sallyport/internal/access"
 	"sallyport/internal/config"
 	"sallyport/internal/gateway"
@@ -106,7 +107,8 @@ func newLogger(a *app, format, level string) (*slog.Logger, error) {
 // gate is a core with its doors, listening but not yet serving.
 type gate struct {
 	core    *gateway.Gateway
-	exports *export.Set // nil where nothing is exported
+	vouch   *vouch.Voucher // nil where nobody vouches for the record
+	exports *export.Set    // nil where nothing is exported
 	log     *slog.Logger
 	drain   time.Duration
 	rules   []config.Policy   // in force
@@ -151,11 +153,24 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, &access.Error{Kind: access.Unavailable, Message: fmt.Sprintf("the data directory %s cannot be made", cfg.DataDir), Hint: "make it writable, or name another as data_dir", Err: plain(err)}
 	}
+	voucher, err := openVouch(cfg, log)
+	if err == nil && voucher != nil {
+		err = voucher.Refuse(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if g.core, err = gateway.Open(ctx, coreConfig(cfg, log)); err != nil {
 		return nil, err
 	}
+	if voucher != nil {
+		if err = voucher.Start(); err != nil {
+			return nil, errors.Join(err, g.core.Close())
+		}
+		g.vouch = voucher
+	}
 	if g.exports, err = openExports(cfg, log); err != nil {
-		return nil, errors.Join(err, g.core.Close())
+		return nil, errors.Join(err, g.close())
 	}
 	limits := cfg.File.Limits
 	if g.pgLn != nil {
