@@ -42,7 +42,8 @@ func newServe(a *app) *cobra.Command {
 		Short: "Open the doors",
 		Long: `Serve opens the doors that the configuration names and runs until SIGTERM or Ctrl-C; then it takes no new
 statements, waits for running ones (limits.drain_timeout) and closes the record. SIGHUP reads the policies
-and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones stay.`,
+and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones stay. It
+also has exporters that are stopped look whether that was mended.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
@@ -296,8 +297,12 @@ func (g *gate) serve(ctx context.Context) error {
 	return err
 }
 
-// reload reads the policies and the labels files again. What cannot be loaded changes nothing.
+// reload reads the policies and the labels files again, and has exporters that are stopped look again. What cannot be
+// loaded changes nothing.
 func (g *gate) reload(path string) {
+	if g.exports != nil {
+		g.exports.Look()
+	}
 	cfg, err := config.Load(path)
 	if err == nil {
 		if lost := cfg.Lost(g.rules); len(lost) > 0 {
