@@ -69,6 +69,7 @@ func appendTrace(dst []byte, rec *access.Record) ([]byte, error) {
 	dst = optString(dst, `,"client":`, rec.Client)
 	dst = optString(dst, `,"task":`, rec.Task)
 	dst = optString(dst, `,"ticket":`, rec.Ticket)
+	dst = optString(dst, `,"traceparent":`, rec.Traceparent)
 	if len(rec.Plan) > 0 {
 		if !validPlan(rec.Plan) {
 			return dst, errPlan

@@ -14,11 +14,12 @@ import (
 // Prover gives what is needed to show to somebody else that records are in the log that a checkpoint signs. It
 // takes no lock and works while a gateway writes. Not for use by several at once.
 type Prover struct {
-	dir  string
-	keys checkpoint.Keys
-	head checkpoint.Checkpoint
-	note []byte
-	tree *os.File
+	dir    string
+	keys   checkpoint.Keys
+	newest int64 // size of the newest checkpoint
+	head   checkpoint.Checkpoint
+	note   []byte
+	tree   *os.File
 
 	seg   segmentReader
 	first uint64   // of the segment in seg; 0 is none
@@ -35,6 +36,7 @@ func OpenProver(dir string) (*Prover, error) {
 	if p.head, p.note, err = readCheckpoint(dir, p.keys); err != nil {
 		return nil, damaged(dir, err)
 	}
+	p.newest = p.head.Tree.N
 	if p.tree, err = os.Open(filepath.Join(dir, treeName)); err != nil {
 		return nil, openFailed(dir, err)
 	}
@@ -43,6 +45,47 @@ func OpenProver(dir string) (*Prover, error) {
 
 // Close ends the use of the prover.
 func (p *Prover) Close() error { return p.tree.Close() }
+
+// At has the proofs be against another signed checkpoint of the log, no newer than the one that the prover was opened
+// with: one with cosignatures, say. Its root must be the one that the log's own hashes give.
+func (p *Prover) At(msg []byte) error {
+	c, err := p.keys.Open(msg)
+	if err != nil {
+		return err
+	}
+	root, err := p.Root(c.Tree.N)
+	if err != nil {
+		return err
+	}
+	if root != c.Tree.Hash {
+		return fmt.Errorf("the checkpoint of %d records is not of this log", c.Tree.N)
+	}
+	p.head, p.note = c, msg
+	return nil
+}
+
+// Root is that of the log's tree when it had so many records.
+func (p *Prover) Root(size int64) (tlog.Hash, error) {
+	if size < 0 || size > p.newest {
+		return tlog.Hash{}, fmt.Errorf("the log has %d records that are signed, not %d", p.newest, size)
+	}
+	return tlog.TreeHash(size, p.hashes())
+}
+
+// Grown proves that the tree of size to continues the tree of size from (RFC 6962, 2.1.2), 0 < from < to.
+func (p *Prover) Grown(from, to int64) (tlog.TreeProof, error) {
+	if from < 1 || from >= to || to > p.newest {
+		return nil, fmt.Errorf("there is no proof from %d to %d: %d records are signed", from, to, p.newest)
+	}
+	return tlog.ProveTree(to, from, p.hashes())
+}
+
+// Tile gives a tile of the tree (C2SP tlog-tiles): the hashes at its level, one after the other.
+func (p *Prover) Tile(t tlog.Tile) ([]byte, error) { return tlog.ReadTileData(t, p.hashes()) }
+
+func (p *Prover) hashes() tlog.HashReader {
+	return tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) { return hashesAt(p.tree, at) })
+}
 
 // Checkpoint is the signed note that proofs are against.
 func (p *Prover) Checkpoint() (checkpoint.Checkpoint, []byte) { return p.head, p.note }
@@ -56,8 +99,7 @@ func (p *Prover) Prove(pos uint64) (payload []byte, proof tlog.RecordProof, err 
 	if pos == 0 || int64(pos) > p.head.Tree.N {
 		return nil, nil, fmt.Errorf("record %d is not in the checkpoint, which has records 1 to %d", pos, p.head.Tree.N)
 	}
-	hashes := tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) { return hashesAt(p.tree, at) })
-	if proof, err = tlog.ProveRecord(p.head.Tree.N, int64(pos)-1, hashes); err != nil {
+	if proof, err = tlog.ProveRecord(p.head.Tree.N, int64(pos)-1, p.hashes()); err != nil {
 		return nil, nil, err
 	}
 	if payload, err = p.payload(pos); err != nil {

@@ -115,6 +115,12 @@ func (l *Log) Checkpoint() (tlog.Tree, error) {
 	if err == nil && now != s.signed {
 		err = s.sign(now)
 	}
+	if err == nil {
+		var done bool
+		if done, err = s.rotate(s.signed.all.N); done {
+			l.log.Info("the signing key of the audit log was replaced: tell its witnesses the new one", "dir", l.dir, "key", s.keys.Current().Public, "from", s.signed.all.N)
+		}
+	}
 	if err != nil {
 		err = fmt.Errorf("sign the audit log %s: %w", l.dir, err)
 		if s.err == nil {

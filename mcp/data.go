@@ -83,6 +83,8 @@ func (s *Server) query(ctx context.Context, c *front.Caller, a args) (*answer, e
 		MaxBytes: fetchBytes,
 		Task:     task,
 		Reason:   a.text["reason"],
+
+		Traceparent: c.Traceparent,
 	})
 	if err != nil {
 		return nil, err
@@ -243,6 +245,8 @@ func (s *Server) explain(ctx context.Context, c *front.Caller, a args) (*answer,
 		MaxBytes: fetchBytes,
 		Task:     task,
 		Reason:   a.text["reason"],
+
+		Traceparent: c.Traceparent,
 	})
 	if err != nil {
 		return nil, err

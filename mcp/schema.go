@@ -100,7 +100,7 @@ func (s *Server) searchSchema(ctx context.Context, c *front.Caller, a args) (*an
 		return nil, err
 	}
 	list, err := s.core.SearchSchema(ctx, c.Credentials, gateway.SchemaQuery{Door: access.DoorMCP, Connection: a.text["connection"],
-		Pattern: a.text["pattern"], Limit: relationsMost + 1, Task: task, Reason: a.text["reason"]})
+		Pattern: a.text["pattern"], Limit: relationsMost + 1, Task: task, Reason: a.text["reason"], Traceparent: c.Traceparent})
 	if err != nil {
 		return nil, err
 	}

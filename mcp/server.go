@@ -156,6 +156,9 @@ func (s *Server) call(ctx context.Context, t *tool, req sdk.CallToolRequest) (*a
 	}
 	named := *c
 	named.Client = clientName(ctx, c.Client)
+	if m := req.Params.Meta; m != nil {
+		named.Traceparent, _ = m.AdditionalFields["traceparent"].(string)
+	}
 	return s.within(ctx, leave, func(ctx context.Context) (*answer, error) {
 		return t.perform(s, ctx, &named, a)
 	})

@@ -53,6 +53,7 @@ type Input struct {
 	Purposes  []access.Purpose // the catalogue
 	Extra     []File           // what else belongs to the scope, such as a replay; in extra/
 	Prover    Prover           // nil: no proofs, and the bundle says so
+	Vouched   Vouched          // what others have said of the prover's checkpoint
 	Leaves    bool             // with the bytes of the records as the tree has them, proofs/POS.leaf
 	Signer    Signer
 	Public    string // its public key, in the form of C2SP signed-note
@@ -97,6 +98,7 @@ func Write(w io.Writer, in *Input) (*Document, error) {
 			return nil, err
 		}
 		files = append(files, proofs...)
+		files = append(files, in.Vouched.files()...)
 	}
 	pem, err := publicPEM(in.Public)
 	if err != nil {

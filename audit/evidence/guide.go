@@ -18,7 +18,8 @@ var guide = template.Must(template.New("VERIFY.md").Funcs(template.FuncMap{"clea
 func instructions(d *Document, in *Input, files []File) ([]byte, error) {
 	var b bytes.Buffer
 	err := guide.Execute(&b, map[string]any{"Document": d, "Public": in.Public, "KeyName": in.Signer.Name(), "Texts": len(in.Policy.Files)+len(in.Labels) > 0,
-		"Extra": len(in.Extra) > 0, "Leaves": in.Leaves && d.Log.Proven > 0, "About": about(d)})
+		"Extra": len(in.Extra) > 0, "Leaves": in.Leaves && d.Log.Proven > 0, "About": about(d),
+		"Vouched": in.Vouched, "Stamped": len(in.Vouched.Token) > 0, "Witnesses": len(in.Vouched.Policy) > 0})
 	return b.Bytes(), err
 }
 

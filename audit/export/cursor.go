@@ -16,6 +16,7 @@ type cursor struct {
 	Position uint64            `json:"position"`           // acknowledged last; 0 is none
 	Sessions map[string]uint64 `json:"sessions,omitempty"` // open sessions, with the position of their open records
 	Chain    *link             `json:"chain,omitempty"`    // the event of Position, where events are chained
+	Head     int64             `json:"head,omitempty"`     // size of the checkpoint that was taken last, where they are
 }
 
 func cursorPath(dir, name string) string { return filepath.Join(dir, name+".cursor") }

@@ -57,8 +57,14 @@ func newExporter(c Config, k *keeper, version string) (*exporter, error) {
 
 func (e *exporter) close() error { return e.sink.close() }
 
-// run sends the log until ctx ends, or until stop is closed and all is sent. It returns early when the exporter is stopped.
+// run sends the log until ctx ends, or until stop is closed and all is sent.
 func (e *exporter) run(ctx context.Context) {
+	for e.turn(ctx) {
+	}
+}
+
+// turn sends the log until it cannot, and says whether to begin anew.
+func (e *exporter) turn(ctx context.Context) (more bool) {
 	err := e.begin()
 	for err == nil {
 		var b *batch
@@ -68,15 +74,16 @@ func (e *exporter) run(ctx context.Context) {
 	}
 	if e.tail != nil {
 		e.tail.Close()
+		e.tail = nil
 	}
-	e.end(ctx, err)
+	return e.end(ctx, err)
 }
 
 // begin finds the place in the log.
 func (e *exporter) begin() error {
 	c, err := loadCursor(e.stateDir, e.config.Name)
 	if err != nil {
-		return &stopped{err: err, hint: "repair or delete the cursor, then restart"}
+		return &stopped{err: err, hint: "repair or delete the cursor"}
 	}
 	fresh := c == nil
 	if !fresh {
@@ -109,7 +116,7 @@ func (e *exporter) begin() error {
 	e.cursor, e.past = c, newPast(e.logDir, c)
 	if fresh {
 		if err := c.save(e.stateDir, e.config.Name); err != nil {
-			return &stopped{at: c.Position, err: err, hint: "make the folder of the cursors writable, then restart"}
+			return &stopped{at: c.Position, err: err, hint: "make the folder of the cursors writable"}
 		}
 	}
 	if r, ok := e.sink.(recaller); ok {
@@ -127,7 +134,7 @@ func (e *exporter) recall(r recaller, fresh bool, next uint64) error {
 	has, chain, err := r.recall(e.cursor.Log)
 	switch {
 	case err != nil:
-		return &stopped{at: e.cursor.Position + 1, err: err, hint: "mend the file, then restart"}
+		return &stopped{at: e.cursor.Position + 1, err: err, hint: "mend the file"}
 	case has >= next:
 		return &stopped{at: has, err: fmt.Errorf("the log ends with record %d, and the receiver has record %d", next-1, has),
 			hint: "the log was cut or restored from an older copy: find out why"}
@@ -188,6 +195,7 @@ func (e *exporter) next(ctx context.Context) (*batch, error) {
 		case ending:
 			return nil, errEnded
 		}
+		e.fine()
 	}
 }
 
@@ -208,7 +216,7 @@ func (e *exporter) deliver(ctx context.Context, b *batch) error {
 		}
 		if isRejected(err) {
 			if len(b.entries) == 1 {
-				return &stopped{at: b.first(), err: err, hint: "nothing after it is sent: mend the receiver, then restart"}
+				return &stopped{at: b.first(), err: err, hint: "nothing after it is sent: mend the receiver"}
 			}
 			half := len(b.entries) / 2
 			if err := e.deliver(ctx, &batch{log: b.log, entries: b.entries[:half], part: true}); err != nil {

@@ -19,7 +19,11 @@ const (
 	longPause   = 30 * time.Second
 	longestWait = 5 * time.Minute // that a receiver may ask for
 	remindEvery = 5 * time.Minute // of an exporter that does not get on
+	stopLong    = 10 * time.Minute
 )
+
+// stopPause is how long an exporter that is stopped waits before it looks whether that was mended; then twice as long.
+var stopPause = 30 * time.Second
 
 // keeper is what all exporters have: their place, their state, and the operator's ear. All but shared belongs to run.
 type keeper struct {
@@ -28,8 +32,11 @@ type keeper struct {
 	stateDir string
 	log      *slog.Logger
 	stop     <-chan struct{} // closed: end when all is sent
+	look     chan struct{}   // of one: whatever has stopped it may be mended
 
-	said time.Time // when the operator was told last
+	said  time.Time // when the operator was told last
+	stops int       // since it got on last
+	cause string    // of the last stop
 
 	mu     sync.Mutex
 	shared Status
@@ -38,25 +45,55 @@ type keeper struct {
 // errEnded ends an exporter that is asked to.
 var errEnded = errors.New("ended")
 
-// end comes last in run. An exporter that is stopped stays until it is asked to end, and reminds of itself.
-func (k *keeper) end(ctx context.Context, err error) {
+// end comes last in a turn of run, and says whether there is another. An exporter that is stopped begins anew after a
+// while, or when it is told to look: somebody may have mended what has stopped it. What has not been mended stops it again,
+// in the same place.
+func (k *keeper) end(ctx context.Context, err error) (more bool) {
 	if errors.Is(err, errEnded) || ctx.Err() != nil {
 		k.publish()
-		return
+		return false
 	}
 	k.fail(Stopped, err)
-	k.report(err)
-	remind := time.NewTicker(remindEvery)
-	defer remind.Stop()
-	for {
-		select {
-		case <-remind.C:
-			k.report(err)
-		case <-k.stop:
-			return
-		case <-ctx.Done():
-			return
-		}
+	if err.Error() != k.cause || time.Since(k.said) >= remindEvery {
+		k.report(err)
+	}
+	k.cause = err.Error()
+	wait := time.NewTimer(min(stopPause<<min(k.stops, 8), stopLong))
+	defer wait.Stop()
+	k.stops++
+	select {
+	case <-wait.C:
+		return true
+	case <-k.look:
+		k.stops, k.cause = 0, "" // whoever asks is told
+		return true
+	case <-k.stop:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// wake has an exporter that is stopped look again.
+func (k *keeper) wake() {
+	select {
+	case k.look <- struct{}{}:
+	default:
+	}
+}
+
+// fine is called when there is nothing to do.
+func (k *keeper) fine() {
+	k.mu.Lock()
+	recovered := k.shared.State == Stopped
+	if recovered {
+		k.shared.State = Running
+	}
+	position := k.shared.Position
+	k.mu.Unlock()
+	k.stops, k.cause = 0, ""
+	if recovered {
+		k.log.Info("export goes on", "position", position)
+		k.publish()
 	}
 }
 
@@ -78,12 +115,13 @@ func (k *keeper) again(ctx context.Context, try int, err error) error {
 // keep makes a new cursor durable.
 func (k *keeper) keep(c *cursor) error {
 	if err := c.save(k.stateDir, k.config.Name); err != nil {
-		return &stopped{at: c.Position, err: fmt.Errorf("the cursor cannot be saved: %w", err), hint: "make room in the folder of the cursors, then restart"}
+		return &stopped{at: c.Position, err: fmt.Errorf("the cursor cannot be saved: %w", err), hint: "make room in the folder of the cursors"}
 	}
 	k.mu.Lock()
 	recovered := k.shared.State != Running
 	k.shared.State, k.shared.Position, k.shared.Sent = Running, c.Position, time.Now().UTC()
 	k.mu.Unlock()
+	k.stops, k.cause = 0, ""
 	if recovered {
 		k.log.Info("export goes on", "position", c.Position)
 		k.publish()
@@ -119,7 +157,7 @@ func (k *keeper) report(err error) {
 	hint := "it is tried again until the receiver takes it; nothing is dropped"
 	var s *stopped
 	if st.State == Stopped {
-		hint = "nothing more is sent by it"
+		hint = "nothing more is sent by it until that is mended; it looks again by itself, and at once on SIGHUP"
 		if errors.As(err, &s) && s.hint != "" {
 			hint = s.hint
 		}

@@ -2,6 +2,7 @@ package export
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 	"strings"
 	"time"
@@ -120,6 +121,7 @@ func span(e entry) *trace.Span {
 	}
 	s := &trace.Span{TraceId: traceID(e), SpanId: spanID(e), Name: name, Kind: trace.Span_SPAN_KIND_SERVER,
 		StartTimeUnixNano: nanos(begin), EndTimeUnixNano: nanos(e.Time), Attributes: described(e), Status: &trace.Status{}}
+	_, s.ParentSpanId = caller(e)
 	if failed(e) {
 		s.Status = &trace.Status{Code: trace.Status_STATUS_CODE_ERROR, Message: strings.ToValidUTF8(e.Error, "\ufffd")}
 	}
@@ -128,9 +130,26 @@ func span(e entry) *trace.Span {
 
 func nanos(t time.Time) uint64 { return uint64(t.UnixNano()) }
 
-// traceID is the same for all of a task, or else of a session. It follows from the log, so that what is sent again is the
+// caller is the trace that the caller says it is in, and its span there (W3C Trace Context, 3.2.2); nil for none.
+func caller(e entry) (traceID, spanID []byte) {
+	f := strings.Split(e.Traceparent, "-")
+	if len(f) != 4 {
+		return nil, nil
+	}
+	t, err1 := hex.DecodeString(f[1])
+	s, err2 := hex.DecodeString(f[2])
+	if err1 != nil || err2 != nil || len(t) != 16 || len(s) != 8 {
+		return nil, nil
+	}
+	return t, s
+}
+
+// traceID is the caller's, or else the same for all of a task, or of a session. It follows from the log, so that what is sent again is the
 // same span.
 func traceID(e entry) []byte {
+	if id, _ := caller(e); id != nil {
+		return id
+	}
 	what := "session " + e.Session
 	if e.Task != "" {
 		what = "task " + e.Task

@@ -59,6 +59,7 @@ type runner interface {
 	// run ends when ctx does, or when the keeper is asked to stop and everything is sent.
 	run(ctx context.Context)
 	state() Status
+	wake()
 	close() error
 }
 
@@ -83,7 +84,7 @@ func Open(logDir, stateDir string, configs []Config, opt Options) (*Set, error) 
 	}
 	s := &Set{logDir: logDir, log: opt.Log, stop: make(chan struct{})}
 	for _, c := range configs {
-		k := &keeper{config: c, logDir: logDir, stateDir: stateDir, stop: s.stop, log: opt.Log.With("exporter", c.Name), shared: Status{Name: c.Name, State: Running}}
+		k := &keeper{config: c, logDir: logDir, stateDir: stateDir, stop: s.stop, look: make(chan struct{}, 1), log: opt.Log.With("exporter", c.Name), shared: Status{Name: c.Name, State: Running}}
 		e, err := newRunner(c, k, opt.Version)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("exporter %s: %w", c.Name, err), s.closeSinks())
@@ -111,6 +112,15 @@ func (s *Set) Start() {
 	s.cancel = cancel
 	for _, e := range s.exporters {
 		s.wg.Go(func() { e.run(ctx) })
+	}
+}
+
+// Look has the exporters that are stopped begin anew, at once: what has stopped them may have been mended.
+func (s *Set) Look() {
+	for _, e := range s.exporters {
+		if e.state().State == Stopped {
+			e.wake()
+		}
 	}
 }
 

@@ -15,11 +15,13 @@ import (
 // lookEvery is how often an uploader looks for segments that were sealed.
 var lookEvery = 5 * time.Second
 
-// uploader takes sealed segments to a bucket. Its cursor is the last record of the segment that was taken last.
+// uploader takes sealed segments, checkpoints and the tree to a bucket. Its cursor is the last record of the segment that
+// was taken last, and the size of the last checkpoint.
 type uploader struct {
 	*keeper
 	bucket *bucket
 	cursor *cursor
+	headAt time.Time // when a checkpoint was taken last
 }
 
 func newUploader(c Config, k *keeper) (*uploader, error) {
@@ -34,17 +36,22 @@ func newUploader(c Config, k *keeper) (*uploader, error) {
 func (u *uploader) close() error { return u.bucket.close() }
 
 func (u *uploader) run(ctx context.Context) {
+	for u.turn(ctx) {
+	}
+}
+
+func (u *uploader) turn(ctx context.Context) (more bool) {
 	err := u.begin()
 	for err == nil {
 		err = u.round(ctx)
 	}
-	u.end(ctx, err)
+	return u.end(ctx, err)
 }
 
 func (u *uploader) begin() error {
 	c, err := loadCursor(u.stateDir, u.config.Name)
 	if err != nil {
-		return &stopped{err: err, hint: "repair or delete the cursor, then restart"}
+		return &stopped{err: err, hint: "repair or delete the cursor"}
 	}
 	tail, err := audit.OpenTail(u.logDir, 1)
 	if err != nil {
@@ -66,6 +73,7 @@ func (u *uploader) begin() error {
 // round takes what has been sealed since the last, then waits.
 func (u *uploader) round(ctx context.Context) error {
 	ending := !pause(ctx, 0, u.stop)
+	took := false
 	sealed, err := audit.Sealed(u.logDir)
 	if err != nil {
 		return err
@@ -79,36 +87,48 @@ func (u *uploader) round(ctx context.Context) error {
 		}
 		data, err := os.ReadFile(filepath.Join(u.logDir, s.Name))
 		if err != nil {
-			return &stopped{at: s.First, err: err, hint: "make the log readable, then restart"}
+			return &stopped{at: s.First, err: err, hint: "make the log readable"}
 		}
-		if err := u.take(ctx, s, data); err != nil {
+		if err := u.put(ctx, s.Name, data, s.First); err != nil {
 			return err
 		}
+		if err := u.moved(&cursor{Log: u.cursor.Log, Position: s.Last, Head: u.cursor.Head}); err != nil {
+			return err
+		}
+		took = true
+	}
+	if err := u.heads(ctx, took || ending); err != nil {
+		return err
 	}
 	if ending {
 		return errEnded
 	}
+	u.fine()
 	pause(ctx, lookEvery, u.stop)
 	return ctx.Err()
 }
 
-// take puts one segment into the bucket.
-func (u *uploader) take(ctx context.Context, s audit.Segment, data []byte) error {
-	key := path.Join(u.config.Bucket.Prefix, u.cursor.Log, s.Name)
+// moved makes a new cursor durable.
+func (u *uploader) moved(c *cursor) error {
+	if err := u.keep(c); err != nil {
+		return err
+	}
+	u.cursor = c
+	return nil
+}
+
+// put puts one object into the bucket, whose name begins with the log's. at is the record that it is about.
+func (u *uploader) put(ctx context.Context, name string, data []byte, at uint64) error {
+	key := path.Join(u.config.Bucket.Prefix, u.cursor.Log, name)
 	for try := 0; ; try++ {
 		err := u.bucket.put(ctx, key, data)
 		switch {
 		case err == nil:
-			c := &cursor{Log: u.cursor.Log, Position: s.Last}
-			if err := u.keep(c); err != nil {
-				return err
-			}
-			u.cursor = c
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case isRejected(err):
-			return &stopped{at: s.First, err: err, hint: "find out who wrote it; to go on, use another prefix"}
+			return &stopped{at: at, err: err, hint: "find out who wrote it; to go on, use another prefix"}
 		}
 		if err := u.again(ctx, try, err); err != nil {
 			return err

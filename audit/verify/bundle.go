@@ -25,9 +25,14 @@ const (
 	most            = 1 << 30 // bytes that a file of a bundle may have
 )
 
-// Bundle verifies a zip that `sallyport evidence` has made. trusted is the public key that it must be signed with, as
-// somebody else has given it; "" trusts the one in the bundle. The error is for what is no bundle at all.
+// Bundle is Trust.Bundle for whoever has a public key alone, or nothing ("").
 func Bundle(r io.ReaderAt, size int64, trusted string) (*Report, error) {
+	return Trust{Key: trusted}.Bundle(r, size)
+}
+
+// Bundle verifies a zip that `sallyport evidence` has made. The key is the one that it must be signed with, or the log's
+// first one, which has introduced that. The error is for what is no bundle at all.
+func (t Trust) Bundle(r io.ReaderAt, size int64) (*Report, error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
 		return nil, err
@@ -50,13 +55,21 @@ func Bundle(r io.ReaderAt, size int64, trusted string) (*Report, error) {
 		return nil, errors.New("it has no " + attestationName + ", so it is no bundle of evidence")
 	}
 	public := strings.TrimSuffix(string(files["key.pub"]), "\n")
-	rep.whose(public, trusted)
+	keys, err := logKeys(files, public)
+	if err != nil {
+		rep.problem("%v", err)
+	}
+	if first := keys.List(); len(first) > 1 && t.Key == first[0].Public && keys.Current().Public == public {
+		rep.proven("the key is one that the key that is trusted has introduced, over %d replacements", len(first)-1)
+	} else {
+		rep.whose(public, t.Key)
+	}
 	if err := attested(files, public); err != nil {
 		rep.problem("%v", err)
 	} else {
 		rep.proven("the %d files are those that were signed with the key, and no others are there", len(files)-1)
 	}
-	rep.proofs(files, public)
+	rep.proofs(files, keys, t)
 	rep.unproven("that trace.json and trace.html say what the records say: whoever has the key states it")
 	rep.unproven("that the reasons are true: they were claimed by whoever asked")
 	return rep, nil
@@ -136,7 +149,7 @@ func ed25519Of(public string) (ed25519.PublicKey, error) {
 }
 
 // proofs checks that the records that trace.json lists are in the log that the checkpoint signs.
-func (r *Report) proofs(files map[string][]byte, public string) {
+func (r *Report) proofs(files map[string][]byte, keys checkpoint.Keys, t Trust) {
 	var doc struct {
 		Records []struct {
 			Position uint64 `json:"position"`
@@ -147,13 +160,11 @@ func (r *Report) proofs(files map[string][]byte, public string) {
 		r.problem("trace.json cannot be read: %v", err)
 		return
 	}
-	keys, err := checkpoint.First(public)
-	if err != nil {
-		r.problem("%v", err)
-		return
-	}
 	shown := 0
-	var head checkpoint.Checkpoint
+	head, err := keys.Open(files["checkpoint"])
+	if files["checkpoint"] != nil && err != nil {
+		r.problem("%v", err)
+	}
 	for _, rec := range doc.Records {
 		if rec.Leaf == "" {
 			continue
@@ -171,11 +182,13 @@ func (r *Report) proofs(files map[string][]byte, public string) {
 		case v.Index != int64(rec.Position)-1:
 			r.problem("the proof of record %d is of record %d", rec.Position, v.Index+1)
 			continue
+		case v.Checkpoint.Tree != head.Tree:
+			r.problem("the proof of record %d is not against the checkpoint of the bundle", rec.Position)
+			continue
 		}
 		if raw, ok := files[fmt.Sprintf("proofs/%d.leaf", rec.Position)]; ok && tlog.RecordHash(raw) != tlog.Hash(leaf) {
 			r.problem("the leaf of record %d does not have its hash", rec.Position)
 		}
-		head = v.Checkpoint
 		shown++
 	}
 	if shown > 0 {
@@ -184,4 +197,62 @@ func (r *Report) proofs(files map[string][]byte, public string) {
 	if left := len(doc.Records) - shown; left > 0 {
 		r.unproven("that %d of the %d records are in the log", left, len(doc.Records))
 	}
+	if files["checkpoint"] != nil {
+		r.vouchedBundle(files, keys, t)
+	}
+}
+
+// logKeys are the keys of the log that a bundle is from: where they are not the one that has signed the bundle, log.pub is the
+// first of them and log.keys the notes about those after it.
+func logKeys(files map[string][]byte, public string) (checkpoint.Keys, error) {
+	first := files["log.pub"]
+	if first == nil {
+		return checkpoint.First(public)
+	}
+	keys, err := checkpoint.First(strings.TrimSuffix(string(first), "\n"))
+	if err == nil {
+		keys, err = keys.Follow(files["log.keys"])
+	}
+	if err != nil {
+		return checkpoint.Keys{}, fmt.Errorf("the keys of the log: %w", err)
+	}
+	return keys, nil
+}
+
+// vouchedBundle reads what others have said of the checkpoint that a bundle's proofs are against, and of one before it.
+func (r *Report) vouchedBundle(files map[string][]byte, keys checkpoint.Keys, t Trust) {
+	policy := r.witnesses(files["witnesses.policy"], t)
+	var all []*vouched
+	head := r.cosigned("the checkpoint", files["checkpoint"], keys, policy)
+	if head == nil {
+		return
+	}
+	head.good = true
+	all = append(all, head)
+	unread := 0
+	if token := files["timestamp.tsr"]; token != nil && t.Stamp == nil {
+		unread = 1
+	} else if token != nil {
+		if s := r.stamped("the timestamp", files["timestamp.checkpoint"], token, keys, t); s != nil {
+			s.good = grown(s.tree, head.tree, files["timestamp.consistency"])
+			all = append(all, s)
+		}
+	}
+	r.told(policy, all, unread)
+}
+
+// grown is whether a proof of consistency (RFC 6962, 2.1.2; a hash a line, in base64) shows that a tree continues another.
+func grown(from, to tlog.Tree, text []byte) bool {
+	var p tlog.TreeProof
+	for line := range strings.Lines(string(text)) {
+		h, err := tlog.ParseHash(strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			return false
+		}
+		p = append(p, h)
+	}
+	if from.N == to.N {
+		return from == to
+	}
+	return from.N > 0 && tlog.CheckTree(p, to.N, to.Hash, from.N, from.Hash) == nil
 }

@@ -10,22 +10,25 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"sallyport/audit/checkpoint"
+	"sallyport/audit/cosignature"
 )
 
-// Dir verifies the log in dir, as a gateway keeps it: that it is what its newest checkpoint signs, and that of every
-// session every record is there. trusted is the log's first public key as somebody else has given it; "" trusts
-// the one in dir. The error is for a directory that cannot be read.
-func Dir(dir, trusted string) (*Report, error) {
+// Dir is Trust.Dir for whoever has the log's first public key alone, or nothing ("").
+func Dir(dir, trusted string) (*Report, error) { return Trust{Key: trusted}.Dir(dir) }
+
+// Dir verifies the log in dir, as a gateway keeps it: that it is what its newest checkpoint signs, that of every
+// session every record is there, and what witnesses and time-stamping authorities have said of it. The error is for a
+// directory that cannot be read.
+func (t Trust) Dir(dir string) (*Report, error) {
 	keys, err := checkpoint.LoadVerifiers(filepath.Join(dir, "signing"))
 	if err != nil {
 		return nil, err
 	}
-	names, err := segments(dir)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", dir, err)
-	}
 	v := &dirVerifier{sessions: map[string]*session{}}
-	v.whose(keys.List()[0].Public, trusted)
+	v.whose(keys.List()[0].Public, t.Key)
+	if err := v.outside(dir, keys, t); err != nil {
+		return nil, err
+	}
 	msg, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
 	if err == nil {
 		v.head, err = keys.Open(msg)
@@ -35,6 +38,11 @@ func Dir(dir, trusted string) (*Report, error) {
 	}
 	if err != nil {
 		v.problem("the checkpoint: %v", err)
+	}
+	// The records come last: a gateway that runs adds to them before they are signed, and before others have seen them.
+	names, err := segments(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", dir, err)
 	}
 	for i, name := range names {
 		s, err := readSegment(name)
@@ -58,6 +66,11 @@ type dirVerifier struct {
 	matched     bool // the tree had the size and root that were signed
 	sessions    map[string]*session
 	open, ended int
+
+	policy  cosignature.Policy
+	vouched []*vouched // by size
+	next    int        // of vouched, the first that is larger than what was read
+	unread  int        // timestamps that nobody can read
 }
 
 // session is what a session's records have shown so far.
@@ -123,6 +136,7 @@ func (v *dirVerifier) record(payload []byte) {
 	if h.Session != "" {
 		v.ofSession(&h, payload[max(bytes.IndexByte(payload, ','), 0):])
 	}
+	v.passed()
 	if v.all.size == v.head.Tree.N {
 		switch {
 		case v.all.tree() != v.head.Tree:
@@ -188,7 +202,8 @@ func (v *dirVerifier) finish() {
 	if v.open > 0 {
 		v.unproven("that nothing is missing at the end of %d sessions that have not ended", v.open)
 	}
-	v.unproven("that no newer checkpoint was made and taken back, which only a witness, or a checkpoint kept elsewhere, can tell")
+	v.told(v.policy, v.vouched, v.unread)
+	v.unproven("that no newer checkpoint was made and taken back, which only asking the witnesses, or a checkpoint kept elsewhere, can tell")
 	v.unproven("what the records say: they are sealed, and their reasons were claimed by whoever asked")
 }
 

@@ -11,15 +11,18 @@ import (
 	"strings"
 )
 
-// Path verifies what is at path: a bundle, the directory of a log, or the data directory that the log is in. key is the
-// public key that is trusted, or the name of a file with it, or "".
-func Path(path, key string) (*Report, error) {
-	if b, err := os.ReadFile(key); err == nil {
-		key = string(b)
-	} else if key != "" && !strings.Contains(key, "+") {
-		return nil, fmt.Errorf("%s is neither a public key nor a file with one", strconv.Quote(key))
+// Path is Trust.Path for whoever has a public key alone, or nothing ("").
+func Path(path, key string) (*Report, error) { return Trust{Key: key}.Path(path) }
+
+// Path verifies what is at path: a bundle, the directory of a log, or the data directory that the log is in. The key may be
+// the name of a file that has it.
+func (t Trust) Path(path string) (*Report, error) {
+	if b, err := os.ReadFile(t.Key); err == nil {
+		t.Key = string(b)
+	} else if t.Key != "" && !strings.Contains(t.Key, "+") {
+		return nil, fmt.Errorf("%s is neither a public key nor a file with one", strconv.Quote(t.Key))
 	}
-	key = strings.TrimSpace(key)
+	t.Key = strings.TrimSpace(t.Key)
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -28,14 +31,14 @@ func Path(path, key string) (*Report, error) {
 		if _, err := os.Stat(filepath.Join(path, "signing")); errors.Is(err, fs.ErrNotExist) {
 			path = filepath.Join(path, "log")
 		}
-		return Dir(path, key)
+		return t.Dir(path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return Bundle(f, info.Size(), key)
+	return t.Bundle(f, info.Size())
 }
 
 // Print writes the report for people. What came out of the evidence is quoted where it is not printable.

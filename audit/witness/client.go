@@ -55,6 +55,9 @@ func NewClient(url, public string, h *http.Client) (*Client, error) {
 // Name is the witness's name.
 func (c *Client) Name() string { return c.verifier.Name() }
 
+// Key is the witness's public key.
+func (c *Client) Key() note.Verifier { return c.verifier }
+
 // Add has the witness cosign a signed checkpoint of the tree, whatever size it is at. old is the size it is
 // believed to be at. The answer is verified. An error that is ErrDiverged says that it holds another history.
 func (c *Client) Add(ctx context.Context, msg []byte, tree tlog.Tree, old int64, prove Prove) (cosignature.Cosignature, error) {
@@ -168,10 +171,11 @@ type Standing struct {
 }
 
 // Probe asks all witnesses at once, before a log starts, whether they have seen more of it than its newest
-// signed checkpoint on disk, which must have been there before it was shown to anybody. The error is
-// ErrDiverged, if one has; the log must then refuse to start. A witness that does not answer is in its
-// standing: whether to start without it is the caller's decision.
-func Probe(ctx context.Context, keys checkpoint.Keys, msg []byte, witnesses ...*Client) ([]Standing, error) {
+// signed checkpoint on disk, which must have been there before it was shown to anybody. One that has seen less is
+// given a proof that the log continues what it has seen, and cosigns. The error is ErrDiverged, if one has seen more or
+// something else; the log must then refuse to start. A witness that does not answer is in its standing: whether
+// to start without it is the caller's decision.
+func Probe(ctx context.Context, keys checkpoint.Keys, msg []byte, prove Prove, witnesses ...*Client) ([]Standing, error) {
 	cp, err := keys.Open(msg)
 	if err != nil {
 		return nil, err
@@ -181,6 +185,11 @@ func Probe(ctx context.Context, keys checkpoint.Keys, msg []byte, witnesses ...*
 	for i, w := range witnesses {
 		go func() {
 			n, err := w.Size(ctx, msg, cp.Tree)
+			if err == nil && n > 0 && n < cp.Tree.N {
+				if _, err = w.Add(ctx, msg, cp.Tree, n, prove); err == nil {
+					n = cp.Tree.N
+				}
+			}
 			all[i] = Standing{w.Name(), n, err}
 			done <- i
 		}()

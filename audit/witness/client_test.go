@@ -101,22 +101,23 @@ func TestProbe(t *testing.T) {
 	bc, lc, ac := behind.serve(t, behind), level.serve(t, level), ahead.serve(t, ahead)
 
 	t.Run("none_has_seen_more", func(t *testing.T) {
-		all, err := Probe(t.Context(), l.keys, l.sign(80), bc, lc, unreachable)
+		all, err := Probe(t.Context(), l.keys, l.sign(80), l.prove, bc, lc, unreachable)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all[0].Size != 60 || all[0].Err != nil || all[1].Size != 80 || all[1].Err != nil || all[2].Err == nil || all[2].Witness != "down.example" {
+		if all[0].Size != 80 || // it was at 60, and was shown that the log continues that
+			all[0].Err != nil || all[1].Size != 80 || all[1].Err != nil || all[2].Err == nil || all[2].Witness != "down.example" {
 			t.Errorf("%+v", all)
 		}
 	})
 	t.Run("one_has_seen_more", func(t *testing.T) {
-		_, err := Probe(t.Context(), l.keys, l.sign(80), bc, ac, unreachable)
+		_, err := Probe(t.Context(), l.keys, l.sign(80), l.prove, bc, ac, unreachable)
 		if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "ahead.example has seen 90 records of it, and there are 80") {
 			t.Errorf("error: %v", err)
 		}
 	})
 	t.Run("checkpoint_of_a_stranger", func(t *testing.T) {
-		if _, err := Probe(t.Context(), l.keys, newLog(t).grow("", 9).sign(9), bc); err == nil || errors.Is(err, ErrDiverged) {
+		if _, err := Probe(t.Context(), l.keys, newLog(t).grow("", 9).sign(9), l.prove, bc); err == nil || errors.Is(err, ErrDiverged) {
 			t.Errorf("error: %v", err)
 		}
 	})

@@ -32,15 +32,15 @@ func (c *conflict) Error() string { return fmt.Sprintf("the witness is at size %
 // Witness cosigns checkpoints of the logs that it is given. It is an http.Handler.
 type Witness struct {
 	signer note.Signer
-	logs   map[string]*witnessed // by origin; not changed after New
+	logs   map[string]*witnessed // by origin; their keys change with Follow
 	state  *state
 	log    *slog.Logger
 }
 
 // witnessed is one log.
 type witnessed struct {
-	keys []note.Verifier
 	mu   sync.Mutex // held from looking at the log's file until it is replaced
+	keys []note.Verifier
 }
 
 // New opens a witness whose state is in dir. Each log is named after its keys (a log whose key was replaced has
@@ -72,6 +72,29 @@ func New(dir string, signer note.Signer, keys []note.Verifier, log *slog.Logger)
 	return w, nil
 }
 
+// Follow takes another list of keys, of the same logs: one whose key was replaced has one more. A log that is new, or gone,
+// is an error, and changes nothing: the witness looks at what it has seen of a log when it starts.
+func (w *Witness) Follow(keys []note.Verifier) error {
+	lists := map[string][]note.Verifier{}
+	for _, k := range keys {
+		if w.logs[k.Name()] == nil {
+			return fmt.Errorf("the log %q is new: restart the witness", k.Name())
+		}
+		lists[k.Name()] = append(lists[k.Name()], k)
+	}
+	for origin := range w.logs {
+		if lists[origin] == nil {
+			return fmt.Errorf("the log %q has no key any more: restart the witness", origin)
+		}
+	}
+	for origin, l := range w.logs {
+		l.mu.Lock()
+		l.keys = lists[origin]
+		l.mu.Unlock()
+	}
+	return nil
+}
+
 // Close gives the directory free. No Add may run or follow.
 func (w *Witness) Close() error { return w.state.close() }
 
@@ -84,6 +107,8 @@ func (w *Witness) Add(r Request) (line []byte, err error) {
 	if l == nil {
 		return nil, errUnknownLog
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	c, n, err := checkpoint.Open(r.Checkpoint, origin, l.keys...)
 	if err != nil {
 		return nil, errors.Join(errUntrusted, err)
@@ -91,8 +116,6 @@ func (w *Witness) Add(r Request) (line []byte, err error) {
 	if r.Old > c.Tree.N || len(r.Proof) > maxProof {
 		return nil, errInvalid
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	last, seen, err := w.state.load(origin)
 	if err != nil {
 		return nil, err

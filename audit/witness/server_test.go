@@ -298,3 +298,39 @@ func FuzzParseRequest(f *testing.F) {
 		}
 	})
 }
+
+// A log whose key was replaced is followed without a restart; another log is not taken on the way.
+func TestFollow(t *testing.T) {
+	l := newLog(t).grow("", 30)
+	private, public, err := checkpoint.GenerateKey(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := logOf(t, private, public).grow("", 30)
+	w := newWitness(t, "w.example", l)
+	if _, err := w.Add(l.request(0, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Add(next.request(10, 20)); !errors.Is(err, errUntrusted) {
+		t.Errorf("by a key that it was not told: %v", err)
+	}
+	other, otherPublic, err := checkpoint.GenerateKey("other.example/log")
+	if err != nil || other == "" {
+		t.Fatal(err)
+	}
+	stranger, err := note.NewVerifier(otherPublic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, list := range map[string][]note.Verifier{"another_log": {l.verifier(), stranger}, "no_log": nil} {
+		if err := w.Follow(list); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+	if err := w.Follow([]note.Verifier{l.verifier(), next.verifier()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Add(next.request(10, 20)); err != nil {
+		t.Error(err)
+	}
+}

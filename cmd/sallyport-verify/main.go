@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"sallyport/audit/cosignature"
 	"sallyport/audit/verify"
 )
 
@@ -19,8 +20,9 @@ func run(args []string, out, errw io.Writer) int {
 	f := flag.NewFlagSet("sallyport-verify", flag.ContinueOnError)
 	f.SetOutput(errw)
 	key := f.String("key", "", "public key that must have signed, or a file with it (checkpoint.pub)")
+	witnesses := f.String("witnesses", "", "file with the witnesses that count (C2SP tlog-policy); without it those that the evidence names")
 	f.Usage = func() {
-		fmt.Fprintln(errw, "usage: sallyport-verify [-key KEY] BUNDLE.zip | DATA/log")
+		fmt.Fprintln(errw, "usage: sallyport-verify [-key KEY] [-witnesses POLICY] BUNDLE.zip | DATA/log")
 		f.PrintDefaults()
 	}
 	if err := f.Parse(args); err != nil {
@@ -30,7 +32,19 @@ func run(args []string, out, errw io.Writer) int {
 		f.Usage()
 		return 2
 	}
-	report, err := verify.Path(f.Arg(0), *key)
+	trust := verify.Trust{Key: *key}
+	if *witnesses != "" {
+		text, err := os.ReadFile(*witnesses)
+		if err == nil {
+			trust.Witnesses = new(cosignature.Policy)
+			*trust.Witnesses, err = cosignature.ParsePolicy(text)
+		}
+		if err != nil {
+			fmt.Fprintln(errw, "sallyport-verify: the witnesses:", strings.ToValidUTF8(err.Error(), "\ufffd"))
+			return 2
+		}
+	}
+	report, err := trust.Path(f.Arg(0))
 	if err != nil {
 		fmt.Fprintln(errw, "sallyport-verify:", strings.ToValidUTF8(err.Error(), "\ufffd"))
 		return 1

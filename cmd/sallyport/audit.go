@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,11 +30,13 @@ func newAudit(a *app) *cobra.Command {
 	cmd.PersistentFlags().StringVar(&o.data, "data", "", "data directory (default: the configuration's)")
 	status := &cobra.Command{
 		Use:   "status",
-		Short: "Say what the newest signed checkpoint covers, and by which key",
-		Long:  "Status reads the checkpoint, not the records: `sallyport trace --check` verifies them all.",
-		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return o.status() },
+		Short: "Say how much of the record is signed, witnessed and timestamped, and by whom",
+		Long: `Status reads the newest checkpoint and what others have said of it, not the records: sallyport verify checks them all. Whom to
+trust is in the configuration; with --data alone it is what the gateway has kept beside the record.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return o.status(time.Now()) },
 	}
+	status.Flags().BoolVar(&o.json, "json", false, "as one JSON object")
 	sample := &cobra.Command{
 		Use:   "sample",
 		Short: "Draw sessions by chance from all that have ended, with proofs",
@@ -49,7 +53,16 @@ With --json each session comes with the head of its close record and the RFC 696
 	sample.Flags().IntVarP(&o.n, "number", "n", 25, "how many sessions")
 	sample.Flags().StringVar(&o.seed, "seed", "", "what decides which ones")
 	sample.Flags().BoolVar(&o.json, "json", false, "one session a line, with its proof")
-	cmd.AddCommand(status, sample)
+	rotate := &cobra.Command{
+		Use:   "rotate-key",
+		Short: "Replace the key that signs the record",
+		Long: `Rotate-key has the signing key introduce a new one, which signs from then on, and be destroyed. Whoever trusts the first key
+(checkpoint.pub) follows from there; give the new one to the operators of your witnesses. A gateway that runs does it with
+its next checkpoint, within ten seconds, and is not restarted.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.rotate(cmd.Context()) },
+	}
+	cmd.AddCommand(status, sample, rotate)
 	return cmd
 }
 
@@ -61,19 +74,26 @@ func (o *auditOptions) prover() (*audit.Prover, error) {
 	return audit.OpenProver(dir)
 }
 
-func (o *auditOptions) status() error {
-	p, err := o.prover()
+// rotateWait is how long a gateway that runs has for it: it looks every ten seconds.
+const rotateWait = 30 * time.Second
+
+func (o *auditOptions) rotate(ctx context.Context) error {
+	dir, err := o.recordDir(o.data)
 	if err != nil {
 		return err
 	}
-	defer p.Close()
-	c, _ := p.Checkpoint()
-	closed, err := audit.Closed(c)
+	ctx, cancel := context.WithTimeout(ctx, rotateWait)
+	defer cancel()
+	keys, err := audit.RotateKey(ctx, dir)
+	if errors.Is(err, audit.ErrPending) {
+		return fmt.Errorf("%w: the gateway that holds %s takes it up with its next checkpoint, or at its next start; its log says why it cannot", err, dir)
+	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.out, "log               %s\nsigned            records 1 to %d, root %s\nclosed sessions   %d, root %s\nkey               %s\n",
-		c.Origin, c.Tree.N, c.Tree.Hash, closed.N, closed.Hash, p.Keys().Current().Public)
+	k := keys.Current()
+	fmt.Fprintf(o.out, "%s\n", k.Public)
+	fmt.Fprintf(o.err, "signs from record %d on; give it to the operators of your witnesses, who add it to their list beside the old one\n", k.From+1)
 	return nil
 }
 

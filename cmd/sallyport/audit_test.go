@@ -53,7 +53,7 @@ func cli(t *testing.T, want int, args ...string) string {
 
 func TestAuditSaysWhatIsSigned(t *testing.T) {
 	dir := aRecord(t)
-	if text := cli(t, exitOK, "audit", "status", "--data", dir); !strings.Contains(text, "records 1 to 8, root ") || !strings.Contains(text, "closed sessions   2, root ") || !strings.Contains(text, "key               sallyport/") {
+	if text := cli(t, exitOK, "audit", "status", "--data", dir); !strings.Contains(text, "records 1 to 8, ") || !strings.Contains(text, "witnessed         by nobody") || !strings.Contains(text, "timestamped       no") || !strings.Contains(text, "closed sessions   2, root ") || !strings.Contains(text, "key               sallyport/") {
 		t.Error(text)
 	}
 	text := cli(t, exitOK, "audit", "sample", "--data", dir, "--seed", "x", "-n", "1")

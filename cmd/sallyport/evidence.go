@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/audit/checkpoint"
+	"sallyport/audit/cosignature"
 	"sallyport/audit/evidence"
 	"sallyport/audit/replay"
 	"sallyport/internal/config"
@@ -26,6 +28,8 @@ type evidenceOptions struct {
 	data, period string
 	file, key    string
 	scope        evidence.Scope
+	policy       *cosignature.Policy // of the configuration; nil where it names no witness
+	roots        *x509.CertPool      // as policy
 	leaves       bool
 	replay       bool
 }
@@ -99,6 +103,9 @@ func (o *evidenceOptions) run(now time.Time) error {
 	if in.Records, err = evidence.Collect(dir, o.scope); err != nil {
 		return err
 	}
+	if err := vouchedFor(in, dir, prover, o.policy, o.roots); err != nil {
+		return err
+	}
 	if o.replay {
 		recs, err := audit.Collect(dir, audit.Filter{Session: o.scope.Session, Task: o.scope.Task, Principal: o.scope.Principal, Since: o.scope.From, Until: o.scope.To})
 		if err != nil {
@@ -131,6 +138,9 @@ func (o *evidenceOptions) texts(in *evidence.Input) (string, error) {
 	}
 	if o.data == "" {
 		o.data = cfg.DataDir
+		if o.policy, o.roots, err = o.outside(""); err != nil {
+			return "", err
+		}
 	}
 	set, err := loadPolicies(cfg)
 	if err != nil {

@@ -66,9 +66,14 @@ func exportConfig(e *config.Export) (export.Config, error) {
 	return c, nil
 }
 
-// close ends the record, and then what exports it.
+// close ends the record, and then what vouches for it and exports it.
 func (g *gate) close() error {
 	err := g.core.Close()
+	if g.vouch != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), vouchDrain)
+		g.vouch.Close(ctx)
+		cancel()
+	}
 	if g.exports != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), exportDrain)
 		defer cancel()

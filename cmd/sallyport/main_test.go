@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sallyport/internal/testdb"
+	"sallyport/internal/testtsa"
 )
 
 // The scripts start the real program: in them `sallyport` is this test binary running main.
@@ -41,6 +42,7 @@ func TestScripts(t *testing.T) {
 			"envsubst":   envsubst,
 			"eventually": eventually,
 			"reload":     reload,
+			"authority":  authority,
 		},
 	})
 }
@@ -113,6 +115,16 @@ func reload(ts *testscript.TestScript, neg bool, args []string) {
 	for _, cmd := range ts.BackgroundCmds() {
 		ts.Check(cmd.Process.Signal(syscall.SIGHUP))
 	}
+}
+
+// authority VAR FILE starts a time-stamping authority, sets VAR to its URL and writes its root into FILE.
+func authority(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: authority VAR FILE")
+	}
+	a := testtsa.New(scriptTB{ts})
+	ts.Setenv(args[0], a.URL)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), a.Roots, 0o600))
 }
 
 // take VAR FILE sets VAR to a file's content, without the line end.

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sallyport/audit/export"
+	"sallyport/audit/vouch"
 	"sallyport/internal/access"
 	"sallyport/internal/config"
 	"sallyport/internal/gateway"
@@ -41,7 +42,8 @@ func newServe(a *app) *cobra.Command {
 		Short: "Open the doors",
 		Long: `Serve opens the doors that the configuration names and runs until SIGTERM or Ctrl-C; then it takes no new
 statements, waits for running ones (limits.drain_timeout) and closes the record. SIGHUP reads the policies
-and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones stay.`,
+and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones stay. It
+also has exporters that are stopped look whether that was mended.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
@@ -106,7 +108,8 @@ func newLogger(a *app, format, level string) (*slog.Logger, error) {
 // gate is a core with its doors, listening but not yet serving.
 type gate struct {
 	core    *gateway.Gateway
-	exports *export.Set // nil where nothing is exported
+	vouch   *vouch.Voucher // nil where nobody vouches for the record
+	exports *export.Set    // nil where nothing is exported
 	log     *slog.Logger
 	drain   time.Duration
 	rules   []config.Policy   // in force
@@ -151,11 +154,24 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, &access.Error{Kind: access.Unavailable, Message: fmt.Sprintf("the data directory %s cannot be made", cfg.DataDir), Hint: "make it writable, or name another as data_dir", Err: plain(err)}
 	}
+	voucher, err := openVouch(cfg, log)
+	if err == nil && voucher != nil {
+		err = voucher.Refuse(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if g.core, err = gateway.Open(ctx, coreConfig(cfg, log)); err != nil {
 		return nil, err
 	}
+	if voucher != nil {
+		if err = voucher.Start(); err != nil {
+			return nil, errors.Join(err, g.core.Close())
+		}
+		g.vouch = voucher
+	}
 	if g.exports, err = openExports(cfg, log); err != nil {
-		return nil, errors.Join(err, g.core.Close())
+		return nil, errors.Join(err, g.close())
 	}
 	limits := cfg.File.Limits
 	if g.pgLn != nil {
@@ -281,8 +297,12 @@ func (g *gate) serve(ctx context.Context) error {
 	return err
 }
 
-// reload reads the policies and the labels files again. What cannot be loaded changes nothing.
+// reload reads the policies and the labels files again, and has exporters that are stopped look again. What cannot be
+// loaded changes nothing.
 func (g *gate) reload(path string) {
+	if g.exports != nil {
+		g.exports.Look()
+	}
 	cfg, err := config.Load(path)
 	if err == nil {
 		if lost := cfg.Lost(g.rules); len(lost) > 0 {

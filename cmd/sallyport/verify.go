@@ -1,25 +1,35 @@
 package main
 
 import (
+	"crypto/x509"
+	"fmt"
+	"os"
+	"time"
+
 	"github.com/spf13/cobra"
 
+	"sallyport/audit/cosignature"
+	"sallyport/audit/timestamp"
 	"sallyport/audit/verify"
 	"sallyport/internal/config"
 )
 
 func newVerify(a *app) *cobra.Command {
-	var key string
+	var key, witnesses, ca string
 	cmd := &cobra.Command{
 		Use:   "verify [BUNDLE | DIR]",
 		Short: "Say what a bundle of evidence, or a log, proves and what it does not",
 		Long: `Verify checks a zip of "sallyport evidence", or the log in a data directory (default: the configuration's), offline
-and without the keys of records: that it is what was signed, and that of every session every record is there. It says in
-sentences what is proven then and what is not. An auditor runs the same as the small program sallyport-verify.`,
-		Example: `  sallyport verify evidence.zip --key checkpoint.pub
+and without the keys of records: that it is what was signed, that of every session every record is there, and what witnesses
+and time-stamping authorities have said of it. It says in sentences what is proven then and what is not. An auditor runs
+the same as the small program sallyport-verify, which leaves timestamps to openssl.`,
+		Example: `  sallyport verify evidence.zip --key checkpoint.pub --witnesses witnesses.policy --timestamp-ca tsa.pem
   sallyport verify /var/lib/sallyport`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			t := verify.Trust{Key: key}
 			var path string
+			var roots *x509.CertPool
 			if len(args) == 1 {
 				path = args[0]
 			} else {
@@ -28,8 +38,28 @@ sentences what is proven then and what is not. An auditor runs the same as the s
 					return err
 				}
 				path = cfg.DataDir
+				if t.Witnesses, roots, err = a.outside(""); err != nil {
+					return err
+				}
 			}
-			report, err := verify.Path(path, key)
+			var err error
+			if witnesses != "" {
+				if t.Witnesses, err = readPolicy(witnesses); err != nil {
+					return err
+				}
+			}
+			if ca != "" {
+				if _, roots, err = stampRoots(ca); err != nil {
+					return err
+				}
+			}
+			if roots != nil {
+				t.Stamp = func(token, data []byte) (time.Time, string, error) {
+					s, err := timestamp.Verify(token, data, roots)
+					return s.Time, s.Authority, err
+				}
+			}
+			report, err := t.Path(path)
 			if err != nil {
 				return err
 			}
@@ -40,6 +70,21 @@ sentences what is proven then and what is not. An auditor runs the same as the s
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&key, "key", "", "public key that must have signed, or a file with it (checkpoint.pub)")
+	f := cmd.Flags()
+	f.StringVar(&key, "key", "", "public key that must have signed, or a file with it (checkpoint.pub)")
+	f.StringVar(&witnesses, "witnesses", "", "file with the witnesses that count (C2SP tlog-policy; default: the configuration's, or those that the evidence names)")
+	f.StringVar(&ca, "timestamp-ca", "", "PEM file with the certificates that timestamps must lead to (default: the configuration's)")
 	return cmd
+}
+
+func readPolicy(file string) (*cosignature.Policy, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	p, err := cosignature.ParsePolicy(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return &p, nil
 }

@@ -10,9 +10,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
 
 	"sallyport/audit/witness"
 	"sallyport/internal/config"
@@ -36,7 +39,7 @@ checkpoint only if its tree continues that one (C2SP tlog-witness). A gateway wh
 take back what is in it without the witness. Run it where those who run the gateway have no access.
 
 The file of logs has the public key of each (checkpoint.pub), one a line; a log whose key was replaced has
-one more line for each key. The directory holds the witness's key and what it has seen: keep both.`,
+one more line for each key, and SIGHUP has the file read again. The directory holds the witness's key and what it has seen: keep both.`,
 		Example: `  sallyport witness key witness.example --dir /var/lib/witness
   sallyport witness --dir /var/lib/witness --logs logs.txt --tls-cert w.crt --tls-key w.key --listen :7643`,
 		Args: cobra.NoArgs,
@@ -87,19 +90,23 @@ func (o *witnessOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	srv, closeAll, err := o.open(log)
+	srv, w, err := o.open(log)
 	if err != nil {
 		return err
 	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	go o.follow(ctx, hup, w, log)
 	ln, err := net.Listen("tcp", o.address)
 	if err != nil {
-		return errors.Join(err, closeAll())
+		return errors.Join(err, w.Close())
 	}
-	return errors.Join(serveWitness(ctx, srv, ln, log), closeAll())
+	return errors.Join(serveWitness(ctx, srv, ln, log), w.Close())
 }
 
 // open makes the witness and a server for it, which do nothing yet.
-func (o *witnessOptions) open(log *slog.Logger) (*http.Server, func() error, error) {
+func (o *witnessOptions) open(log *slog.Logger) (*http.Server, *witness.Witness, error) {
 	switch {
 	case o.dir == "":
 		return nil, nil, usagef("--dir is missing: where are the witness's key and state?")
@@ -110,13 +117,9 @@ func (o *witnessOptions) open(log *slog.Logger) (*http.Server, func() error, err
 	case o.tls.Cert == "" && !o.insecure && !config.Loopback(o.address):
 		return nil, nil, usagef("the witness would serve other machines (%s) without TLS: give --tls-cert and --tls-key, listen on 127.0.0.1, or say --insecure where a proxy terminates TLS", o.address)
 	}
-	text, err := os.ReadFile(o.logs)
+	logs, err := readLogs(o.logs)
 	if err != nil {
 		return nil, nil, err
-	}
-	logs, err := witness.ParseLogs(string(text))
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", o.logs, err)
 	}
 	signer, public, err := witness.LoadKey(o.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -139,7 +142,39 @@ func (o *witnessOptions) open(log *slog.Logger) (*http.Server, func() error, err
 	srv.Handler = w
 	limitConnections(srv, httpConnections, log.With("door", "witness"))
 	log.Info("witness", "key", public, "logs", len(logs))
-	return srv, w.Close, nil
+	return srv, w, nil
+}
+
+func readLogs(file string) ([]note.Verifier, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	logs, err := witness.ParseLogs(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return logs, nil
+}
+
+// follow reads the file of logs again on each SIGHUP: a log whose key was replaced has one more.
+func (o *witnessOptions) follow(ctx context.Context, hup <-chan os.Signal, w *witness.Witness, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+		}
+		logs, err := readLogs(o.logs)
+		if err == nil {
+			err = w.Follow(logs)
+		}
+		if err != nil {
+			log.Error("the file of logs was not taken; the old keys hold", "error", err)
+			continue
+		}
+		log.Info("the file of logs was read again", "keys", len(logs))
+	}
 }
 
 // serveWitness serves until ctx ends, then waits for running requests.

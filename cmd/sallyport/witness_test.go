@@ -46,7 +46,7 @@ func TestWitness(t *testing.T) {
 	start := func() (client *witness.Client, stop func()) {
 		o := &witnessOptions{dir: dir, logs: logs, address: "127.0.0.1:0"}
 		log := slog.New(slog.DiscardHandler)
-		srv, closeAll, err := o.open(log)
+		srv, w, err := o.open(log)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestWitness(t *testing.T) {
 		return client, func() {
 			h.CloseIdleConnections()
 			cancel()
-			if err := errors.Join(<-done, closeAll()); err != nil {
+			if err := errors.Join(<-done, w.Close()); err != nil {
 				t.Error(err)
 			}
 		}

@@ -24,28 +24,30 @@ const (
 // Record is one audit entry. Fields that do not apply are absent. SQL, Reason and Params have passed
 // the detectors; Rows are as the client saw them.
 type Record struct {
-	Position   uint64          `json:"pos"`     // position in the node's log, from 1; set by the log
-	Session    string          `json:"session"` // opaque id
-	Seq        uint64          `json:"seq"`     // position in the session, from 1 without gaps
-	Time       time.Time       `json:"time"`
-	Kind       RecordKind      `json:"kind"`
-	Door       Door            `json:"door,omitempty"`
-	Connection string          `json:"connection,omitempty"`
-	Principal  string          `json:"principal,omitempty"`
-	Actor      string          `json:"actor,omitempty"`
-	Groups     []string        `json:"groups,omitempty"`
-	Client     string          `json:"client,omitempty"` // address and application name
-	Task       string          `json:"task,omitempty"`
-	Goal       string          `json:"goal,omitempty"`
-	Ticket     string          `json:"ticket,omitempty"`
-	Reason     string          `json:"reason,omitempty"` // claimed, never verified
-	SQL        string          `json:"sql,omitempty"`    // as asked, identifiers found in literals masked
-	Params     []string        `json:"params,omitempty"`
-	Plan       json.RawMessage `json:"plan,omitempty"` // a marshalled PlanRecord, made once a plan
-	Intent     uint64          `json:"intent,omitempty"`
-	Rows       int64           `json:"rows,omitempty"`
-	Bytes      int64           `json:"bytes,omitempty"`
-	Columns    []string        `json:"columns,omitempty"`
+	Position   uint64     `json:"pos"`     // position in the node's log, from 1; set by the log
+	Session    string     `json:"session"` // opaque id
+	Seq        uint64     `json:"seq"`     // position in the session, from 1 without gaps
+	Time       time.Time  `json:"time"`
+	Kind       RecordKind `json:"kind"`
+	Door       Door       `json:"door,omitempty"`
+	Connection string     `json:"connection,omitempty"`
+	Principal  string     `json:"principal,omitempty"`
+	Actor      string     `json:"actor,omitempty"`
+	Groups     []string   `json:"groups,omitempty"`
+	Client     string     `json:"client,omitempty"` // address and application name
+	Task       string     `json:"task,omitempty"`
+	Goal       string     `json:"goal,omitempty"`
+	Ticket     string     `json:"ticket,omitempty"`
+	Reason     string     `json:"reason,omitempty"` // claimed, never verified
+	// Traceparent is the caller's place in a trace (W3C Trace Context, version 00), as it claims.
+	Traceparent string          `json:"traceparent,omitempty"`
+	SQL         string          `json:"sql,omitempty"` // as asked, identifiers found in literals masked
+	Params      []string        `json:"params,omitempty"`
+	Plan        json.RawMessage `json:"plan,omitempty"` // a marshalled PlanRecord, made once a plan
+	Intent      uint64          `json:"intent,omitempty"`
+	Rows        int64           `json:"rows,omitempty"`
+	Bytes       int64           `json:"bytes,omitempty"`
+	Columns     []string        `json:"columns,omitempty"`
 	// Result has the first released rows as backend DataRow frames (PostgreSQL protocol 3), up to a
 	// cap; Digest is the SHA-256 over all of them.
 	Result    []byte  `json:"result,omitempty"`

@@ -50,6 +50,7 @@ var ours = []rule{
 	// Beside the program: tests and evals look at it from outside.
 	{"internal/testcorpus", nil},
 	{"internal/testdb", nil},
+	{"internal/testtsa", nil},
 	{"internal/archtest", nil},
 	{"internal/deps", nil},
 	{"evals/detect", []string{"mask", "evals/..."}}, // what it measures is a function
@@ -64,7 +65,7 @@ var inTests = []rule{
 	{"internal/gateway", []string{"internal/testcorpus", "internal/testdb", "mcp/...", "proxy/..."}}, // the core, seen through a door
 	{"mcp/...", []string{"internal/testcorpus", "internal/testdb", "internal/identity", "audit"}},    // what a door's calls leave on record
 	{"proxy/...", []string{"internal/testcorpus", "internal/testdb", "internal/identity"}},
-	{"...", []string{"internal/testcorpus", "internal/testdb"}},
+	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testtsa"}},
 }
 
 // fences are packages of others that only some of ours may import in non-test code.
@@ -79,7 +80,7 @@ var fences = []struct {
 	{[]string{"github.com/mark3labs/mcp-go/"}, []string{"mcp/...", "internal/demo", "evals/..."}, "only the agents' door speaks MCP, and its clients in the demo and the evals"},
 	{[]string{"github.com/pganalyze/pg_query_go/"}, []string{"internal/pgtree", "internal/gateway", "sqlguard/...", "mask/...", "evals/..."}, "only the guard, the masks and the core read syntax trees"},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd/..."}, "flags are the program's business"},
-	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/loop", "internal/testdb", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "sqlguard/registry/gen",
+	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/loop", "internal/testdb", "internal/testtsa", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "sqlguard/registry/gen",
 		"audit/export", "audit/witness", "audit/timestamp"},
 		"leaves are pure: no network, no processes (but for those that send the log elsewhere, or ask others to vouch for it)"},
 	{[]string{"go.opentelemetry.io/"}, []string{"audit/export"}, "only the exporters speak OpenTelemetry"},

@@ -52,6 +52,9 @@ type File struct {
 	// Limits guard the gateway's own memory and patience.
 	Limits Limits `yaml:"limits"`
 
+	// Audit says who vouches for the record from outside.
+	Audit Audit `yaml:"audit"`
+
 	// Export names the places that records are sent to, beside the record itself.
 	Export []Export `yaml:"export"`
 }

@@ -99,6 +99,8 @@ type Query struct {
 	MaxBytes int
 	Task     Task
 	Reason   string
+	// Traceparent is what the client says of the trace that it is in (W3C Trace Context); what is none is not recorded.
+	Traceparent string
 }
 
 // Task is what an agent says that it works on.
@@ -158,6 +160,8 @@ type SchemaQuery struct {
 	Limit      int    // most relations; 0 is no limit
 	Task       Task
 	Reason     string
+
+	Traceparent string // see Query
 }
 
 // Exchange is one SCRAM exchange. Once Step reports done, pass the Exchange as Credentials.

@@ -18,7 +18,7 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	if s.task != q.Task || s.reason != q.Reason {
 		s.task, s.reason, s.scope = q.Task, q.Reason, nil
 	}
-	s.wish, s.lastPlan = q.MaxBytes, nil
+	s.wish, s.lastPlan, s.traceparent = q.MaxBytes, nil, traceparent(q.Traceparent)
 	if s.up.MaxRow == 0 { // once: later an idle reader may look at it
 		s.up.MaxRow = maxRow
 	}

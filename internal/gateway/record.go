@@ -14,9 +14,13 @@ import (
 // made must be given to the log.
 func (s *Session) newRecord(kind access.RecordKind) *access.Record {
 	s.seq++
+	trace := s.traceparent
+	if kind == access.RecordClose { // it belongs to no call
+		trace = ""
+	}
 	return &access.Record{Session: s.id, Seq: s.seq, Time: time.Now().UTC(), Kind: kind, Door: s.door,
 		Connection: s.db.conf.Name, Principal: s.principal.Name, Actor: s.principal.Actor,
-		Task: s.task.ID, Reason: s.gw.detector.String(s.reason)}
+		Task: s.task.ID, Reason: s.gw.detector.String(s.reason), Traceparent: trace}
 }
 
 // note records what belongs to no session of its own, in the gateway's session, and returns once it is durable.

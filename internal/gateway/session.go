@@ -68,6 +68,7 @@ type Session struct {
 	dirty        bool        // something ran since Reset that may have left a trace in the session
 	wish         int         // bytes of rows that Query is to fetch
 	reason       string      // sallyport.reason
+	traceparent  string      // of the call at hand, where the door has such
 	task         Task        // ... and sallyport.task, as of the last word of the server
 	claims       claims
 	listens      bool          // LISTEN was run: notifications may come at any time

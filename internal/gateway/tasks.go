@@ -185,7 +185,7 @@ func (g *Gateway) SearchSchema(_ context.Context, c access.Credentials, q Schema
 func (g *Gateway) recordSearch(p access.Principal, q SchemaQuery, found int) error {
 	return g.note(access.RecordStatement, func(rec *access.Record) {
 		rec.Door, rec.Connection, rec.Principal, rec.Actor, rec.Groups = q.Door, q.Connection, p.Name, p.Actor, p.Groups
-		rec.Task, rec.Reason = q.Task.ID, g.detector.String(q.Reason)
+		rec.Task, rec.Reason, rec.Traceparent = q.Task.ID, g.detector.String(q.Reason), traceparent(q.Traceparent)
 		rec.SQL, rec.Command, rec.Rows = "search_schema "+g.detector.String(q.Pattern), "SEARCH SCHEMA", int64(found)
 	})
 }

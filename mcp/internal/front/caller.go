@@ -15,6 +15,7 @@ type Caller struct {
 	Principal   access.Principal
 	Session     string // MCP session; "" in protocol 2026-07-28, which has none
 	Client      string // remote address, or "stdio"
+	Traceparent string // that the message claims in its _meta; anything
 }
 
 // Key stands for the principal with everything that decides what it may do: a principal whose groups
