@@ -224,17 +224,41 @@ func (c *compiler) relation(rel *access.Relation) *maskedRelation {
 }
 
 // clash finds references that would clash as subqueries: two relations of the same name in different
-// schemas may stand in one FROM list without an alias, two subqueries of one alias may not.
+// schemas may stand in one FROM list without an alias, two subqueries of one alias may not. And one that goes by the name
+// of a target could be taken for it, by the verifier.
 func (c *compiler) clash(ref *pgtree.Ref) {
-	if ref.HasAlias || ref.Target || c.masks[ref.Relation.Name] == nil {
+	if ref.Target || c.masks[ref.Relation.Name] == nil {
 		return
 	}
 	for _, other := range c.in.Tree.Refs {
-		if other != ref && !other.HasAlias && other.Alias == ref.Alias && other.Relation != ref.Relation {
-			c.alias[ref] = fmt.Sprintf("%s_%s", cut(ref.Relation.Name.Schema, 20), cut(ref.Alias, 40))
+		if other == ref || other.Alias != ref.Alias {
+			continue
+		}
+		if other.Target && c.masked(other) != nil || !ref.HasAlias && !other.HasAlias && other.Relation != ref.Relation {
+			c.alias[ref] = c.unused(fmt.Sprintf("%s_%s", cut(ref.Relation.Name.Schema, 20), cut(ref.Alias, 40)))
 			return
 		}
 	}
+}
+
+// unused gives name, or one like it that nothing in the statement goes by.
+func (c *compiler) unused(name string) string {
+	used := map[string]bool{}
+	walkNode(c.in.Tree.Stmt, func(n any) bool {
+		switch n := n.(type) {
+		case *pg.RangeVar:
+			used[n.Relname] = true
+		case *pg.Alias:
+			used[n.Aliasname] = true
+		case *pg.CommonTableExpr:
+			used[n.Ctename] = true
+		}
+		return true
+	})
+	for used[name] {
+		name += "_"
+	}
+	return name
 }
 
 // cut shortens a name to n bytes, so that the server does not.

@@ -205,7 +205,7 @@ func (c *compiler) inserted(s *pg.InsertStmt) error {
 	q := s.SelectStmt.GetSelectStmt()
 	for i, name := range names {
 		take := c.takes
-		if c.excluded(s, name) {
+		if c.excluded(s, name) || ordersValues(q) {
 			take = c.assigned
 		}
 		if q == nil || len(q.ValuesLists) == 0 {
@@ -227,6 +227,12 @@ func (c *compiler) inserted(s *pg.InsertStmt) error {
 		}
 	}
 	return nil
+}
+
+// ordersValues tells whether rows of VALUES are put in order: which of them come first, and so whether LIMIT keeps them, would
+// tell how the value of a token compares with others.
+func ordersValues(q *pg.SelectStmt) bool {
+	return len(q.GetValuesLists()) > 0 && len(q.GetSortClause()) > 0
 }
 
 // selected is what a query gives for its column number i, or nil where that cannot be told.

@@ -138,6 +138,8 @@ func TestTokensWithoutAValueAreRefused(t *testing.T) {
 		"behind_a_star":     query("insert into leads(id, email) select o.*, '" + tokenOf("u7@example.com") + "' from (select 98) o"),
 		"in_a_subquery":     query("insert into leads(id, email) select 98, e from (select '" + tokenOf("u7@example.com") + "' as e) q"),
 		"in_another_one":    query("insert into leads(id, note, email) select 98, '" + tokenOf("u7@example.com") + "', n from (select '***' as n) q"),
+		"ordered":           query("insert into leads(id, email) values (98, '" + tokenOf("u7@example.com") + "'), (97, 'm@example.com') order by 2 limit 1"),
+		"ordered_parameter": pipeline("insert into leads(id, email) values (98, $1), (97, 'm@example.com') order by 2 limit 1", tokenOf("u7@example.com")),
 		"excluded_query":    query("insert into leads(id, email) select 1, '" + tokenOf("u7@example.com") + "' on conflict (id) do update set note = excluded.email"),
 		"in_a_row_source":   query("update leads set (email, note) = ('" + phone + "', 'x') where id = 1"),
 		"in_a_row_query":    query("update leads set (email, note) = (select '" + tokenOf("u7@example.com") + "', 'x') where id = 1"),
