@@ -128,6 +128,8 @@ type maskedRelation struct {
 	body *pg.Node
 	// sentinels are the forms of what stands for the columns' values, for whoever sees them masked.
 	sentinels map[string]sentinel
+	// types are the types, in SQL, of columns with tokens.
+	types map[string]string
 	// finders find the values of tokens that are assigned to columns.
 	finders map[string]*valueFinder
 }
@@ -163,6 +165,9 @@ func newCompiler(in Input) (*compiler, error) {
 		}
 		m.cols[id.Column] = t
 		m.exprs[id.Column] = t.expression(shapeOf(in.Catalog, col))
+		if t.Kind == Token {
+			m.types[id.Column] = tokenType(in.Catalog, col)
+		}
 	}
 	for _, id := range in.Decision.Lookup {
 		if m := c.masks[id.Relation]; m != nil {
@@ -217,7 +222,7 @@ func (c *compiler) relation(rel *access.Relation) *maskedRelation {
 	m := c.masks[rel.Name]
 	if m == nil {
 		m = &maskedRelation{rel: rel, cols: map[string]Transform{}, exprs: map[string]string{}, lookup: map[string]bool{}, predicate: map[string]bool{}, order: map[string]bool{}, group: map[string]bool{},
-			cells: map[string]access.AggregateColumn{}, sentinels: map[string]sentinel{}, finders: map[string]*valueFinder{}}
+			cells: map[string]access.AggregateColumn{}, sentinels: map[string]sentinel{}, types: map[string]string{}, finders: map[string]*valueFinder{}}
 		c.masks[rel.Name] = m
 	}
 	return m
