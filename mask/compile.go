@@ -109,6 +109,7 @@ type compiler struct {
 	// found has the expressions that find the value of a token, or of a parameter that may be one, for one column.
 	found  map[*pg.Node]bool
 	copied *CopiedTokens
+	forms  map[string][]sentinel    // see documentGuard
 	finds  map[access.ColumnID]bool // columns that values of tokens are looked for
 }
 
