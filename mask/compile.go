@@ -109,8 +109,10 @@ type compiler struct {
 	// found has the expressions that find the value of a token, or of a parameter that may be one, for one column.
 	found  map[*pg.Node]bool
 	copied *CopiedTokens
-	forms  map[string][]sentinel    // see documentGuard
-	finds  map[access.ColumnID]bool // columns that values of tokens are looked for
+	// forms are those of all labelled columns by name, documents those of columns that take documents; see documentGuard.
+	forms     map[string][]sentinel
+	documents map[access.ColumnID]*documentForms
+	finds     map[access.ColumnID]bool // columns that values of tokens are looked for
 }
 
 // maskedRelation is a relation of which at least one column is masked, or some rows are hidden.

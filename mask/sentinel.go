@@ -61,8 +61,11 @@ func (s sentinel) matches(text string) bool {
 }
 
 func writtenBack(what string, id access.ColumnID, t Transform) error {
-	return denied(fmt.Sprintf("%s has the form of a masked value of %s.%s (%s), and would be stored instead of a real one", what, id.Relation, id.Column, t),
-		"leave the column out of what is written, or give its real value; masked values cannot be written back")
+	hint := "leave the column out of what is written, or give its real value; masked values cannot be written back"
+	if t.Kind == Token {
+		hint += ". A token that you may look up is stored as its value where it is assigned by itself: in SET column =, VALUES, and the select list of INSERT ... SELECT without UNION"
+	}
+	return denied(fmt.Sprintf("%s has the form of a masked value of %s.%s (%s), and would be stored instead of a real one", what, id.Relation, id.Column, t), hint)
 }
 
 // SentinelError is how the server's error begins where COPY meets a sentinel: the compiled statement makes it
@@ -209,6 +212,9 @@ func (c *compiler) inserted(s *pg.InsertStmt) error {
 	names := targetNames(ref, s.Cols)
 	q := s.SelectStmt.GetSelectStmt()
 	for i, name := range names {
+		if _, ok := c.guard(ref, name); !ok {
+			continue
+		}
 		take := c.takes
 		if c.excluded(s, name) || ordersValues(q) {
 			take = c.assigned

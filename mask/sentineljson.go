@@ -36,6 +36,10 @@ func (c *compiler) documentGuard(ref *pgtree.Ref, name string) (sentinel, bool) 
 	if col == nil || col.TypeOID != oidJSON && col.TypeOID != oidJSONB {
 		return sentinel{}, false
 	}
+	id := access.ColumnID{Relation: ref.Relation.Name, Column: name}
+	if forms := c.documents[id]; forms != nil {
+		return sentinel{column: id, document: forms}, true
+	}
 	if c.forms == nil {
 		c.forms = map[string][]sentinel{}
 		for _, l := range c.in.Labels.All() {
@@ -53,7 +57,6 @@ func (c *compiler) documentGuard(ref *pgtree.Ref, name string) (sentinel, bool) 
 			}
 		}
 	}
-	id := access.ColumnID{Relation: ref.Relation.Name, Column: name}
 	forms := &documentForms{keys: c.forms}
 	if labels := c.in.Labels.Columns(id.Relation)[name]; len(labels) > 0 && c.in.Masks != nil {
 		t := c.in.Masks.strictest(labels)
@@ -62,6 +65,10 @@ func (c *compiler) documentGuard(ref *pgtree.Ref, name string) (sentinel, bool) 
 	if len(forms.keys) == 0 && len(forms.any) == 0 {
 		return sentinel{}, false
 	}
+	if c.documents == nil {
+		c.documents = map[access.ColumnID]*documentForms{}
+	}
+	c.documents[id] = forms
 	return sentinel{column: id, document: forms}, true
 }
 
