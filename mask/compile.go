@@ -109,7 +109,10 @@ type compiler struct {
 	// found has the expressions that find the value of a token, or of a parameter that may be one, for one column.
 	found  map[*pg.Node]bool
 	copied *CopiedTokens
-	finds  map[access.ColumnID]bool // columns that values of tokens are looked for
+	// forms are those of all labelled columns by name, documents those of columns that take documents; see documentGuard.
+	forms     map[string][]sentinel
+	documents map[access.ColumnID]*documentForms
+	finds     map[access.ColumnID]bool // columns that values of tokens are looked for
 }
 
 // maskedRelation is a relation of which at least one column is masked, or some rows are hidden.
@@ -128,6 +131,8 @@ type maskedRelation struct {
 	body *pg.Node
 	// sentinels are the forms of what stands for the columns' values, for whoever sees them masked.
 	sentinels map[string]sentinel
+	// types are the types, in SQL, of columns with tokens.
+	types map[string]string
 	// finders find the values of tokens that are assigned to columns.
 	finders map[string]*valueFinder
 }
@@ -163,6 +168,9 @@ func newCompiler(in Input) (*compiler, error) {
 		}
 		m.cols[id.Column] = t
 		m.exprs[id.Column] = t.expression(shapeOf(in.Catalog, col))
+		if t.Kind == Token {
+			m.types[id.Column] = tokenType(in.Catalog, col)
+		}
 	}
 	for _, id := range in.Decision.Lookup {
 		if m := c.masks[id.Relation]; m != nil {
@@ -217,24 +225,48 @@ func (c *compiler) relation(rel *access.Relation) *maskedRelation {
 	m := c.masks[rel.Name]
 	if m == nil {
 		m = &maskedRelation{rel: rel, cols: map[string]Transform{}, exprs: map[string]string{}, lookup: map[string]bool{}, predicate: map[string]bool{}, order: map[string]bool{}, group: map[string]bool{},
-			cells: map[string]access.AggregateColumn{}, sentinels: map[string]sentinel{}, finders: map[string]*valueFinder{}}
+			cells: map[string]access.AggregateColumn{}, sentinels: map[string]sentinel{}, types: map[string]string{}, finders: map[string]*valueFinder{}}
 		c.masks[rel.Name] = m
 	}
 	return m
 }
 
 // clash finds references that would clash as subqueries: two relations of the same name in different
-// schemas may stand in one FROM list without an alias, two subqueries of one alias may not.
+// schemas may stand in one FROM list without an alias, two subqueries of one alias may not. And one that goes by the name
+// of a target could be taken for it, by the verifier.
 func (c *compiler) clash(ref *pgtree.Ref) {
-	if ref.HasAlias || ref.Target || c.masks[ref.Relation.Name] == nil {
+	if ref.Target || c.masks[ref.Relation.Name] == nil {
 		return
 	}
 	for _, other := range c.in.Tree.Refs {
-		if other != ref && !other.HasAlias && other.Alias == ref.Alias && other.Relation != ref.Relation {
-			c.alias[ref] = fmt.Sprintf("%s_%s", cut(ref.Relation.Name.Schema, 20), cut(ref.Alias, 40))
+		if other == ref || other.Alias != ref.Alias {
+			continue
+		}
+		if other.Target && c.masked(other) != nil || !ref.HasAlias && !other.HasAlias && other.Relation != ref.Relation {
+			c.alias[ref] = c.unused(fmt.Sprintf("%s_%s", cut(ref.Relation.Name.Schema, 20), cut(ref.Alias, 40)))
 			return
 		}
 	}
+}
+
+// unused gives name, or one like it that nothing in the statement goes by.
+func (c *compiler) unused(name string) string {
+	used := map[string]bool{}
+	walkNode(c.in.Tree.Stmt, func(n any) bool {
+		switch n := n.(type) {
+		case *pg.RangeVar:
+			used[n.Relname] = true
+		case *pg.Alias:
+			used[n.Aliasname] = true
+		case *pg.CommonTableExpr:
+			used[n.Ctename] = true
+		}
+		return true
+	})
+	for used[name] {
+		name += "_"
+	}
+	return name
 }
 
 // cut shortens a name to n bytes, so that the server does not.

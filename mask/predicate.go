@@ -13,48 +13,81 @@ import (
 // made of comparisons of one relation's columns with constants, and each masked column in it may be compared. In
 // other places, and in any other form, it sees the mask.
 func (c *compiler) predicates() error {
-	granted := false
-	for _, m := range c.masks {
-		granted = granted || len(m.predicate) > 0
-	}
-	if !granted {
-		return nil
-	}
-	walkNode(c.in.Tree.Stmt, func(n any) bool {
-		if s, ok := n.(*pg.SelectStmt); ok {
-			s.WhereClause = c.pushPredicates(s.WhereClause, c.plainRefs(s.FromClause))
+	c.eachPredicate(func(p rawPredicate) bool {
+		comparisonsOnly(p.cond, func(cr *pg.ColumnRef, e *pg.A_Expr) bool {
+			if e != nil && e.Kind == pg.A_Expr_Kind_AEXPR_OP && len(e.Name) == 1 {
+				e.Name = []*pg.Node{pg.MakeStrNode("pg_catalog"), e.Name[0]}
+			}
+			return true
+		})
+		for _, cr := range p.cols {
+			c.raw[cr] = true
+			cr.Fields = []*pg.Node{pg.MakeStrNode(c.in.Tree.Cols[cr].Name)}
 		}
+		c.probes.Fixed += p.probes.Fixed
+		c.probes.Lists = append(c.probes.Lists, p.probes.Lists...)
+		c.probes.Varies = c.probes.Varies || p.probes.Varies
+		c.pushed[p.ref] = append(c.pushed[p.ref], p.cond)
 		return true
 	})
 	return nil
 }
 
-// pushPredicates gives what is left of a WHERE.
-func (c *compiler) pushPredicates(where *pg.Node, refs map[*pgtree.Ref]bool) *pg.Node {
-	if where == nil || len(refs) == 0 {
-		return where
-	}
-	var left []*pg.Node
-	for _, cond := range conjuncts(where) {
-		if !c.pushPredicate(cond, refs) {
-			left = append(left, cond)
-		}
-	}
-	return all(left)
+// rawPredicate is a condition that may compare raw values.
+type rawPredicate struct {
+	cond   *pg.Node
+	ref    *pgtree.Ref // the relation that it looks at
+	cols   []*pg.ColumnRef
+	probes Probes
 }
 
-func (c *compiler) pushPredicate(cond *pg.Node, refs map[*pgtree.Ref]bool) bool {
-	var ref *pgtree.Ref
+// eachPredicate calls f for every such condition; f tells whether it took it away.
+func (c *compiler) eachPredicate(f func(rawPredicate) bool) {
+	granted := false
+	for _, m := range c.masks {
+		granted = granted || len(m.predicate) > 0
+	}
+	if !granted {
+		return
+	}
+	take := func(where *pg.Node, from []*pg.Node) *pg.Node {
+		refs, left := c.plainRefs(from), []*pg.Node(nil)
+		if where == nil || len(refs) == 0 {
+			return where
+		}
+		for _, cond := range conjuncts(where) {
+			if p, ok := c.rawPredicate(cond, refs); !ok || !f(p) {
+				left = append(left, cond)
+			}
+		}
+		if len(left) == len(conjuncts(where)) {
+			return where
+		}
+		return all(left)
+	}
+	walkNode(c.in.Tree.Stmt, func(n any) bool {
+		switch s := n.(type) {
+		case *pg.SelectStmt:
+			s.WhereClause = take(s.WhereClause, s.FromClause)
+		case *pg.UpdateStmt:
+			s.WhereClause = take(s.WhereClause, s.FromClause)
+		case *pg.DeleteStmt:
+			s.WhereClause = take(s.WhereClause, s.UsingClause)
+		}
+		return true
+	})
+}
+
+func (c *compiler) rawPredicate(cond *pg.Node, refs map[*pgtree.Ref]bool) (rawPredicate, bool) {
+	p := rawPredicate{cond: cond}
 	raw, fits := false, true
-	var cols []*pg.ColumnRef
-	var probes Probes
 	ok := comparisonsOnly(cond, func(cr *pg.ColumnRef, e *pg.A_Expr) bool {
 		col := c.in.Tree.Cols[cr]
-		if col == nil || col.Ref == nil || !refs[col.Ref] || ref != nil && col.Ref != ref || col.Star || col.WholeRow || col.Ref.Target {
+		if col == nil || col.Ref == nil || !refs[col.Ref] || p.ref != nil && col.Ref != p.ref || col.Star || col.WholeRow || col.Ref.Target {
 			return false
 		}
-		ref = col.Ref
-		m := c.masked(ref)
+		p.ref = col.Ref
+		m := c.masked(p.ref)
 		if m == nil || m.rel.Column(col.Name) == nil || m.rel.Column(col.Name).TypeOID >= firstUserOID || e != nil && m.tokens(col.Name, e) {
 			return false
 		}
@@ -62,32 +95,15 @@ func (c *compiler) pushPredicate(cond *pg.Node, refs map[*pgtree.Ref]bool) bool 
 			fits = fits && m.predicate[col.Name]
 			raw = true
 			if e == nil {
-				probes.Fixed++ // IS NULL
+				p.probes.Fixed++ // IS NULL
 			} else {
-				probes.compare(e)
+				p.probes.compare(e)
 			}
 		}
-		cols = append(cols, cr)
+		p.cols = append(p.cols, cr)
 		return true
 	})
-	if !ok || !fits || !raw {
-		return false
-	}
-	comparisonsOnly(cond, func(cr *pg.ColumnRef, e *pg.A_Expr) bool {
-		if e != nil && e.Kind == pg.A_Expr_Kind_AEXPR_OP && len(e.Name) == 1 {
-			e.Name = []*pg.Node{pg.MakeStrNode("pg_catalog"), e.Name[0]}
-		}
-		return true
-	})
-	for _, cr := range cols {
-		c.raw[cr] = true
-		cr.Fields = []*pg.Node{pg.MakeStrNode(c.in.Tree.Cols[cr].Name)}
-	}
-	c.probes.Fixed += probes.Fixed
-	c.probes.Lists = append(c.probes.Lists, probes.Lists...)
-	c.probes.Varies = c.probes.Varies || probes.Varies
-	c.pushed[ref] = append(c.pushed[ref], cond)
-	return true
+	return p, ok && fits && raw
 }
 
 // comparisonsOnly tells whether a condition is made by AND, OR and NOT of comparisons of a column with constants that f

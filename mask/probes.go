@@ -107,13 +107,13 @@ func (c *compiler) compared() error {
 				c.probes.Unknown = true
 			}
 		case *pg.UpdateStmt:
-			if ref := c.in.Tree.Refs[s.Relation]; ref != nil && (c.oneRow(ref, s.WhereClause) || alike(ref.Relation, s.TargetList)) {
+			if ref := c.in.Tree.Refs[s.Relation]; ref != nil && (alike(ref.Relation, s.TargetList) || c.oneRow(ref, &s.WhereClause)) {
 				c.probes.Fixed++
 			} else {
 				c.probes.Unknown = true
 			}
 		case *pg.DeleteStmt:
-			if ref := c.in.Tree.Refs[s.Relation]; ref != nil && c.oneRow(ref, s.WhereClause) {
+			if ref := c.in.Tree.Refs[s.Relation]; ref != nil && c.oneRow(ref, &s.WhereClause) {
 				c.probes.Fixed++
 			} else {
 				c.probes.Unknown = true
@@ -127,39 +127,90 @@ func (c *compiler) compared() error {
 }
 
 // oneRow reports whether a condition holds for one row of ref at most: it compares all columns of a key with constants.
-func (c *compiler) oneRow(ref *pgtree.Ref, where *pg.Node) bool {
+// Where that depends on the types of parameters, which nobody knows here, and a budget asks for it, it adds comparisons with
+// what the parameters are as values of the columns' types.
+func (c *compiler) oneRow(ref *pgtree.Ref, where **pg.Node) bool {
 	rel := ref.Relation
 	if rel.Kind != access.Partitioned && len(c.in.Catalog.Below(rel)) > 1 {
 		return false // a key is of each table for itself
 	}
-	fixed := c.fixed(ref, where, nil)
-	return slices.ContainsFunc(rel.Constraints, func(con access.Constraint) bool {
-		return (con.Type == 'p' || con.Type == 'u') && len(con.Columns) > 0 &&
-			!slices.ContainsFunc(con.Columns, func(name string) bool { return !slices.Contains(fixed, name) })
-	})
+	fixed := c.fixed(ref, *where, nil)
+	key := func(holds func(f fixedColumn) bool) []string {
+		for _, con := range rel.Constraints {
+			if (con.Type == 'p' || con.Type == 'u') && len(con.Columns) > 0 && !slices.ContainsFunc(con.Columns, func(name string) bool {
+				return !slices.ContainsFunc(fixed, func(f fixedColumn) bool { return f.col.Name == name && holds(f) })
+			}) {
+				return con.Columns
+			}
+		}
+		return nil
+	}
+	exact := func(f fixedColumn) bool { return !coarse(rel.Column(f.col.Name).TypeOID, f.value) }
+	if key(exact) != nil {
+		return true
+	}
+	names := key(func(f fixedColumn) bool { return exact(f) || c.keyType(f) != "" })
+	if names == nil || len(c.in.Decision.Obligations.Probes) == 0 {
+		return false
+	}
+	conds := slices.Clone(conjuncts(*where))
+	for _, f := range fixed {
+		if !slices.Contains(names, f.col.Name) || exact(f) {
+			continue
+		}
+		cr := clone(f.ref)
+		c.in.Tree.Cols[cr.GetColumnRef()] = f.col
+		cast := &pg.Node{Node: &pg.Node_TypeCast{TypeCast: &pg.TypeCast{Arg: clone(f.value),
+			TypeName: &pg.TypeName{Names: []*pg.Node{pg.MakeStrNode("pg_catalog"), pg.MakeStrNode(c.keyType(f))}, Typemod: -1}}}}
+		conds = append(conds, pg.MakeAExprNode(pg.A_Expr_Kind_AEXPR_OP, []*pg.Node{pg.MakeStrNode("pg_catalog"), pg.MakeStrNode("=")}, cr, cast, -1))
+	}
+	*where = all(conds)
+	return true
+}
+
+// keyType is the type that a parameter can be cast to so that the column is equal to it in the way of a key, or "". A cast
+// that somebody has made for the type might be called then.
+func (c *compiler) keyType(f fixedColumn) string {
+	oid := f.col.Ref.Relation.Column(f.col.Name).TypeOID
+	if oid == oidVarchar {
+		oid = oidText
+	}
+	if f.value.GetParamRef() == nil || slices.ContainsFunc(c.in.Catalog.Casts, func(c access.Cast) bool { return c.Target == oid }) {
+		return ""
+	}
+	return keyTypes[oid]
+}
+
+var keyTypes = map[uint32]string{oidInt2: "int2", oidInt4: "int4", oidInt8: "int8", oidNumeric: "numeric", oidText: "text", oidUUID: "uuid",
+	oidDate: "date", oidTimestamp: "timestamp", oidTimestamptz: "timestamptz"}
+
+// fixedColumn is a column that a condition compares with a constant.
+type fixedColumn struct {
+	col        *pgtree.Col
+	ref, value *pg.Node
 }
 
 // fixed lists the columns of ref, masked ones aside, that a condition compares with a constant for equality.
-func (c *compiler) fixed(ref *pgtree.Ref, where *pg.Node, names []string) []string {
+func (c *compiler) fixed(ref *pgtree.Ref, where *pg.Node, out []fixedColumn) []fixedColumn {
 	if and := where.GetBoolExpr(); and.GetBoolop() == pg.BoolExprType_AND_EXPR {
 		for _, arg := range and.GetArgs() {
-			names = c.fixed(ref, arg, names)
+			out = c.fixed(ref, arg, out)
 		}
-		return names
+		return out
 	}
 	e := where.GetAExpr()
 	if e == nil || e.Kind != pg.A_Expr_Kind_AEXPR_OP || len(e.Name) != 1 || e.Name[0].GetString_().GetSval() != "=" {
-		return names
+		return out
 	}
 	for _, sides := range [][2]*pg.Node{{e.Lexpr, e.Rexpr}, {e.Rexpr, e.Lexpr}} {
 		col := c.in.Tree.Cols[sides[0].GetColumnRef()]
-		if col == nil || col.Ref != ref || col.Name == "" || !constant(sides[1]) || coarse(ref.Relation.Column(col.Name).TypeOID, sides[1]) ||
+		if col == nil || col.Ref != ref || ref.Relation.Column(col.Name) == nil || !constant(sides[1]) ||
 			slices.Contains(c.in.Decision.Masked, access.ColumnID{Relation: ref.Relation.Name, Column: col.Name}) {
 			continue
 		}
-		names = append(names, col.Name)
+		out = append(out, fixedColumn{col, sides[0], sides[1]})
 	}
-	return names
+	return out
 }
 
 // coarse reports whether a constant may be of a type that has it equal several values of a column's type: bigints are compared

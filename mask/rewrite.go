@@ -108,7 +108,13 @@ func (c *compiler) columnRef(n *pg.Node, cr *pg.ColumnRef, col *pgtree.Col) (boo
 	ref := col.Ref
 	m := c.masked(ref)
 	if ref == nil {
+		if col.Item != "" && !col.Excluded && !col.Star && !col.WholeRow && len(cr.Fields) == 1 && c.targetHas(lastName(cr.Fields)) {
+			cr.Fields = []*pg.Node{pg.MakeStrNode(col.Item), cr.Fields[0]} // as in repoint
+		}
 		return false, c.plainStar(cr, col)
+	}
+	if c.raw[cr] && !ref.Target { // it stands below the mask, where its name is the column's alone
+		return false, nil
 	}
 	if m == nil {
 		if !ref.Target && !col.Excluded && !col.Star && !col.WholeRow && len(cr.Fields) == 1 && c.targetHas(lastName(cr.Fields)) {

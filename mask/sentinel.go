@@ -31,6 +31,8 @@ type sentinel struct {
 	number  bool
 	pattern *regexp.Regexp
 	as      Transform
+	// document has the sentinels of columns that take documents; what is above is of other ones.
+	document *documentForms
 }
 
 // Refuse gives why a parameter's text must not be stored, or nil.
@@ -40,6 +42,9 @@ func (g Guarded) Refuse(text string) error {
 
 // refuse refuses a text that is a sentinel, or an array that has one.
 func (s sentinel) refuse(what, text string) error {
+	if s.document != nil {
+		return s.document.refuse(what, text)
+	}
 	items, _ := arrayItems(text)
 	if !s.matches(text) && !slices.ContainsFunc(items, s.matches) {
 		return nil
@@ -56,8 +61,11 @@ func (s sentinel) matches(text string) bool {
 }
 
 func writtenBack(what string, id access.ColumnID, t Transform) error {
-	return denied(fmt.Sprintf("%s has the form of a masked value of %s.%s (%s), and would be stored instead of a real one", what, id.Relation, id.Column, t),
-		"leave the column out of what is written, or give its real value; masked values cannot be written back")
+	hint := "leave the column out of what is written, or give its real value; masked values cannot be written back"
+	if t.Kind == Token {
+		hint += ". A token that you may look up is stored as its value where it is assigned by itself: in SET column =, VALUES, and the select list of INSERT ... SELECT without UNION"
+	}
+	return denied(fmt.Sprintf("%s has the form of a masked value of %s.%s (%s), and would be stored instead of a real one", what, id.Relation, id.Column, t), hint)
 }
 
 // SentinelError is how the server's error begins where COPY meets a sentinel: the compiled statement makes it
@@ -148,7 +156,7 @@ func (t Transform) one(s shape) string {
 // MayBeSentinel says whether a literal, quotes included, could be a sentinel of any column: what is decided on a
 // statement with another literal in its place does not hold for it then.
 func MayBeSentinel(literal string) bool {
-	return strings.Contains(literal, "*") || len(literal) >= 9 && tokenLike.MatchString(literal)
+	return strings.Contains(literal, "*") || strings.Contains(literal, `\u`) || len(literal) >= 9 && tokenLike.MatchString(literal)
 }
 
 var tokenLike = regexp.MustCompile(`(?i)tok_|[0-9]{9}|f[0-9a-f]{7}`)
@@ -198,14 +206,17 @@ func (c *compiler) set(ref *pgtree.Ref, list []*pg.Node) error {
 
 func (c *compiler) inserted(s *pg.InsertStmt) error {
 	ref := c.in.Tree.Refs[s.Relation]
-	if c.masked(ref) == nil || s.SelectStmt == nil {
+	if ref == nil || s.SelectStmt == nil {
 		return nil
 	}
 	names := targetNames(ref, s.Cols)
 	q := s.SelectStmt.GetSelectStmt()
 	for i, name := range names {
+		if _, ok := c.guard(ref, name); !ok {
+			continue
+		}
 		take := c.takes
-		if c.excluded(s, name) {
+		if c.excluded(s, name) || ordersValues(q) {
 			take = c.assigned
 		}
 		if q == nil || len(q.ValuesLists) == 0 {
@@ -227,6 +238,12 @@ func (c *compiler) inserted(s *pg.InsertStmt) error {
 		}
 	}
 	return nil
+}
+
+// ordersValues tells whether rows of VALUES are put in order: which of them come first, and so whether LIMIT keeps them, would
+// tell how the value of a token compares with others.
+func ordersValues(q *pg.SelectStmt) bool {
+	return len(q.GetValuesLists()) > 0 && len(q.GetSortClause()) > 0
 }
 
 // selected is what a query gives for its column number i, or nil where that cannot be told.
@@ -284,12 +301,12 @@ func targetNames(ref *pgtree.Ref, list []*pg.Node) []string {
 
 // guard gives the sentinels of a column, or false where it has none.
 func (c *compiler) guard(ref *pgtree.Ref, name string) (sentinel, bool) {
-	m := c.masked(ref)
-	if m == nil {
-		return sentinel{}, false
+	if m := c.masked(ref); m != nil {
+		if g, ok := m.sentinels[name]; ok {
+			return g, true
+		}
 	}
-	g, ok := m.sentinels[name]
-	return g, ok
+	return c.documentGuard(ref, name)
 }
 
 // takes resolves a token that is stored in a column, or checks what is.
@@ -400,7 +417,9 @@ func (c *compiler) copyFrom(s *pg.CopyStmt, ref *pgtree.Ref) error {
 	for _, n := range s.Attlist {
 		names = append(names, n.GetString_().GetSval())
 	}
-	c.copyTokens(s, c.masked(ref), names)
+	if m := c.masked(ref); m != nil {
+		c.copyTokens(s, m, names)
+	}
 	for _, name := range names {
 		g, ok := c.guard(ref, name)
 		if !ok {
@@ -422,7 +441,12 @@ func (c *compiler) copyFrom(s *pg.CopyStmt, ref *pgtree.Ref) error {
 }
 
 // form is the expression as PostgreSQL takes it.
-func (s sentinel) form() string { return strings.TrimPrefix(s.pattern.String(), "(?s)") }
+func (s sentinel) form() string {
+	if s.document != nil {
+		return s.document.sql()
+	}
+	return strings.TrimPrefix(s.pattern.String(), "(?s)")
+}
 
 // newSentinel knows the sentinels of a column with mask t.
 func newSentinel(cat *access.Catalog, id access.ColumnID, col *access.Column, t Transform) (sentinel, bool) {

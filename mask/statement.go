@@ -106,11 +106,11 @@ func (c *compiler) copy(s *pg.CopyStmt) error {
 		return c.shape(s.Query)
 	}
 	ref := c.in.Tree.Refs[s.Relation]
+	if ref != nil && s.IsFrom {
+		return c.copyFrom(s, ref)
+	}
 	if ref == nil || c.masked(ref) == nil {
 		return nil
-	}
-	if s.IsFrom {
-		return c.copyFrom(s, ref)
 	}
 	cols := make([]string, 0, len(ref.Relation.Columns))
 	for _, n := range s.Attlist {

@@ -38,7 +38,7 @@ func (c *compiler) checkStores() error {
 				return denied(fmt.Sprintf("this would store the masked values of %s.%s (%s)", r.Name, col.Name, t),
 					"leave the column out of what is stored, or ask for `reveal` on its label")
 			}
-			if writes && col.Use&deciding != 0 && t.Kind != Token && !c.lookupOnly(m, col.Name) {
+			if writes && col.Use&deciding != 0 && t.Kind != Token && !c.rawOnly(m, col.Name) {
 				return denied(fmt.Sprintf("this would choose the rows to change by the masked values of %s.%s (%s)", r.Name, col.Name, t),
 					"choose the rows by another column, compare with = if `lookup` is granted, or ask for `reveal`")
 			}
@@ -47,13 +47,13 @@ func (c *compiler) checkStores() error {
 	return nil
 }
 
-// lookupOnly tells whether every reference to a column, but for RETURNING lists, is one that a
-// granted lookup compares raw. An indirect use (through a star or a subquery) counts against it.
-func (c *compiler) lookupOnly(m *maskedRelation, name string) bool {
-	if !m.lookup[name] {
+// rawOnly tells whether every reference to a column, but for RETURNING lists, is one that a granted lookup or predicate
+// compares raw. An indirect use (through a star or a subquery) counts against it.
+func (c *compiler) rawOnly(m *maskedRelation, name string) bool {
+	if !m.lookup[name] && !m.predicate[name] {
 		return false
 	}
-	granted, returned := c.lookupRefs(), c.returned()
+	granted, returned := c.rawRefs(), c.returned()
 	for cr, col := range c.in.Tree.Cols {
 		refers := col.Ref != nil && col.Ref.Relation.Name == m.rel.Name && (col.Name == name || col.Star || col.WholeRow)
 		for _, ref := range col.Stars {
@@ -97,11 +97,17 @@ func (c *compiler) returned() map[*pg.ColumnRef]bool {
 	return out
 }
 
-// lookupRefs has the column references in conditions that c.lookups will move or leave raw.
-func (c *compiler) lookupRefs() map[*pg.ColumnRef]bool {
+// rawRefs has the column references in conditions that c.lookups and c.predicates will move or leave raw.
+func (c *compiler) rawRefs() map[*pg.ColumnRef]bool {
 	out := map[*pg.ColumnRef]bool{}
 	c.eachLookup(func(_ *pgtree.Ref, cr *pg.ColumnRef, _ *pg.Node) bool {
 		out[cr] = true
+		return false
+	})
+	c.eachPredicate(func(p rawPredicate) bool {
+		for _, cr := range p.cols {
+			out[cr] = true
+		}
 		return false
 	})
 	return out

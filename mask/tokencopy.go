@@ -57,6 +57,9 @@ func (c *compiler) copyTokens(s *pg.CopyStmt, m *maskedRelation, names []string)
 	out, some := &CopiedTokens{}, false
 	for _, name := range names {
 		t := TokenColumn{Name: name, find: m.finders[name]}
+		if t.find != nil && t.find.number() {
+			t.find = nil // the compiled statement could not tell the value from a token, and whether it can would tell about the value
+		}
 		if t.find != nil {
 			t.SQL, t.UUID, some = t.find.batch, t.find.typ == "uuid", true
 		}

@@ -19,7 +19,7 @@ import (
 // valueFinder finds the values of tokens for one column.
 type valueFinder struct {
 	sql   string // over tokenRef
-	typ   string // of the value: text or uuid
+	typ   string // of the value, in pg_catalog
 	token *regexp.Regexp
 	guard sentinel // what must not be stored all the same
 	bare  bool     // guard is of no use: the column has no other sentinels
@@ -65,10 +65,10 @@ func (c *compiler) finders() error {
 	return nil
 }
 
-// finder gives nil for a column whose tokens could be values, or that no value can be found for.
+// finder gives nil for a column that takes no tokens, or that no value can be found for.
 func (c *compiler) finder(m *maskedRelation, name string, t Transform) *valueFinder {
 	s := shapeOf(c.in.Catalog, m.rel.Column(name))
-	if s.array || s.citext || s.family != textFamily && s.family != uuidFamily || userType(c.in.Catalog, m.rel.Column(name).TypeOID) != nil || c.computes(m.rel, name) {
+	if s.array || s.family != textFamily && s.family != uuidFamily && s.family != intFamily || m.types[name] == "" && userType(c.in.Catalog, m.rel.Column(name).TypeOID) != nil || c.computes(m.rel, name) {
 		return nil
 	}
 	var arms, batch []string
@@ -79,26 +79,40 @@ func (c *compiler) finder(m *maskedRelation, name string, t Transform) *valueFin
 		}
 		col, from := rel.Column(id.Column), c.in.Labels.Columns(id.Relation)[id.Column]
 		of, u := shapeOf(c.in.Catalog, col), c.in.Masks.For(col, c.in.Catalog, from, c.in.Labels.Derived(id.Relation, id.Column))
-		if u.Kind != Token || of.array || of.family != s.family || s.width > 0 && (of.width == 0 || of.width > s.width) {
+		if u.Kind != Token || of.array || of.family != s.family || of.citext != s.citext || s.family == intFamily && of.oid != s.oid || s.width > 0 && (of.width == 0 || of.width > s.width) {
 			continue // where a value might not fit, whether it does would tell its length
 		}
 		masked := strings.ReplaceAll(u.expression(of), colRef, ident(id.Column))
 		value, source := `CAST(`+ident(id.Column)+` AS pg_catalog.text) COLLATE pg_catalog."C"`, ident(id.Relation.Schema)+"."+ident(id.Relation.Name)
 		masked = "CAST(" + masked + ` AS pg_catalog.text) COLLATE pg_catalog."C"`
-		arms = append(arms, "SELECT "+value+" AS v FROM "+source+" WHERE "+masked+" OPERATOR(pg_catalog.=) "+tokenRef)
-		batch = append(batch, "SELECT "+value+" AS v, "+masked+" AS k FROM "+source+" WHERE "+masked+" OPERATOR(pg_catalog.=) ANY ($1)")
+		if s.citext { // its token is that of all spellings
+			value += " AS v, pg_catalog.lower(CAST(" + ident(id.Column) + ` AS pg_catalog.text)) COLLATE pg_catalog."C" AS l`
+		} else {
+			value += " AS v"
+		}
+		arms = append(arms, "SELECT "+value+" FROM "+source+" WHERE "+masked+" OPERATOR(pg_catalog.=) "+tokenRef)
+		batch = append(batch, "SELECT "+value+", "+masked+" AS k FROM "+source+" WHERE "+masked+" OPERATOR(pg_catalog.=) ANY ($1)")
 	}
 	if len(arms) == 0 {
 		return nil
 	}
 	r := &valueFinder{typ: "text", token: regexp.MustCompile(tokenForm(t, "text"))}
-	if s.family == uuidFamily {
+	switch s.family {
+	case uuidFamily:
 		r.typ, r.bare, r.token = "uuid", true, regexp.MustCompile(tokenForm(t, "uuid"))
-	} else if r.guard = m.sentinels[name]; true {
+	case intFamily:
+		r.typ, r.bare, r.token = m.types[name], true, regexp.MustCompile(t.form(s))
+	}
+	if !r.bare {
+		r.guard = m.sentinels[name]
 		r.guard.pattern = regexp.MustCompile("(?s)" + Transform{}.form(s))
 	}
-	r.batch = "SELECT k, pg_catalog.max(v), pg_catalog.count(DISTINCT v) FROM (" + strings.Join(batch, " UNION ALL ") + ") AS sallyport_values GROUP BY k"
-	const count = "pg_catalog.count(DISTINCT v) OPERATOR(pg_catalog.=) "
+	values := "v"
+	if s.citext {
+		values = "l"
+	}
+	r.batch = "SELECT k, pg_catalog.max(v), pg_catalog.count(DISTINCT " + values + ") FROM (" + strings.Join(batch, " UNION ALL ") + ") AS sallyport_values GROUP BY k"
+	count := "pg_catalog.count(DISTINCT " + values + ") OPERATOR(pg_catalog.=) "
 	r.sql = "(SELECT CAST(CASE WHEN " + count + "1 THEN pg_catalog.max(v) ELSE CAST(CAST(pg_catalog.concat(CASE WHEN " + count +
 		"0 THEN 'sallyport: no value has' ELSE 'sallyport: several values have' END, pg_catalog.left(pg_catalog.max(v), 0)) AS pg_catalog.int4) AS pg_catalog.text) END AS pg_catalog." +
 		r.typ + ") FROM (" + strings.Join(arms, " UNION ALL ") + ") AS sallyport_values)"
@@ -146,6 +160,9 @@ func (c *compiler) excluded(s *pg.InsertStmt, name string) bool {
 	}
 	return found
 }
+
+// number tells whether values, too, may have the form of tokens.
+func (r *valueFinder) number() bool { return r.typ == "int4" || r.typ == "int8" }
 
 // build gives the subquery that finds the value of a token.
 func (r *valueFinder) build(masks *Masks, token *pg.Node) (*pg.Node, error) {
@@ -197,14 +214,14 @@ func (c *compiler) stored(ref *pgtree.Ref, name string, val *pg.Node) (bool, err
 	r := m.finders[name]
 	plain := val
 	for plain.GetTypeCast() != nil && len(plain.GetTypeCast().TypeName.GetTypmods()) == 0 && len(plain.GetTypeCast().TypeName.GetArrayBounds()) == 0 &&
-		slices.Contains([]string{"text", "varchar", "uuid"}, lastName(plain.GetTypeCast().TypeName.GetNames())) {
+		slices.Contains([]string{"text", "varchar", "citext", "uuid", "int4", "int8"}, lastName(plain.GetTypeCast().TypeName.GetNames())) {
 		plain = plain.GetTypeCast().Arg
 	}
 	var n *pg.Node
 	var err error
 	switch x := plain.GetNode().(type) {
 	case *pg.Node_AConst:
-		text := x.AConst.GetSval().GetSval()
+		text := constText(x.AConst)
 		if r.typ == "uuid" {
 			text = plainUUID(text)
 		}
@@ -234,9 +251,12 @@ const givenParam = "sallyport_param"
 // either gives the comparison of a column with what may be values or tokens: cond itself for values, what the mask shows
 // for tokens. nil where there is no telling, or no token. The reference cr is that of cond.
 func (m *maskedRelation) either(masks *Masks, name string, cr *pg.ColumnRef, cond *pg.Node) (*pg.Node, error) {
-	e, typ := cond.GetAExpr(), map[uint32]string{oidText: "text", oidVarchar: "text", oidUUID: "uuid"}[m.rel.Column(name).TypeOID]
-	if t, ok := m.cols[name]; !ok || t.Kind != Token || typ == "" {
+	e, typ := cond.GetAExpr(), m.types[name]
+	switch {
+	case typ == "":
 		return nil, nil
+	case typ == "int4" || typ == "int8":
+		return m.eitherNumber(masks, name, cr, cond)
 	}
 	if e.GetKind() != pg.A_Expr_Kind_AEXPR_OP {
 		return m.eitherOf(masks, name, typ, cr, cond)
@@ -253,7 +273,11 @@ func (m *maskedRelation) either(masks *Masks, name string, cr *pg.ColumnRef, con
 		return nil, nil
 	}
 	const shown = "sallyport_shown"
-	n, err := masks.parsed("CASE WHEN " + tokenTest(m.cols[name], typ, false) + " THEN " + shown + " OPERATOR(pg_catalog.=) CAST(" + givenParam + " AS pg_catalog." + typ + ") END")
+	same := shown + " OPERATOR(pg_catalog.=) CAST(" + givenParam + " AS pg_catalog." + typ + ")"
+	if strings.Contains(typ, ".") {
+		same = "CAST(" + shown + " AS pg_catalog.text) OPERATOR(pg_catalog.=) CAST(CAST(" + givenParam + " AS " + typ + ") AS pg_catalog.text)"
+	}
+	n, err := masks.parsed("CASE WHEN " + tokenTest(m.cols[name], typ, false) + " THEN " + same + " END")
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,10 @@ func (c *compiler) deparse() (string, error) {
 	}
 	v := verifier{masks: c.masks, trees: c.in.Masks, items: map[access.ColumnID]*pg.Node{}, celled: map[*pg.ColumnRef]bool{}}
 	v.visit(got.ProtoReflect(), reach{})
+	if v.unclear != "" {
+		return "", unsupported(fmt.Sprintf("%s could be the masked column of the relation that is written, or a column of something else", v.unclear),
+			"write the name of what it is a column of before it, as in q."+v.unclear)
+	}
 	if v.why != "" {
 		return "", internal("the compiled statement does not verify: " + v.why + ": " + sql)
 	}
@@ -143,6 +147,9 @@ type verifier struct {
 	items map[access.ColumnID]*pg.Node // expected columns of subqueries
 	finds map[*pg.SubLink]*valueFinder // see storing
 	why   string
+	// unclear is what it objects to where that is a name by itself, which could be a masked column of a target. The compiler
+	// writes what it is a column of before it, where that has a name.
+	unclear string
 	// celled are references to forms for whole cells that stand where they may.
 	celled map[*pg.ColumnRef]bool
 }

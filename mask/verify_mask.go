@@ -238,6 +238,9 @@ func (v *verifier) column(cr *pg.ColumnRef, r reach) {
 			continue
 		}
 		if _, masked := t.m.cols[col]; masked || col == "" {
+			if len(p) == 1 && v.why == "" {
+				v.unclear = col
+			}
 			v.object("%s outside its mask", strings.Join(p, "."))
 		}
 	}

@@ -46,10 +46,12 @@ func (v *verifier) storingRow(target *pg.RangeVar, columns, row []*pg.Node) {
 }
 
 func (v *verifier) storingInsert(s *pg.InsertStmt) {
-	for _, row := range s.SelectStmt.GetSelectStmt().GetValuesLists() {
-		v.storingRow(s.Relation, s.Cols, row.GetList().GetItems())
-	}
 	q, row := s.SelectStmt.GetSelectStmt(), []*pg.Node(nil)
+	if !ordersValues(q) {
+		for _, row := range q.GetValuesLists() {
+			v.storingRow(s.Relation, s.Cols, row.GetList().GetItems())
+		}
+	}
 	for i := range q.GetTargetList() {
 		row = append(row, selected(q, i)) // nil behind a star
 	}

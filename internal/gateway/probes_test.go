@@ -120,6 +120,15 @@ func TestEveryGuessIsCounted(t *testing.T) {
 		{"a_row_that_a_constraint_compares", 1, func(w *world, s *Session) *answer {
 			return w.query(s, "update customers set email = lower('P@Q') where id = 11")
 		}},
+		{"a_key_parameter", 1, func(w *world, s *Session) *answer {
+			return w.do(s, pipeline("update customers set email = lower('P@Q') || id where id = $1", "11")...)
+		}},
+		{"subqueries_of_an_update", 3, func(w *world, s *Session) *answer {
+			return w.query(s, "update customers set region = 'q' where id in (select id from customers where email in ('x', 'y')) and not exists (select from customers c where c.email = 'z')")
+		}},
+		{"subquery_of_a_delete", 1, func(w *world, s *Session) *answer {
+			return w.query(s, "delete from orders where id in (select id from customers where email = 'x')")
+		}},
 		{"the_same_value", 1, func(w *world, s *Session) *answer {
 			return w.query(s, "update customers set email = 'r@q' where region = 'nowhere'")
 		}},
@@ -278,4 +287,63 @@ func TestWhatFindsNoPlaceIsNoGuess(t *testing.T) {
 	w.gw.places.leave("single")
 	wantNoError(t, w.query(s, guess))
 	wantReview(t, w.query(s, guess))
+}
+
+// TestParametersThatAreKeys are cast to the column's type where a budget asks for one row, so that whatever type a client gives
+// them, they are a value of the key.
+func TestParametersThatAreKeys(t *testing.T) {
+	w := probesWorld(t, "finder")
+	w.upstream(`create table wide(big bigint primary key, email text unique); insert into wide select 9007199254740992 + g, 'w' || g from generate_series(0, 3) g;
+		create table coded(code varchar(20) primary key, email text unique); insert into coded values ('a', 'c1'), ('a ', 'c2'), ('b', 'c3');
+		create table priced(price numeric, at date, email text unique, primary key (price, at)); insert into priced values (1.50, '2025-01-01', 'p1'), (1.50, '2025-01-02', 'p2'), (2, '2025-01-01', 'p3');
+		create table spoken(word char(5) primary key, email text unique); insert into spoken values ('a', 's1')`)
+	w.gw.dbs["shop"].stale()
+	s := w.login("finder")
+	defer s.Close()
+	const float8, bpchar, numeric, timestamp = 701, 1042, 1700, 1114
+	for _, c := range []struct {
+		sql   string
+		oids  []uint32
+		args  []string
+		check string // what is changed
+	}{
+		{"update wide set email = 'new' || big where big = $1", nil, []string{"9007199254740993"}, "1"},
+		{"update wide set email = 'new' || big where big = $1", []uint32{float8}, []string{"9007199254740993"}, "1"}, // as double precision two are equal to it
+		{"update wide set email = 'new' || big where big = $1", []uint32{numeric}, []string{"9007199254740994.5"}, "0"},
+		{"update wide set email = 'new' || big where $1 = big and email is not null", nil, []string{"9007199254740995"}, "1"},
+		{"update coded set email = 'new' || code where code = $1", nil, []string{"a"}, "1"},
+		{"update coded set email = 'new' || code where code = $1", []uint32{bpchar}, []string{"a"}, "1"}, // as char both are
+		{"delete from coded where code = $1", nil, []string{"b"}, "1"},
+		{"update priced set email = 'new' || price where price = $1 and at = $2", nil, []string{"1.5", "2025-01-02"}, "1"},
+		{"update priced set email = 'new' || price where price = $1 and at = $2", []uint32{float8, timestamp}, []string{"1.5", "2025-01-02 00:00"}, "1"},
+	} {
+		wantNoError(t, w.query(s, "begin"))
+		ops := pipeline(c.sql, c.args...)
+		ops[0].ParamOIDs = c.oids
+		a := w.do(s, ops...)
+		if wantNoErrors(t, c.sql, a); len(a.tags) != 1 || !strings.HasSuffix(a.tags[0], " "+c.check) {
+			t.Errorf("%s with %v of types %v: %v, want %s", c.sql, c.args, c.oids, a.tags, c.check)
+		}
+		w.query(s, "rollback")
+		w.gw.ledger.made = map[guesser][]guesses{}
+	}
+	for _, c := range []struct{ sql, arg string }{
+		{"update priced set email = 'new' || price where price = $1", "1.5"}, // a part of the key
+		{"update wide set email = 'new' || big where big = $1 or big = 3", "1"},
+		{"update wide set email = 'new' || big where big >= $1", "1"},
+		{"update wide set email = 'new' || big where big = $1 + 1", "1"},
+		{"update spoken set email = 'new' || word where word = $1", "a"},
+	} {
+		wantError(t, w.do(s, pipeline(c.sql, c.arg)...), "0A000")
+	}
+	w.upstream("create type pair as (a int); create function whole(pair) returns bigint language sql immutable as 'select 1::bigint'; create cast (pair as bigint) with function whole(pair)")
+	w.gw.dbs["shop"].stale()
+	wantError(t, w.do(s, pipeline("update wide set email = 'new' || big where big = $1", "1")...), "0A000") // the cast might call it
+}
+
+func wantNoErrors(t *testing.T, sql string, a *answer) {
+	t.Helper()
+	if len(a.errs) > 0 {
+		t.Errorf("%s: %v", sql, a.errs)
+	}
 }

@@ -99,7 +99,7 @@ func (sc *scope) newTemplate(sql string, lits []span, p *plan) *template {
 		case len(lit) > 9:
 			marks[i] = "73918204455" + strconv.Itoa(1000+i)
 		default:
-			marks[i] = "73918" + strconv.Itoa(1000+i)
+			marks[i] = "7391" + strconv.Itoa(1000+i) // of the length of no token
 		}
 		if mark := strings.Trim(marks[i], "'"); strings.Contains(sql, mark) || strings.Contains(p.sql, mark) {
 			return nil

@@ -49,6 +49,7 @@ type Ref struct {
 type Col struct {
 	Ref      *Ref   // the catalog relation referred to, nil for a CTE, subquery, function or alias
 	Name     string // column name; "" for a star or a whole row
+	Item     string // where Ref is nil: the name of the item of FROM that it is a column of, if that can be written before it
 	Star     bool   // r.* or *
 	WholeRow bool   // r
 	Use      access.Use

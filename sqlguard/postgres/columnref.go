@@ -96,6 +96,8 @@ func (a *analyzer) noteColumn(cr *pg.ColumnRef, c column, it *item, use access.U
 	col := &pgtree.Col{Ref: c.ref, Name: c.name, Use: noted(use), Excluded: it.excluded}
 	if c.ref != nil {
 		col.Name = c.col
+	} else if it.relVisible {
+		col.Item = it.name
 	}
 	a.t.Cols[cr] = col
 	return c.value
