@@ -25,12 +25,11 @@ const (
 	most            = 1 << 30 // bytes that a file of a bundle may have
 )
 
-// Bundle verifies a zip that `sallyport evidence` has made. trusted is the public key that it must be signed with, as
-// somebody else has given it; "" trusts the one in the bundle. The error is for what is no bundle at all.
-func Bundle(r io.ReaderAt, size int64, trusted string) (*Report, error) {
+// Bundle verifies a zip that `sallyport evidence` has made. The error is for what is no bundle at all.
+func Bundle(r io.ReaderAt, size int64, trust Trust) (*Report, error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("it is no zip file, or was cut short: %w", err)
 	}
 	files := map[string][]byte{}
 	rep := new(Report)
@@ -50,13 +49,13 @@ func Bundle(r io.ReaderAt, size int64, trusted string) (*Report, error) {
 		return nil, errors.New("it has no " + attestationName + ", so it is no bundle of evidence")
 	}
 	public := strings.TrimSuffix(string(files["key.pub"]), "\n")
-	rep.whose(public, trusted)
+	rep.whose(public, trust.Key)
 	if err := attested(files, public); err != nil {
 		rep.problem("%v", err)
 	} else {
 		rep.proven("the %d files are those that were signed with the key, and no others are there", len(files)-1)
 	}
-	rep.proofs(files, public)
+	rep.proofs(files, public, trust.Kept)
 	rep.unproven("that trace.json and trace.html say what the records say: whoever has the key states it")
 	rep.unproven("that the reasons are true: they were claimed by whoever asked")
 	return rep, nil
@@ -136,7 +135,7 @@ func ed25519Of(public string) (ed25519.PublicKey, error) {
 }
 
 // proofs checks that the records that trace.json lists are in the log that the checkpoint signs.
-func (r *Report) proofs(files map[string][]byte, public string) {
+func (r *Report) proofs(files map[string][]byte, public string, kept []byte) {
 	var doc struct {
 		Records []struct {
 			Position uint64 `json:"position"`
@@ -181,7 +180,25 @@ func (r *Report) proofs(files map[string][]byte, public string) {
 	if shown > 0 {
 		r.proven("%d records are in the log %s, which had %d when it was signed", shown, head.Origin, head.Tree.N)
 	}
+	if kept != nil {
+		r.keptOf(kept, keys, head)
+	}
 	if left := len(doc.Records) - shown; left > 0 {
 		r.unproven("that %d of the %d records are in the log", left, len(doc.Records))
+	}
+}
+
+// keptOf compares the checkpoint of a bundle's proofs with one that was kept elsewhere.
+func (r *Report) keptOf(kept []byte, keys checkpoint.Keys, head checkpoint.Checkpoint) {
+	c, err := keys.Open(kept)
+	switch {
+	case err != nil:
+		r.problem("the checkpoint that was kept elsewhere: %v", err)
+	case c.Tree == head.Tree:
+		r.proven("the proofs lead to the checkpoint that was kept elsewhere")
+	case c.Tree.N == head.Tree.N:
+		r.problem("the proofs lead to another log of %d records than the checkpoint that was kept elsewhere", head.Tree.N)
+	default:
+		r.unproven("that the log with %d records, of which the proofs speak, goes with the checkpoint of %d that was kept elsewhere: verify the whole log for that", head.Tree.N, c.Tree.N)
 	}
 }

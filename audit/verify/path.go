@@ -12,14 +12,21 @@ import (
 )
 
 // Path verifies what is at path: a bundle, the directory of a log, or the data directory that the log is in. key is the
-// public key that is trusted, or the name of a file with it, or "".
-func Path(path, key string) (*Report, error) {
+// public key that is trusted, or the name of a file with it, or ""; kept is a file with a signed checkpoint that was
+// kept elsewhere, or "".
+func Path(path, key, kept string) (*Report, error) {
 	if b, err := os.ReadFile(key); err == nil {
 		key = string(b)
 	} else if key != "" && !strings.Contains(key, "+") {
 		return nil, fmt.Errorf("%s is neither a public key nor a file with one", strconv.Quote(key))
 	}
-	key = strings.TrimSpace(key)
+	trust := Trust{Key: strings.TrimSpace(key)}
+	if kept != "" {
+		var err error
+		if trust.Kept, err = os.ReadFile(kept); err != nil {
+			return nil, fmt.Errorf("read the checkpoint that was kept elsewhere: %w", err)
+		}
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -28,14 +35,14 @@ func Path(path, key string) (*Report, error) {
 		if _, err := os.Stat(filepath.Join(path, "signing")); errors.Is(err, fs.ErrNotExist) {
 			path = filepath.Join(path, "log")
 		}
-		return Dir(path, key)
+		return Dir(path, trust)
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return Bundle(f, info.Size(), key)
+	return Bundle(f, info.Size(), trust)
 }
 
 // Print writes the report for people. What came out of the evidence is quoted where it is not printable.

@@ -19,8 +19,9 @@ func run(args []string, out, errw io.Writer) int {
 	f := flag.NewFlagSet("sallyport-verify", flag.ContinueOnError)
 	f.SetOutput(errw)
 	key := f.String("key", "", "public key that must have signed, or a file with it (checkpoint.pub)")
+	kept := f.String("checkpoint", "", "file with a signed checkpoint of the log that was kept elsewhere: the log must go on from it")
 	f.Usage = func() {
-		fmt.Fprintln(errw, "usage: sallyport-verify [-key KEY] BUNDLE.zip | DATA/log")
+		fmt.Fprintln(errw, "usage: sallyport-verify [-key KEY] [-checkpoint FILE] BUNDLE.zip | DATA/log")
 		f.PrintDefaults()
 	}
 	if err := f.Parse(args); err != nil {
@@ -30,7 +31,7 @@ func run(args []string, out, errw io.Writer) int {
 		f.Usage()
 		return 2
 	}
-	report, err := verify.Path(f.Arg(0), *key)
+	report, err := verify.Path(f.Arg(0), *key, *kept)
 	if err != nil {
 		fmt.Fprintln(errw, "sallyport-verify:", strings.ToValidUTF8(err.Error(), "\ufffd"))
 		return 1

@@ -8,7 +8,7 @@ import (
 )
 
 func newVerify(a *app) *cobra.Command {
-	var key string
+	var key, kept string
 	cmd := &cobra.Command{
 		Use:   "verify [BUNDLE | DIR]",
 		Short: "Say what a bundle of evidence, or a log, proves and what it does not",
@@ -29,7 +29,7 @@ sentences what is proven then and what is not. An auditor runs the same as the s
 				}
 				path = cfg.DataDir
 			}
-			report, err := verify.Path(path, key)
+			report, err := verify.Path(path, key, kept)
 			if err != nil {
 				return err
 			}
@@ -41,5 +41,6 @@ sentences what is proven then and what is not. An auditor runs the same as the s
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "public key that must have signed, or a file with it (checkpoint.pub)")
+	cmd.Flags().StringVar(&kept, "checkpoint", "", "file with a signed checkpoint of the log that was kept elsewhere: the log must go on from it")
 	return cmd
 }
