@@ -151,6 +151,7 @@ func (r *Report) proofs(files map[string][]byte, public string, kept []byte) {
 		r.problem("%v", err)
 		return
 	}
+	proofs := proof.Verifier{Keys: keys}
 	shown := 0
 	var head checkpoint.Checkpoint
 	for _, rec := range doc.Records {
@@ -162,7 +163,7 @@ func (r *Report) proofs(files map[string][]byte, public string, kept []byte) {
 			r.problem("the leaf of record %d is no hash", rec.Position)
 			continue
 		}
-		v, err := proof.Verify(files[fmt.Sprintf("proofs/%d.tlog-proof", rec.Position)], tlog.Hash(leaf), keys)
+		v, err := proofs.Verify(files[fmt.Sprintf("proofs/%d.tlog-proof", rec.Position)], tlog.Hash(leaf))
 		switch {
 		case err != nil:
 			r.problem("record %d is not proven to be in the log: %v", rec.Position, err)
