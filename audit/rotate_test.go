@@ -36,7 +36,7 @@ func firstKey(t *testing.T, dir string) string {
 
 func verified(t *testing.T, dir string, keys int) {
 	t.Helper()
-	r, err := verify.Dir(dir, firstKey(t, dir))
+	r, err := verify.Trust{Key: firstKey(t, dir)}.Dir(dir)
 	if err != nil || !r.Good() {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -161,7 +161,7 @@ func TestForgedReplacementsAreRefused(t *testing.T) {
 				l.Close()
 				t.Error("the log opens")
 			}
-			if r, err := verify.Dir(dir, firstKey(t, dir)); err == nil && r.Good() {
+			if r, err := (verify.Trust{Key: firstKey(t, dir)}).Dir(dir); err == nil && r.Good() {
 				t.Error("it is verified")
 			}
 		})

@@ -25,17 +25,12 @@ const (
 	most            = 1 << 30 // bytes that a file of a bundle may have
 )
 
-// Bundle is Trust.Bundle for whoever has a public key alone, or nothing ("").
-func Bundle(r io.ReaderAt, size int64, trusted string) (*Report, error) {
-	return Trust{Key: trusted}.Bundle(r, size)
-}
-
 // Bundle verifies a zip that `sallyport evidence` has made. The key is the one that it must be signed with, or the log's
 // first one, which has introduced that. The error is for what is no bundle at all.
 func (t Trust) Bundle(r io.ReaderAt, size int64) (*Report, error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("it is no zip file, or was cut short: %w", err)
 	}
 	files := map[string][]byte{}
 	rep := new(Report)
@@ -160,6 +155,7 @@ func (r *Report) proofs(files map[string][]byte, keys checkpoint.Keys, t Trust) 
 		r.problem("trace.json cannot be read: %v", err)
 		return
 	}
+	proofs := proof.Verifier{Keys: keys}
 	shown := 0
 	head, err := keys.Open(files["checkpoint"])
 	if files["checkpoint"] != nil && err != nil {
@@ -174,7 +170,7 @@ func (r *Report) proofs(files map[string][]byte, keys checkpoint.Keys, t Trust) 
 			r.problem("the leaf of record %d is no hash", rec.Position)
 			continue
 		}
-		v, err := proof.Verify(files[fmt.Sprintf("proofs/%d.tlog-proof", rec.Position)], tlog.Hash(leaf), keys)
+		v, err := proofs.Verify(files[fmt.Sprintf("proofs/%d.tlog-proof", rec.Position)], tlog.Hash(leaf))
 		switch {
 		case err != nil:
 			r.problem("record %d is not proven to be in the log: %v", rec.Position, err)
@@ -193,6 +189,9 @@ func (r *Report) proofs(files map[string][]byte, keys checkpoint.Keys, t Trust) 
 	}
 	if shown > 0 {
 		r.proven("%d records are in the log %s, which had %d when it was signed", shown, head.Origin, head.Tree.N)
+	}
+	if t.Kept != nil {
+		r.keptOf(t.Kept, keys, head)
 	}
 	if left := len(doc.Records) - shown; left > 0 {
 		r.unproven("that %d of the %d records are in the log", left, len(doc.Records))
@@ -255,4 +254,19 @@ func grown(from, to tlog.Tree, text []byte) bool {
 		return from == to
 	}
 	return from.N > 0 && tlog.CheckTree(p, to.N, to.Hash, from.N, from.Hash) == nil
+}
+
+// keptOf compares the checkpoint of a bundle's proofs with one that was kept elsewhere.
+func (r *Report) keptOf(kept []byte, keys checkpoint.Keys, head checkpoint.Checkpoint) {
+	c, err := keys.Open(kept)
+	switch {
+	case err != nil:
+		r.problem("the checkpoint that was kept elsewhere: %v", err)
+	case c.Tree == head.Tree:
+		r.proven("the proofs lead to the checkpoint that was kept elsewhere")
+	case c.Tree.N == head.Tree.N:
+		r.problem("the proofs lead to another log of %d records than the checkpoint that was kept elsewhere", head.Tree.N)
+	default:
+		r.unproven("that the log with %d records, of which the proofs speak, goes with the checkpoint of %d that was kept elsewhere: verify the whole log for that", head.Tree.N, c.Tree.N)
+	}
 }

@@ -11,11 +11,8 @@ import (
 	"strings"
 )
 
-// Path is Trust.Path for whoever has a public key alone, or nothing ("").
-func Path(path, key string) (*Report, error) { return Trust{Key: key}.Path(path) }
-
 // Path verifies what is at path: a bundle, the directory of a log, or the data directory that the log is in. The key may be
-// the name of a file that has it.
+// the name of a file that has it, and so may the checkpoint that was kept elsewhere.
 func (t Trust) Path(path string) (*Report, error) {
 	if b, err := os.ReadFile(t.Key); err == nil {
 		t.Key = string(b)
@@ -23,6 +20,12 @@ func (t Trust) Path(path string) (*Report, error) {
 		return nil, fmt.Errorf("%s is neither a public key nor a file with one", strconv.Quote(t.Key))
 	}
 	t.Key = strings.TrimSpace(t.Key)
+	if t.KeptFile != "" {
+		var err error
+		if t.Kept, err = os.ReadFile(t.KeptFile); err != nil {
+			return nil, fmt.Errorf("read the checkpoint that was kept elsewhere: %w", err)
+		}
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err

@@ -74,7 +74,7 @@ func TestVerifierReadsWhatVouches(t *testing.T) {
 	}
 	holds(t, "trusted", r.Proven, "witnessed up to record 6 by 2 of 2, of whom 2 are needed", "a.example saw 6 at ", "were there at ", "CN=Test Authority")
 
-	r, err = verify.Dir(dir, "")
+	r, err = verify.Trust{}.Dir(dir)
 	if err != nil || !r.Good() {
 		t.Fatalf("%+v, %v", r, err)
 	}

@@ -21,8 +21,9 @@ func run(args []string, out, errw io.Writer) int {
 	f.SetOutput(errw)
 	key := f.String("key", "", "public key that must have signed, or a file with it (checkpoint.pub)")
 	witnesses := f.String("witnesses", "", "file with the witnesses that count (C2SP tlog-policy); without it those that the evidence names")
+	kept := f.String("checkpoint", "", "file with a signed checkpoint of the log that was kept elsewhere: the log must go on from it")
 	f.Usage = func() {
-		fmt.Fprintln(errw, "usage: sallyport-verify [-key KEY] [-witnesses POLICY] BUNDLE.zip | DATA/log")
+		fmt.Fprintln(errw, "usage: sallyport-verify [-key KEY] [-checkpoint FILE] [-witnesses POLICY] BUNDLE.zip | DATA/log")
 		f.PrintDefaults()
 	}
 	if err := f.Parse(args); err != nil {
@@ -32,7 +33,7 @@ func run(args []string, out, errw io.Writer) int {
 		f.Usage()
 		return 2
 	}
-	trust := verify.Trust{Key: *key}
+	trust := verify.Trust{Key: *key, KeptFile: *kept}
 	if *witnesses != "" {
 		text, err := os.ReadFile(*witnesses)
 		if err == nil {
