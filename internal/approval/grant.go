@@ -162,11 +162,12 @@ func (r *Request) Covers(want *Request, boot string, now time.Time) bool {
 	case Once:
 		return sameBinding(r, want, boot)
 	case Form:
-		if r.Uses >= g.Uses || !sameContext(r, want) {
+		if r.Uses >= g.Uses || !sameContext(r, want) || !slices.Equal(r.Binding.Inner, want.Binding.Inner) {
 			return false
 		}
 		if len(g.Ranges) == 0 {
-			return r.Binding.SQL == want.Binding.SQL && slices.Equal(r.Binding.Params, want.Binding.Params)
+			return r.Binding.SQL == want.Binding.SQL && slices.Equal(r.Binding.Params, want.Binding.Params) &&
+				r.Binding.Bound == want.Binding.Bound
 		}
 		values := want.Values()
 		if r.Subject.Normal == "" || r.Subject.Normal != want.Subject.Normal || len(values) != len(g.Ranges) {
@@ -203,7 +204,7 @@ func sameAsker(a, b *Request) bool {
 
 // sameContext compares what gives names in a statement their meaning, and the versions that it was judged by.
 func sameContext(a, b *Request) bool {
-	return a.Binding.Role == b.Binding.Role && slices.Equal(a.Binding.Path, b.Binding.Path) &&
+	return a.Binding.Role == b.Binding.Role && slices.Equal(a.Binding.Path, b.Binding.Path) && slices.Equal(a.Binding.Types, b.Binding.Types) &&
 		a.Binding.PolicyVersion == b.Binding.PolicyVersion && a.Binding.CatalogVersion == b.Binding.CatalogVersion &&
 		a.Binding.Rows == b.Binding.Rows
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"sallyport/internal/access"
@@ -42,10 +43,13 @@ type Binding struct {
 	Door           access.Door `json:"door"`
 	Session        string      `json:"session"` // at the agents' door the task
 	Connection     string      `json:"connection"`
-	SQL            string      `json:"sql"` // as asked, every byte
+	SQL            string      `json:"sql"`             // as asked, every byte
+	Inner          []string    `json:"inner,omitempty"` // what EXECUTE and FETCH in it stand for
 	Params         []string    `json:"params,omitempty"`
-	Role           string      `json:"role,omitempty"` // pinned role, "" for the connection's
-	Path           []string    `json:"path,omitempty"` // effective search_path
+	Types          []string    `json:"types,omitempty"` // of parameters, as declared
+	Bound          string      `json:"bound,omitempty"` // SHA-256 over the parameters as they were sent, where Params may leave something out
+	Role           string      `json:"role,omitempty"`  // pinned role, "" for the connection's
+	Path           []string    `json:"path,omitempty"`  // effective search_path
 	PolicyVersion  string      `json:"policy_version"`
 	CatalogVersion string      `json:"catalog_version"`
 	Rows           int64       `json:"rows,omitempty"` // most rows released; 0 is no limit
@@ -73,7 +77,10 @@ func (b Binding) Digest(expires time.Time) string {
 	for _, s := range []string{string(b.Door), b.Session, b.Connection, b.SQL} {
 		part(s)
 	}
+	list(b.Inner)
 	list(b.Params)
+	list(b.Types)
+	part(b.Bound)
 	part(b.Role)
 	list(b.Path)
 	part(b.PolicyVersion)
@@ -118,7 +125,8 @@ type Subject struct {
 	Class       access.Class `json:"class,omitempty"`
 	Tag         string       `json:"tag,omitempty"`
 	Fingerprint string       `json:"fingerprint,omitempty"`
-	// Normal is the text with a mark for each constant, and Constants are these, where it is one statement that could be cut so.
+	// Normal is the text with a mark (bytes 1 to 3, for an integer, another number and a string) in the place of each constant, and
+	// Constants are these, where it is one statement that could be cut so.
 	Normal    string         `json:"normal,omitempty"`
 	Constants []string       `json:"constants,omitempty"`
 	Relations []string       `json:"relations,omitempty"` // "update public.customers"
@@ -127,6 +135,11 @@ type Subject struct {
 	Policies  []string       `json:"policies,omitempty"`
 	Why       string         `json:"why,omitempty"`    // what made it wait
 	Masked    []string       `json:"masked,omitempty"` // columns that it reads through masks
+}
+
+// Shape is Normal for people to read.
+func (s *Subject) Shape() string {
+	return strings.NewReplacer("\x01", "‹integer›", "\x02", "‹number›", "\x03", "‹text›").Replace(s.Normal)
 }
 
 // Need is one group of which members must approve.

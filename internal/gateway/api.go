@@ -21,6 +21,8 @@ type Config struct {
 	PhoneRegions []string
 	// Model is asked about text that the detectors have looked at.
 	Model Recogniser
+	// Approvals says how statements that wait for a person are handled.
+	Approvals Approvals
 	// CatalogRefresh is the longest age of a catalog snapshot; 0 means 60 s.
 	CatalogRefresh time.Duration
 	Log            *slog.Logger // nil discards

@@ -18,7 +18,7 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	if s.task != q.Task || s.reason != q.Reason {
 		s.task, s.reason, s.scope = q.Task, q.Reason, nil
 	}
-	s.wish, s.lastPlan = q.MaxBytes, nil
+	s.wish, s.lastPlan, s.handle = q.MaxBytes, nil, ""
 	if s.up.MaxRow == 0 { // once: later an idle reader may look at it
 		s.up.MaxRow = maxRow
 	}
@@ -41,11 +41,14 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 		}
 		return nil, err
 	}
-	if d.err != nil {
-		return nil, d.err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if d.err != nil {
+		if s.handle != "" {
+			d.err.Kind, d.err.Review = access.ReviewPending, s.handle
+		}
+		return nil, d.err
+	}
 	if d.res.Command == "" { // Execute stopped at MaxRows
 		d.res.Command = fmt.Sprintf("SELECT %d", len(d.res.Rows))
 	}
