@@ -38,6 +38,7 @@ type (
 	ReviewRequest = approval.Request
 	ReviewNeed    = approval.Need
 	ReviewVote    = approval.Vote
+	ReviewVerdict = approval.Verdict
 	ReviewGrant   = approval.Grant
 	ReviewRange   = approval.Range
 	ReviewState   = approval.State
@@ -168,6 +169,31 @@ func (g *Gateway) CancelReview(ctx context.Context, p access.Principal, id strin
 		return nil, approval.ErrUnknown
 	}
 	return g.approvals.Cancel(ctx, id, "withdrawn by "+p.Name)
+}
+
+// Approval gives a request to who made it.
+func (g *Gateway) Approval(_ context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
+	p, err := g.people.Verify(c)
+	if err != nil {
+		return ApprovalStatus{}, err
+	}
+	r, err := g.approvals.Get(id)
+	if err != nil || !ownRequest(p, r) {
+		return ApprovalStatus{}, &access.Error{Kind: access.Invalid, Code: "22023", Message: "there is no such request of yours", Hint: "use the handle that the answer with pending_approval gave, in the task that it was given in"}
+	}
+	s := ApprovalStatus{ID: r.ID, State: r.State, Connection: r.Binding.Connection, SQL: r.Binding.SQL, Params: r.Binding.Params, Task: r.Subject.Task,
+		Missing: r.Missing(), Created: r.Created, Expires: r.Expires, Outcome: r.Outcome}
+	if r.Grant != nil {
+		s.Expires = r.Grant.Until
+	}
+	for _, v := range r.Votes {
+		if v.Verdict == approval.Approve {
+			s.Approved++
+		} else {
+			s.Reviewer = v.Reviewer
+		}
+	}
+	return s, nil
 }
 
 // ownRequest reports whether a request is p's, acting as it did then.
