@@ -192,6 +192,7 @@ func TestCompileForms(t *testing.T) {
 		{"aggregate_of_cells", "SELECT region, count(email) FROM customers GROUP BY region", cells, `pg_catalog.count(customers."sallyport cell 2")`},
 		{"aggregate_beside_a_query", "SELECT region, count(email) IN (SELECT 1) FROM customers GROUP BY region", cells, "pg_catalog.count(email) IN"},
 		{"aggregate_in_a_query_of_json", "SELECT region, JSON_ARRAY(SELECT count(c.email)) FROM customers c GROUP BY region", cells, "count(c.email)"},
+		{"reference_that_was_not_resolved", "SELECT id FROM plain", func(_ *world, in *mask.Input) { clear(in.Tree.Cols) }, "a column reference that was not resolved"},
 		{"target_taken_for_read", "SELECT email FROM customers", func(_ *world, in *mask.Input) {
 			for _, ref := range in.Tree.Refs {
 				ref.Target = true

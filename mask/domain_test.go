@@ -86,6 +86,7 @@ func TestReadCheck(t *testing.T) {
 		"(VALUE OPERATOR(public.===) 'x'::text)": false, "(VALUE ~ VALUE)": false, "((VALUE)::text[] = '{}'::text[])": false, "(VALUE = 'sallyport_check'::text)": false,
 		"(random() > 0.5)": false, "((VALUE).a IS NOT NULL)": false, "(VALUE = ( SELECT 'x'::text))": false, "(CASE WHEN true THEN VALUE END = 'x'::text)": false, "(other = 1)": false,
 		"(VALUE = '1 day'::interval)": false, "(VALUE COLLATE \"C\") = 'x'": false, "((VALUE = 'x'::text) IS TRUE)": true,
+		"(VALUE <> ALL (ARRAY['a'::text, 'b'::text]))": true, "(VALUE ~ ALL (ARRAY[VALUE]))": false, "(VALUE + 1) <> ALL (ARRAY[1])": false,
 		"(VALUE IS DISTINCT FROM 'x'::text)": false, "(NOT (VALUE IS DISTINCT FROM 'x'::text))": false,
 	} {
 		if text, got := readCheck(cat, sql); got != ok {

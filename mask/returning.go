@@ -86,8 +86,6 @@ func (c *compiler) stars(from []*pg.Node) ([]*pg.Node, error) {
 			name = x.RangeSubselect.Alias.GetAliasname()
 		case *pg.Node_RangeFunction:
 			name = x.RangeFunction.Alias.GetAliasname()
-		case *pg.Node_RangeTableSample:
-			return nil, cannotExpand()
 		case *pg.Node_JoinExpr:
 			switch j := x.JoinExpr; {
 			case j.Alias != nil:

@@ -31,8 +31,8 @@ create function moves(text) returns text language plpgsql as $$ begin return set
 create function moves_once(text) returns text language plpgsql as $$ begin return set_config('app.tenant', $1, true); end $$;
 create function leaves() returns text language plpgsql as $$ begin reset role; return current_user; end $$;
 create function leaves_and_fails() returns text language plpgsql as $$ begin reset role; perform set_config('app.tenant', 'b', false); perform 1/0; return ''; end $$;
-create function elsewhere() returns bigint language sql set app.tenant = 'b' as 'select count(*) from public.docs';
-create function above() returns bigint language sql set role = 'pins_other' as 'select count(*) from public.docs';
+create function elsewhere() returns text language sql set app.tenant = 'b' as $$select string_agg(body, ',') from public.docs$$;
+create function above() returns text language sql set role = 'postgres' as $$select string_agg(body, ',') from public.docs$$;
 create procedure commits() language plpgsql as $$ begin perform set_config('app.tenant', 'b', false); commit; perform 1/0; end $$;
 create function on_log() returns trigger language plpgsql as $$ begin perform set_config('app.tenant', 'b', false); return new; end $$;
 create trigger t before insert on log for each row execute function on_log();
@@ -141,8 +141,8 @@ func TestPinsCannotBeMoved(t *testing.T) {
 		"explain":               {"explain analyze select set_config('app.tenant', 'b', false)"},
 		"function_set_clause":   {"select elsewhere()"},
 		"function_role_clause":  {"select above()"},
-		"function_new":          {"create function mine() returns bigint language sql set app.tenant = 'b' as 'select count(*) from public.docs'", "select mine()"},
-		"function_altered":      {"create function mine2() returns bigint language sql as 'select count(*) from public.docs'", "alter function mine2() set app.tenant = 'b'", "select mine2()"},
+		"function_new":          {"create function mine() returns text language sql set app.tenant = 'b' as $$select string_agg(body, ',') from public.docs$$", "select mine()"},
+		"function_altered":      {"create function mine2() returns text language sql as $$select string_agg(body, ',') from public.docs$$", "alter function mine2() set app.tenant = 'b'", "select mine2()"},
 		"function_moves":        {"select moves('b')"},
 		"function_moves_batch":  {"select moves('b'); " + see},
 		"function_moves_tx":     {"begin", "select moves('b')", see, "rollback"},
@@ -170,7 +170,7 @@ func TestPinsCannotBeMoved(t *testing.T) {
 		"owner":                 {"alter table docs disable row level security"},
 		"policy":                {"create policy q on docs using (true)"},
 		"owner_to":              {"alter table docs owner to pins_reader"},
-		"definer":               {"create function d() returns bigint language sql security definer as 'select count(*) from public.docs'", "alter function d() owner to postgres", "select d()"},
+		"definer":               {"create function d() returns text language sql security definer as $$select string_agg(body, ',') from public.docs$$", "alter function d() owner to postgres", "select d()"},
 	}
 	for name, script := range attacks {
 		for _, extended := range []bool{false, true} {

@@ -44,6 +44,7 @@ func TestTokensInCopyAreStoredAsTheirValues(t *testing.T) {
 		"csv_other_quote": {"copy leads(id, email, note) from stdin (format csv, delimiter ';', quote '''', null 'x')", "61;" + email + ";'it''s'\n62;x;'x'\n", "select (select email = 'u7@example.com' and note = 'it''s' from leads where id = 61) and email is null and note = 'x' from leads where id = 62"},
 		"binary":          {"copy leads(id, email, uid, note) from stdin binary", tuple("\x00\x00\x00\x3d", email, string(raw), nil), "select email = 'u7@example.com' and note is null and uid = (select uid from people where id = 2) from leads where id = 61"},
 		"binary_empty":    {"copy leads(id, email) from stdin binary", string(tuples()), "select count(*) = 0 from leads where id = 61"},
+		"encoding":        {"copy leads(id, email, note) from stdin (encoding 'utf-8')", "61\t" + email + "\tü\n", "select email = 'u7@example.com' and note = 'ü' from leads where id = 61"},
 		"values":          {"copy leads(id, email) from stdin", "61\tnew@example.com\n62\t" + email + "\n", "select string_agg(email, ' ' order by id) = 'new@example.com u7@example.com' from leads where id > 60"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,6 +121,7 @@ func TestCopiesOfSentinelsAreRefused(t *testing.T) {
 		"quotes":         {"copy leads(id, email) from stdin csv", "61,a\"b\"\n", "22P04"},
 		"unended_quote":  {"copy leads(id, email) from stdin csv", "61,\"a\n", "22P04"},
 		"unended_binary": {"copy leads(id, email) from stdin binary", string(tuples([]any{"\x00\x00\x00\x3d", email}))[:30], "22P04"},
+		"other_encoding": {"copy leads(id, email) from stdin (encoding 'latin1')", "61\t" + email + "\n", "0A000"},
 		"unknown_option": {"copy leads(id, email) from stdin (format csv, force_null (email))", "61," + email + "\n", "42501"},
 		"checked":        {"copy checked(id, email, bound) from stdin", "1\t" + email + "\tm\n", "42501"},
 		"generated":      {"copy generated(id, email) from stdin", "1\t" + email + "\n", "42501"},

@@ -64,6 +64,8 @@ func TestListsOfTokensFindRows(t *testing.T) {
 		"in_token_and_parameter":  {pipeline("select id from customers where email in ('"+seven+"', $1) order by 1", nine), "7 9"},
 		"literal":                 {query("select id from customers where email = any ('{" + seven + "," + eight + "}') order by 1"), "7 8"},
 		"literal_of_both":         {query("select id from customers where email = any ('{\"" + seven + "\", " + nine + "}') order by 1"), "7 9"},
+		"literal_escaped":         {query("select id from customers where email = any ('{\\" + seven + "}')"), "7"},
+		"literal_spaced":          {query("select id from customers where email = any ('{ u6@example.com, \t" + seven + " }') order by 1"), "6 7"},
 		"literal_cast":            {query("select id from customers where email = any ('{" + seven + "," + nine + "}'::text[]) order by 1"), "7 9"},
 		"literal_of_values":       {query("select id from customers where email = any ('{u6@example.com," + nine + "}') order by 1"), "6 9"},
 		"array":                   {query("select id from customers where email = any (array['" + seven + "', '" + eight + "']) order by 1"), "7 8"},

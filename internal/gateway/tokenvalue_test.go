@@ -90,6 +90,7 @@ func TestTokensAreStoredAsTheirValues(t *testing.T) {
 		"selected_param":  {pipeline("insert into leads(id, email, phone) select 53, $1, $2 where not exists (select from leads where id = 53)", email, phone), "select email = 'u7@example.com' and phone = '+1 415 555 2671' from leads where id = 53"},
 		"selected_value":  {pipeline("insert into leads(id, email) select 54, $1", "new@example.com"), "select email = 'new@example.com' from leads where id = 54"},
 		"selected_uuid":   {query("insert into leads(id, uid) select 55, '" + uid + "' returning uid"), "select uid = (select uid from people where id = 2) from leads where id = 55"},
+		"selected_beside": {query("insert into leads(id, email, phone) select 57, '" + email + "', v.p from (values ('+1 415 555 9999')) v(p)"), "select email = 'u7@example.com' and phone = '+1 415 555 9999' from leads where id = 57"},
 		"selected_with":   {query("with w as (select 56 as id) insert into leads(id, email) select id, '" + email + "' from w returning email"), "select email = 'u7@example.com' from leads where id = 56"},
 		"selected_upsert": {query("insert into leads(id, email) select 3, '" + email + "' on conflict (id) do update set email = excluded.email"), "select email = 'u7@example.com' from leads where id = 3"},
 		"own_relation":    {query("update customers set email = '" + email + "' where id = 8"), "select email = 'u7@example.com' from customers where id = 8"},
