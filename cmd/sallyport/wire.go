@@ -48,6 +48,11 @@ func approvals(cfg *config.Config) gateway.Approvals {
 			a.Wait = -1
 		}
 	}
+	if f.Preview != nil {
+		if a.Preview = time.Duration(*f.Preview); a.Preview == 0 {
+			a.Preview = -1
+		}
+	}
 	for name, g := range f.Groups {
 		a.Groups[name] = gateway.ReviewNeed{Quorum: g.Quorum, Escalate: g.Escalate, After: time.Duration(g.EscalateAfter)}
 	}

@@ -133,8 +133,11 @@ type Subject struct {
 	Labels    []access.Label `json:"labels,omitempty"`
 	Columns   []string       `json:"columns,omitempty"` // of a reveal: schema.table.column
 	Policies  []string       `json:"policies,omitempty"`
-	Why       string         `json:"why,omitempty"`    // what made it wait
-	Masked    []string       `json:"masked,omitempty"` // columns that it reads through masks
+	Why       string         `json:"why,omitempty"`       // what made it wait
+	Masked    []string       `json:"masked,omitempty"`    // columns that it reads through masks
+	EveryRow  bool           `json:"every_row,omitempty"` // it writes without a condition that looks at the rows
+	Overlap   []string       `json:"overlap,omitempty"`   // phrases of it that stood in rows of the same task
+	Earlier   []string       `json:"earlier,omitempty"`   // relations that the task had touched before
 }
 
 // Shape is Normal for people to read.

@@ -21,6 +21,9 @@ type Approvals struct {
 	// BreakGlass are the groups whose members may run at once what waits for approval, with a reason that begins with
 	// "break-glass:". It is looked at afterwards.
 	BreakGlass []string `yaml:"break_glass"`
+	// Preview is how long a statement may run that is rolled back to count for a reviewer what it would change; 0s is not at all.
+	// Default 5s.
+	Preview *Duration `yaml:"preview"`
 	// PurposeRequired says that an approval names one of `purposes`.
 	PurposeRequired bool `yaml:"purpose_required"`
 }
@@ -51,6 +54,9 @@ func (c *Config) approvals(d *document) {
 	times("claim", a.Claim, mostClaim)
 	if a.Wait != nil {
 		times("wait", *a.Wait, mostPending)
+	}
+	if a.Preview != nil {
+		times("preview", *a.Preview, time.Minute)
 	}
 	people := map[string]bool{}
 	for _, p := range c.File.Principals {

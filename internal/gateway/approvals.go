@@ -29,6 +29,8 @@ type Approvals struct {
 	// Purposes are those that a reviewer may name, with their lawful bases; NeedPurpose says that one has to be named.
 	Purposes    map[string]string
 	NeedPurpose bool
+	// Preview is how long a statement may run that is rolled back to count what it would change; 0 is 5 s, less than 0 not at all.
+	Preview time.Duration
 	// URL is where reviewers look at requests, without a slash at its end; "" where there is no such place.
 	URL string
 }
@@ -39,6 +41,7 @@ type (
 	ReviewNeed    = approval.Need
 	ReviewVote    = approval.Vote
 	ReviewVerdict = approval.Verdict
+	ReviewNote    = approval.Note
 	ReviewGrant   = approval.Grant
 	ReviewRange   = approval.Range
 	ReviewState   = approval.State

@@ -42,6 +42,8 @@ type Gateway struct {
 	places        places
 	approvals     *approval.Engine
 	reviewing     Approvals
+	memory        approval.Memory
+	previewing    sync.Mutex    // held while a preview is made
 	placePatience time.Duration // how long a statement waits for a place
 	tokenKey      []byte        // master key of token masks; no client and no statement text ever holds it
 

@@ -46,6 +46,13 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 	if !slices.ContainsFunc(w.list, func(j judged) bool { return j.waits() }) {
 		return w.list, nil
 	}
+	if s.preview != "" {
+		list := slices.Clone(w.list)
+		for i := range list {
+			list[i].approval = "preview of " + s.preview
+		}
+		return list, nil
+	}
 	s.heavy()
 	ctx := context.Background() // a step is recorded and made whole, whoever has gone
 	req := s.request(w)
@@ -183,6 +190,7 @@ func (s *Session) request(w wanted) approval.Request {
 	for _, t := range w.types {
 		r.Binding.Types = append(r.Binding.Types, fmt.Sprint(t))
 	}
+	r.Subject.Overlap, r.Subject.Earlier = s.gw.memory.Recall(s.task.ID, w.sql+" "+strings.Join(w.params, " ")+" "+s.reason)
 	var groups []string
 	var why []string
 	for i := range w.list {
@@ -262,6 +270,7 @@ func describeSubject(sub *approval.Subject, p *plan) {
 			verb = string(use.Action)
 		}
 		sub.Relations = add(sub.Relations, verb+" "+use.Name.String())
+		sub.EveryRow = sub.EveryRow || use.Every
 	}
 	sub.Policies = add(sub.Policies, rec.Policies...)
 	for _, l := range rec.Labels {

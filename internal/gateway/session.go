@@ -73,6 +73,7 @@ type Session struct {
 	claims       claims
 	listens      bool // LISTEN was run: notifications may come at any time
 	underway     underway
+	preview      string        // the request that this session tries out
 	handle       string        // the newest request for approval that was made without waiting
 	idle         chan struct{} // closed when the idle reader has ended; nil when none runs
 	shapes       shapeBuffer
