@@ -70,6 +70,7 @@ func appendTrace(dst []byte, rec *access.Record) ([]byte, error) {
 	dst = optString(dst, `,"task":`, rec.Task)
 	dst = optString(dst, `,"ticket":`, rec.Ticket)
 	dst = optString(dst, `,"traceparent":`, rec.Traceparent)
+	dst = optString(dst, `,"approval":`, rec.Approval)
 	if len(rec.Plan) > 0 {
 		if !validPlan(rec.Plan) {
 			return dst, errPlan
@@ -111,6 +112,10 @@ func appendContent(dst []byte, rec *access.Record) []byte {
 			dst = strconv.AppendInt(dst, int64(f), 10)
 		}
 		dst = append(dst, ']')
+	}
+	if len(rec.Review) > 0 {
+		dst = append(dst, `,"review":`...)
+		dst = append(dst, rec.Review...)
 	}
 	dst = optString(dst, `,"error":`, rec.Error)
 	return optString(dst, `,"hint":`, rec.Hint)

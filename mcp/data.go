@@ -89,10 +89,13 @@ func (s *Server) query(ctx context.Context, c *front.Caller, a args) (*answer, e
 	if err != nil {
 		return nil, err
 	}
-	return s.page(c, task, rest{
-		columns: res.Columns, rows: res.Rows, command: res.Command, notices: res.Notices,
-		detected: res.Detected, truncated: res.Truncated, notes: res.Notes, record: res.Record, policies: res.Policies, size: size,
-	}), nil
+	return s.page(c, task, restOf(res, size)), nil
+}
+
+// restOf is all of a result, to be handed out in pages of size rows.
+func restOf(res *gateway.Result, size int) rest {
+	return rest{columns: res.Columns, rows: res.Rows, command: res.Command, notices: res.Notices,
+		detected: res.Detected, truncated: res.Truncated, notes: res.Notes, record: res.Record, policies: res.Policies, size: size}
 }
 
 // page hands out the first rows of r and keeps the others under a cursor.

@@ -1,4 +1,4 @@
-// Package mcp is the agents' door: five tools over streamable HTTP (/mcp) or stdio, in protocols
+// Package mcp is the agents' door: six tools over streamable HTTP (/mcp) or stdio, in protocols
 // 2025-11-25 and 2026-07-28, all of them served by gateway.Core.
 //
 // # The life of a tool call

@@ -104,6 +104,12 @@ func (f *fakeCore) LookupTask(ctx context.Context, c access.Credentials, id stri
 	return t.task, nil
 }
 
+func (f *fakeCore) Approval(context.Context, access.Credentials, string) (gateway.ApprovalStatus, error) {
+	return gateway.ApprovalStatus{}, &access.Error{Kind: access.Invalid, Code: "22023", Message: "there is no such request of yours"}
+}
+
+func (f *fakeCore) WatchReviews(string) <-chan struct{} { return nil }
+
 func (f *fakeCore) SearchSchema(_ context.Context, _ access.Credentials, q gateway.SchemaQuery) ([]gateway.RelationInfo, error) {
 	return f.schema[:min(q.Limit, len(f.schema))], nil
 }

@@ -130,6 +130,9 @@ func (s *Server) handler(t *tool) server.ToolHandlerFunc {
 		if e.Kind == access.Internal {
 			s.opt.Log.Error("a tool call failed", slog.String("tool", t.name), slog.Any("error", err))
 		}
+		if e.Kind == access.ReviewPending && e.Review != "" {
+			return held(e), nil
+		}
 		return refusal(e), nil
 	}
 }

@@ -269,6 +269,7 @@ func (g *gate) serve(ctx context.Context) error {
 		g.log.Info("stopping", "drain", g.drain.String())
 	case <-failed.Done():
 	}
+	g.core.Drain() // who waits for approval is told, and what they wait for outlives us
 	late, cancel := context.WithTimeout(cut, g.drain)
 	defer cancel()
 	var draining errgroup.Group

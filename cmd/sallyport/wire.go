@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"sallyport/internal/access"
@@ -31,9 +32,49 @@ func coreConfig(cfg *config.Config, log *slog.Logger) gateway.Config {
 		Policies:       policyFiles(cfg),
 		PhoneRegions:   cfg.File.Detectors.PhoneRegions,
 		Model:          model,
+		Approvals:      approvals(cfg),
 		CatalogRefresh: time.Duration(cfg.File.CatalogRefresh),
 		Log:            log,
 	}
+}
+
+// approvals puts how statements wait for a person in the words of the core.
+func approvals(cfg *config.Config) gateway.Approvals {
+	f := cfg.File.Approvals
+	a := gateway.Approvals{Pending: time.Duration(f.Pending), Claim: time.Duration(f.Claim), Guesses: f.Guesses, BreakGlass: f.BreakGlass,
+		NeedPurpose: f.PurposeRequired, Groups: map[string]gateway.ReviewNeed{}, Purposes: map[string]string{}}
+	if f.Wait != nil {
+		if a.Wait = time.Duration(*f.Wait); a.Wait == 0 {
+			a.Wait = -1
+		}
+	}
+	if f.Preview != nil {
+		if a.Preview = time.Duration(*f.Preview); a.Preview == 0 {
+			a.Preview = -1
+		}
+	}
+	for name, g := range f.Groups {
+		a.Groups[name] = gateway.ReviewNeed{Quorum: g.Quorum, Escalate: g.Escalate, After: time.Duration(g.EscalateAfter)}
+	}
+	for _, p := range cfg.Purposes {
+		a.Purposes[p.ID] = p.LawfulBasis
+	}
+	if w := cfg.File.Listen.Web; w != nil {
+		a.URL = webURL(w)
+	}
+	return a
+}
+
+// webURL is how people reach the reviewers' door.
+func webURL(w *config.Web) string {
+	if w.PublicURL != "" {
+		return strings.TrimSuffix(w.PublicURL, "/")
+	}
+	scheme := "http"
+	if w.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + w.Address
 }
 
 func policyFiles(cfg *config.Config) []gateway.PolicyFile {

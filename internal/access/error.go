@@ -33,7 +33,9 @@ type Error struct {
 	Hint    string
 	// Position is the character offset in the client's statement, counted from 1, or 0 (unknown).
 	Position int
-	Err      error
+	// Review is the id of the request that a person has to decide about, of a ReviewPending.
+	Review string
+	Err    error
 }
 
 func (e *Error) Error() string {

@@ -17,6 +17,7 @@ const (
 	RecordOutcome   RecordKind = "outcome"   // how an intent ended
 	RecordTask      RecordKind = "task"      // an agent declared a task
 	RecordClose     RecordKind = "close"     // a session ended; Rows holds the number of its records
+	RecordReview    RecordKind = "review"    // a step of a request for approval, about to be made
 	RecordErased    RecordKind = "erased"    // Principal had the keys of Rows records destroyed, for Reason
 	RecordHeartbeat RecordKind = "heartbeat" // of the log itself: Open lists the sessions that had not ended
 )
@@ -62,12 +63,41 @@ type Record struct {
 	Hint      string  `json:"hint,omitempty"`   // of a refusal: what would be allowed
 	Micros    int64   `json:"micros,omitempty"` // time upstream
 	Probes    int64   `json:"probes,omitempty"` // guesses at masked values that this statement has answered, or was refused
+	// Approval is the request under which it runs, or of which Review, a marshalled ReviewStep, is a step.
+	Approval string          `json:"approval,omitempty"`
+	Review   json.RawMessage `json:"review,omitempty"`
 	// Root is set by the log in a close record: the Merkle root over the session's records before it.
 	Root string        `json:"root,omitempty"`
 	Open []OpenSession `json:"open,omitempty"`
 	// Erased is set by a reader: the keys of the statement, its parameters, reason, rows and errors are gone,
 	// and where Kind has a Principal and none is here, those of all else too.
 	Erased bool `json:"erased,omitempty"`
+}
+
+// ReviewStep is one step of a request for approval.
+type ReviewStep struct {
+	Session       string          `json:"session,omitempty"` // of who asks
+	From          string          `json:"from,omitempty"`    // state before it; absent of the request itself
+	To            string          `json:"to"`
+	Digest        string          `json:"digest"` // what an approval is bound to
+	Expires       time.Time       `json:"expires"`
+	Missing       []string        `json:"missing,omitempty"` // groups that have not approved
+	Use           bool            `json:"use,omitempty"`     // a statement is about to run under it
+	Relations     []string        `json:"relations,omitempty"`
+	Labels        []Label         `json:"labels,omitempty"`
+	Policies      []string        `json:"policies,omitempty"`
+	Reviewer      string          `json:"reviewer,omitempty"`
+	Groups        []string        `json:"groups,omitempty"`
+	Verdict       string          `json:"verdict,omitempty"`
+	Channel       string          `json:"channel,omitempty"`
+	Justification string          `json:"justification,omitempty"`
+	Purpose       string          `json:"purpose,omitempty"`
+	LawfulBasis   string          `json:"lawful_basis,omitempty"`
+	Authenticated time.Time       `json:"authenticated,omitzero"` // when the reviewer last proved who they are
+	Afterwards    bool            `json:"afterwards,omitempty"`   // the verdict is on a broken glass
+	Glass         string          `json:"glass,omitempty"`        // why nobody was asked
+	Grant         json.RawMessage `json:"grant,omitempty"`
+	Outcome       string          `json:"outcome,omitempty"`
 }
 
 // OpenSession is a session that had not ended, with the number of its records so far.

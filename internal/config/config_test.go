@@ -105,7 +105,7 @@ func TestProblemsNameLineAndCure(t *testing.T) {
 		{"require_tls_without_certificate", "127.0.0.1:6543", "127.0.0.1:6543, require_tls: true", "`require_tls` without a certificate"},
 		{"half_a_certificate", "127.0.0.1:6543", "127.0.0.1:6543, tls: {cert: a.pem}", "`tls` needs both `cert` and `key`"},
 		{"origin_with_path", "listen:\n", "listen:\n  mcp: {address: 127.0.0.1:1, origins: [https://a.example/x]}\n", "`https://a.example/x` is not a web origin"},
-		{"both_doors_at_one_address", "listen:\n", "listen:\n  mcp: {address: 127.0.0.1:6543}\n", "both doors have the same address"},
+		{"both_doors_at_one_address", "listen:\n", "listen:\n  mcp: {address: 127.0.0.1:6543}\n", "two doors have the same address"},
 		{"unknown_driver", "driver: postgres", "driver: postgresql", "driver `postgresql` of `shop` is not supported"},
 		{"unset_variable", "SHOP_DSN", "NO_SUCH_DSN", "sallyport.yaml:8: the environment variable `NO_SUCH_DSN` is not set"},
 		{"dsn_given_twice", "dsn_env: SHOP_DSN", "dsn_env: SHOP_DSN\n    dsn: postgres://x", "more than one of `dsn`"},

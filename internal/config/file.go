@@ -55,6 +55,9 @@ type File struct {
 	// Audit says who vouches for the record from outside.
 	Audit Audit `yaml:"audit"`
 
+	// Approvals say how statements that wait for a person are handled.
+	Approvals Approvals `yaml:"approvals"`
+
 	// Export names the places that records are sent to, beside the record itself.
 	Export []Export `yaml:"export"`
 }
@@ -63,6 +66,23 @@ type File struct {
 type Listen struct {
 	PGWire *PGWire `yaml:"pgwire"`
 	MCP    *MCP    `yaml:"mcp"`
+	Web    *Web    `yaml:"web"`
+}
+
+// Web is the door for people who decide, watch and look back, with a browser or `sallyport review`.
+type Web struct {
+	// Address is host:port, e.g. 127.0.0.1:6545.
+	Address string `yaml:"address"`
+	// PublicURL is how people reach it, where a proxy or a name stands before it; links in notices and messages begin with it.
+	PublicURL string `yaml:"public_url"`
+	// Auditors are the groups whose members may look at every session, and Operators those who may end one. Everybody else
+	// sees what they asked for, and what they are asked to decide about.
+	Auditors  []string `yaml:"auditors"`
+	Operators []string `yaml:"operators"`
+	// TLS serves HTTPS.
+	TLS *TLS `yaml:"tls"`
+	// Insecure allows a public address without TLS; see pgwire.
+	Insecure bool `yaml:"insecure"`
 }
 
 // PGWire is the door for PostgreSQL clients.

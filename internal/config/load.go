@@ -104,6 +104,7 @@ func (c *Config) resolve(d *document) {
 	c.detectors(d)
 	c.exports(d)
 	c.audit(d)
+	c.approvals(d)
 	if c.File.Limits.Clients < 0 || c.File.Limits.MessageBytes < 0 {
 		d.add(d.line("limits"), "limits cannot be negative", "leave a limit out for its default")
 	}

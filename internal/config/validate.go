@@ -40,9 +40,35 @@ func (c *Config) doors(d *document) {
 			}
 		}
 	}
-	if p, m := c.File.Listen.PGWire, c.File.Listen.MCP; p != nil && m != nil && p.Address != "" && p.Address == m.Address && !strings.HasSuffix(p.Address, ":0") {
-		d.add(d.line("listen", "mcp", "address"), "both doors have the same address", "give each a port of its own")
+	if w := c.File.Listen.Web; w != nil {
+		c.door(d, "web", w.Address, w.TLS, w.Insecure)
+		if w.PublicURL != "" && !httpURL(w.PublicURL) {
+			d.add(d.line("listen", "web", "public_url"), fmt.Sprintf("`%s` is not an http(s) URL", w.PublicURL), "for example https://review.example.com")
+		}
 	}
+	taken := map[string]bool{}
+	for _, door := range c.File.Listen.addresses() {
+		if taken[door.address] && door.address != "" && !strings.HasSuffix(door.address, ":0") {
+			d.add(d.line("listen", door.name, "address"), "two doors have the same address", "give each a port of its own")
+		}
+		taken[door.address] = true
+	}
+}
+
+// doorAddress is where a door listens.
+type doorAddress struct{ name, address string }
+
+func (l *Listen) addresses() (out []doorAddress) {
+	if l.PGWire != nil {
+		out = append(out, doorAddress{"pgwire", l.PGWire.Address})
+	}
+	if l.MCP != nil {
+		out = append(out, doorAddress{"mcp", l.MCP.Address})
+	}
+	if l.Web != nil {
+		out = append(out, doorAddress{"web", l.Web.Address})
+	}
+	return out
 }
 
 func (c *Config) door(d *document, door, address string, tls *TLS, insecure bool) {

@@ -21,6 +21,8 @@ type Config struct {
 	PhoneRegions []string
 	// Model is asked about text that the detectors have looked at.
 	Model Recogniser
+	// Approvals says how statements that wait for a person are handled.
+	Approvals Approvals
 	// CatalogRefresh is the longest age of a catalog snapshot; 0 means 60 s.
 	CatalogRefresh time.Duration
 	Log            *slog.Logger // nil discards
@@ -148,8 +150,29 @@ type Core interface {
 	// SearchSchema finds relations and columns whose name or comment matches, as the principal may
 	// see them; an empty pattern lists all relations.
 	SearchSchema(ctx context.Context, c access.Credentials, q SchemaQuery) ([]RelationInfo, error)
+	// Approval gives what has become of a request for approval that the principal behind c made, acting as now; to others it
+	// does not exist.
+	Approval(ctx context.Context, c access.Credentials, id string) (ApprovalStatus, error)
+	// WatchReviews gives a channel that is closed at the next step of a request.
+	WatchReviews(id string) <-chan struct{}
 	// Cancel cancels what the session with that backend key is running; unknown keys do nothing.
 	Cancel(pid uint32, key uint32)
+}
+
+// ApprovalStatus is a request for approval as who made it may see it. Nothing in it decides anything.
+type ApprovalStatus struct {
+	ID         string
+	State      ReviewState
+	Connection string
+	SQL        string // as it was reviewed, and will run
+	Params     []string
+	Task       string
+	Missing    []string // groups that have not approved
+	Approved   int      // people who have
+	Created    time.Time
+	Expires    time.Time // of the request, or of the approval once there is one
+	Outcome    string    // of what has ended: why, in the reviewer's words, or what the database said
+	Reviewer   string    // of a denial
 }
 
 // SchemaQuery asks for what a database defines.

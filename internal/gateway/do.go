@@ -174,6 +174,12 @@ func (s *Session) query(op *Op, sink Sink) error {
 	delete(s.portals, "")
 	list, err := s.judge(op.SQL, sink)
 	if err == nil {
+		list, err = s.approved(wanted{list: s.guess(list), sql: op.SQL, again: func() ([]judged, error) {
+			list, err := s.judge(op.SQL, sink)
+			return s.guess(list), err
+		}}, sink)
+	}
+	if err == nil {
 		err = s.placeAll(list, op.SQL)
 	}
 	if err == nil {
@@ -327,6 +333,9 @@ func (s *Session) bind(op *Op, sink Sink) error {
 	if len(st.plan.probes.Lists) > 0 {
 		p.lists = listSizes(op.Raw)
 	}
+	if o := &st.plan.decision; o.Effect == access.Review || len(o.Obligations.Probes) > 0 {
+		p.values = boundValues(op.Raw)
+	}
 	s.out = append(s.out, op.Raw...)
 	s.owed = append(s.owed, owed{kind: 'B', plan: st.plan, undo: undo{what: 'p', name: op.Portal, port: old}})
 	if st.plan.decision.Obligations.Cost > 0 && len(p.params) > 0 {
@@ -386,12 +395,17 @@ func (s *Session) execute(op *Op, sink Sink) error {
 			return err
 		}
 	}
+	held := ""
+	if err == nil {
+		pl, held, err = s.approvedPortal(p, pl, sink)
+	}
 	if err == nil {
 		err = s.place(pl, p.sql())
 	}
-	var probes int64
+	probes, known := int64(0), true
 	if err == nil {
-		probes, err = s.probePortal(p, pl)
+		probes, known = p.portalGuesses(pl)
+		err = s.probe(pl, p.sql(), probes, known, held != "")
 	}
 	first := !p.used
 	p.used = true
@@ -412,7 +426,8 @@ func (s *Session) execute(op *Op, sink Sink) error {
 	if err != nil {
 		return s.refuse(err, p.sql(), 'E', sink)
 	}
-	r := s.addRun(judged{plan: pl, probes: probes}, p, p.params, p.sql())
+	r := s.addRun(judged{plan: pl, probes: probes, approval: held, opened: p.opened}, p, p.params, p.sql())
+	p.opened = p.opened || held != ""
 	s.runs[r].copy = copied
 	cursor := s.cursorOf(p.plan)
 	if cursor == nil {

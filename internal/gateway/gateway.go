@@ -17,6 +17,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/internal/access"
+	"sallyport/internal/approval"
 	"sallyport/internal/gateway/internal/model"
 	"sallyport/internal/gateway/internal/upstream"
 	"sallyport/internal/identity"
@@ -39,6 +40,10 @@ type Gateway struct {
 	policies      atomic.Pointer[policy.Set]
 	patience      time.Duration
 	places        places
+	approvals     *approval.Engine
+	reviewing     Approvals
+	memory        approval.Memory
+	previewing    sync.Mutex    // held while a preview is made
 	placePatience time.Duration // how long a statement waits for a place
 	tokenKey      []byte        // master key of token masks; no client and no statement text ever holds it
 
@@ -50,8 +55,10 @@ type Gateway struct {
 	ledger   ledger
 	system   *Session // records without a session of their own: tasks, refused log-ins
 
-	stop chan struct{}
-	wg   sync.WaitGroup
+	stop   chan struct{}
+	ending chan struct{} // closed by Drain
+	drain  sync.Once
+	wg     sync.WaitGroup
 }
 
 type scopeKey struct {
@@ -69,7 +76,7 @@ type scopeKey struct {
 // looked at once. An upstream that is down is no error: its sessions fail until it is back.
 func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g := &Gateway{logger: c.Log, dbs: map[string]*database{}, scopes: map[scopeKey]*scope{}, patience: patience, placePatience: placePatience,
-		sessions: map[uint32]*Session{}, tasks: map[string]taskEntry{}, ledger: ledger{made: map[guesser][]guesses{}}, stop: make(chan struct{})}
+		sessions: map[uint32]*Session{}, tasks: map[string]taskEntry{}, ledger: ledger{made: map[guesser][]guesses{}}, stop: make(chan struct{}), ending: make(chan struct{})}
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
 	}
@@ -125,6 +132,9 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		return nil, g.shut(err)
 	}
 	if err := g.note(access.RecordOpen, func(rec *access.Record) { rec.Client = "the gateway itself" }); err != nil {
+		return nil, g.shut(err)
+	}
+	if err := g.openApprovals(ctx, c.DataDir, c.Approvals); err != nil {
 		return nil, g.shut(err)
 	}
 	for _, db := range g.dbs {
@@ -200,8 +210,13 @@ func (g *Gateway) LoadPolicies(files []PolicyFile) error {
 // PolicyVersion tells the policies in force from those before and after them.
 func (g *Gateway) PolicyVersion() string { return g.policies.Load().Version() }
 
+// Drain ends the waits for approval: the gateway is about to stop, and requests outlive it. Call it before the doors are shut, for
+// who goes away while waiting withdraws.
+func (g *Gateway) Drain() { g.drain.Do(func() { close(g.ending) }) }
+
 // Close ends all sessions and closes the log. Doors must be shut before.
 func (g *Gateway) Close() error {
+	g.Drain()
 	close(g.stop)
 	g.wg.Wait()
 	g.mu.Lock()
@@ -222,6 +237,9 @@ func (g *Gateway) Close() error {
 	}
 	if g.model != nil {
 		g.model.Close()
+	}
+	if err := g.approvals.Close(); err != nil {
+		g.logger.Warn("requests for approval", "error", err)
 	}
 	err := g.note(access.RecordClose, func(rec *access.Record) { rec.Rows = int64(rec.Seq) })
 	return g.shut(err)

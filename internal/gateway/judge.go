@@ -118,6 +118,7 @@ func (s *Session) resolveNames(list []judged, sink Sink) ([]judged, error) {
 		if inner != out[i].plan {
 			named := out[i].plan
 			out[i].sql, out[i].named, out[i].plan = named.fetchText(inner), named, inner
+			out[i].opened = s.cursorOpened(named) && portals[f.Fetches] == nil
 			if out[i].sql == "" {
 				out[i].sql = named.sql
 			}

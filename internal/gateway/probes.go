@@ -43,17 +43,29 @@ const mostGuesses = 1 << 15
 func (l *ledger) take(who guesser, now time.Time, d access.Decision, n int64) access.Decision {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	made := l.made[who]
-	d = sqlguard.Probed(d, n, func(window time.Duration) (used int64) {
-		for i := len(made) - 1; i >= 0 && now.Sub(made[i].last) < window; i-- {
-			used += made[i].n
-		}
-		return used
-	})
+	d = sqlguard.Probed(d, n, l.used(who, now))
 	if d.Effect == access.Allow {
 		l.add(who, now, n)
 	}
 	return d
+}
+
+// would is take without counting anything.
+func (l *ledger) would(who guesser, now time.Time, d access.Decision, n int64) access.Decision {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return sqlguard.Probed(d, n, l.used(who, now))
+}
+
+// used gives how many guesses who had in a window up to now. The caller holds l.mu.
+func (l *ledger) used(who guesser, now time.Time) func(time.Duration) int64 {
+	made := l.made[who]
+	return func(window time.Duration) (used int64) {
+		for i := len(made) - 1; i >= 0 && now.Sub(made[i].last) < window; i-- {
+			used += made[i].n
+		}
+		return used
+	}
 }
 
 func (l *ledger) add(who guesser, at time.Time, n int64) {
@@ -124,16 +136,24 @@ func (p *plan) guesses(named *plan, list func(param int) int64) (n int64, known 
 	return n, known
 }
 
-// probe counts n guesses of this session's principal, or refuses the statement that makes them.
-func (s *Session) probe(p *plan, sql string, n int64, known bool) error {
+// probe counts n guesses of this session's principal, or refuses the statement that makes them. What was approved is counted
+// and not refused: who approved it was told.
+func (s *Session) probe(p *plan, sql string, n int64, known, approved bool) error {
 	d := p.decision
 	if len(d.Obligations.Probes) == 0 || n == 0 && known {
 		return nil
 	}
-	if known {
-		d = s.gw.ledger.take(guesser{s.db.conf.Name, s.principal.Name}, time.Now(), d, n)
-	} else {
+	who := guesser{s.db.conf.Name, s.principal.Name}
+	d.Effect = access.Allow // under an approval, where it needs one
+	switch {
+	case !known:
 		d = sqlguard.Unprobed(d)
+	case approved:
+		s.gw.ledger.mu.Lock()
+		s.gw.ledger.add(who, time.Now(), n)
+		s.gw.ledger.mu.Unlock()
+	default:
+		d = s.gw.ledger.take(who, time.Now(), d, n)
 	}
 	if d.Effect == access.Allow {
 		return nil
@@ -154,7 +174,7 @@ func (s *Session) probeAll(list []judged, sql string) ([]judged, error) {
 	for i := range list {
 		j := &list[i]
 		n, known := j.guesses()
-		if err := s.probe(j.plan, cmp.Or(j.source, sql), n, known); err != nil {
+		if err := s.probe(j.plan, cmp.Or(j.source, sql), n, known, j.approval != ""); err != nil {
 			return nil, err
 		}
 		j.probes = n
@@ -162,12 +182,47 @@ func (s *Session) probeAll(list []judged, sql string) ([]judged, error) {
 	return list, nil
 }
 
-// probePortal counts the guesses of a portal when it is first executed.
-func (s *Session) probePortal(p *portal, pl *plan) (int64, error) {
-	if pl.probes.None() || p.used {
-		return 0, nil
+// guess marks the statements of a batch whose guesses are past a budget: they need approval. Statements are looked at one by
+// one; that all of a batch together are past it is found when they are counted.
+func (s *Session) guess(list []judged) []judged {
+	cloned := false
+	for i := range list {
+		if len(list[i].plan.decision.Obligations.Probes) == 0 {
+			continue
+		}
+		n, known := list[i].guesses()
+		if !known || n == 0 {
+			continue
+		}
+		if why := s.tooMany(list[i].plan, n); why != "" {
+			if !cloned {
+				list, cloned = slices.Clone(list), true // it may be shared with other sessions
+			}
+			list[i].guessed = why
+		}
 	}
-	n, known := pl.guesses(p.plan, func(param int) int64 {
+	return list
+}
+
+// tooMany says why n guesses need approval, or "".
+func (s *Session) tooMany(p *plan, n int64) string {
+	d := p.decision
+	d.Effect = access.Allow
+	if len(s.gw.reviewing.Guesses) == 0 {
+		return "" // nobody decides about them: they are refused when they are counted
+	}
+	if d = s.gw.ledger.would(guesser{s.db.conf.Name, s.principal.Name}, time.Now(), d, n); d.Effect == access.Review {
+		return d.Message
+	}
+	return ""
+}
+
+// portalGuesses is how many guesses a portal makes that is executed for the first time.
+func (p *portal) portalGuesses(pl *plan) (n int64, known bool) {
+	if pl.probes.None() || p.used {
+		return 0, true
+	}
+	return pl.guesses(p.plan, func(param int) int64 {
 		switch {
 		case p.plan.facts.Executes != "" && param <= len(p.plan.args) && p.plan.args[param-1] != "":
 			return mask.Listed(p.plan.args[param-1])
@@ -176,7 +231,6 @@ func (s *Session) probePortal(p *portal, pl *plan) (int64, error) {
 		}
 		return -1
 	})
-	return n, s.probe(pl, p.sql(), n, known)
 }
 
 // instead stands for p in a record where the decision on one run is another.

@@ -18,7 +18,7 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	if s.task != q.Task || s.reason != q.Reason {
 		s.task, s.reason, s.scope = q.Task, q.Reason, nil
 	}
-	s.wish, s.lastPlan, s.traceparent = q.MaxBytes, nil, traceparent(q.Traceparent)
+	s.wish, s.lastPlan, s.handle, s.traceparent = q.MaxBytes, nil, "", traceparent(q.Traceparent)
 	if s.up.MaxRow == 0 { // once: later an idle reader may look at it
 		s.up.MaxRow = maxRow
 	}
@@ -41,16 +41,40 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 		}
 		return nil, err
 	}
-	if d.err != nil {
-		return nil, d.err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if d.err != nil {
+		if s.handle != "" {
+			d.err.Kind, d.err.Review = access.ReviewPending, s.handle
+		}
+		return nil, d.err
+	}
 	if d.res.Command == "" { // Execute stopped at MaxRows
 		d.res.Command = fmt.Sprintf("SELECT %d", len(d.res.Rows))
 	}
 	s.explainResult(d.res)
+	s.remember(d.res)
 	return d.res, nil
+}
+
+// remember keeps for reviewers what a task has been given.
+func (s *Session) remember(res *Result) {
+	if s.task.ID == "" || s.lastPlan == nil {
+		return
+	}
+	var relations []string
+	for _, r := range s.lastPlan.facts.Relations {
+		relations = append(relations, r.Name.String())
+	}
+	s.gw.memory.Saw(s.task.ID, relations, func(f func(string)) {
+		for _, row := range res.Rows {
+			for _, v := range row {
+				if v != nil {
+					f(*v)
+				}
+			}
+		}
+	})
 }
 
 // explainResult adds what the plan that ran knows about a result: which masks each column went through. The

@@ -61,7 +61,7 @@ func (s *Session) recordIntent(r *run) {
 
 func (s *Session) describeRun(rec *access.Record, r *run) {
 	rec.SQL = s.gw.detector.SQL(shortened(r.sql, mostSQL))
-	rec.Plan, rec.Probes = r.plan.record, r.probes
+	rec.Plan, rec.Probes, rec.Approval = r.plan.record, r.probes, r.approval
 	r.probes = 0 // counted once, whatever of the run is described again
 	for _, p := range r.params {
 		rec.Params = append(rec.Params, s.gw.detector.String(shortened(p, mostParam)))
@@ -107,6 +107,9 @@ func (s *Session) recordRun(r *run, failure *access.Error) {
 		rec.Digest, rec.Result, rec.Bytes = r.digest(s.held)
 	}
 	s.note(rec)
+	if r.approval != "" {
+		s.finish(r, failure)
+	}
 	s.lastPos, s.lastDetected, s.lastLimited, s.lastPlan = rec.Position, r.detected, r.limited, r.plan
 }
 

@@ -40,6 +40,7 @@ func (s *Session) refuse(err error, sql string, kind byte, sink Sink) error {
 	if r.why.Err != nil {
 		s.gw.logger.Warn("refused", "session", s.id, "code", r.why.Code, "error", r.why.Err)
 	}
+	s.unused(r.why.Message)
 	s.recordRefused(r.sql, r.plan, r.probes, r.why)
 	if s.tx == 'I' && !s.unsync {
 		s.held = appendError(s.held, "ERROR", r.why)

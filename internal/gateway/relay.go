@@ -24,6 +24,7 @@ func (s *Session) send() error {
 		s.intents, s.tickets = false, false
 	}
 	s.begin()
+	s.begun = true
 	err := s.up.Write(s.out)
 	s.out = s.out[:0]
 	if cap(s.out) > 1<<20 {
@@ -289,6 +290,8 @@ func (s *Session) ready(f pgframe.Frame) {
 	s.next++
 	before := s.tx
 	s.tx = f.Body()[0]
+	s.begun = false
+	s.unused("an operation before it failed")
 	s.unsync = false
 	if s.tx == 'I' {
 		// The transaction's end takes SET LOCAL back, and SET too where it failed.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/internal/approval"
 	"sallyport/internal/pgframe"
 	"sallyport/mask"
 )
@@ -18,13 +19,14 @@ const resultCap = 16 << 10
 
 // run is one execution of one statement.
 type run struct {
-	plan    *plan
-	portal  *portal // nil for the simple protocol
-	sql     string  // as asked
-	params  []string
-	probes  int64  // guesses at masked values that it answers
-	intent  uint64 // position of the durable intent, 0 for a pure read
-	started time.Time
+	plan     *plan
+	portal   *portal // nil for the simple protocol
+	sql      string  // as asked
+	params   []string
+	probes   int64  // guesses at masked values that it answers
+	approval string // the request under which it runs
+	intent   uint64 // position of the durable intent, 0 for a pure read
+	started  time.Time
 
 	caps
 	limited bool          // there were more rows than may be released
@@ -54,8 +56,11 @@ func (s *Session) addRun(j judged, p *portal, params []string, sql string) int {
 	if j.source != "" {
 		sql = j.source
 	}
+	if j.waits() && j.approval == "" {
+		s.logErr = errUnapproved
+	}
 	s.strain(j.plan)
-	s.runs = append(s.runs, run{plan: j.plan, portal: p, sql: sql, params: params, probes: j.probes, from: -1})
+	s.runs = append(s.runs, run{plan: j.plan, portal: p, sql: sql, params: params, probes: j.probes, approval: j.approval, from: -1})
 	if !j.plan.pure {
 		s.dirty = true
 		if j.plan.moves() {
@@ -160,6 +165,9 @@ func (s *Session) abandon() {
 			s.recordRun(&s.runs[o.run], &access.Error{Kind: access.Unavailable, Code: "08007", Message: "the session ended before an answer: outcome unknown"})
 		}
 	}
+	if s.underway.id != "" {
+		s.conclude(approval.Unknown, "the session ended before an answer")
+	}
 	s.owed, s.next, s.runs = nil, 0, nil
 	s.busy.Store(false)
 }
@@ -201,7 +209,7 @@ func (s *Session) succeeded(r *run) {
 		s.stmts[f.Prepares] = &prepared{sql: r.sql, text: pl.sql, plan: pl.inner, byName: true}
 	}
 	if f.Declares != "" && pl.inner != nil {
-		s.portals[f.Declares] = &portal{stmt: &prepared{sql: r.sql, text: pl.sql, plan: pl.inner}, plan: pl.inner, hold: pl.holds}
+		s.portals[f.Declares] = &portal{opened: r.approval != "", stmt: &prepared{sql: r.sql, text: pl.sql, plan: pl.inner}, plan: pl.inner, hold: pl.holds}
 	}
 	if pl.forgets != nil {
 		pl.forgets(s)

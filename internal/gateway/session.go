@@ -31,6 +31,7 @@ type Session struct {
 	scope  *scope // plans for what this session is now; nil: must be looked up again
 
 	tx     byte        // transaction status of the last ReadyForQuery: I, T or E
+	begun  bool        // something was sent that no ReadyForQuery has answered: the upstream may hold locks
 	unsync bool        // something was sent since the last Sync: an implicit transaction may be open
 	skip   bool        // an error was answered: operations are ignored until Sync
 	copyIn bool        // the client is sending COPY data
@@ -71,7 +72,10 @@ type Session struct {
 	traceparent  string      // of the call at hand, where the door has such
 	task         Task        // ... and sallyport.task, as of the last word of the server
 	claims       claims
-	listens      bool          // LISTEN was run: notifications may come at any time
+	listens      bool // LISTEN was run: notifications may come at any time
+	underway     underway
+	preview      string        // the request that this session tries out
+	handle       string        // the newest request for approval that was made without waiting
 	idle         chan struct{} // closed when the idle reader has ended; nil when none runs
 	shapes       shapeBuffer
 	judged       []judged
@@ -120,6 +124,8 @@ type portal struct {
 	bytes   int64   // of them, where there is a cap on them
 	used    bool    // it was executed before
 	bind    []byte  // the Bind message, where the cost is limited
+	values  []byte  // formats and values of it, where it needs approval
+	opened  bool    // it was executed, or declared: what it reads needed approval then, and not again
 	hold    bool    // WITH HOLD: outlives its transaction
 }
 

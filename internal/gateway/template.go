@@ -21,14 +21,18 @@ type template struct {
 
 // judged is one statement of a batch: its plan and the text that runs.
 type judged struct {
-	plan   *plan
-	named  *plan  // EXECUTE, FETCH: the plan of that statement itself, where plan is what it runs
-	sql    string // overrides plan.sql where not empty
-	probes int64  // guesses at masked values that it answers
-	source string // what the client sent, where it is not the whole of the operation's text
-	tmpl   *template
-	lits   []span // with tmpl: the literals, in from
-	from   string
+	plan    *plan
+	named   *plan  // EXECUTE, FETCH: the plan of that statement itself, where plan is what it runs
+	sql     string // overrides plan.sql where not empty
+	probes  int64  // guesses at masked values that it answers
+	source  string // what the client sent, where it is not the whole of the operation's text
+	opened  bool   // FETCH from a cursor that was opened before
+	guessed string // why it needs approval beside its plan: its guesses are past a budget
+	// approval is the request under which it runs, where it needs one.
+	approval string
+	tmpl     *template
+	lits     []span // with tmpl: the literals, in from
+	from     string
 }
 
 // append writes the text that runs.

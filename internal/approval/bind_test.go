@@ -1,0 +1,193 @@
+package approval
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"sallyport/internal/access"
+)
+
+// TestDigestHoldsEverything changes each field of a binding, and the time, and wants another digest each time. A field that
+// is added later is in the loop by itself.
+func TestDigestHoldsEverything(t *testing.T) {
+	base := Binding{Principal: "a", Actors: []string{"b"}, Door: access.DoorMCP, Session: "s", Connection: "c", SQL: "SELECT 1", Inner: []string{"i"}, Params: []string{"1"}, Types: []string{"23"}, Bound: "x",
+		Role: "r", Path: []string{"public"}, PolicyVersion: "p", CatalogVersion: "k", Rows: 5}
+	until := start.Add(time.Hour)
+	seen := map[string]string{base.Digest(until): "nothing"}
+	note := func(b Binding, at time.Time, what string) {
+		d := b.Digest(at)
+		if old, ok := seen[d]; ok {
+			t.Errorf("changing %s and %s give one digest", what, old)
+		}
+		seen[d] = what
+	}
+	v := reflect.ValueOf(&base).Elem()
+	for i := range v.NumField() {
+		b := base
+		f := reflect.ValueOf(&b).Elem().Field(i)
+		switch f.Kind() {
+		case reflect.String:
+			f.SetString(f.String() + "x")
+		case reflect.Int64:
+			f.SetInt(f.Int() + 1)
+		case reflect.Slice:
+			f.Set(reflect.ValueOf([]string{f.Index(0).String(), ""}))
+		default:
+			t.Fatalf("field %s is of a kind that this test does not know", v.Type().Field(i).Name)
+		}
+		note(b, until, v.Type().Field(i).Name)
+	}
+	note(base, until.Add(1), "expiry")
+	b := base
+	b.SQL, b.Params = "SELECT 11", nil
+	note(b, until, "params moved into sql")
+	b = base
+	b.Actors, b.Principal = nil, "ab"
+	note(b, until, "actor moved into principal")
+	b = base
+	b.Params = []string{"1", "2"}
+	note(b, until, "a second parameter")
+	b.Params = []string{"12"}
+	note(b, until, "parameters joined")
+}
+
+func approved(g Grant) Request {
+	r := modelWant("p1")
+	r.State, r.Boot, r.Grant, r.Expires = Approved, "boot1", &g, start.Add(time.Hour)
+	r.Subject.Normal, r.Subject.Constants = "DELETE FROM customers WHERE id = ?", []string{"7"}
+	r.Digest = r.Binding.Digest(r.Expires)
+	return r
+}
+
+func want(change func(*Request)) *Request {
+	w := modelWant("p1")
+	w.Subject.Normal, w.Subject.Constants = "DELETE FROM customers WHERE id = ?", []string{"7"}
+	change(&w)
+	return &w
+}
+
+func TestCovers(t *testing.T) {
+	until := start.Add(30 * time.Minute)
+	once := approved(Grant{Mode: Once, Until: until})
+	form := approved(Grant{Mode: Form, Uses: 2, Until: until, Ranges: []Range{{Least: "1", Most: "10"}}})
+	window := approved(Grant{Mode: Window, Until: until, Classes: []access.Class{access.ClassWrite}, Relations: []string{"delete public.customers"}})
+	used := approved(Grant{Mode: Form, Uses: 2, Until: until, Ranges: []Range{{Any: true}}})
+	used.Uses = 2
+	reveal := approved(Grant{Mode: Reveal, Until: until, Columns: []string{"public.customers.email"}})
+	none := approved(Grant{Until: until})
+	pending := approved(Grant{Mode: Once, Until: until})
+	pending.State = Pending
+	nothing := func(*Request) {}
+	other := func(w *Request) {
+		w.Binding.SQL, w.Subject.Constants = "DELETE FROM customers WHERE id = 8", []string{"8"}
+	}
+	far := func(w *Request) {
+		w.Binding.SQL, w.Subject.Constants = "DELETE FROM customers WHERE id = 11", []string{"11"}
+	}
+	for _, c := range []struct {
+		name string
+		r    Request
+		want *Request
+		at   time.Time
+		boot string
+		ok   bool
+	}{
+		{"the same", once, want(nothing), start, "boot1", true},
+		{"too late", once, want(nothing), until, "boot1", false},
+		{"other constant", once, want(other), start, "boot1", false},
+		{"other session", once, want(func(w *Request) { w.Binding.Session = "s2" }), start, "boot1", false},
+		{"other session after a restart", once, want(func(w *Request) { w.Binding.Session = "s2" }), start, "boot2", true},
+		{"other principal after a restart", once, want(func(w *Request) { w.Binding.Session = "s2"; w.Binding.Principal = "eve" }), start, "boot2", false},
+		{"other actor", once, want(func(w *Request) { w.Binding.Actors = nil }), start, "boot1", false},
+		{"other door", once, want(func(w *Request) { w.Binding.Door = access.DoorMCP }), start, "boot1", false},
+		{"other search_path", once, want(func(w *Request) { w.Binding.Path = []string{"evil", "public"} }), start, "boot1", false},
+		{"other role", once, want(func(w *Request) { w.Binding.Role = "app" }), start, "boot1", false},
+		{"other policies", once, want(func(w *Request) { w.Binding.PolicyVersion = "p2" }), start, "boot1", false},
+		{"other catalog", once, want(func(w *Request) { w.Binding.CatalogVersion = "c2" }), start, "boot1", false},
+		{"other row cap", once, want(func(w *Request) { w.Binding.Rows = 9 }), start, "boot1", false},
+		{"a parameter more", once, want(func(w *Request) { w.Binding.Params = []string{"1"} }), start, "boot1", false},
+		{"a space more", once, want(func(w *Request) { w.Binding.SQL += " " }), start, "boot1", false},
+		{"not decided", pending, want(nothing), start, "boot1", false},
+		{"no mode", none, want(nothing), start, "boot1", false},
+		{"form, within", form, want(other), start, "boot1", true},
+		{"form, beyond", form, want(far), start, "boot1", false},
+		{"form, another session", form, want(func(w *Request) { w.Binding.Session = "s2" }), start, "boot1", true},
+		{"form, used up", used, want(nothing), start, "boot1", false},
+		{"form, other text", form, want(func(w *Request) { w.Subject.Normal = "DELETE FROM orders WHERE id = ?" }), start, "boot1", false},
+		{"form, not a number", form, want(func(w *Request) { w.Subject.Constants = []string{"7 OR true"} }), start, "boot1", false},
+		{"form, other path", form, want(func(w *Request) { w.Binding.Path = nil }), start, "boot1", false},
+		{"window", window, want(other), start, "boot1", true},
+		{"window, other class", window, want(func(w *Request) { w.Subject.Class = access.ClassDDL }), start, "boot1", false},
+		{"window, a second relation", window, want(func(w *Request) {
+			w.Subject.Relations = append([]string{"read public.orders"}, w.Subject.Relations...)
+		}), start, "boot1", false},
+		{"window, no relation", window, want(func(w *Request) { w.Subject.Relations = nil }), start, "boot1", false},
+		{"window, other policies", window, want(func(w *Request) { w.Binding.PolicyVersion = "p2" }), start, "boot1", false},
+		{"reveal covers no statement", reveal, want(nothing), start, "boot1", false},
+	} {
+		if got := c.r.Covers(c.want, c.boot, c.at); got != c.ok {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+func TestRange(t *testing.T) {
+	for _, c := range []struct {
+		r    Range
+		in   string
+		want bool
+	}{
+		{Range{}, "1", false}, {Range{Any: true}, "x", true}, {Range{In: []string{"a", "b"}}, "b", true}, {Range{In: []string{"a"}}, "A", false},
+		{Range{Least: "0", Most: "10"}, "10", true}, {Range{Least: "0", Most: "10"}, "10.01", false}, {Range{Least: "0"}, "-1", false},
+		{Range{Most: "5"}, "-100", true}, {Range{Most: "5"}, "1e1", false}, {Range{Most: "5"}, "0x1", false}, {Range{Most: "5"}, "1/2", false},
+		{Range{Most: "5"}, "NaN", false}, {Range{Most: "5"}, "", false}, {Range{Most: "x"}, "1", false}, {Range{Least: "1_0"}, "11", false},
+	} {
+		if got := c.r.admits(c.in); got != c.want {
+			t.Errorf("%+v admits %q: %v", c.r, c.in, got)
+		}
+	}
+}
+
+// TestGrantsAreNotWiderThanAsked lets a reviewer grant too much in each way that there is.
+func TestGrantsAreNotWiderThanAsked(t *testing.T) {
+	r := modelWant("p1")
+	r.Needs, r.State, r.Created, r.Expires = []Need{{Group: "dba"}}, Pending, start, start.Add(time.Hour)
+	r.Subject.Normal, r.Subject.Constants = "DELETE FROM customers WHERE id = ?", []string{"7"}
+	soon := start.Add(time.Hour)
+	dana := Reviewer{Name: "dana", Groups: []string{"dba"}, Human: true}
+	for name, g := range map[string]Grant{
+		"no mode but uses":        {Uses: 3},
+		"unknown mode":            {Mode: "always"},
+		"once with ranges":        {Mode: Once, Ranges: []Range{{Any: true}}},
+		"once for ever":           {Mode: Once, Until: start.Add(1e6 * time.Hour)},
+		"form without end":        {Mode: Form, Uses: 1},
+		"form too long":           {Mode: Form, Uses: 1, Until: start.Add(MostWindow + 1)},
+		"form in the past":        {Mode: Form, Uses: 1, Until: start},
+		"form too often":          {Mode: Form, Uses: MostUses + 1, Until: soon},
+		"form never":              {Mode: Form, Until: soon},
+		"form with other ranges":  {Mode: Form, Uses: 1, Until: soon, Ranges: []Range{{Any: true}, {Any: true}}},
+		"window of another class": {Mode: Window, Until: soon, Classes: []access.Class{access.ClassDDL}, Relations: []string{"delete public.customers"}},
+		"window elsewhere":        {Mode: Window, Until: soon, Classes: []access.Class{access.ClassWrite}, Relations: []string{"delete public.salaries"}},
+		"window of everything":    {Mode: Window, Until: soon},
+		"reveal":                  {Mode: Reveal, Until: soon, Columns: []string{"public.customers.email"}},
+	} {
+		if name == "no mode but uses" {
+			g.Mode = Once
+		}
+		if n, err := Next(r, Step{Vote: &Vote{Verdict: Approve, Justification: "looked at the ticket", Grant: g}}, dana, modelTerms, start); err == nil {
+			t.Errorf("%s: approved as %+v", name, n.Grant)
+		}
+	}
+	for name, g := range map[string]Grant{
+		"nothing said": {},
+		"once":         {Mode: Once},
+		"form":         {Mode: Form, Uses: 5, Until: soon, Ranges: []Range{{Least: "1", Most: "9"}}},
+		"window":       {Mode: Window, Until: soon, Classes: []access.Class{access.ClassWrite}, Relations: []string{"delete public.customers"}},
+	} {
+		n, err := Next(r, Step{Vote: &Vote{Verdict: Approve, Justification: "looked at the ticket", Grant: g}}, dana, modelTerms, start)
+		if err != nil || n.State != Approved {
+			t.Errorf("%s: %v %s", name, err, n.State)
+		}
+	}
+}

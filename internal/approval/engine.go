@@ -1,0 +1,398 @@
+package approval
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Config is what an Engine works with.
+type Config struct {
+	Path string // the bbolt file
+	// Record makes a step durable in the log before it is made; an error means that it is not made.
+	Record func(ctx context.Context, e Event) error
+	// Pending is how long a request waits for a decision; 0 is an hour.
+	Pending time.Duration
+	Terms   Terms // Claim 0 is 15 minutes
+	// Keep is how long requests that have ended are kept here; 0 is 30 days. The log has them for as long as it keeps records.
+	Keep time.Duration
+	// MostPending is how many requests of one principal may be pending; 0 is 100.
+	MostPending int
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Event is a step about to be made: the request as it will be, and the state that it had.
+type Event struct {
+	Request *Request
+	From    State
+	Vote    *Vote // of a reviewer, where the step is one
+	Use     bool  // the step is a claim
+}
+
+// ErrUnknown says that there is no such request, or none that the asker may know of.
+var ErrUnknown = errors.New("there is no such request")
+
+// Engine keeps requests. All of its methods may be called at once from any goroutine.
+type Engine struct {
+	conf  Config
+	store *store
+	boot  string
+
+	mu       sync.Mutex // held over a step, from reading the request to having written it; guards all below
+	live     map[string]*Request
+	watchers map[string]chan struct{} // closed at the next step of the request
+	any      chan struct{}            // closed at the next step of any request
+	closed   bool
+}
+
+// Open reads the file, and makes what was claimed when the last run of the gateway ended Unknown: it is never run by itself.
+func Open(ctx context.Context, conf Config) (*Engine, error) {
+	if conf.Record == nil {
+		return nil, errors.New("approvals want a log to be recorded in")
+	}
+	conf.Pending = orElse(conf.Pending, time.Hour)
+	conf.Terms.Claim = orElse(conf.Terms.Claim, 15*time.Minute)
+	conf.Keep = orElse(conf.Keep, 30*24*time.Hour)
+	if conf.MostPending == 0 {
+		conf.MostPending = 100
+	}
+	if conf.Now == nil {
+		conf.Now = time.Now
+	}
+	s, err := openStore(conf.Path)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{conf: conf, store: s, boot: newID(""), live: map[string]*Request{}, watchers: map[string]chan struct{}{}, any: make(chan struct{})}
+	if err := e.recover(ctx); err != nil {
+		s.db.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func orElse(d, other time.Duration) time.Duration {
+	if d == 0 {
+		return other
+	}
+	return d
+}
+
+func (e *Engine) recover(ctx context.Context) error {
+	var claimed []string
+	err := e.store.newest("", func(r *Request) bool {
+		if !r.State.Ended() {
+			e.live[r.ID] = r
+		}
+		if r.State == Claimed {
+			claimed = append(claimed, r.ID)
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range claimed {
+		_, err := e.step(ctx, id, 0, Step{Finish: Unknown, Outcome: "the gateway ended while it ran: whether it took effect is not known, and it will not be run again"}, Reviewer{})
+		if err != nil {
+			return err
+		}
+	}
+	return e.Sweep(ctx)
+}
+
+// Close ends the engine. Requests stay as they are.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil
+	}
+	e.closed = true
+	for id := range e.watchers {
+		e.wake(id)
+	}
+	return e.store.db.Close()
+}
+
+// Request stores what somebody wants to run, and gives it with its id. The same wish of the same asker that is pending
+// already is that one: asking twice is not two requests.
+func (e *Engine) Request(ctx context.Context, r Request) (*Request, error) {
+	if len(r.Needs) == 0 {
+		return nil, errors.New("nobody is named who could approve it")
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.conf.Now().UTC()
+	mine := 0
+	for _, o := range e.live {
+		if o.State != Pending || o.Binding.Principal != r.Binding.Principal {
+			continue
+		}
+		mine++
+		if o.Boot == e.boot && o.Glass == nil && sameAsker(o, &r) && o.Subject.Kind == r.Subject.Kind && now.Before(o.Expires) &&
+			slices.Equal(o.Subject.Columns, r.Subject.Columns) && r.Binding.Digest(o.Expires) == o.Digest {
+			return o.clone(), nil
+		}
+	}
+	if mine >= e.conf.MostPending {
+		return nil, fmt.Errorf("%s has %d requests that wait for a decision, and no more can be made before one ends", r.Binding.Principal, mine)
+	}
+	r.ID, r.Revision, r.Boot, r.State = newID(now.Format("20060102150405")), 1, e.boot, Pending
+	r.Created, r.Expires = now, now.Add(e.conf.Pending)
+	r.Digest = r.Binding.Digest(r.Expires)
+	r.Votes, r.Grant, r.Glass, r.Uses, r.Outcome, r.Ended = nil, nil, nil, 0, "", time.Time{}
+	return e.write(ctx, &r, Event{Request: &r})
+}
+
+// BreakGlass stores a statement that runs at once without anybody's approval, for somebody has to look at it afterwards.
+// It is claimed already.
+func (e *Engine) BreakGlass(ctx context.Context, r Request, reason string) (*Request, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.conf.Now().UTC()
+	r.ID, r.Revision, r.Boot, r.State = newID(now.Format("20060102150405")), 1, e.boot, Claimed
+	r.Created, r.Expires = now, now.Add(e.conf.Terms.Claim)
+	r.Digest = r.Binding.Digest(r.Expires)
+	r.Glass = &Glass{Reason: reason, At: now, Until: r.Expires}
+	r.Votes, r.Grant, r.Uses, r.Outcome, r.Ended = nil, nil, 1, "", time.Time{}
+	return e.write(ctx, &r, Event{Request: &r, Use: true})
+}
+
+// Decide is a reviewer's word about the request as they saw it: revision is that of what they were shown.
+func (e *Engine) Decide(ctx context.Context, id string, revision uint64, by Reviewer, v Vote) (*Request, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.step(ctx, id, revision, Step{Vote: &v}, by)
+}
+
+// Cancel ends a request because who asked withdraws it, or has gone.
+func (e *Engine) Cancel(ctx context.Context, id, why string) (*Request, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.step(ctx, id, 0, Step{Cancel: why}, Reviewer{})
+}
+
+// Claim finds an approval that covers want, and claims it: one of the exact statement before those of a wider mode. It gives nil
+// where there is none. The caller runs the statement and says how it ended with Finish.
+func (e *Engine) Claim(ctx context.Context, want Request) (*Request, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.conf.Now().UTC()
+	var best *Request
+	for _, r := range e.live {
+		if !r.Covers(&want, e.boot, now) {
+			continue
+		}
+		if best == nil || rank(r.Grant.Mode) < rank(best.Grant.Mode) || rank(r.Grant.Mode) == rank(best.Grant.Mode) && r.ID < best.ID {
+			best = r
+		}
+	}
+	if best == nil {
+		return nil, nil
+	}
+	return e.step(ctx, best.ID, best.Revision, Step{Claim: true}, Reviewer{})
+}
+
+func rank(m Mode) int { return slices.Index([]Mode{Once, Form, Window, Reveal}, m) }
+
+// Finish says how a claimed statement ended. Of approvals for more than one use it keeps nothing: the record has each use.
+func (e *Engine) Finish(ctx context.Context, id string, how State, outcome string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.live[id]; r != nil && r.State == Approved {
+		return nil
+	}
+	_, err := e.step(ctx, id, 0, Step{Finish: how, Outcome: outcome}, Reviewer{})
+	return err
+}
+
+// Sweep ends what has run out of time and forgets what ended long ago.
+func (e *Engine) Sweep(ctx context.Context) error {
+	e.mu.Lock()
+	now := e.conf.Now().UTC()
+	var due []string
+	for id, r := range e.live {
+		if r.State == Pending && !now.Before(r.Expires) || r.State == Approved && !now.Before(r.Grant.Until) {
+			due = append(due, id)
+		}
+	}
+	for _, id := range due {
+		if _, err := e.step(ctx, id, 0, Step{Expire: true}, Reviewer{}); err != nil {
+			e.mu.Unlock()
+			return err
+		}
+	}
+	e.mu.Unlock()
+	var old []string
+	err := e.store.newest(e.idAt(now.Add(-e.conf.Keep)), func(r *Request) bool {
+		if r.State.Ended() && now.Sub(r.Ended) > e.conf.Keep && (r.Glass == nil || r.Glass.Reviewed) {
+			old = append(old, r.ID)
+		}
+		return true
+	})
+	if err != nil || len(old) == 0 {
+		return err
+	}
+	return e.store.remove(old)
+}
+
+// idAt is an id that all requests made before t come before.
+func (e *Engine) idAt(t time.Time) string { return t.UTC().Format("20060102150405") }
+
+// Get gives a request.
+func (e *Engine) Get(id string) (*Request, error) {
+	r, err := e.store.get(id)
+	if err == nil && r == nil {
+		err = ErrUnknown
+	}
+	return r, err
+}
+
+// List gives requests, the newest first, for which keep answers true: at most most of them, made before that of the id before
+// where one is given.
+func (e *Engine) List(before string, most int, keep func(*Request) bool) ([]*Request, error) {
+	var out []*Request
+	err := e.store.newest(before, func(r *Request) bool {
+		if keep == nil || keep(r) {
+			out = append(out, r)
+		}
+		return len(out) < most
+	})
+	return out, err
+}
+
+// Live gives the requests that have not ended, the newest first.
+func (e *Engine) Live() []*Request {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := make([]*Request, 0, len(e.live))
+	for _, r := range e.live {
+		out = append(out, r.clone())
+	}
+	slices.SortFunc(out, func(a, b *Request) int { return -compareIDs(a.ID, b.ID) })
+	return out
+}
+
+// Revealed gives the columns, as schema.table.column, that an asker sees as they are now by approvals, and when the first of
+// them ends.
+func (e *Engine) Revealed(b Binding) (columns []string, until time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.conf.Now()
+	want := &Request{Binding: b, Subject: Subject{Kind: SubjectReveal}}
+	for _, r := range e.live {
+		if r.State != Approved || r.Grant == nil || r.Grant.Mode != Reveal || !now.Before(r.Grant.Until) || !sameAsker(r, want) {
+			continue
+		}
+		columns = append(columns, r.Grant.Columns...)
+		if until.IsZero() || r.Grant.Until.Before(until) {
+			until = r.Grant.Until
+		}
+	}
+	slices.Sort(columns)
+	return slices.Compact(columns), until
+}
+
+// Watch gives a channel that is closed at the next step of a request; with id "" of any.
+func (e *Engine) Watch(id string) <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if id == "" {
+		return e.any
+	}
+	c := e.watchers[id]
+	if c == nil {
+		c = make(chan struct{})
+		e.watchers[id] = c
+		if e.closed {
+			e.wake(id)
+		}
+	}
+	return c
+}
+
+// wake tells those who watch. The caller holds e.mu.
+func (e *Engine) wake(id string) {
+	if c := e.watchers[id]; c != nil {
+		close(c)
+		delete(e.watchers, id)
+	}
+	close(e.any)
+	e.any = make(chan struct{})
+}
+
+// step makes a step of a request. A revision other than 0 is the one that it must have. The caller holds e.mu.
+func (e *Engine) step(ctx context.Context, id string, revision uint64, s Step, by Reviewer) (*Request, error) {
+	r := e.live[id]
+	if r == nil {
+		stored, err := e.store.get(id)
+		if err != nil {
+			return nil, err
+		}
+		if r = stored; r == nil {
+			return nil, ErrUnknown
+		}
+	}
+	if revision != 0 && revision != r.Revision {
+		return r.clone(), errStale
+	}
+	next, err := Next(*r, s, by, e.conf.Terms, e.conf.Now().UTC())
+	if err != nil {
+		return r.clone(), err
+	}
+	ev := Event{Request: &next, From: r.State, Use: s.Claim}
+	if s.Vote != nil {
+		ev.Vote = &next.Votes[len(next.Votes)-1]
+	}
+	return e.write(ctx, &next, ev)
+}
+
+// write records and then makes a step. The caller holds e.mu.
+func (e *Engine) write(ctx context.Context, r *Request, ev Event) (*Request, error) {
+	if e.closed {
+		return nil, errors.New("the gateway is ending")
+	}
+	if err := e.conf.Record(ctx, ev); err != nil {
+		return nil, fmt.Errorf("the step could not be recorded, and was not made: %w", err)
+	}
+	if err := e.store.put(r); err != nil {
+		return nil, err
+	}
+	if r.State.Ended() {
+		delete(e.live, r.ID)
+	} else {
+		e.live[r.ID] = r
+	}
+	e.wake(r.ID)
+	return r.clone(), nil
+}
+
+func (r *Request) clone() *Request {
+	c := *r
+	c.Votes = slices.Clone(r.Votes)
+	return &c
+}
+
+func compareIDs(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// newID is an unguessable name that begins with prefix: 128 random bits.
+func newID(prefix string) string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	return prefix + hex.EncodeToString(b[:])
+}

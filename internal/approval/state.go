@@ -1,0 +1,211 @@
+package approval
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Step is what happens to a request. Exactly one field of its kinds is set.
+type Step struct {
+	Vote   *Vote  // a reviewer's word
+	Cancel string // who asked has withdrawn, or has gone: why
+	Expire bool   // the time is up
+	Claim  bool   // it is about to run
+	// Finish says how a claimed request ended: Executed, Failed or Unknown, with Outcome.
+	Finish  State
+	Outcome string
+}
+
+// Terms are how long approvals last.
+type Terms struct {
+	// Claim is how long an approval for one time can be used.
+	Claim time.Duration
+	// Purposes are those that a vote may name, with the lawful basis of each; empty where there is no catalogue.
+	Purposes map[string]string
+	// NeedPurpose says that an approval has to name one.
+	NeedPurpose bool
+}
+
+// LeastJustification is how many characters a reviewer's justification has at least.
+const LeastJustification = 10
+
+// Errors of Next. They are for whom the step was asked by; the request stays as it was.
+var (
+	ErrEnded    = errors.New("the request has ended")
+	ErrNotReady = errors.New("the request is not approved")
+	ErrClaimed  = errors.New("the approval is being used")
+	ErrTooLate  = errors.New("the time for it is over")
+	ErrVoted    = errors.New("you have decided about this request before")
+)
+
+// Next is the request after a step at a time, or an error where the step cannot be made. It changes nothing itself.
+func Next(r Request, s Step, v Reviewer, t Terms, now time.Time) (Request, error) {
+	r.Revision++
+	r.Votes = slices.Clone(r.Votes)
+	switch {
+	case s.Vote != nil:
+		return vote(r, *s.Vote, v, t, now)
+	case s.Expire:
+		return expire(r, now)
+	case s.Cancel != "":
+		if r.State.Ended() {
+			return r, ErrEnded
+		}
+		if r.State == Claimed {
+			return r, ErrClaimed
+		}
+		r.State, r.Outcome, r.Ended = Cancelled, s.Cancel, now
+		return r, nil
+	case s.Claim:
+		return claim(r, now)
+	case s.Finish != "":
+		return finish(r, s, now)
+	}
+	return r, errors.New("no step")
+}
+
+func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, error) {
+	if ok, why := r.MayDecide(by, now); !ok {
+		return r, errors.New(why)
+	}
+	if v.Verdict != Approve && v.Verdict != Refuse {
+		return r, fmt.Errorf("there is no verdict %q: approve or deny", v.Verdict)
+	}
+	if len([]rune(strings.TrimSpace(v.Justification))) < LeastJustification {
+		return r, fmt.Errorf("a decision is justified in at least %d characters; who asked reads them, and they are recorded", LeastJustification)
+	}
+	v.Reviewer, v.Groups, v.At = by.Name, slices.Clone(by.Groups), now
+	if v.Purpose != "" || t.NeedPurpose && v.Verdict == Approve {
+		basis, ok := t.Purposes[v.Purpose]
+		if !ok {
+			return r, fmt.Errorf("there is no purpose %q in the catalogue", v.Purpose)
+		}
+		v.LawfulBasis = basis
+	} else {
+		v.LawfulBasis = ""
+	}
+	if r.Glass != nil {
+		return lookedAt(r, v)
+	}
+	if slices.ContainsFunc(r.Votes, func(o Vote) bool { return o.Reviewer == by.Name }) {
+		return r, ErrVoted
+	}
+	switch {
+	case r.State.Ended():
+		return r, ErrEnded
+	case r.State != Pending:
+		return r, fmt.Errorf("the request is %s already", r.State)
+	case !now.Before(r.Expires):
+		return r, ErrTooLate
+	}
+	v.Review = false
+	if v.Verdict == Refuse {
+		v.Grant = Grant{}
+		r.Votes = append(r.Votes, v)
+		r.State, r.Outcome, r.Ended = Denied, v.Justification, now
+		return r, nil
+	}
+	if v.Grant.Mode == "" && r.Subject.Kind == SubjectStatement {
+		v.Grant = Grant{Mode: Once}
+	}
+	if err := r.narrower(v.Grant, now); err != nil {
+		return r, err
+	}
+	// All reviewers approve the same: who comes later takes what the first has granted, or denies.
+	if first := slices.IndexFunc(r.Votes, func(o Vote) bool { return o.Verdict == Approve }); first >= 0 {
+		if !sameGrant(r.Votes[first].Grant, v.Grant) {
+			return r, errors.New("another reviewer has approved this to another extent: approve the same, or deny")
+		}
+	}
+	r.Votes = append(r.Votes, v)
+	if satisfied(r.Needs, r.Votes, r.Created) {
+		g := v.Grant
+		if g.Mode == Once {
+			g.Until = now.Add(t.Claim)
+		}
+		r.State, r.Grant = Approved, &g
+	}
+	return r, nil
+}
+
+// lookedAt is the word of a reviewer on a broken glass, afterwards. It changes nothing about what ran.
+func lookedAt(r Request, v Vote) (Request, error) {
+	if r.Glass.Reviewed {
+		return r, ErrVoted
+	}
+	v.Review, v.Grant = true, Grant{}
+	glass := *r.Glass
+	glass.Reviewed = true
+	r.Glass, r.Votes = &glass, append(r.Votes, v)
+	return r, nil
+}
+
+func sameGrant(a, b Grant) bool {
+	return a.Mode == b.Mode && a.Uses == b.Uses && a.Until.Equal(b.Until) && slices.Equal(a.Classes, b.Classes) &&
+		slices.Equal(a.Relations, b.Relations) && slices.Equal(a.Columns, b.Columns) &&
+		slices.EqualFunc(a.Ranges, b.Ranges, func(x, y Range) bool {
+			return x.Any == y.Any && slices.Equal(x.In, y.In) && x.Least == y.Least && x.Most == y.Most
+		})
+}
+
+func expire(r Request, now time.Time) (Request, error) {
+	switch {
+	case r.State == Pending && !now.Before(r.Expires):
+		r.Outcome = "nobody decided in time"
+	case r.State == Approved && !now.Before(r.Grant.Until):
+		r.Outcome = "the approval was not used in time"
+		if r.Uses > 0 {
+			r.Outcome = "its time is over"
+		}
+	case r.State.Ended():
+		return r, ErrEnded
+	default:
+		return r, errors.New("its time is not over")
+	}
+	r.State, r.Ended = Expired, now
+	return r, nil
+}
+
+func claim(r Request, now time.Time) (Request, error) {
+	switch {
+	case r.State == Claimed:
+		return r, ErrClaimed
+	case r.State.Ended():
+		return r, ErrEnded
+	case r.State != Approved || r.Grant == nil:
+		return r, ErrNotReady
+	case !now.Before(r.Grant.Until):
+		return r, ErrTooLate
+	}
+	switch r.Grant.Mode {
+	case Once:
+		if r.Uses > 0 {
+			return r, ErrEnded
+		}
+		r.State = Claimed
+	case Form:
+		if r.Uses >= r.Grant.Uses {
+			return r, ErrEnded
+		}
+	case Window:
+	default:
+		return r, ErrNotReady
+	}
+	r.Uses++
+	return r, nil
+}
+
+func finish(r Request, s Step, now time.Time) (Request, error) {
+	if s.Finish != Executed && s.Finish != Failed && s.Finish != Unknown {
+		return r, fmt.Errorf("a claimed request does not become %q", s.Finish)
+	}
+	if r.State != Claimed {
+		// What allows more than one use stays as it is: each use is in the record.
+		return r, ErrNotReady
+	}
+	r.State, r.Outcome, r.Ended = s.Finish, s.Outcome, now
+	return r, nil
+}

@@ -1,0 +1,45 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const approvalsBase = `data_dir: data
+listen: {pgwire: {address: 127.0.0.1:6543}%s}
+connections: {shop: {driver: postgres, dsn: "host=db"}}
+principals:
+  dana: {kind: human, groups: [dba, leads], secret: "SCRAM-SHA-256$4096:AAAA$AAAA:AAAA"}
+policies: [policy.cedar]
+`
+
+func TestApprovals(t *testing.T) {
+	for _, c := range []struct{ web, text, want string }{
+		{"", "approvals: {pending: 2h, claim: 5m, wait: 0s, groups: {dba: {quorum: 2, escalate: [leads], escalate_after: 30m}}, guesses: [dba], break_glass: [leads]}", ""},
+		{"", "approvals: {pending: 200h}", "is no time for `approvals.pending`"},
+		{"", "approvals: {claim: 25h}", "is no time for `approvals.claim`"},
+		{"", "approvals: {groups: {dba: {quorum: 10}}}", "a quorum of 10 is not possible"},
+		{"", "approvals: {groups: {dba: {escalate: [leads]}}}", "come together"},
+		{"", "approvals: {groups: {dba: {escalate: [dba], escalate_after: 1m}}}", "cannot stand in for itself"},
+		{"", "approvals: {purpose_required: true}", "a purpose is required"},
+		{", web: {address: 127.0.0.1:6545, public_url: ftp://x}", "", "is not an http(s) URL"},
+		{", web: {address: 127.0.0.1:6543}", "", "two doors have the same address"},
+		{", web: {address: 0.0.0.0:6545}", "", "without TLS"},
+		{", web: {address: 127.0.0.1:6545, auditors: [dba]}", "", ""},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "policy.cedar"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Parse("sallyport.yaml", dir, []byte(strings.Replace(approvalsBase, "%s", c.web, 1)+c.text))
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if c.want == "" && strings.Contains(got, "approvals") || c.want != "" && !strings.Contains(got, c.want) {
+			t.Errorf("%s %s: %q, want %q", c.web, c.text, got, c.want)
+		}
+	}
+}

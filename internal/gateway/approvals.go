@@ -1,0 +1,212 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/approval"
+)
+
+// Approvals says how statements that wait for a person are handled. The zero value names nobody beyond the groups of the
+// policies' @review, and lets nobody break the glass.
+type Approvals struct {
+	Pending time.Duration // how long a request waits for a decision; 0 is an hour
+	Claim   time.Duration // how long an approval for one time can be used; 0 is 15 minutes
+	// Wait is how long a PostgreSQL client waits in its statement; 0 is 10 minutes, less than 0 not at all.
+	Wait time.Duration
+	// Heartbeat is the time between two notices to a client that waits; 0 is 30 s.
+	Heartbeat time.Duration
+	// Groups says of groups of reviewers how many have to approve, and who stands in when nobody does. What is not in it wants one.
+	Groups map[string]approval.Need
+	// Guesses are the groups that decide about statements past a budget of guesses (@probes).
+	Guesses []string
+	// BreakGlass are the groups whose members may run what waits for approval at once, to be looked at afterwards.
+	BreakGlass []string
+	// Purposes are those that a reviewer may name, with their lawful bases; NeedPurpose says that one has to be named.
+	Purposes    map[string]string
+	NeedPurpose bool
+	// Preview is how long a statement may run that is rolled back to count what it would change; 0 is 5 s, less than 0 not at all.
+	Preview time.Duration
+	// URL is where reviewers look at requests, without a slash at its end; "" where there is no such place.
+	URL string
+}
+
+// What doors for people and the core say to each other about requests.
+type (
+	ReviewRequest = approval.Request
+	ReviewNeed    = approval.Need
+	ReviewVote    = approval.Vote
+	ReviewVerdict = approval.Verdict
+	ReviewNote    = approval.Note
+	ReviewGrant   = approval.Grant
+	ReviewRange   = approval.Range
+	ReviewState   = approval.State
+	ReviewEvent   = approval.Event
+)
+
+// openApprovals opens the file of requests. What was claimed when the gateway last ended becomes unknown.
+func (g *Gateway) openApprovals(ctx context.Context, dir string, c Approvals) (err error) {
+	if c.Wait == 0 {
+		c.Wait = 10 * time.Minute
+	}
+	if c.Heartbeat <= 0 {
+		c.Heartbeat = 30 * time.Second
+	}
+	g.reviewing = c
+	g.approvals, err = approval.Open(ctx, approval.Config{Path: filepath.Join(dir, "approvals.db"), Record: g.recordReview, Pending: c.Pending,
+		Terms: approval.Terms{Claim: c.Claim, Purposes: c.Purposes, NeedPurpose: c.NeedPurpose}})
+	if err == nil {
+		g.wg.Add(1)
+		go g.sweep()
+	}
+	return err
+}
+
+// sweep ends requests that have run out of time. That it may be late lets nothing through: what is over is not claimed.
+func (g *Gateway) sweep() {
+	defer g.wg.Done()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.stop:
+			return
+		case <-tick.C:
+			if err := g.approvals.Sweep(context.Background()); err != nil {
+				g.logger.Warn("requests for approval cannot be ended", "error", err)
+			}
+		}
+	}
+}
+
+// recordReview makes a step of a request durable before it is made.
+func (g *Gateway) recordReview(_ context.Context, e approval.Event) error {
+	r := e.Request
+	return g.note(access.RecordReview, func(rec *access.Record) {
+		rec.Door, rec.Connection, rec.Task, rec.Ticket = r.Binding.Door, r.Binding.Connection, r.Subject.Task, g.detector.String(r.Subject.Ticket)
+		rec.Principal, rec.Approval = r.Binding.Principal, r.ID
+		if len(r.Binding.Actors) > 0 {
+			rec.Actor = r.Binding.Actors[0]
+		}
+		step := access.ReviewStep{Session: r.Binding.Session, From: string(e.From), To: string(r.State), Digest: r.Digest, Expires: r.Expires, Use: e.Use,
+			Missing: r.Missing(), Outcome: g.detector.String(r.Outcome)}
+		if e.From == "" {
+			rec.SQL, rec.Reason = g.detector.SQL(shortened(r.Binding.SQL, mostSQL)), g.detector.String(r.Subject.Reason)
+			for _, p := range r.Binding.Params {
+				rec.Params = append(rec.Params, g.detector.String(shortened(p, mostParam)))
+			}
+			step.Relations, step.Labels, step.Policies = r.Subject.Relations, r.Subject.Labels, r.Subject.Policies
+		}
+		if v := e.Vote; v != nil {
+			step.Reviewer, step.Groups, step.Verdict, step.Channel = v.Reviewer, v.Groups, string(v.Verdict), v.Channel
+			step.Justification, step.Purpose, step.LawfulBasis, step.Afterwards = g.detector.String(v.Justification), v.Purpose, v.LawfulBasis, v.Review
+			step.Authenticated = v.Authenticated
+		}
+		if r.Glass != nil {
+			step.Glass = g.detector.String(r.Glass.Reason)
+		}
+		if r.Grant != nil {
+			step.Grant, _ = json.Marshal(r.Grant) // strings and numbers only
+		}
+		rec.Review, _ = json.Marshal(step)
+	})
+}
+
+// needs puts the groups of a decision in the words of requests.
+func (g *Gateway) needs(groups []string) []approval.Need {
+	var out []approval.Need
+	for _, name := range groups {
+		n := g.reviewing.Groups[name]
+		n.Group = name
+		out = append(out, n)
+	}
+	return out
+}
+
+// mayBreakGlass reports whether p may run what waits for approval at once.
+func (g *Gateway) mayBreakGlass(p access.Principal) bool {
+	return p.Kind == access.Human && p.Actor == "" && slices.ContainsFunc(g.reviewing.BreakGlass, func(n string) bool { return slices.Contains(p.Groups, n) })
+}
+
+// Review gives a request.
+func (g *Gateway) Review(id string) (*ReviewRequest, error) { return g.approvals.Get(id) }
+
+// Reviews gives requests, the newest first, of which keep answers true: at most most of them, made before that of the id before
+// where one is given.
+func (g *Gateway) Reviews(before string, most int, keep func(*ReviewRequest) bool) ([]*ReviewRequest, error) {
+	return g.approvals.List(before, most, keep)
+}
+
+// LiveReviews gives the requests that have not ended, the newest first.
+func (g *Gateway) LiveReviews() []*ReviewRequest { return g.approvals.Live() }
+
+// WatchReviews gives a channel that is closed at the next step of a request; with id "" of any.
+func (g *Gateway) WatchReviews(id string) <-chan struct{} { return g.approvals.Watch(id) }
+
+// MayDecide reports whether p's word counts for a request now, and if not, why.
+func (g *Gateway) MayDecide(p access.Principal, r *ReviewRequest) (bool, string) {
+	return r.MayDecide(reviewerOf(p), time.Now())
+}
+
+func reviewerOf(p access.Principal) approval.Reviewer {
+	return approval.Reviewer{Name: p.Name, Groups: p.Groups, Human: p.Kind == access.Human && p.Actor == ""}
+}
+
+// Decide is a reviewer's word about a request that they were shown at a revision. Only doors for people have it; p is who proved
+// to be there, at v.Authenticated.
+func (g *Gateway) Decide(ctx context.Context, p access.Principal, id string, revision uint64, v ReviewVote) (*ReviewRequest, error) {
+	return g.approvals.Decide(ctx, id, revision, reviewerOf(p), v)
+}
+
+// CancelReview withdraws a request in the name of who made it.
+func (g *Gateway) CancelReview(ctx context.Context, p access.Principal, id string) (*ReviewRequest, error) {
+	r, err := g.approvals.Get(id)
+	if err != nil {
+		return nil, err
+	}
+	if !ownRequest(p, r) {
+		return nil, approval.ErrUnknown
+	}
+	return g.approvals.Cancel(ctx, id, "withdrawn by "+p.Name)
+}
+
+// Approval gives a request to who made it.
+func (g *Gateway) Approval(_ context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
+	p, err := g.people.Verify(c)
+	if err != nil {
+		return ApprovalStatus{}, err
+	}
+	r, err := g.approvals.Get(id)
+	if err != nil || !ownRequest(p, r) {
+		return ApprovalStatus{}, &access.Error{Kind: access.Invalid, Code: "22023", Message: "there is no such request of yours", Hint: "use the handle that the answer with pending_approval gave, in the task that it was given in"}
+	}
+	s := ApprovalStatus{ID: r.ID, State: r.State, Connection: r.Binding.Connection, SQL: r.Binding.SQL, Params: r.Binding.Params, Task: r.Subject.Task,
+		Missing: r.Missing(), Created: r.Created, Expires: r.Expires, Outcome: r.Outcome}
+	if r.Grant != nil {
+		s.Expires = r.Grant.Until
+	}
+	for _, v := range r.Votes {
+		if v.Verdict == approval.Approve {
+			s.Approved++
+		} else {
+			s.Reviewer = v.Reviewer
+		}
+	}
+	return s, nil
+}
+
+// ownRequest reports whether a request is p's, acting as it did then.
+func ownRequest(p access.Principal, r *ReviewRequest) bool {
+	return p.Name != "" && r.Binding.Principal == p.Name && slices.Equal(r.Binding.Actors, actorsOf(p))
+}
+
+func actorsOf(p access.Principal) []string {
+	if p.Actor == "" {
+		return nil
+	}
+	return []string{p.Actor}
+}

@@ -1,0 +1,481 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/approval"
+	"sallyport/internal/pgframe"
+	"sallyport/sqlguard"
+)
+
+// A statement that policy allows once somebody has approved it is held here, before it takes a place, counts a guess or is
+// sent. Whether it waits within the call or comes back with a handle, what runs in the end is judged anew, and runs under
+// an approval that covers what it is then.
+
+// waits reports whether running this needs an approval. PREPARE runs nothing, and what FETCH reads was opened under one.
+func (j *judged) waits() bool {
+	return j.guessed != "" || j.plan.decision.Effect == access.Review && j.plan.facts.Prepares == "" && !j.opened
+}
+
+// errUnapproved is what addRun says where a way to it has forgotten to ask.
+var errUnapproved = &access.Error{Kind: access.Internal, Code: "XX000", Message: "a statement that needs approval came to be run without one: nothing was sent"}
+
+// wanted is one thing to be run, in the words of a request, with the way to judge it anew.
+type wanted struct {
+	list   []judged
+	sql    string
+	params []string
+	raw    []byte // Bind: types, formats and values, for the digest
+	types  []uint32
+	again  func() ([]judged, error)
+}
+
+// approved gives what is wanted with the approval under which it runs, or a refusal. It may wait for a person, in a door whose
+// clients can.
+func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
+	if !slices.ContainsFunc(w.list, func(j judged) bool { return j.waits() }) {
+		return w.list, nil
+	}
+	if s.preview != "" {
+		list := slices.Clone(w.list)
+		for i := range list {
+			list[i].approval = "preview of " + s.preview
+		}
+		return list, nil
+	}
+	s.heavy()
+	ctx := context.Background() // a step is recorded and made whole, whoever has gone
+	req := s.request(w)
+	pl := firstHeld(w.list)
+	r, err := s.gw.approvals.Claim(ctx, req)
+	if err == nil && r == nil && s.breaks() {
+		r, err = s.breakGlass(ctx, req)
+	}
+	if err != nil {
+		return nil, refusal{plan: pl, sql: w.sql, why: notHeld(err)}
+	}
+	if r != nil {
+		return s.under(w.list, r), nil
+	}
+	if len(req.Needs) == 0 {
+		return nil, refusal{plan: pl, sql: w.sql, why: &access.Error{Kind: access.Denied, Code: "42501", Message: "this statement needs approval, and nobody is named who could give it",
+			Hint: "name groups in @review of the policy, or in `approvals` of the configuration"}}
+	}
+	if r, err = s.gw.approvals.Request(ctx, req); err != nil {
+		return nil, refusal{plan: pl, sql: w.sql, why: notHeld(err)}
+	}
+	if s.door != access.DoorPGWire || s.gw.reviewing.Wait < 0 || s.begun || s.tx != 'I' {
+		s.handle = r.ID
+		return nil, refusal{plan: pl, sql: w.sql, why: s.pending(r, pl)}
+	}
+	if err := s.waitFor(ctx, r, pl, w.sql, sink); err != nil {
+		return nil, err
+	}
+	// What was approved may be judged otherwise by now.
+	list, err := w.again()
+	if err != nil {
+		return nil, err
+	}
+	w.list = list
+	if r, err = s.gw.approvals.Claim(ctx, s.request(w)); err != nil {
+		return nil, refusal{plan: pl, sql: w.sql, why: notHeld(err)}
+	}
+	if r != nil {
+		return s.under(list, r), nil
+	}
+	if !slices.ContainsFunc(list, func(j judged) bool { return j.waits() }) {
+		return list, nil // it needs no approval any more
+	}
+	return nil, refusal{plan: pl, sql: w.sql, why: &access.Error{Kind: access.Denied, Code: "42501",
+		Message: "what was approved is not what would run now: the policies, the schema or the search_path have changed meanwhile",
+		Hint:    "run it again to ask for another approval; nothing ran"}}
+}
+
+// approvedPortal is approved for a portal that is executed. Once it was executed it may be read on.
+func (s *Session) approvedPortal(p *portal, pl *plan, sink Sink) (*plan, string, error) {
+	if p.opened {
+		return pl, "", nil
+	}
+	judge := func(pl *plan) []judged {
+		j := p.judged(pl)
+		j.opened = s.cursorOpened(p.plan)
+		if n, known := p.portalGuesses(pl); known && n > 0 && len(pl.decision.Obligations.Probes) > 0 {
+			j.guessed = s.tooMany(pl, n)
+		}
+		return []judged{j}
+	}
+	list := judge(pl)
+	if list[0].opened {
+		p.opened = true
+	}
+	if !list[0].waits() {
+		return pl, "", nil
+	}
+	w := wanted{list: list, sql: p.sql(), params: p.params, raw: p.values, again: func() ([]judged, error) {
+		if err := s.current(p.stmt, sink); err != nil {
+			return nil, err
+		}
+		p.plan = p.stmt.plan
+		pl, err := s.effective(p.plan, sink)
+		if err != nil {
+			return nil, err
+		}
+		return judge(pl), nil
+	}}
+	if p.stmt != nil {
+		w.types = p.stmt.oids
+	}
+	list, err := s.approved(w, sink)
+	if err != nil {
+		return nil, "", err
+	}
+	return list[0].plan, list[0].approval, nil
+}
+
+// cursorOpened reports whether a FETCH reads what was opened before, under an approval where that needed one.
+func (s *Session) cursorOpened(p *plan) bool {
+	c := s.cursorOf(p)
+	return c != nil && c.opened
+}
+
+// under marks a list as approved.
+func (s *Session) under(list []judged, r *approval.Request) []judged {
+	list = slices.Clone(list) // it may be shared with other sessions
+	s.underway = underway{id: r.ID}
+	for i := range list {
+		if list[i].waits() {
+			list[i].approval = r.ID
+			s.underway.left++
+		}
+	}
+	return list
+}
+
+func firstHeld(list []judged) *plan {
+	for i := range list {
+		if list[i].waits() {
+			return list[i].plan
+		}
+	}
+	return nil
+}
+
+// notHeld words an error of the engine's.
+func notHeld(err error) *access.Error {
+	var ae *access.Error
+	if errors.As(err, &ae) {
+		return ae
+	}
+	return &access.Error{Kind: access.Unavailable, Code: "53400", Message: "this statement needs approval, and cannot be held for it: " + err.Error(), Hint: "nothing ran"}
+}
+
+// request puts what is wanted in the words of a request.
+func (s *Session) request(w wanted) approval.Request {
+	r := approval.Request{Binding: approval.Binding{Principal: s.principal.Name, Actors: actorsOf(s.principal), Door: s.door, Session: s.id, Connection: s.db.conf.Name,
+		SQL: w.sql, Params: w.params, Bound: boundDigest(w), Role: s.pins.Role, Path: slices.Clone(s.path)},
+		Subject: approval.Subject{Kind: approval.SubjectStatement, Groups: s.principal.Groups, Client: s.client, Reason: s.reason, Task: s.task.ID, Goal: s.task.Goal, Ticket: s.task.Ticket}}
+	if s.door == access.DoorMCP {
+		r.Binding.Session = s.task.ID // calls of a task have no session in common
+	}
+	for _, t := range w.types {
+		r.Binding.Types = append(r.Binding.Types, fmt.Sprint(t))
+	}
+	r.Subject.Overlap, r.Subject.Earlier = s.gw.memory.Recall(s.task.ID, w.sql+" "+strings.Join(w.params, " ")+" "+s.reason)
+	var groups []string
+	var why []string
+	for i := range w.list {
+		j := &w.list[i]
+		d := j.plan.decision
+		if j.plan.scope != nil {
+			r.Binding.PolicyVersion, r.Binding.CatalogVersion = j.plan.scope.policies.Version(), j.plan.scope.snap.cat.Version
+		}
+		if n := d.Obligations.Rows; n > 0 && (r.Binding.Rows == 0 || n < r.Binding.Rows) {
+			r.Binding.Rows = n
+		}
+		describeSubject(&r.Subject, j.plan)
+		r.Binding.Inner = append(r.Binding.Inner, s.innerOf(j.named)...)
+		if !j.waits() {
+			continue
+		}
+		deciders := slices.Clone(d.Obligations.Review)
+		if j.guessed != "" {
+			deciders = append(deciders, s.gw.reviewing.Guesses...)
+			why = append(why, j.guessed)
+		}
+		for _, g := range deciders {
+			if !slices.Contains(groups, g) {
+				groups = append(groups, g)
+			}
+		}
+	}
+	slices.Sort(groups)
+	r.Needs, r.Subject.Why = s.gw.needs(groups), strings.Join(why, "; ")
+	if len(w.list) == 1 {
+		f := w.list[0].plan.facts
+		r.Subject.Class, r.Subject.Tag, r.Subject.Fingerprint = f.Class, f.Tag, f.Fingerprint
+		var cut shapeBuffer
+		if cut.cut(w.sql) {
+			r.Subject.Normal = string(cut.key)
+			for _, l := range cut.lits {
+				r.Subject.Constants = append(r.Subject.Constants, constantOf(w.sql[l.from:l.to]))
+			}
+		} else if len(w.params) > 0 {
+			r.Subject.Normal = w.sql
+		}
+	}
+	return r
+}
+
+// innerOf is what EXECUTE or FETCH stand for, which their text does not say.
+func (s *Session) innerOf(named *plan) []string {
+	if named == nil {
+		return nil
+	}
+	if st := s.stmts[named.facts.Executes]; st != nil {
+		return []string{st.sql}
+	}
+	if c := s.cursorOf(named); c != nil {
+		return append([]string{c.sql(), hex.EncodeToString(c.values)}, c.params...)
+	}
+	return nil
+}
+
+// describeSubject adds what a plan touches to what a reviewer is shown.
+func describeSubject(sub *approval.Subject, p *plan) {
+	var rec access.PlanRecord
+	if json.Unmarshal(p.record, &rec) != nil { // of our own making
+		return
+	}
+	add := func(list []string, more ...string) []string {
+		for _, m := range more {
+			if !slices.Contains(list, m) {
+				list = append(list, m)
+			}
+		}
+		return list
+	}
+	for _, use := range p.facts.Relations {
+		verb := use.Verb
+		if verb == "" {
+			verb = string(use.Action)
+		}
+		sub.Relations = add(sub.Relations, verb+" "+use.Name.String())
+		sub.EveryRow = sub.EveryRow || use.Every
+	}
+	sub.Policies = add(sub.Policies, rec.Policies...)
+	for _, l := range rec.Labels {
+		if !slices.Contains(sub.Labels, l) {
+			sub.Labels = append(sub.Labels, l)
+		}
+	}
+	for _, m := range rec.Masks {
+		sub.Masked = add(sub.Masked, m.Column)
+	}
+}
+
+// constantOf is the value of a plain constant.
+func constantOf(text string) string {
+	if strings.HasPrefix(text, "'") {
+		return strings.ReplaceAll(text[1:len(text)-1], "''", "'")
+	}
+	return text
+}
+
+// boundValues is a Bind without the names of its portal and statement.
+func boundValues(raw []byte) []byte {
+	_, b, _ := pgframe.CString(raw[5:]) // readBind has looked at it
+	_, b, _ = pgframe.CString(b)
+	return slices.Clone(b)
+}
+
+// boundDigest is over the bytes of a Bind, whose text in the record may leave something out.
+func boundDigest(w wanted) string {
+	if len(w.raw) == 0 {
+		return ""
+	}
+	h := sha256.New()
+	var n [4]byte
+	for _, t := range w.types {
+		binary.BigEndian.PutUint32(n[:], t)
+		h.Write(n[:])
+	}
+	h.Write([]byte{0})
+	h.Write(w.raw)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// glassWord begins a reason that breaks the glass.
+const glassWord = "break-glass:"
+
+// breaks reports whether who asks wants to run this at once, and may.
+func (s *Session) breaks() bool {
+	return strings.HasPrefix(s.reason, glassWord) && sqlguard.SufficientReason(strings.TrimPrefix(s.reason, glassWord)) && s.gw.mayBreakGlass(s.principal)
+}
+
+func (s *Session) breakGlass(ctx context.Context, req approval.Request) (*approval.Request, error) {
+	if len(req.Needs) == 0 {
+		req.Needs = s.gw.needs(s.gw.reviewing.BreakGlass) // somebody has to look at it
+	}
+	reason := strings.TrimSpace(strings.TrimPrefix(s.reason, glassWord))
+	r, err := s.gw.approvals.BreakGlass(ctx, req, reason)
+	if err != nil {
+		return nil, err
+	}
+	s.gw.logger.Warn("the glass was broken", "request", r.ID, "principal", s.principal.Name, "connection", s.db.conf.Name)
+	s.held = appendNotice(s.held, "the glass was broken: this runs without approval, and is recorded and reviewed afterwards as "+r.ID, "masks stay as they are")
+	return r, nil
+}
+
+// underway is the approval that this session has claimed and not said the end of.
+type underway struct {
+	id   string
+	left int // statements under it that have not ended well
+}
+
+// finish says how a statement under an approval ended. A text of several statements ends with the last, or the first that fails.
+func (s *Session) finish(r *run, failure *access.Error) {
+	if r.approval != s.underway.id {
+		return // read on under what has ended
+	}
+	switch {
+	case failure == nil:
+		if s.underway.left--; s.underway.left <= 0 {
+			s.conclude(approval.Executed, r.command)
+		}
+	case failure.Code == "08007":
+		s.conclude(approval.Unknown, failure.Message)
+	default:
+		s.conclude(approval.Failed, failure.Code+": "+s.gw.detector.String(failure.Message))
+	}
+}
+
+// unused says that a claimed approval came to nothing.
+func (s *Session) unused(why string) {
+	if s.underway.id != "" {
+		s.conclude(approval.Failed, "not run: "+s.gw.detector.String(why))
+	}
+}
+
+func (s *Session) conclude(how approval.State, outcome string) {
+	id := s.underway.id
+	s.underway = underway{}
+	s.heavy()
+	if err := s.gw.approvals.Finish(context.Background(), id, how, outcome); err != nil {
+		s.gw.logger.Warn("how a held statement ended was not kept", "request", id, "error", err)
+	}
+}
+
+// pending is what a client is told that does not wait.
+func (s *Session) pending(r *approval.Request, pl *plan) *access.Error {
+	hint := "run the same statement again once it is approved; until then it stays as it is" + s.gw.where(r)
+	switch {
+	case s.tx != 'I':
+		hint = "nothing waits within a transaction, for that would hold its locks: ROLLBACK, and run it again, alone or in its transaction, once it is approved" + s.gw.where(r)
+	case s.door == access.DoorMCP:
+		hint = "ask check_approval with the handle " + r.ID + "; the statement that was reviewed runs when it is approved"
+	}
+	return &access.Error{Kind: access.ReviewPending, Code: "42501", Review: r.ID, Hint: hint,
+		Message: fmt.Sprintf("this statement needs approval by %s: request %s is pending until %s", groupsOf(r), r.ID, r.Expires.Format(time.RFC3339))}
+}
+
+// groupsOf names who has to approve still.
+func groupsOf(r *approval.Request) string {
+	if missing := r.Missing(); len(missing) > 0 {
+		return strings.Join(missing, " and ")
+	}
+	return "nobody any more"
+}
+
+// where tells where reviewers look at a request.
+func (g *Gateway) where(r *approval.Request) string {
+	if g.reviewing.URL == "" {
+		return ""
+	}
+	return ": " + g.reviewing.URL + "/reviews/" + r.ID
+}
+
+// waitFor waits until a request is approved, telling the client so. It is left pending when the time for waiting is over, and
+// withdrawn when the client cancels or has gone.
+func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sql string, sink Sink) error {
+	w := &waiter{cancelled: make(chan struct{})}
+	s.waits.Store(w)
+	defer s.waits.Store(nil)
+	deadline := time.NewTimer(s.gw.reviewing.Wait)
+	defer deadline.Stop()
+	beat := time.NewTicker(s.gw.reviewing.Heartbeat)
+	defer beat.Stop()
+	no := func(code, message, hint string) error {
+		return refusal{plan: pl, sql: sql, why: &access.Error{Kind: access.Denied, Code: code, Message: message, Hint: hint, Review: r.ID}}
+	}
+	tell := func() error {
+		s.held = appendNotice(s.held, fmt.Sprintf("waiting for approval by %s: request %s, until %s", groupsOf(r), r.ID, r.Expires.Format(time.RFC3339)),
+			"cancel to withdraw it"+s.gw.where(r))
+		return s.release(sink)
+	}
+	if err := tell(); err != nil {
+		s.withdraw(ctx, r)
+		return err
+	}
+	for {
+		changed := s.gw.approvals.Watch(r.ID)
+		now, err := s.gw.approvals.Get(r.ID)
+		if err != nil {
+			return no("53400", "the request cannot be looked at: "+err.Error(), "nothing ran")
+		}
+		switch r = now; r.State {
+		case approval.Approved:
+			return nil
+		case approval.Denied:
+			v := r.Votes[len(r.Votes)-1]
+			return no("42501", fmt.Sprintf("%s denied request %s: %s", v.Reviewer, r.ID, v.Justification), "nothing ran; talk to the reviewer, or ask for less")
+		case approval.Expired:
+			return no("42501", "nobody decided about request "+r.ID+" in time", "nothing ran; run it again to ask again")
+		case approval.Cancelled:
+			return no("57014", "request "+r.ID+" was withdrawn", "nothing ran")
+		case approval.Pending:
+		default:
+			return no("42501", fmt.Sprintf("request %s is %s", r.ID, r.State), "nothing ran here")
+		}
+		select {
+		case <-changed:
+		case <-beat.C:
+			if err := tell(); err != nil {
+				s.withdraw(ctx, r)
+				return err
+			}
+		case <-deadline.C:
+			return refusal{plan: pl, sql: sql, why: s.pending(r, pl)}
+		case <-s.gw.ending:
+			// The request outlives this run of the gateway.
+			return no("57P01", "the gateway is being stopped; request "+r.ID+" stays pending", "connect again and run the same statement once it is approved")
+		case <-w.cancelled:
+			s.withdraw(ctx, r)
+			return no("57014", "canceled while waiting for approval: request "+r.ID+" is withdrawn", "nothing ran")
+		case <-s.watched:
+			s.withdraw(ctx, r)
+			return no("57014", "the client went away while waiting for approval", "")
+		}
+	}
+}
+
+// withdraw ends a request whose asker has gone. One that is approved at that moment stays until its time is over.
+func (s *Session) withdraw(ctx context.Context, r *approval.Request) {
+	select {
+	case <-s.gw.ending:
+		return
+	default:
+	}
+	if _, err := s.gw.approvals.Cancel(ctx, r.ID, "withdrawn by who asked"); err != nil && !errors.Is(err, approval.ErrEnded) {
+		s.gw.logger.Warn("a request could not be withdrawn", "request", r.ID, "error", err)
+	}
+}

@@ -1,0 +1,603 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/approval"
+	"sallyport/internal/identity"
+	"sallyport/internal/testdb"
+)
+
+const heldPolicy = `
+@id("read") permit (principal in Group::"askers", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
+@id("raw") permit (principal in Group::"askers", action == Action::"reveal", resource in Connection::"shop");
+@id("held") @review("keepers") permit (principal in Group::"askers", action == Action::"write", resource in Connection::"shop");
+@id("held-read") @review("keepers,officers") permit (principal in Group::"askers", action == Action::"read", resource in Table::"shop.public.secrets");
+`
+
+// heldWorld is a gateway of which writes are held for keepers, and reads of secrets for keepers and officers.
+func heldWorld(t *testing.T, change func(*Config)) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), dsn: testdb.Shared(t).NewDatabase(t, testSchema+"insert into secrets values (1, 'x'), (2, 'y');")}
+	w.openHeld(change)
+	t.Cleanup(func() { w.gw.Close() })
+	return w
+}
+
+func (w *world) openHeld(change func(*Config)) {
+	w.t.Helper()
+	c := w.config()
+	for name, p := range map[string]access.LocalPrincipal{"asker": {Groups: []string{"askers"}}, "hero": {Groups: []string{"askers", "oncall"}}, "keeper": {Groups: []string{"keepers"}},
+		"officer": {Groups: []string{"officers"}}, "self": {Groups: []string{"askers", "keepers", "officers"}}, "robot": {Groups: []string{"askers"}, Kind: access.Agent},
+		"robotkeeper": {Groups: []string{"keepers"}, Kind: access.Agent}} {
+		p.Name, p.Secret = name, identity.HashPassword("pw-"+name)
+		if p.Kind == "" {
+			p.Kind = access.Human
+		}
+		c.Principals = append(c.Principals, p)
+	}
+	c.Policies = []PolicyFile{{Name: "held.cedar", Text: heldPolicy}}
+	c.Labels = nil
+	c.Approvals.BreakGlass = []string{"oncall"}
+	c.Approvals.URL = "https://gate.example"
+	if change != nil {
+		change(&c)
+	}
+	gw, err := Open(context.Background(), c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.gw = gw
+}
+
+func (w *world) loginAt(door access.Door, name string) *Session {
+	w.t.Helper()
+	s, err := w.gw.Connect(context.Background(), Login{Door: door, Connection: "shop", Credentials: access.Password{User: name, Secret: "pw-" + name}})
+	if err != nil {
+		w.t.Fatalf("%s cannot connect: %v", name, err)
+	}
+	w.t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// pendingOne waits for the one request that is pending.
+func (w *world) pendingOne() *ReviewRequest {
+	w.t.Helper()
+	for range 500 {
+		for _, r := range w.gw.LiveReviews() {
+			if r.State == approval.Pending {
+				return r
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.t.Fatal("nothing is pending")
+	return nil
+}
+
+func (w *world) decide(who, id string, v ReviewVote) error {
+	w.t.Helper()
+	p, err := w.gw.Verify(context.Background(), access.Password{User: who, Secret: "pw-" + who})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	v.Justification = "looked at the ticket"
+	r, err := w.gw.Review(id)
+	if err != nil {
+		return err
+	}
+	_, err = w.gw.Decide(context.Background(), p, id, r.Revision, v)
+	return err
+}
+
+func (w *world) approve(who, id string) {
+	w.t.Helper()
+	if err := w.decide(who, id, ReviewVote{Verdict: approval.Approve}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// waiting runs ops in the background.
+func (w *world) waiting(s *Session, ops ...Op) <-chan *answer {
+	done := make(chan *answer, 1)
+	go func() {
+		a := &answer{}
+		s.Do(context.Background(), ops, a)
+		done <- a
+	}()
+	return done
+}
+
+func (w *world) wantState(id string, want approval.State) {
+	w.t.Helper()
+	r, err := w.gw.Review(id)
+	if err != nil || r.State != want {
+		w.t.Fatalf("request is %v, want %s (%v)", r, want, err)
+	}
+}
+
+// regionOf reads behind the gateway.
+func (w *world) regionOf(id int) string {
+	w.t.Helper()
+	return w.behind(fmt.Sprintf("select region from customers where id = %d", id))
+}
+
+// behind runs a query past the gateway and gives its first value.
+func (w *world) behind(sql string) string {
+	w.t.Helper()
+	conn := w.direct()
+	defer conn.Close(context.Background())
+	res := conn.ExecParams(context.Background(), sql, nil, nil, nil, nil).Read()
+	if res.Err != nil || len(res.Rows) == 0 {
+		w.t.Fatalf("%s: %v %v", sql, res.Err, res.Rows)
+	}
+	return string(res.Rows[0][0])
+}
+
+const heldWrite = "update customers set region = 'held' where id = 7"
+
+func TestAHeldStatementRunsOnceItIsApproved(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Heartbeat = 50 * time.Millisecond })
+	s := w.loginAt(access.DoorPGWire, "asker")
+	done := w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})
+	r := w.pendingOne()
+	if r.Binding.SQL != heldWrite || r.Binding.Principal != "asker" || !slices.Contains(r.Subject.Relations, "update public.customers") || r.Subject.Tag != "UPDATE" {
+		t.Errorf("the reviewer sees %+v", r)
+	}
+	time.Sleep(120 * time.Millisecond)
+	if w.regionOf(7) != "r3" {
+		t.Fatal("it ran before")
+	}
+	for _, who := range []string{"asker", "officer", "robotkeeper"} {
+		if err := w.decide(who, r.ID, ReviewVote{Verdict: approval.Approve}); err == nil {
+			t.Errorf("%s has approved", who)
+		}
+	}
+	w.approve("keeper", r.ID)
+	a := <-done
+	wantNoError(t, a)
+	if !slices.Equal(a.tags, []string{"UPDATE 1"}) || w.regionOf(7) != "held" {
+		t.Fatalf("%v %v", a.tags, w.regionOf(7))
+	}
+	if len(a.notices) < 2 || !strings.Contains(a.notices[0], r.ID) || !strings.Contains(a.notices[0], "keepers") {
+		t.Errorf("notices %q", a.notices)
+	}
+	w.wantState(r.ID, approval.Executed)
+	// The record has each step before it, and the statement names its approval.
+	var steps []string
+	for _, rec := range w.records() {
+		if rec.Kind == access.RecordReview {
+			var step access.ReviewStep
+			if err := json.Unmarshal(rec.Review, &step); err != nil {
+				t.Fatal(err)
+			}
+			steps = append(steps, step.To+" "+step.Reviewer)
+			if rec.Approval != r.ID || step.Digest != r.Digest || step.Session != s.id {
+				t.Errorf("a step of another request: %+v", rec)
+			}
+		}
+		if rec.Kind == access.RecordIntent {
+			steps = append(steps, "intent "+rec.Approval)
+		}
+	}
+	if want := []string{"pending ", "approved keeper", "claimed ", "intent " + r.ID, "executed "}; !slices.Equal(steps, want) {
+		t.Errorf("recorded %q, want %q", steps, want)
+	}
+	// Used up.
+	done = w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})
+	if again := w.pendingOne(); again.ID == r.ID {
+		t.Error("the approval was used again")
+	} else {
+		w.decide("keeper", again.ID, ReviewVote{Verdict: approval.Refuse})
+	}
+	a = <-done
+	wantError(t, a, "42501 keeper denied request")
+	if !strings.Contains(a.errs[0], "looked at the ticket") {
+		t.Errorf("the requester is not told why: %q", a.errs)
+	}
+}
+
+func TestHeldStatementsOfTheExtendedProtocol(t *testing.T) {
+	w := heldWorld(t, nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	const sql = "update customers set region = $1 where id = $2"
+	done := w.waiting(s, pipeline(sql, "held", "7")...)
+	r := w.pendingOne()
+	if !slices.Equal(r.Binding.Params, []string{"held", "7"}) {
+		t.Fatalf("params %q", r.Binding.Params)
+	}
+	w.approve("keeper", r.ID)
+	a := <-done
+	wantNoError(t, a)
+	if w.regionOf(7) != "held" || a.types != "N12nCZ" {
+		t.Fatalf("%s %s", w.regionOf(7), a.types)
+	}
+}
+
+// TestOneApprovalOneStatement tries to use an approval for something else, in each way that a client has.
+func TestOneApprovalOneStatement(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Wait = -1 })
+	text := func(sql string) []Op { return []Op{{Kind: OpQuery, SQL: sql}} }
+	param := "update customers set region = 'held' where id = $1"
+	intTyped := pipeline(param, "7")
+	intTyped[0].ParamOIDs = []uint32{20}
+	for _, c := range []struct {
+		name          string
+		before        []string // in the session, before asking
+		ask           []Op
+		between       []string
+		use           []Op
+		sql           string
+		other, passes bool // in another session
+	}{
+		{name: "the same", ask: text(heldWrite), use: text(heldWrite), passes: true},
+		{name: "a space more", ask: text(heldWrite), use: text(heldWrite + " ")},
+		{name: "another row", ask: text(heldWrite), use: text(strings.Replace(heldWrite, "7", "8", 1))},
+		{name: "another session", ask: text(heldWrite), use: text(heldWrite), other: true},
+		{name: "the other protocol", ask: text(heldWrite), use: pipeline(heldWrite), passes: false},
+		{name: "another parameter", ask: pipeline(param, "7"), use: pipeline(param, "8")},
+		{name: "the same parameter", ask: pipeline(param, "7"), use: pipeline(param, "7"), passes: true},
+		{name: "the parameter of another type", ask: pipeline(param, "7"), use: intTyped},
+		{name: "another search_path", ask: text("update customers set region = 'held' where id = 7"), between: []string{"set search_path = pg_catalog, public"}, use: text(heldWrite)},
+		{name: "the same prepared", before: []string{"prepare p as " + heldWrite}, ask: text("execute p"), use: text("execute p"), passes: true},
+		{name: "prepared anew", before: []string{"prepare p as " + heldWrite}, ask: text("execute p"), between: []string{"deallocate p", "prepare p as update customers set region = 'held' where id > 0"},
+			use: text("execute p")},
+		{name: "statements added", ask: text(heldWrite), use: text(heldWrite + "; update customers set region = 'held' where id = 9")},
+		{name: "a comment", ask: text(heldWrite), use: text(heldWrite + " -- and more")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.behind("update customers set region = 'r' || id % 4 returning 1")
+			s := w.loginAt(access.DoorPGWire, "asker")
+			for _, q := range c.before {
+				wantNoError(t, w.query(s, q))
+			}
+			a := w.do(s, c.ask...)
+			wantError(t, a, "42501 this statement needs approval by keepers")
+			r := w.pendingOne()
+			w.approve("keeper", r.ID)
+			for _, q := range c.between {
+				wantNoError(t, w.query(s, q))
+			}
+			if c.other {
+				s = w.loginAt(access.DoorPGWire, "asker")
+			}
+			a = w.do(s, c.use...)
+			if c.passes {
+				wantNoError(t, a)
+				w.wantState(r.ID, approval.Executed)
+			} else {
+				wantError(t, a, "42501 this statement needs approval by keepers")
+				w.wantState(r.ID, approval.Approved)
+			}
+			if n := w.behind("select count(*)::text from customers where region = 'held'"); (n == "1") != c.passes || !c.passes && n != "0" {
+				t.Errorf("%s rows were changed", n)
+			}
+			for _, r := range w.gw.LiveReviews() {
+				w.gw.approvals.Cancel(context.Background(), r.ID, "next")
+			}
+		})
+	}
+}
+
+func TestWithdrawing(t *testing.T) {
+	w := heldWorld(t, nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	done := w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})
+	r := w.pendingOne()
+	w.gw.Cancel(s.pid, s.key)
+	wantError(t, <-done, "57014 canceled while waiting for approval")
+	w.wantState(r.ID, approval.Cancelled)
+	if err := w.decide("keeper", r.ID, ReviewVote{Verdict: approval.Approve}); err == nil {
+		t.Fatal("approved after it was withdrawn")
+	}
+	// A client that goes away.
+	ctx, gone := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Do(ctx, []Op{{Kind: OpQuery, SQL: heldWrite}}, &answer{}) }()
+	r = w.pendingOne()
+	gone()
+	<-ended
+	w.wantState(r.ID, approval.Cancelled)
+	if w.regionOf(7) != "r3" {
+		t.Fatal("it ran")
+	}
+}
+
+func TestAfterTheWaitItIsRunAgain(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Wait = 50 * time.Millisecond })
+	s := w.loginAt(access.DoorPGWire, "asker")
+	a := w.query(s, heldWrite)
+	wantError(t, a, "42501 this statement needs approval by keepers: request")
+	r := w.pendingOne()
+	w.approve("keeper", r.ID)
+	wantNoError(t, w.query(s, heldWrite))
+	w.wantState(r.ID, approval.Executed)
+}
+
+func TestNothingWaitsInATransaction(t *testing.T) {
+	w := heldWorld(t, nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	wantNoError(t, w.query(s, "begin"))
+	wantNoError(t, w.query(s, "select 1 from customers where id = 1"))
+	a := w.query(s, heldWrite) // comes back, or the test hangs
+	wantError(t, a, "42501 this statement needs approval")
+	if a.tx != 'E' {
+		t.Errorf("transaction is %c", a.tx)
+	}
+	wantNoError(t, w.query(s, "rollback"))
+	r := w.pendingOne()
+	w.approve("keeper", r.ID)
+	wantNoError(t, w.query(s, "begin"))
+	wantNoError(t, w.query(s, heldWrite))
+	wantNoError(t, w.query(s, "commit"))
+	if w.regionOf(7) != "held" {
+		t.Fatal("it did not run")
+	}
+	// In an implicit one that has begun: the first statement of the burst holds locks.
+	ops := append(pipeline("select count(*) from customers")[:4], Op{Kind: OpFlush})
+	ops = append(ops, pipeline("update customers set region = 'again' where id = 8")...)
+	a = w.do(s, ops...)
+	wantError(t, a, "42501 this statement needs approval")
+}
+
+func TestCursorsAreHeldWhereTheyAreOpened(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Wait = -1 })
+	s := w.loginAt(access.DoorPGWire, "asker")
+	const secret = "select v from secrets order by id"
+	both := func(r *ReviewRequest) {
+		t.Helper()
+		w.approve("keeper", r.ID)
+		w.wantState(r.ID, approval.Pending)
+		w.approve("officer", r.ID)
+	}
+	// A portal that is bound and not executed is no way around.
+	bound := []Op{{Kind: OpParse, SQL: secret}, {Kind: OpBind, Portal: "p", Raw: bindPortal("p", "")}, {Kind: OpParse, Name: "f", SQL: "fetch 1 from p"},
+		{Kind: OpBind, Portal: "q", Name: "f", Raw: bindPortal("q", "f")}, {Kind: OpExecute, Portal: "q"}, {Kind: OpSync}}
+	a := w.do(s, bound...)
+	if len(a.rows) > 0 || len(a.errs) != 1 {
+		t.Fatalf("read past the review: %v %v", a.rows, a.errs)
+	}
+	for _, r := range w.gw.LiveReviews() {
+		w.gw.approvals.Cancel(context.Background(), r.ID, "next")
+	}
+	wantNoError(t, w.query(s, "begin"))
+	wantError(t, w.query(s, "declare c cursor for "+secret), "42501 this statement needs approval by keepers and officers")
+	wantNoError(t, w.query(s, "rollback"))
+	both(w.pendingOne())
+	wantNoError(t, w.query(s, "begin"))
+	wantNoError(t, w.query(s, "declare c cursor for "+secret))
+	for _, want := range []string{"x", "y"} {
+		a = w.query(s, "fetch 1 from c")
+		wantNoError(t, a)
+		if len(a.rows) != 1 || a.rows[0][0] != want {
+			t.Fatalf("%v", a.rows)
+		}
+	}
+	wantNoError(t, w.query(s, "commit"))
+	// Parts of a portal are one use.
+	ops := []Op{{Kind: OpParse, SQL: secret}, {Kind: OpBind, Raw: bindText(nil)}, {Kind: OpExecute, MaxRows: 1}, {Kind: OpExecute, MaxRows: 1}, {Kind: OpSync}}
+	wantError(t, w.do(s, ops...), "42501 this statement needs approval")
+	both(w.pendingOne())
+	a = w.do(s, ops...)
+	wantNoError(t, a)
+	if len(a.rows) != 2 {
+		t.Fatalf("%v", a.rows)
+	}
+}
+
+func TestTextsOfSeveralStatements(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Wait = -1 })
+	s := w.loginAt(access.DoorPGWire, "asker")
+	const good = "update customers set region = 'held' where id = 1; select 1; update customers set region = 'held' where id = 2"
+	const bad = "update customers set region = 'held' where id = 3; update customers set id = 1 where id = 4"
+	for _, c := range []struct {
+		sql  string
+		want approval.State
+	}{{good, approval.Executed}, {bad, approval.Failed}} {
+		wantError(t, w.query(s, c.sql), "42501 this statement needs approval")
+		r := w.pendingOne()
+		w.approve("keeper", r.ID)
+		a := w.query(s, c.sql)
+		if (len(a.errs) == 0) != (c.want == approval.Executed) {
+			t.Errorf("%q", a.errs)
+		}
+		w.wantState(r.ID, c.want)
+	}
+	if n := w.behind("select count(*)::text from customers where region = 'held'"); n != "2" {
+		t.Errorf("%s rows", n)
+	}
+}
+
+func TestPoliciesThatChangeMeanwhile(t *testing.T) {
+	w := heldWorld(t, nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	done := w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})
+	r := w.pendingOne()
+	stricter := heldPolicy + `@id("no") forbid (principal, action == Action::"write", resource == Table::"shop.public.customers");`
+	if err := w.gw.LoadPolicies([]PolicyFile{{Name: "held.cedar", Text: stricter}}); err != nil {
+		t.Fatal(err)
+	}
+	w.approve("keeper", r.ID)
+	wantError(t, <-done, "42501 writing public.customers is not permitted")
+	// Other policies that allow the same are not those it was approved under.
+	w.gw.approvals.Cancel(context.Background(), r.ID, "next")
+	if err := w.gw.LoadPolicies([]PolicyFile{{Name: "held.cedar", Text: heldPolicy}}); err != nil {
+		t.Fatal(err)
+	}
+	done = w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})
+	r = w.pendingOne()
+	if err := w.gw.LoadPolicies([]PolicyFile{{Name: "held.cedar", Text: heldPolicy + "// another version\n"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.approve("keeper", r.ID)
+	wantError(t, <-done, "42501 what was approved is not what would run now")
+	if w.regionOf(7) != "r3" {
+		t.Fatal("it ran")
+	}
+}
+
+func TestBrokenGlass(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Wait = -1 })
+	for _, c := range []struct {
+		who, reason string
+		breaks      bool
+	}{{"hero", "break-glass: the shop is down, incident 12", true}, {"hero", "break-glass: short", false}, {"hero", "the shop is down, incident 12", false},
+		{"asker", "break-glass: the shop is down, incident 12", false}} {
+		s := w.loginAt(access.DoorPGWire, c.who)
+		wantNoError(t, w.query(s, "set sallyport.reason = '"+c.reason+"'"))
+		a := w.query(s, heldWrite)
+		if !c.breaks {
+			wantError(t, a, "42501 this statement needs approval")
+			continue
+		}
+		wantNoError(t, a)
+		list, err := w.gw.Reviews("", 1, nil)
+		if err != nil || len(list) != 1 || list[0].Glass == nil || list[0].Glass.Reviewed || list[0].State != approval.Executed {
+			t.Fatalf("%+v %v", list, err)
+		}
+		if len(a.notices) != 1 || !strings.Contains(a.notices[0], "the glass was broken") {
+			t.Errorf("notices %q", a.notices)
+		}
+		if err := w.decide("hero", list[0].ID, ReviewVote{Verdict: approval.Approve}); err == nil {
+			t.Error("looked at by who broke it")
+		}
+		w.approve("keeper", list[0].ID)
+	}
+}
+
+func TestRequestsSurviveARestart(t *testing.T) {
+	short := func(c *Config) { c.Approvals.Wait = 50 * time.Millisecond }
+	w := heldWorld(t, short)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	wantError(t, w.query(s, heldWrite), "42501 this statement needs approval")
+	r := w.pendingOne()
+	w.gw.Drain()
+	w.gw.Close()
+	w.openHeld(short)
+	w.wantState(r.ID, approval.Pending)
+	w.approve("keeper", r.ID)
+	s = w.loginAt(access.DoorPGWire, "asker")
+	wantNoError(t, w.query(s, heldWrite))
+	w.wantState(r.ID, approval.Executed)
+	if w.regionOf(7) != "held" {
+		t.Fatal("it did not run")
+	}
+}
+
+func TestStoppingTheGatewayKeepsWhatWaits(t *testing.T) {
+	w := heldWorld(t, nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	done := w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})
+	r := w.pendingOne()
+	w.gw.Drain()
+	wantError(t, <-done, "57P01 the gateway is being stopped")
+	w.gw.Close()
+	w.openHeld(nil)
+	w.wantState(r.ID, approval.Pending)
+}
+
+func TestAgentsGetAHandle(t *testing.T) {
+	w := heldWorld(t, nil)
+	task := Task{ID: "task_1", Goal: "tidy up"}
+	q := Query{SQL: "update customers set region = $1 where id = 7", Args: []string{"held"}, Task: task, Reason: "the region of customer 7 is wrong"}
+	run := func() error {
+		s := w.loginAt(access.DoorMCP, "robot") // each call may be a session of its own
+		_, err := s.Query(context.Background(), q)
+		return err
+	}
+	err := run()
+	ae := access.AsError(err)
+	if err == nil || ae.Kind != access.ReviewPending || ae.Review == "" || !strings.Contains(ae.Hint, "check_approval") {
+		t.Fatalf("%+v", ae)
+	}
+	if again := access.AsError(run()); again.Review != ae.Review {
+		t.Errorf("asking twice makes two requests: %q and %q", again.Review, ae.Review)
+	}
+	w.approve("keeper", ae.Review)
+	other := q
+	other.Task = Task{ID: "task_2"}
+	s := w.loginAt(access.DoorMCP, "robot")
+	if _, err := s.Query(context.Background(), other); access.AsError(err).Kind != access.ReviewPending {
+		t.Errorf("used for another task: %v", err)
+	}
+	if err := run(); err != nil {
+		t.Fatal(err)
+	}
+	if w.regionOf(7) != "held" {
+		t.Fatal("it did not run")
+	}
+	w.wantState(ae.Review, approval.Executed)
+}
+
+// TestGuessesPastABudget holds a statement because of what it would tell, and counts it once it was approved.
+func TestGuessesPastABudget(t *testing.T) {
+	w := heldWorld(t, func(c *Config) {
+		c.Approvals.Wait, c.Approvals.Guesses = -1, []string{"keepers"}
+		c.Labels = []access.LabelRule{{Label: "pii.email", Columns: []string{"*.*.email"}}}
+		c.Policies = []PolicyFile{{Name: "held.cedar", Text: `
+@id("read") permit (principal in Group::"askers", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
+@id("guess") @probes("2/1h") permit (principal in Group::"askers", action == Action::"predicate", resource in Label::"pii.email");`}}
+	})
+	s := w.loginAt(access.DoorPGWire, "asker")
+	guess := func(n int) *answer {
+		return w.query(s, fmt.Sprintf("select id from customers where email = 'u%d@example.com'", n))
+	}
+	wantNoError(t, guess(1))
+	wantNoError(t, guess(2))
+	wantError(t, guess(3), "42501 this statement needs approval by keepers")
+	r := w.pendingOne()
+	if !strings.Contains(r.Subject.Why, "guess") {
+		t.Errorf("the reviewer is not told why: %q", r.Subject.Why)
+	}
+	w.approve("keeper", r.ID)
+	a := guess(3)
+	wantNoError(t, a)
+	if len(a.rows) != 1 {
+		t.Fatalf("%v", a.rows)
+	}
+	wantError(t, guess(3), "42501 this statement needs approval by keepers")
+}
+
+func TestCopyIsHeldBeforeItsData(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Wait = -1 })
+	s := w.loginAt(access.DoorPGWire, "asker")
+	const sql = "copy secrets from stdin"
+	data := []Op{{Kind: OpCopyData, Raw: []byte("d\x00\x00\x00\x08" + "9\tz\n")}, {Kind: OpCopyDone, Raw: []byte("c\x00\x00\x00\x04")}}
+	a := w.query(s, sql)
+	wantError(t, a, "42501 this statement needs approval")
+	r := w.pendingOne()
+	w.approve("keeper", r.ID)
+	for _, who := range r.Missing() {
+		if who == "officers" {
+			w.approve("officer", r.ID)
+		}
+	}
+	wantNoError(t, w.query(s, sql))
+	wantNoError(t, w.do(s, data...))
+	w.wantState(r.ID, approval.Executed)
+	if n := w.behind("select v from secrets where id = 9"); n != "z" {
+		t.Fatal(n)
+	}
+}
+
+// TestNoRunWithoutAnApproval says that a way to addRun which has forgotten to ask sends nothing.
+func TestNoRunWithoutAnApproval(t *testing.T) {
+	w := heldWorld(t, nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	list, err := s.judge(heldWrite, &answer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addRun(list[0], nil, nil, heldWrite)
+	s.out = append(s.out, "never"...)
+	if err := s.send(); err == nil {
+		t.Fatal("sent")
+	}
+}

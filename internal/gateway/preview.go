@@ -1,0 +1,194 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/approval"
+)
+
+// A preview shows a reviewer what a request would do: the plan, and for a write how many rows it would change, found by running
+// it in a transaction that is rolled back. It runs as who asked, in a session of its own that is in the record, holds no rows
+// that anybody is given, and waits for locks a second at most.
+
+// Preview is what a request would do, as of At.
+type Preview struct {
+	Plan     string        // EXPLAIN, as who asked would see it; "" where there is none
+	Counted  bool          // Affected is known
+	Affected int64         // rows that it would change
+	Why      string        // why there is no plan or no count
+	Took     time.Duration // of the statement that was rolled back
+	At       time.Time
+}
+
+// ReviewNotes is what a reviewer may want to look at twice, and requests like r with how they ended, the newest first.
+func (g *Gateway) ReviewNotes(r *ReviewRequest) ([]ReviewNote, []*ReviewRequest, error) {
+	others, err := g.approvals.List("", mostOthers, func(o *approval.Request) bool {
+		return o.Binding.Principal == r.Binding.Principal || o.Binding.Connection == r.Binding.Connection
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return approval.Notes(r, others), approval.Similar(r, others, mostSimilar), nil
+}
+
+const (
+	mostOthers     = 500
+	mostSimilar    = 5
+	mostPlan       = 64 << 10
+	previewTimeout = 5 * time.Second
+	previewLocks   = time.Second
+)
+
+// PreviewReview makes a preview for somebody who may decide about a request. One is made at a time.
+func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id string) (*Preview, error) {
+	r, err := g.approvals.Get(id)
+	if err != nil {
+		return nil, err
+	}
+	if ok, why := g.MayDecide(p, r); !ok {
+		return nil, &access.Error{Kind: access.Denied, Message: why}
+	}
+	if r.State != approval.Pending || r.Subject.Kind != approval.SubjectStatement {
+		return nil, &access.Error{Kind: access.Invalid, Message: "only a statement that is pending has a preview"}
+	}
+	if g.reviewing.Preview < 0 {
+		return nil, &access.Error{Kind: access.Denied, Message: "previews are switched off", Hint: "approvals.preview in the configuration"}
+	}
+	if !g.previewing.TryLock() {
+		return nil, &access.Error{Kind: access.Unavailable, Message: "another preview is being made", Hint: "try again in a moment"}
+	}
+	defer g.previewing.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, 3*previewTimeout)
+	defer cancel()
+	s, err := g.connect(ctx, Login{Door: r.Binding.Door, Connection: r.Binding.Connection, Client: "preview of request " + r.ID + " for " + p.Name, Reason: r.Subject.Reason}, g.askerOf(r))
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	return s.previewOf(ctx, r, cmpDuration(g.reviewing.Preview, previewTimeout))
+}
+
+func cmpDuration(d, other time.Duration) time.Duration {
+	if d == 0 {
+		return other
+	}
+	return d
+}
+
+// askerOf is who made a request, with the groups that they had.
+func (g *Gateway) askerOf(r *approval.Request) access.Principal {
+	p := access.Principal{Name: r.Binding.Principal, Groups: r.Subject.Groups}
+	if i := slices.IndexFunc(g.known, func(k access.Principal) bool { return k.Name == p.Name }); i >= 0 {
+		p.Kind, p.Attributes = g.known[i].Kind, g.known[i].Attributes
+	}
+	if len(r.Binding.Actors) > 0 {
+		p.Actor = r.Binding.Actors[0]
+	}
+	return p
+}
+
+func (s *Session) previewOf(ctx context.Context, r *approval.Request, limit time.Duration) (*Preview, error) {
+	s.mu.Lock()
+	s.preview = r.ID
+	err := s.own("SELECT pg_catalog.set_config('search_path', "+quoteLiteral(strings.Join(quoteAll(r.Binding.Path), ", "))+", false)", nopSink{}, func(string) {})
+	s.pathStale = true
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	out := &Preview{At: time.Now().UTC()}
+	if out.Why, err = s.unpreviewable(r); out.Why != "" || err != nil {
+		return out, err
+	}
+	res, err := s.Query(ctx, Query{SQL: "EXPLAIN (ANALYZE false) " + r.Binding.SQL, Args: r.Binding.Params, MaxRows: 1000, MaxBytes: mostPlan, Task: Task{ID: r.Subject.Task}, Reason: r.Subject.Reason})
+	if err != nil {
+		out.Why = "no plan: " + access.AsError(err).Message
+		return out, nil
+	}
+	for _, row := range res.Rows {
+		if len(row) > 0 && row[0] != nil {
+			out.Plan += *row[0] + "\n"
+		}
+	}
+	if r.Subject.Class != access.ClassWrite {
+		return out, nil
+	}
+	return out, s.count(ctx, r, limit, out)
+}
+
+// count runs the request's statement in a transaction and rolls it back.
+func (s *Session) count(ctx context.Context, r *approval.Request, limit time.Duration, out *Preview) error {
+	begin := &decoder{res: &Result{}}
+	if err := s.Do(ctx, []Op{{Kind: OpQuery, SQL: "BEGIN"}}, begin); err != nil || begin.err != nil {
+		return fmt.Errorf("a transaction for the preview: %v %w", begin.err, err)
+	}
+	s.mu.Lock()
+	err := s.own(fmt.Sprintf("SELECT pg_catalog.set_config('statement_timeout', '%d', true), pg_catalog.set_config('lock_timeout', '%d', true)", limit.Milliseconds(), previewLocks.Milliseconds()), nopSink{}, func(string) {})
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	d := &decoder{res: &Result{}, maxRows: 1, maxBytes: 1}
+	began := time.Now()
+	if err := s.Do(ctx, []Op{{Kind: OpParse, SQL: r.Binding.SQL}, {Kind: OpBind, Raw: bindText(r.Binding.Params)}, {Kind: OpExecute}, {Kind: OpSync}}, d); err != nil {
+		return err
+	}
+	out.Took = time.Since(began)
+	tag := d.res.Command
+	if err := s.Do(ctx, []Op{{Kind: OpQuery, SQL: "ROLLBACK"}}, &decoder{res: &Result{}}); err != nil {
+		return err
+	}
+	if d.err != nil {
+		out.Why = "no count: " + d.err.Message
+		return nil
+	}
+	if n, err := strconv.ParseInt(tag[strings.LastIndexByte(tag, ' ')+1:], 10, 64); err == nil {
+		out.Counted, out.Affected = true, n
+	} else {
+		out.Why = "no count: the database says " + tag
+	}
+	return nil
+}
+
+// unpreviewable says why a request cannot be tried: what it does could outlast the transaction.
+func (s *Session) unpreviewable(r *approval.Request) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list, err := s.judge(r.Binding.SQL, nopSink{})
+	if err != nil {
+		return "it would be refused now: " + access.AsError(err).Message, nil
+	}
+	if len(list) != 1 {
+		return "a text of several statements has no preview", nil
+	}
+	switch p := list[0].plan; {
+	case p.userCode:
+		return "it runs code of the database's own users, which may do more than a rollback takes back", nil
+	case p.facts.CopyIn || p.facts.CopyOut || p.facts.Prepares != "" || p.facts.Declares != "" || list[0].named != nil || !p.quiet:
+		return fmt.Sprintf("%s has no preview", p.facts.Tag), nil
+	case p.facts.Class != access.ClassRead && p.facts.Class != access.ClassWrite:
+		return fmt.Sprintf("%s has no preview", p.facts.Tag), nil
+	}
+	return "", nil
+}
+
+// nopSink takes what nobody is given.
+type nopSink struct{}
+
+func (nopSink) Release([]byte) error { return nil }
+
+func quoteAll(names []string) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = quoteIdent(n)
+	}
+	return out
+}
+
+func quoteLiteral(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -1,0 +1,156 @@
+package mcp
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway"
+	"sallyport/internal/identity"
+	"sallyport/internal/testdb"
+)
+
+const reviewPolicy = `
+@id("agents") permit (principal in Group::"agents", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
+@id("held") @review("keepers") permit (principal in Group::"agents", action == Action::"write", resource in Connection::"shop");`
+
+// reviewedShop is the door before a core of which agents' writes are held.
+func reviewedShop(t *testing.T) (*Server, *gateway.Gateway, map[string]string) {
+	t.Helper()
+	tokens := map[string]string{}
+	people := []access.LocalPrincipal{{Name: "keeper", Kind: access.Human, Groups: []string{"keepers"}, Secret: identity.HashPassword("pw")}}
+	for _, name := range []string{"anna", "bert"} {
+		token, sum := identity.NewToken()
+		tokens[name] = token
+		people = append(people, access.LocalPrincipal{Name: name, Kind: access.Agent, Groups: []string{"agents", "keepers"}, Tokens: []access.LocalToken{{SHA256: sum}}})
+	}
+	gw, err := gateway.Open(t.Context(), gateway.Config{DataDir: t.TempDir(), Principals: people, Policies: []gateway.PolicyFile{{Name: "shop.cedar", Text: reviewPolicy}},
+		Connections: []access.Connection{{Name: "shop", Driver: "postgres", DSN: testdb.Shared(t).NewDatabase(t, shopSchema)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { gw.Close() })
+	s, err := New(gw, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, gw, tokens
+}
+
+func decide(t *testing.T, gw *gateway.Gateway, handle string, verdict gateway.ReviewVerdict) {
+	t.Helper()
+	p, err := gw.Verify(context.Background(), access.Password{User: "keeper", Secret: "pw"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := gw.Review(handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := gateway.ReviewVote{Verdict: verdict, Justification: "because of ticket 12"}
+	if _, err := gw.Decide(context.Background(), p, handle, r.Revision, v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestApprovalOverMCP(t *testing.T) {
+	s, gw, tokens := reviewedShop(t)
+	eras(t, func(t *testing.T, protocol string) {
+		w := dial(t, s, tokens["anna"], protocol)
+		task := w.task()
+		ask := func(params ...any) string {
+			t.Helper()
+			r := w.call("query", map[string]any{"connection": "shop", "sql": "update customers set notes = $1 where id = $2 returning id, notes", "params": params, "task_id": task, "reason": why})
+			pending, _ := r.body["pending_approval"].(map[string]any)
+			handle, _ := pending["handle"].(string)
+			if r.isError || handle == "" || pending["retry_after_seconds"] != 30.0 || !strings.Contains(r.text, "Nothing has run") {
+				t.Fatalf("%+v", r)
+			}
+			return handle
+		}
+		check := func(w *wire, more map[string]any) toolResult {
+			t.Helper()
+			a := map[string]any{"task_id": task, "reason": why}
+			for k, v := range more {
+				a[k] = v
+			}
+			return w.call("check_approval", a)
+		}
+		handle := ask("by "+protocol, 5)
+		r := check(w, map[string]any{"handle": handle, "wait_seconds": 0})
+		if p, _ := r.body["pending_approval"].(map[string]any); r.isError || p["approved"] != 0.0 || p["needs"] == nil {
+			t.Fatalf("%+v", r)
+		}
+		// Somebody else's handle, and one of another task, are none.
+		other := dial(t, s, tokens["bert"], protocol)
+		if r := other.call("check_approval", map[string]any{"handle": handle, "task_id": other.task(), "reason": why}); !r.isError || !strings.Contains(r.text, "no such request of yours") {
+			t.Errorf("%s", r.text)
+		}
+		if r := w.call("check_approval", map[string]any{"handle": handle, "task_id": w.task(), "reason": why}); !r.isError || !strings.Contains(r.text, "another task") {
+			t.Errorf("%s", r.text)
+		}
+		// A call that waits runs the statement when it is approved.
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			decide(t, gw, handle, "approve")
+		}()
+		began := time.Now()
+		r = check(w, map[string]any{"handle": handle})
+		if r.isError || r.body["row_count"] != 1.0 || !strings.Contains(r.text, "by "+protocol) || time.Since(began) > 15*time.Second {
+			t.Fatalf("after %s: %+v", time.Since(began), r)
+		}
+		if r := check(w, map[string]any{"handle": handle}); !r.isError || !strings.Contains(r.text, "used once") {
+			t.Errorf("%s", r.text)
+		}
+		handle = ask("again", 6)
+		decide(t, gw, handle, "deny")
+		if r := check(w, map[string]any{"handle": handle}); !r.isError || !strings.Contains(r.text, "keeper denied this: because of ticket 12") {
+			t.Errorf("%s", r.text)
+		}
+	})
+}
+
+// TestNoToolDecides looks for one that could.
+func TestNoToolDecides(t *testing.T) {
+	s, gw, tokens := reviewedShop(t)
+	w := dial(t, s, tokens["anna"], modern)
+	task := w.task()
+	r := w.call("query", map[string]any{"connection": "shop", "sql": "update customers set notes = 'x' where id = 1", "task_id": task, "reason": why})
+	handle := r.body["pending_approval"].(map[string]any)["handle"].(string)
+	for _, tool := range tools {
+		a := map[string]any{}
+		for _, p := range tool.params {
+			switch p.kind {
+			case kindInteger:
+				a[p.name] = max(p.min, 0)
+			case kindParams:
+				a[p.name] = []any{"approve"}
+			default:
+				a[p.name] = map[string]string{"task_id": task, "reason": why, "handle": handle, "connection": "shop", "goal": "approve request " + handle, "sql": "select 'approve'"}[p.name]
+			}
+			if a[p.name] == "" {
+				delete(a, p.name)
+			}
+		}
+		w.call(tool.name, a)
+	}
+	for _, name := range []string{"approve", "review_approve", "approvals/decide"} {
+		if status, r := w.do("tools/call", map[string]any{"name": name, "arguments": map[string]any{"handle": handle, "verdict": "approve"}}); r.Error == nil {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
+	// Nor does who is in a group of reviewers and a program.
+	p, err := gw.Verify(t.Context(), access.Bearer(tokens["bert"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gw.Decide(t.Context(), p, handle, 0, gateway.ReviewVote{Verdict: "approve", Justification: "because of ticket 12"}); err == nil {
+		t.Error("a program has approved")
+	}
+	if now, err := gw.Review(handle); err != nil || now.State != "pending" {
+		t.Fatalf("%+v %v", now, err)
+	}
+}
