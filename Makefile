@@ -16,7 +16,7 @@ FUZZTIME ?= 30s
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: deps-test
 deps-test: ## install what demo and tests need: PostgreSQL, a C compiler
@@ -62,8 +62,13 @@ bench: deps build ## speed beside pgbouncer and direct connections, as ratios
 	$(GO) run ./evals/cmd/bench $(ARGS)
 	$(GO) run ./evals/cmd/report
 
+.PHONY: bench-audit
+bench-audit: ## durable records/s and latency beside bbolt and SQLite (ARGS="-dir FOLDER" for another disk)
+	$(GO) run ./evals/cmd/commit $(ARGS)
+	$(GO) run ./evals/cmd/report
+
 # Each eval is a program that ends with status 1 when a figure misses its bound; the others run anyway.
-EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning
+EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning tamper commit
 .PHONY: evals
 evals: deps build ## twin databases, leak benchmark, sqlsmith, attacks, benign workloads, clients, detectors (EVALS="twin" for some)
 	@failed=; for e in $(EVALS); do echo "== $$e"; $(GO) run ./evals/cmd/$$e $(ARGS) || failed="$$failed $$e"; done; \

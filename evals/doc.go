@@ -23,6 +23,8 @@
 //	planning  what a statement costs before it is sent
 //	mutate    which pieces of the guard and compiler no test needs
 //	soak      large results and many clients in flat memory
+//	tamper    evidence that was changed: the verifier finds it and names it
+//	commit    what a durable record costs, beside bbolt and SQLite
 //	detect    the detectors, on texts whose personal data is marked
 //
 // A figure that misses its bound (results.Required) makes its program exit with status 1.

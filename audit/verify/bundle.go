@@ -35,7 +35,7 @@ func Bundle(r io.ReaderAt, size int64, trusted string) (*Report, error) {
 func (t Trust) Bundle(r io.ReaderAt, size int64) (*Report, error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("it is no zip file, or was cut short: %w", err)
 	}
 	files := map[string][]byte{}
 	rep := new(Report)
@@ -194,6 +194,9 @@ func (r *Report) proofs(files map[string][]byte, keys checkpoint.Keys, t Trust) 
 	if shown > 0 {
 		r.proven("%d records are in the log %s, which had %d when it was signed", shown, head.Origin, head.Tree.N)
 	}
+	if t.Kept != nil {
+		r.keptOf(t.Kept, keys, head)
+	}
 	if left := len(doc.Records) - shown; left > 0 {
 		r.unproven("that %d of the %d records are in the log", left, len(doc.Records))
 	}
@@ -255,4 +258,19 @@ func grown(from, to tlog.Tree, text []byte) bool {
 		return from == to
 	}
 	return from.N > 0 && tlog.CheckTree(p, to.N, to.Hash, from.N, from.Hash) == nil
+}
+
+// keptOf compares the checkpoint of a bundle's proofs with one that was kept elsewhere.
+func (r *Report) keptOf(kept []byte, keys checkpoint.Keys, head checkpoint.Checkpoint) {
+	c, err := keys.Open(kept)
+	switch {
+	case err != nil:
+		r.problem("the checkpoint that was kept elsewhere: %v", err)
+	case c.Tree == head.Tree:
+		r.proven("the proofs lead to the checkpoint that was kept elsewhere")
+	case c.Tree.N == head.Tree.N:
+		r.problem("the proofs lead to another log of %d records than the checkpoint that was kept elsewhere", head.Tree.N)
+	default:
+		r.unproven("that the log with %d records, of which the proofs speak, goes with the checkpoint of %d that was kept elsewhere: verify the whole log for that", head.Tree.N, c.Tree.N)
+	}
 }

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"archive/zip"
 	"bytes"
 	"fmt"
 	"os"
@@ -9,126 +8,66 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"sallyport/audit"
-	"sallyport/audit/checkpoint"
-	"sallyport/audit/evidence"
 )
 
-// aBundle is one of a session, with proofs and leaves.
-func aBundle(t testing.TB, dir string) []byte {
-	t.Helper()
-	p, err := audit.OpenProver(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	scope := evidence.Scope{Session: "s3"}
-	recs, err := evidence.Collect(dir, scope)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := checkpoint.LoadSigner(filepath.Join(dir, "signing"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	if _, err := evidence.Write(&b, &evidence.Input{Scope: scope, Records: recs, Prover: p, Leaves: true, Signer: signer, Public: publicOf(t, dir)}); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-// rezip makes a zip with files changed: nil removes one.
-func rezip(t testing.TB, data []byte, change map[string][]byte) []byte {
-	t.Helper()
-	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	put := func(name string, data []byte) {
-		f, err := w.Create(name)
-		if err == nil {
-			_, err = f.Write(data)
-		}
+func TestBundlesAreProvenAndManipulationsNamed(t *testing.T) {
+	w := world(t)
+	bundle := func(path string, trust Trust) (*Report, error) {
+		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
+		return trust.Bundle(bytes.NewReader(data), int64(len(data)))
 	}
-	for _, f := range z.File {
-		data, err := read(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if new, ok := change[f.Name]; ok {
-			if data = new; data == nil {
-				continue
-			}
-		}
-		put(f.Name, data)
-	}
-	for name, data := range change {
-		if strings.HasPrefix(name, "new/") || strings.HasPrefix(name, "../") {
-			put(name, data)
-		}
-	}
-	if err := w.Close(); err != nil {
+	kept, err := os.ReadFile(w.Kept)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return b.Bytes()
-}
-
-func TestBundlesAreProvenAndManipulationsFound(t *testing.T) {
-	dir := aLog(t, 10)
-	data, public := aBundle(t, dir), publicOf(t, dir)
-	r, err := Bundle(bytes.NewReader(data), int64(len(data)), public)
-	if err != nil || !r.Good() || !strings.Contains(fmt.Sprint(r.Proven), "7 records are in the log") {
+	old, err := os.ReadFile(filepath.Join(w.Old, "checkpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust := Trust{Key: w.Key, Kept: kept}
+	r, err := bundle(w.Zip, trust)
+	if err != nil || !r.Good() || !strings.Contains(fmt.Sprint(r.Proven), "7 records are in the log") || !strings.Contains(fmt.Sprint(r.Proven), "the proofs lead to the checkpoint that was kept") {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if r, err := Bundle(bytes.NewReader(data), int64(len(data)), publicOf(t, aLog(t, 2))); err != nil || r.Good() {
-		t.Errorf("another key is trusted: %+v, %v", r, err)
+	if r, err := bundle(w.Zip, Trust{Key: w.Key, Kept: old}); err != nil || !r.Good() || !strings.Contains(fmt.Sprint(r.Unproven), "goes with the checkpoint of 280") {
+		t.Errorf("%+v, %v", r, err)
 	}
-	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if r, err := bundle(w.Cross, Trust{Kept: kept}); err != nil || r.Good() {
+		t.Errorf("the checkpoint of another log is taken: %+v, %v", r, err)
+	}
+	all, err := w.Bundle()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range z.File {
-		content, err := read(f)
-		if err != nil {
+	path := filepath.Join(t.TempDir(), "changed.zip")
+	sound, err := os.ReadFile(w.Zip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		if err := os.WriteFile(path, sound, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		edited := append(bytes.Clone(content), ' ')
-		if f.Name == attestationName {
-			edited = bytes.Replace(content, []byte(`"sig": "`), []byte(`"sig": "A`), 1)
+		if err := m.Do(path); err != nil {
+			t.Fatalf("%s: %v", m, err)
 		}
-		for what, new := range map[string][]byte{"edited": edited, "removed": nil} {
-			changed := rezip(t, data, map[string][]byte{f.Name: new})
-			if r, err := Bundle(bytes.NewReader(changed), int64(len(changed)), public); err == nil && r.Good() {
-				t.Errorf("%s is %s, and that is not found", f.Name, what)
-			}
-		}
+		r, err := bundle(path, trust)
+		wantNamed(t, m, r, err)
 	}
-	for _, name := range []string{"new/file", "../file"} {
-		changed := rezip(t, data, map[string][]byte{name: []byte("x")})
-		if r, err := Bundle(bytes.NewReader(changed), int64(len(changed)), public); err == nil && r.Good() {
-			t.Errorf("%s was added, and that is not found", name)
-		}
-	}
+	t.Logf("%d manipulations", len(all))
 }
 
 func TestPathTellsWhatItIs(t *testing.T) {
-	dir := aLog(t, 4)
+	w := world(t)
+	dir, file := w.Dir, w.Zip
 	data := filepath.Join(t.TempDir(), "data")
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.CopyFS(filepath.Join(data, "log"), os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "e.zip")
-	if err := os.WriteFile(file, aBundle(t, dir), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	key := filepath.Join(dir, "signing", "checkpoint.pub")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -38,12 +39,17 @@ func (t Trust) Dir(dir string) (*Report, error) {
 	}
 	if err != nil {
 		v.problem("the checkpoint: %v", err)
+		v.head = checkpoint.Checkpoint{}
 	}
 	// The records come last: a gateway that runs adds to them before they are signed, and before others have seen them.
 	names, err := segments(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", dir, err)
 	}
+	v.isKept(t, keys)
+	v.tree, v.ends = openHashes(dir, "tree", v.head.Tree), openHashes(dir, "closed", v.closedHead)
+	v.all.seen, v.closed.seen = v.tree.compare, v.ends.compare
+	v.places = places{file: v.tree, first: -1}
 	for i, name := range names {
 		s, err := readSegment(name)
 		if err != nil {
@@ -61,9 +67,14 @@ type dirVerifier struct {
 	head       checkpoint.Checkpoint
 	closedHead tlog.Tree
 
+	kept *checkpoint.Checkpoint // as it was kept elsewhere; nil when there is none
+
 	before      *segment
 	all, closed edge
+	tree, ends  *hashFile // of all, of closed
+	places      places
 	matched     bool // the tree had the size and root that were signed
+	keptMatched bool // and those of kept
 	sessions    map[string]*session
 	open, ended int
 
@@ -75,10 +86,11 @@ type dirVerifier struct {
 
 // session is what a session's records have shown so far.
 type session struct {
-	seq    uint64
-	tree   edge // over its records, once it has one that opens it
-	opened bool
-	closed bool
+	seq     uint64
+	tree    edge // over its records, once it has one that opens it
+	opened  bool
+	closed  bool
+	intents []uint64 // without outcome
 }
 
 // head is the part of a record that is in clear.
@@ -87,37 +99,79 @@ type head struct {
 	Session string `json:"session"`
 	Seq     uint64 `json:"seq"`
 	Kind    string `json:"kind"`
+	Intent  uint64 `json:"intent"`
 	Rows    int64  `json:"rows"`
 	Root    string `json:"root"`
 }
 
 func (v *dirVerifier) segment(s *segment, first, last bool) {
 	if t := v.all.tree(); s.root != t.Hash {
-		v.problem("%s was written after other records than the %d before it", s.name, t.N)
+		v.problem("the header of %s names another root than the %d records before it have", s.name, t.N)
 	}
+	if s.name != fmt.Sprintf("%020d.seg", s.first) {
+		v.problem("%s begins with record %d, so it does not have its name", s.name, s.first)
+	}
+	here := uint64(v.all.size) + 1
 	switch {
 	case first && s.first != 1:
-		v.problem("the log begins with record %d: records before it are missing", s.first)
+		v.problem("the log begins with %s, record %d: records before it are missing", s.name, s.first)
+	case first && s.after != 0:
+		v.problem("%s was not the first segment: the one before it, which began with record %d, is missing", s.name, s.after)
 	case !first && s.log != v.before.log:
-		v.problem("%s is of another log", s.name)
-	case !first && (s.after != v.before.first || s.first != uint64(v.all.size)+1):
-		v.problem("%s does not follow %s: records are missing, or there twice", s.name, v.before.name)
+		v.problem("%s and %s are of different logs", v.before.name, s.name)
+	case !first && s.after != v.before.first:
+		v.problem("%s was not written after %s, but after a segment that began with record %d", s.name, v.before.name, s.after)
+	case !first && s.first > here:
+		v.problem("between %s and %s %s missing", v.before.name, s.name, span(int64(here), int64(s.first)-1))
+	case !first && s.first < here:
+		v.problem("%s begins with record %d, after record %d: records were added before it, or are there twice", s.name, s.first, here-1)
 	}
-	for _, p := range s.payloads {
+	v.openAt(s)
+	for i, p := range s.payloads {
+		if slices.Contains(s.batches, i) {
+			v.problem("the frame of record %d, in %s, says that it is of a batch that it is not of", v.all.size+1, s.name)
+		}
 		v.record(p)
 	}
-	if len(s.rest) > 0 {
-		if last {
-			v.unproven("what the last %d bytes of %s are: they are not a whole record, as a crash leaves it", len(s.rest), s.name)
-		} else {
-			v.problem("%s holds %d bytes that are no record, after record %d", s.name, len(s.rest), v.all.size)
-		}
+	switch next := v.all.size + 1; {
+	case len(s.rest) == 0:
+	case !last || next <= v.head.Tree.N:
+		v.problem("record %d cannot be read: the frame at byte %d of %s %s", next, s.end, s.name, s.why)
+	default:
+		v.unproven("what the last %d bytes of %s are: they are not a whole record, as a crash leaves it", len(s.rest), s.name)
 	}
 	v.before = s
 }
 
+// openAt compares the sessions that a segment says were open with those that were.
+func (v *dirVerifier) openAt(s *segment) {
+	said := map[string]openSession{}
+	for _, o := range s.open {
+		said[o.Session] = o
+		if t := v.sessions[o.Session]; t == nil || !t.isOpen() {
+			v.problem("the header of %s says that session %q was open, and it was not", s.name, o.Session)
+		}
+	}
+	for id, t := range v.sessions {
+		o, ok := said[id]
+		switch {
+		case !t.isOpen():
+		case !ok:
+			v.problem("the header of %s does not say that session %q was open", s.name, id)
+		case o.Seq != t.seq || o.Opened != (t.opened && !t.closed) || !slices.Equal(o.Intents, t.intents) ||
+			o.Opened && (o.Leaves != t.tree.size || !slices.Equal(o.Edge, t.tree.roots)):
+			v.problem("the header of %s says of session %q what its records do not", s.name, id)
+		}
+	}
+}
+
+func (s *session) isOpen() bool { return s.opened && !s.closed || len(s.intents) > 0 }
+
 func (v *dirVerifier) record(payload []byte) {
-	v.all.add(tlog.RecordHash(payload))
+	leaf := tlog.RecordHash(payload)
+	n := v.all.size
+	v.all.add(leaf)
+	v.places.record(leaf, v.tree.differs(n))
 	line := payload
 	if i := bytes.IndexByte(payload, '\n'); i >= 0 {
 		line = payload[:i]
@@ -147,6 +201,9 @@ func (v *dirVerifier) record(payload []byte) {
 			v.matched = true
 		}
 	}
+	if v.kept != nil && v.all.size == v.kept.Tree.N {
+		v.keptMatched = v.all.tree() == v.kept.Tree
+	}
 }
 
 func (v *dirVerifier) ofSession(h *head, body []byte) {
@@ -162,10 +219,16 @@ func (v *dirVerifier) ofSession(h *head, body []byte) {
 		v.problem("record %d is number %d of session %q, after number %d", h.Pos, h.Seq, h.Session, s.seq)
 	}
 	s.seq = max(s.seq, h.Seq)
-	if h.Kind == "open" {
+	switch h.Kind {
+	case "open":
 		s.opened = true
-	}
-	if h.Kind == "close" {
+	case "intent":
+		s.intents = append(s.intents, h.Pos)
+	case "outcome":
+		if i := slices.Index(s.intents, h.Intent); i >= 0 {
+			s.intents = slices.Delete(s.intents, i, i+1)
+		}
+	case "close":
 		s.closed = true
 		if h.Rows != int64(h.Seq) || s.opened && h.Root != s.tree.tree().Hash.String() {
 			v.problem("the close record of session %q, record %d, does not have the number or the root of its records", h.Session, h.Pos)
@@ -186,6 +249,13 @@ func (v *dirVerifier) finish() {
 		}
 	}
 	n := v.head.Tree.N
+	follows := v.Problems // from what is found now, for the most part
+	v.Problems = nil
+	v.places.explain(&v.Report)
+	v.tree.finish(&v.Report, v.matched)
+	v.ends.finish(&v.Report, v.matched)
+	v.finishKept()
+	v.Problems = append(v.Problems, follows...)
 	if v.all.size < n {
 		v.problem("%d records were signed, and %d are there: the end was cut off, or an old copy put back", n, v.all.size)
 	}
@@ -203,7 +273,11 @@ func (v *dirVerifier) finish() {
 		v.unproven("that nothing is missing at the end of %d sessions that have not ended", v.open)
 	}
 	v.told(v.policy, v.vouched, v.unread)
-	v.unproven("that no newer checkpoint was made and taken back, which only asking the witnesses, or a checkpoint kept elsewhere, can tell")
+	if v.keptMatched {
+		v.unproven("that no checkpoint was made and taken back that is newer than the one kept elsewhere, of %d records", v.kept.Tree.N)
+	} else {
+		v.unproven("that no newer checkpoint was made and taken back, which only asking the witnesses, or a checkpoint kept elsewhere, can tell")
+	}
 	v.unproven("what the records say: they are sealed, and their reasons were claimed by whoever asked")
 }
 

@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -29,7 +30,21 @@ type segment struct {
 	log      [16]byte
 	root     tlog.Hash // of the tree before it
 	payloads [][]byte
-	rest     []byte // what follows the last good frame
+	batches  []int         // frames (from 0) that say that they are of a batch they cannot be of
+	open     []openSession // that it was begun with, by session
+	rest     []byte        // what follows the last good frame
+	end      int           // where that is
+	why      string        // it is no frame
+}
+
+// openSession is what a header says of a session that had not ended.
+type openSession struct {
+	Session string      `json:"session"`
+	Seq     uint64      `json:"seq"`
+	Opened  bool        `json:"opened"`
+	Intents []uint64    `json:"intents"` // without outcome
+	Edge    []tlog.Hash `json:"edge"`    // roots of the complete subtrees over its records
+	Leaves  int64       `json:"leaves"`  // in it
 }
 
 // segments reads the names of a log's segments, in order.
@@ -76,22 +91,34 @@ func readSegment(path string) (*segment, error) {
 	s.first, s.after = binary.LittleEndian.Uint64(data[16:]), binary.LittleEndian.Uint64(data[88:])
 	copy(s.log[:], data[40:])
 	copy(s.root[:], data[56:])
+	if err := json.Unmarshal(data[fixedHeader:at], &s.open); err != nil {
+		return nil, fmt.Errorf("the header of %s does not say which sessions were open", s.name)
+	}
+	batch := at // where the batch of the frame before begins
 	for {
 		if len(data)-at < frameHeader {
+			s.why = "is cut short"
 			break
 		}
 		n := int64(u32(at))
 		if n == 0 || n > int64(len(data)-at-frameHeader) {
+			s.why = fmt.Sprintf("has %d bytes as its length", n)
 			break
 		}
 		payload := data[at+frameHeader : at+frameHeader+int(n)]
 		if crc32.Update(crc32.Checksum(data[at:at+8], castagnoli), castagnoli, payload) != u32(at+8) {
+			s.why = "does not have its checksum"
 			break
+		}
+		if back := int64(u32(at + 4)); back == 0 {
+			batch = at
+		} else if back != int64(at-batch) {
+			s.batches = append(s.batches, len(s.payloads))
 		}
 		s.payloads = append(s.payloads, payload)
 		at += frameHeader + int(n)
 	}
-	s.rest = bytes.TrimRight(data[at:], "\x00")
+	s.rest, s.end = bytes.TrimRight(data[at:], "\x00"), at
 	return s, nil
 }
 
@@ -99,16 +126,25 @@ func readSegment(path string) (*segment, error) {
 type edge struct {
 	size  int64
 	roots []tlog.Hash
+	seen  func(tlog.Hash) // if not nil, gets every hash that is final, in the order of tlog.StoredHashIndex
 }
 
 func (e *edge) add(leaf tlog.Hash) {
 	h := leaf
+	e.final(h)
 	for n := e.size; n&1 == 1; n >>= 1 {
 		h = tlog.NodeHash(e.roots[len(e.roots)-1], h)
 		e.roots = e.roots[:len(e.roots)-1]
+		e.final(h)
 	}
 	e.roots = append(e.roots, h)
 	e.size++
+}
+
+func (e *edge) final(h tlog.Hash) {
+	if e.seen != nil {
+		e.seen(h)
+	}
 }
 
 func (e *edge) tree() tlog.Tree {

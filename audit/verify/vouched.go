@@ -20,6 +20,8 @@ import (
 type Trust struct {
 	// Key is the log's first public key; "" trusts the one in the evidence.
 	Key string
+	// Kept is a signed checkpoint of the log that was kept elsewhere: the log must go on from it. nil is none.
+	Kept []byte
 	// Witnesses say whose cosignatures count; nil trusts those that the evidence names.
 	Witnesses *cosignature.Policy
 	// Stamp reads an RFC 3161 token (DER) that must be of data: when, and by which authority. This package has no

@@ -21,8 +21,9 @@ func run(args []string, out, errw io.Writer) int {
 	f.SetOutput(errw)
 	key := f.String("key", "", "public key that must have signed, or a file with it (checkpoint.pub)")
 	witnesses := f.String("witnesses", "", "file with the witnesses that count (C2SP tlog-policy); without it those that the evidence names")
+	kept := f.String("checkpoint", "", "file with a signed checkpoint of the log that was kept elsewhere: the log must go on from it")
 	f.Usage = func() {
-		fmt.Fprintln(errw, "usage: sallyport-verify [-key KEY] [-witnesses POLICY] BUNDLE.zip | DATA/log")
+		fmt.Fprintln(errw, "usage: sallyport-verify [-key KEY] [-witnesses POLICY] [-checkpoint FILE] BUNDLE.zip | DATA/log")
 		f.PrintDefaults()
 	}
 	if err := f.Parse(args); err != nil {
@@ -41,6 +42,13 @@ func run(args []string, out, errw io.Writer) int {
 		}
 		if err != nil {
 			fmt.Fprintln(errw, "sallyport-verify: the witnesses:", strings.ToValidUTF8(err.Error(), "\ufffd"))
+			return 2
+		}
+	}
+	if *kept != "" {
+		var err error
+		if trust.Kept, err = os.ReadFile(*kept); err != nil {
+			fmt.Fprintln(errw, "sallyport-verify: the checkpoint that was kept elsewhere:", strings.ToValidUTF8(err.Error(), "\ufffd"))
 			return 2
 		}
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 func newVerify(a *app) *cobra.Command {
-	var key, witnesses, ca string
+	var key, witnesses, ca, kept string
 	cmd := &cobra.Command{
 		Use:   "verify [BUNDLE | DIR]",
 		Short: "Say what a bundle of evidence, or a log, proves and what it does not",
@@ -48,6 +48,11 @@ the same as the small program sallyport-verify, which leaves timestamps to opens
 					return err
 				}
 			}
+			if kept != "" {
+				if t.Kept, err = os.ReadFile(kept); err != nil {
+					return err
+				}
+			}
 			if ca != "" {
 				if _, roots, err = stampRoots(ca); err != nil {
 					return err
@@ -72,6 +77,7 @@ the same as the small program sallyport-verify, which leaves timestamps to opens
 	}
 	f := cmd.Flags()
 	f.StringVar(&key, "key", "", "public key that must have signed, or a file with it (checkpoint.pub)")
+	f.StringVar(&kept, "checkpoint", "", "file with a signed checkpoint of the log that was kept elsewhere: the log must go on from it")
 	f.StringVar(&witnesses, "witnesses", "", "file with the witnesses that count (C2SP tlog-policy; default: the configuration's, or those that the evidence names)")
 	f.StringVar(&ca, "timestamp-ca", "", "PEM file with the certificates that timestamps must lead to (default: the configuration's)")
 	return cmd

@@ -65,3 +65,16 @@ func Out(name string) (string, error) {
 	dir := filepath.Join(root, "evals", "out", name)
 	return dir, os.MkdirAll(dir, 0o755)
 }
+
+// Listing writes evals/listings/NAME.md, which RESULTS.md includes in the section of that name.
+func Listing(name, text string) error {
+	root, err := Root()
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(root, "evals", "listings")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, name+".md"), []byte(text), 0o644)
+}

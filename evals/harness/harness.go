@@ -15,8 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
-	"time"
 )
 
 // Spec says what gateway is wanted.
@@ -55,27 +53,36 @@ type Gateway struct {
 	Dir    string // holds the configuration, the data directory and the log
 	PID    int
 
-	cmd    *exec.Cmd
-	exited chan struct{}
-	stop   sync.Once
+	bin, mcpAddr string
+	env          []string
+	cmd          *exec.Cmd     // of the newest process; nil before the first
+	exited       chan struct{} // closed when it has ended
 }
 
-var build = sync.OnceValues(func() (string, error) {
-	root, err := Root()
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(root, "bin", "sallyport")
-	cmd := exec.Command("go", "build", "-o", bin, "./cmd/sallyport")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build ./cmd/sallyport: %w\n%s", err, out)
-	}
-	return bin, nil
-})
+var buildGateway, buildVerifier = building("sallyport"), building("sallyport-verify")
+
+// building builds a command into bin once.
+func building(name string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		root, err := Root()
+		if err != nil {
+			return "", err
+		}
+		bin := filepath.Join(root, "bin", name)
+		cmd := exec.Command("go", "build", "-o", bin, "./cmd/"+name)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("go build ./cmd/%s: %w\n%s", name, err, out)
+		}
+		return bin, nil
+	})
+}
 
 // Binary builds bin/sallyport once and gives its path.
-func Binary() (string, error) { return build() }
+func Binary() (string, error) { return buildGateway() }
+
+// Verifier builds bin/sallyport-verify once and gives its path.
+func Verifier() (string, error) { return buildVerifier() }
 
 // Root is the project's root folder, found from the working directory upwards.
 func Root() (string, error) {
@@ -95,89 +102,18 @@ func Root() (string, error) {
 
 // Start writes the configuration, starts the gateway and waits until its doors accept connections.
 func Start(ctx context.Context, spec Spec) (*Gateway, error) {
-	bin, err := Binary()
+	g, err := Prepare(spec)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(spec.Dir, "sallyport-eval-")
-	if err != nil {
-		return nil, err
-	}
-	g := &Gateway{Dir: dir, exited: make(chan struct{})}
-	var mcp string
-	if g.PGAddr, err = freeAddr(); err == nil {
-		mcp, err = freeAddr()
+	if err = g.Launch(nil); err == nil {
+		err = g.Ready(ctx)
 	}
 	if err != nil {
+		g.Stop()
 		return nil, err
-	}
-	g.MCPURL = "http://" + mcp + "/mcp"
-	if err := spec.write(dir, g.PGAddr, mcp); err != nil {
-		return nil, err
-	}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
-	g.cmd = exec.Command(bin, "serve", "-c", filepath.Join(dir, "sallyport.yaml"))
-	g.cmd.Dir, g.cmd.Stdout, g.cmd.Stderr = dir, log, log
-	g.cmd.Env = append(os.Environ(), spec.Env...)
-	if err := g.cmd.Start(); err != nil {
-		return nil, err
-	}
-	g.PID = g.cmd.Process.Pid
-	go func() { g.cmd.Wait(); close(g.exited) }()
-	for _, addr := range []string{g.PGAddr, mcp} {
-		if err := g.ready(ctx, addr); err != nil {
-			g.Stop()
-			return nil, err
-		}
 	}
 	return g, nil
-}
-
-func (g *Gateway) ready(ctx context.Context, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
-	defer cancel()
-	for {
-		conn, err := net.DialTimeout("tcp", addr, time.Second)
-		if err == nil {
-			return conn.Close()
-		}
-		select {
-		case <-g.exited:
-			return fmt.Errorf("sallyport serve ended: %s", g.LogTail())
-		case <-ctx.Done():
-			return fmt.Errorf("the door at %s does not open: %w: %s", addr, err, g.LogTail())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// Alive says whether the process still runs.
-func (g *Gateway) Alive() bool {
-	select {
-	case <-g.exited:
-		return false
-	default:
-		return true
-	}
-}
-
-// Stop ends the gateway, by force if it takes longer than 15 s, and deletes its folder.
-func (g *Gateway) Stop() {
-	g.stop.Do(func() {
-		g.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-g.exited:
-		case <-time.After(15 * time.Second):
-			fmt.Println("sallyport did not end within 15 s of SIGTERM: killed")
-			g.cmd.Process.Kill()
-			<-g.exited
-		}
-		os.RemoveAll(g.Dir)
-	})
 }
 
 // DSN is a connection string for the PostgreSQL door.

@@ -26,6 +26,11 @@ var sections = []struct{ prefix, title, about string }{
 	{"detect", "Detectors", "Precision, recall and F2 on texts whose personal data is marked, findings in everyday SQL, speed. `evals/detect`."},
 	{"regress", "PostgreSQL's own regression suite", "Through the door with a principal who may do everything, beside the direct run. `evals/regress`."},
 	{"mcp", "MCP", ""},
+	{"audit", "Durable records", "The audit log, with every record sealed and hashed, beside bbolt and SQLite, which get the same record in clear; one run on one file system, in rounds whose order alternates. `evals/commit`."},
+	{"tamper", "Manipulated evidence", "Logs and bundles changed in every way that comes to mind, with checksums made good: does the verifier find it, and name what was changed and where? `evals/tamper`."},
+	{"crash", "Crashes", "`sallyport serve` killed at random points under load, and with writes, syncs and renames that fail: what clients received is on record, what was acknowledged stays. `evals/crash`."},
+	{"erasure", "Erasure", "One of several people erased: a byte search of the data directory for what was about them, and whether every proof still holds. `evals/erasure`."},
+	{"bundle", "Bundles of evidence", "Made and verified as processes of their own, beside a gateway that runs. `evals/bundle`."},
 }
 
 // Listing is a file of evals/listings that RESULTS.md includes after the section of its prefix.
