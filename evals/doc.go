@@ -24,6 +24,9 @@
 //	mutate    which pieces of the guard and compiler no test needs
 //	soak      large results and many clients in flat memory
 //	tamper    evidence that was changed: the verifier finds it and names it
+//	crash     the gateway killed at random points, and with a disk that fails
+//	erasure   one of several people erased: what is left in the bytes
+//	bundle    how long evidence of a long session takes to make and to verify
 //	commit    what a durable record costs, beside bbolt and SQLite
 //	detect    the detectors, on texts whose personal data is marked
 //

@@ -190,6 +190,9 @@ func pack(w io.Writer, files []File) error {
 	z := zip.NewWriter(w)
 	for _, f := range files {
 		h := &zip.FileHeader{Name: f.Name, Method: zip.Deflate, Modified: zipTime}
+		if strings.HasPrefix(f.Name, "proofs/") { // thousands of small files of hashes and sealed bytes
+			h.Method = zip.Store
+		}
 		h.SetMode(0o644)
 		out, err := z.CreateHeader(h)
 		if err != nil {

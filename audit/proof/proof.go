@@ -21,6 +21,7 @@
 package proof
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -107,26 +108,46 @@ type Verified struct {
 	Cosignature []cosignature.Cosignature // of the witnesses that were given; there may be none
 }
 
+// Verifier verifies proofs of one log. It looks at the signatures of a checkpoint once, however many proofs in a row lead
+// to it. Not for use by several at once.
+type Verifier struct {
+	Keys      checkpoint.Keys
+	Witnesses []note.Verifier
+
+	text []byte // of the newest checkpoint that was good
+	head checkpoint.Checkpoint
+	all  []cosignature.Cosignature
+}
+
 // Verify reads a proof that the record whose leaf hash (tlog.RecordHash of what the leaf holds) is leaf is in
 // the log. How many witnesses are enough is the caller's decision.
 func Verify(text []byte, leaf tlog.Hash, keys checkpoint.Keys, witnesses ...note.Verifier) (Verified, error) {
+	return (&Verifier{Keys: keys, Witnesses: witnesses}).Verify(text, leaf)
+}
+
+// Verify is the function of that name.
+func (v *Verifier) Verify(text []byte, leaf tlog.Hash) (Verified, error) {
 	p, err := Parse(text)
 	if err != nil {
 		return Verified{}, err
 	}
-	c, err := keys.Open(p.Checkpoint)
-	if err != nil {
-		return Verified{}, err
+	if v.text == nil || !bytes.Equal(v.text, p.Checkpoint) {
+		c, err := v.Keys.Open(p.Checkpoint)
+		if err != nil {
+			return Verified{}, err
+		}
+		all, err := cosignature.Verify(p.Checkpoint, v.Witnesses...)
+		if err != nil {
+			return Verified{}, err
+		}
+		v.text, v.head, v.all = p.Checkpoint, c, all
 	}
+	c := v.head
 	if p.Index >= c.Tree.N {
 		return Verified{}, fmt.Errorf("the proof is of record %d, and the checkpoint covers %d", p.Index, c.Tree.N)
 	}
 	if err := tlog.CheckRecord(p.Hashes, c.Tree.N, c.Tree.Hash, p.Index, leaf); err != nil {
 		return Verified{}, fmt.Errorf("the record is not number %d of the log of %d records that the checkpoint is of", p.Index, c.Tree.N)
 	}
-	all, err := cosignature.Verify(p.Checkpoint, witnesses...)
-	if err != nil {
-		return Verified{}, err
-	}
-	return Verified{p.Index, c, all}, nil
+	return Verified{p.Index, c, v.all}, nil
 }

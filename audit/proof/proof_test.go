@@ -212,3 +212,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestVerifierLooksAtEachCheckpoint: that one checkpoint was good says nothing of the next, or of another record.
+func TestVerifierLooksAtEachCheckpoint(t *testing.T) {
+	l, stranger := newLog(t, 70), newLog(t, 70)
+	v := &Verifier{Keys: l.keys}
+	for _, c := range []struct {
+		name  string
+		proof Proof
+		leaf  tlog.Hash
+		good  bool
+	}{
+		{"the first", l.prove(3, 70), leaf(3), true},
+		{"another record under the same checkpoint", l.prove(4, 70), leaf(4), true},
+		{"a record that is not that one", l.prove(5, 70), leaf(6), false},
+		{"a checkpoint that the log has not signed", stranger.prove(3, 70), leaf(3), false},
+		{"the same log, earlier", l.prove(3, 64), leaf(3), true},
+		{"a checkpoint that the log has not signed, again", stranger.prove(3, 64), leaf(3), false},
+	} {
+		got, err := v.Verify(Format(c.proof), c.leaf)
+		if (err == nil) != c.good || c.good && got.Index != c.proof.Index {
+			t.Errorf("%s: %+v, %v", c.name, got, err)
+		}
+	}
+}

@@ -160,6 +160,7 @@ func (r *Report) proofs(files map[string][]byte, keys checkpoint.Keys, t Trust) 
 		r.problem("trace.json cannot be read: %v", err)
 		return
 	}
+	proofs := proof.Verifier{Keys: keys}
 	shown := 0
 	head, err := keys.Open(files["checkpoint"])
 	if files["checkpoint"] != nil && err != nil {
@@ -174,7 +175,7 @@ func (r *Report) proofs(files map[string][]byte, keys checkpoint.Keys, t Trust) 
 			r.problem("the leaf of record %d is no hash", rec.Position)
 			continue
 		}
-		v, err := proof.Verify(files[fmt.Sprintf("proofs/%d.tlog-proof", rec.Position)], tlog.Hash(leaf), keys)
+		v, err := proofs.Verify(files[fmt.Sprintf("proofs/%d.tlog-proof", rec.Position)], tlog.Hash(leaf))
 		switch {
 		case err != nil:
 			r.problem("record %d is not proven to be in the log: %v", rec.Position, err)

@@ -17,7 +17,7 @@ import (
 	"sallyport/evals/wire"
 )
 
-// Reason goes with every call.
+// Reason is what a client gives unless it has one of its own.
 const Reason = "evaluation run: comparing answers between two databases"
 
 // Client is one agent with a task.
@@ -26,6 +26,7 @@ type Client struct {
 	connection string
 	task       string
 	Timeout    time.Duration // for one call
+	Reason     string        // goes with every call
 }
 
 // Dial connects with a bearer token and starts a task.
@@ -43,7 +44,7 @@ func Dial(ctx context.Context, url, token, connection string) (*Client, error) {
 	if _, err := m.Initialize(ctx, init); err != nil {
 		return nil, fmt.Errorf("initialize: %w", err)
 	}
-	c := &Client{mcp: m, connection: connection, Timeout: 20 * time.Second}
+	c := &Client{mcp: m, connection: connection, Timeout: 20 * time.Second, Reason: Reason}
 	res, err := c.call(ctx, "start_task", map[string]any{"goal": "Find out whether masked values can be told apart"})
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func (c *Client) Explain(ctx context.Context, sql string) wire.Answer {
 }
 
 func (c *Client) run(ctx context.Context, tool string, args map[string]any) wire.Answer {
-	args["connection"], args["task_id"], args["reason"] = c.connection, c.task, Reason
+	args["connection"], args["task_id"], args["reason"] = c.connection, c.task, c.Reason
 	res, err := c.call(ctx, tool, args)
 	if err != nil {
 		return wire.Answer{Lines: []string{err.Error()}, Code: "CLOSED", Error: err.Error()}
