@@ -36,7 +36,11 @@ type fault struct {
 	// harmless: nobody waits for that file, or what fails is tried again.
 	harmless bool
 	end      bool // the call comes when the gateway ends
+	// after are numbers of calls that go on before; nil is afterMany. Some calls are few in a life.
+	after []int
 }
+
+var afterMany = []int{0, 1, 7, 40}
 
 var faults = []fault{
 	{name: "write.segment", call: "write", file: "*.seg", errno: syscall.EIO},
@@ -46,35 +50,39 @@ var faults = []fault{
 	{name: "write.segment.short", call: "write", file: "*.seg", part: short, harmless: true},
 	{name: "sync.segment", call: "sync", file: "*.seg", errno: syscall.EIO},
 	{name: "sync.segment.once", call: "sync", file: "*.seg", errno: syscall.EIO, once: true},
-	{name: "rename.segment", call: "rename", file: "*.seg", errno: syscall.EIO},
-	{name: "write.next_segment.header", call: "write", file: "spare.tmp", errno: syscall.EIO, data: true},
-	{name: "write.next_segment.full", call: "write", file: "spare.tmp", errno: syscall.ENOSPC},
-	{name: "sync.next_segment", call: "sync", file: "spare.tmp", errno: syscall.EIO},
-	{name: "sync.folder", call: "sync", file: "log", errno: syscall.EIO},
-	{name: "write.tree", call: "write", file: "tree", errno: syscall.EIO, harmless: true, end: true},
-	{name: "sync.tree", call: "sync", file: "tree", errno: syscall.EIO, harmless: true, end: true},
-	{name: "sync.checkpoint", call: "sync", file: "checkpoint.*.tmp", errno: syscall.EIO, harmless: true, end: true},
-	{name: "rename.checkpoint", call: "rename", file: "checkpoint", errno: syscall.EIO, harmless: true, end: true},
-	{name: "rename.keys", call: "rename", file: "*.key", errno: syscall.EIO, harmless: true},
+	{name: "rename.segment", call: "rename", file: "*.seg", errno: syscall.EIO, after: []int{0, 1}},
+	{name: "write.next_segment.header", call: "write", file: "spare.tmp", errno: syscall.EIO, data: true, after: []int{0, 1}},
+	{name: "write.next_segment.full", call: "write", file: "spare.tmp", errno: syscall.ENOSPC, after: []int{0, 4, 5, 8}},
+	{name: "sync.next_segment", call: "sync", file: "spare.tmp", errno: syscall.EIO, after: []int{0, 1, 2, 3}},
+	{name: "sync.folder", call: "sync", file: "log", errno: syscall.EIO, after: []int{0, 1}},
+	{name: "write.tree", call: "write", file: "tree", errno: syscall.EIO, harmless: true, end: true, after: []int{0}},
+	{name: "sync.tree", call: "sync", file: "tree", errno: syscall.EIO, harmless: true, end: true, after: []int{0}},
+	{name: "sync.checkpoint", call: "sync", file: "checkpoint.*.tmp", errno: syscall.EIO, harmless: true, end: true, after: []int{0, 1, 2}},
+	{name: "rename.checkpoint", call: "rename", file: "checkpoint", errno: syscall.EIO, harmless: true, end: true, after: []int{0, 1}},
+	{name: "rename.keys", call: "rename", file: "*.key", errno: syscall.EIO, harmless: true, after: []int{0}},
 }
 
-// faults runs each fault some times, each time with more calls that go on before.
+// faults runs each fault up to so many times, each time with more calls that go on before.
 func (d *drill) faults(ctx context.Context, times int) (*tally, error) {
 	t := &tally{faults: map[string]int{}}
 	for _, f := range faults {
-		for i := range times {
-			after := []int{0, 1, 7, 40, 150}[min(i, 4)]
-			if err := d.fault(ctx, f, after, t); err != nil {
-				return nil, fmt.Errorf("%s after %d calls: %w", f.name, after, err)
+		after := f.after
+		if after == nil {
+			after = afterMany
+		}
+		after = after[:min(times, len(after))]
+		for _, n := range after {
+			if err := d.fault(ctx, f, n, t); err != nil {
+				return nil, fmt.Errorf("%s after %d calls: %w", f.name, n, err)
 			}
 		}
-		fmt.Printf("fault %-28s injected in %d of %d lives; %d unrecorded, %d lost, %d unexplained\n", f.name, t.faults[f.name], times, len(t.unrecorded)+len(t.unintended), len(t.lost), len(t.unexplained))
+		fmt.Printf("fault %-28s injected in %d of %d lives; %d unrecorded, %d lost, %d unexplained\n", f.name, t.faults[f.name], len(after), len(t.unrecorded)+len(t.unintended), len(t.lost), len(t.unexplained))
 	}
 	return t, nil
 }
 
-// longest is how long clients wait for a fault to show.
-const longest = 6 * time.Second
+// longest is how long clients go on until a fault comes, and then until they are told.
+const longest = 15 * time.Second
 
 // fault has one life with a fault, and then one without on the same data directory.
 func (d *drill) fault(ctx context.Context, f fault, after int, t *tally) error {
@@ -100,8 +108,8 @@ func (d *drill) fault(ctx context.Context, f fault, after int, t *tally) error {
 			time.Sleep(20 * time.Millisecond)
 		}
 		time.Sleep(200 * time.Millisecond)
-		if in.count() > 0 && !f.harmless {
-			time.Sleep(300 * time.Millisecond) // until everybody has heard
+		for end := time.Now().Add(longest); in.count() > 0 && !f.harmless && !s.refused() && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
 		}
 		if f.end {
 			g.End()
@@ -123,6 +131,13 @@ func (d *drill) fault(ctx context.Context, f fault, after int, t *tally) error {
 	return d.settle(ctx, g, s, t)
 }
 
+// refused is whether a client was told that the record cannot be written.
+func (s *seen) refused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.codes[ioError] != "" || s.codes[diskFull] != ""
+}
+
 // explain wants a fault to be told: to the operator where it came, and to clients that are answered no more.
 func (t *tally) explain(f fault, g *harness.Gateway, s *seen) {
 	if f.errno == 0 {
@@ -130,12 +145,7 @@ func (t *tally) explain(f fault, g *harness.Gateway, s *seen) {
 	}
 	log := g.LogTail()
 	told := strings.Contains(log, f.errno.Error()) || strings.Contains(log, "audit") && strings.Contains(strings.ToLower(log), "error")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	refused := len(s.rows) == 0 // it did not start
-	for code := range s.codes {
-		refused = refused || code == ioError || code == diskFull
-	}
+	refused := s.refused() || len(s.rows) == 0 // it did not start
 	if panicked.MatchString(log) || !told && !f.harmless || !refused && !f.harmless {
 		t.unexplained = append(t.unexplained, f.name)
 		fmt.Printf("FOUND %s is not explained: clients were told %v, the operator: %s\n", f.name, s.codes, log)

@@ -17,7 +17,7 @@ func main() {
 	}
 	var o crash.Options
 	flag.IntVar(&o.Kills, "kills", 500, "how often the gateway is killed; 0 leaves that out")
-	flag.IntVar(&o.Faults, "faults", 3, "how often each kind of fault is injected, each time at a later call; 0 leaves that out")
+	flag.IntVar(&o.Faults, "faults", 4, "how often at most each kind of fault is injected, each time at a later call; 0 leaves that out")
 	flag.Uint64Var(&o.Seed, "seed", 1, "of the points in time")
 	flag.StringVar(&o.Dir, "dir", "", "folder on the disk to use (default: evals/out/crash)")
 	flag.BoolVar(&o.Dry, "dry", false, "record nothing")
