@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"sallyport/audit/checkpoint"
+	"sallyport/audit/internal/trace"
 	"sallyport/internal/access"
 )
 
@@ -180,7 +181,7 @@ func (c *checker) record(pos uint64, payload []byte) {
 		return
 	}
 	if m.Session == "" {
-		if m.Kind != access.RecordRefused && m.Kind != access.RecordTask && m.Kind != access.RecordErased {
+		if m.Kind != access.RecordRefused && m.Kind != access.RecordTask && !trace.IsOrder(m.Kind) {
 			c.problem(pos, "", "a record of kind %q belongs to no session", m.Kind)
 		}
 		return

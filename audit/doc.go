@@ -29,7 +29,11 @@
 // back as a whole, witnesses are for (package witness).
 //
 // Every record has keys of its own, which follow from a tree of keys (keytree.go) so that one can be destroyed
-// and the others stay: what is erased (erase.go) cannot be read any more, and every proof about it still holds.
+// and the others stay: what is erased (erase.go) cannot be read any more, and every proof about it still holds. What is
+// done to the record is itself recorded, in records of no session (orders.go): an erasure that was proposed (propose.go),
+// or carried out, by somebody or because its time had come (retain.go); a hold, which keeps records from it, and its
+// end (hold.go). A crash during an erasure is made good by Open (puncture.go). Package office says who may.
+// The files of keys may themselves be wrapped by a key that lies elsewhere (wrap.go).
 //
 // # A commit
 //

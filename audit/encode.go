@@ -14,8 +14,9 @@ import (
 )
 
 var (
-	errTime = errors.New("the time of a record is outside years 1 to 9999")
-	errPlan = errors.New("the plan of a record is not JSON")
+	errTime  = errors.New("the time of a record is outside years 1 to 9999")
+	errPlan  = errors.New("the plan of a record is not JSON")
+	errOrder = errors.New("the order of a record is not JSON")
 )
 
 // A record is written in three pieces, each members of a JSON object that begin with a comma. Together they
@@ -78,6 +79,12 @@ func appendTrace(dst []byte, rec *access.Record) ([]byte, error) {
 		dst = append(dst, `,"plan":`...)
 		dst = append(dst, rec.Plan...)
 	}
+	for _, raw := range []json.RawMessage{rec.Order, rec.Scope} {
+		if len(raw) > 0 && !json.Valid(raw) {
+			return dst, errOrder
+		}
+	}
+	dst = optRaw(dst, `,"order":`, rec.Order)
 	if rec.Kind != access.RecordClose {
 		dst = optInt(dst, `,"rows":`, rec.Rows)
 	}
@@ -96,6 +103,7 @@ func appendTrace(dst []byte, rec *access.Record) ([]byte, error) {
 
 // appendContent appends what may speak of a person whom the data is about.
 func appendContent(dst []byte, rec *access.Record) []byte {
+	dst = optRaw(dst, `,"scope":`, rec.Scope)
 	dst = optString(dst, `,"goal":`, rec.Goal)
 	dst = optString(dst, `,"reason":`, rec.Reason)
 	dst = optString(dst, `,"sql":`, rec.SQL)
@@ -159,6 +167,13 @@ func optString(dst []byte, key, s string) []byte {
 		return dst
 	}
 	return appendString(append(dst, key...), s)
+}
+
+func optRaw(dst []byte, key string, raw json.RawMessage) []byte {
+	if len(raw) == 0 {
+		return dst
+	}
+	return append(append(dst, key...), raw...)
 }
 
 func optStrings(dst []byte, key string, list []string) []byte {

@@ -1,12 +1,10 @@
 package audit
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"time"
 
@@ -17,9 +15,20 @@ import (
 type Erasure struct {
 	Person  string    // an identifier of somebody, as text: in what was asked, answered, or given as a reason
 	Session string    // all of a session
+	Task    string    // all of a task
 	Before  time.Time // recorded before
 	// Trace erases who asked and under which policy too, not only the content.
 	Trace bool
+}
+
+// ErasureOf is the erasure of what a scope picks.
+func ErasureOf(s access.Scope, trace bool) Erasure {
+	return Erasure{s.Person, s.Session, s.Task, s.Before, trace}
+}
+
+// Scope is what e picks.
+func (e *Erasure) Scope() access.Scope {
+	return access.Scope{Person: e.Person, Session: e.Session, Task: e.Task, Before: e.Before}
 }
 
 // Erased says what an erasure did, or would do.
@@ -29,120 +38,65 @@ type Erased struct {
 	Sessions []string // that the records belong to
 	// Positions of the records, from the first.
 	Positions []uint64
-}
+	Held      []access.Held // that were picked and stay
 
-var errNothingToErase = &access.Error{Kind: access.Invalid, Code: "22023", Message: "nothing says which records to erase", Hint: "name a person, a session or a time"}
+	ID       string // of the erasure; "" where nothing was erased
+	Position uint64 // of the record that says so
+	Salt     []byte // the key of Order.Person, which nothing else has; nil where no person was named
+	// Missed are records that were proposed and could not be erased any more, because they had been, or are held;
+	// More are records that match and were not proposed. They stay.
+	Missed, More int
+}
 
 // Erase destroys the keys of the records that e picks, and appends a record that says so, with who asked for it and
 // why. What is in the segments stays as it is, so all proofs hold, and nobody can read it. With dry nothing is
-// changed. Copies of the keys folder that were made before have to be destroyed by whoever made them.
+// changed. Copies of the keys folder that were made before have to be destroyed by whoever made them. Records under
+// a hold stay.
 //
 // A person is looked for in every record that can be read, without regard to case; identifiers of less than four
 // characters are refused, for they are in everything.
 func (l *Log) Erase(e Erasure, by, why string, dry bool) (*Erased, error) {
-	switch {
-	case e.Person == "" && e.Session == "" && e.Before.IsZero():
-		return nil, errNothingToErase
-	case e.Person != "" && len(strings.TrimSpace(e.Person)) < 4:
-		return nil, &access.Error{Kind: access.Invalid, Code: "22023", Message: "an identifier of less than four characters is in too many records", Hint: "name the person by an address or a number"}
-	}
-	out, leaves, err := e.pick(l.dir)
-	if err != nil || dry || out.Records == 0 {
-		return out, err
-	}
-	// The intent first, so that no key goes without a record; the keys of this record are not among those that go.
-	rec := &access.Record{Time: time.Now().UTC(), Kind: access.RecordErased, Principal: by, Reason: why, Rows: int64(out.Records)}
-	if _, err := l.Append(rec); err != nil {
+	s := e.Scope()
+	if err := checkScope(&s); err != nil {
 		return nil, err
 	}
-	for _, number := range sortedKeys(leaves) {
-		if err := puncture(filepath.Join(l.dir, keysName), number, leaves[number], e.Trace); err != nil {
-			return nil, openFailed(l.dir, fmt.Errorf("erase keys: %w", err))
-		}
-	}
-	return out, nil
-}
-
-// pick finds the records, and the leaves of their keys by epoch.
-func (e *Erasure) pick(dir string) (*Erased, map[uint64][]uint32, error) {
-	out, leaves := new(Erased), map[uint64][]uint32{}
-	keys := readKeys(dir)
-	person := []byte(strings.ToLower(strings.TrimSpace(e.Person)))
-	var r segmentReader
-	err := r.readFrom(dir, 0, nil, func(pos uint64, payload []byte) error {
-		rec, id, err := keys.decode(payload)
-		if err != nil {
-			return damaged(dir, fmt.Errorf("record %d cannot be read: %w", pos, err))
-		}
-		if rec.Kind == access.RecordErased || e.Session != "" && rec.Session != e.Session || !e.Before.IsZero() && !rec.Time.Before(e.Before) ||
-			len(person) > 0 && !speaksOf(rec, person) {
-			return nil
-		}
-		if rec.Erased && (!e.Trace || rec.Principal == "") {
-			out.Gone++
-			return nil
-		}
-		number, leaf := splitKeyID(id)
-		leaves[number] = append(leaves[number], leaf)
-		out.Records++
-		out.Positions = append(out.Positions, pos)
-		if rec.Session != "" && !slices.Contains(out.Sessions, rec.Session) {
-			out.Sessions = append(out.Sessions, rec.Session)
-		}
-		return nil
-	})
-	return out, leaves, err
-}
-
-// speaksOf is whether a record holds an identifier, given in small letters.
-func speaksOf(rec *access.Record, person []byte) bool {
-	for _, s := range append([]string{rec.SQL, rec.Reason, rec.Goal, rec.Ticket, rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client}, rec.Params...) {
-		if bytes.Contains(bytes.ToLower([]byte(s)), person) {
-			return true
-		}
-	}
-	return bytes.Contains(bytes.ToLower(rec.Result), person)
-}
-
-func sortedKeys[V any](m map[uint64]V) []uint64 {
-	out := make([]uint64, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// puncture takes keys out of the file of an epoch.
-func puncture(dir string, number uint64, leaves []uint32, trace bool) error {
-	e, err := readEpoch(dir, number)
+	e = ErasureOf(s, e.Trace)
+	l.orders.Lock()
+	defer l.orders.Unlock()
+	all, err := l.ordersNow()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, leaf := range leaves {
-		e.Content = e.Content.without(leaf)
-		if trace {
-			e.Trace = e.Trace.without(leaf)
-		}
+	p, err := (&picker{dir: l.dir, e: e, holds: holdsOf(all)}).pick()
+	if err != nil || dry || p.Records == 0 {
+		return &p.Erased, err
 	}
-	old, err := os.OpenFile(filepath.Join(dir, epochName(number)), os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer old.Close()
-	if err := e.store(dir); err != nil {
-		return err
-	}
-	return overwrite(old)
+	return l.destroy(p, &access.Order{ID: newOrderID("e_"), Scope: unnamed(s), Trace: e.Trace}, s.Person, by, why)
 }
 
-// overwrite puts zeros over a file that has lost its name: what a disk does with them is its own affair, but what is
-// left of the file system's blocks holds no key.
-func overwrite(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
+// destroy records an erasure and carries it out. The caller holds l.orders.
+func (l *Log) destroy(p *picked, o *access.Order, person, by, why string) (*Erased, error) {
+	o.Records, o.Positions, o.Digest, o.Held = p.Records, runs(p.Positions), digestOf(p.Positions), p.Held
+	if person != "" {
+		p.Salt = make([]byte, 16)
+		rand.Read(p.Salt)
+		o.Person = PersonHash(p.Salt, person)
 	}
-	_, err = f.WriteAt(make([]byte, info.Size()), 0)
-	return errors.Join(err, f.Sync())
+	rec, err := orderRecord(access.RecordErased, o, access.Scope{}, by, why)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.carryOut(&pending{ID: o.ID, Record: rec, Content: runsOf(p.content), Trace: runsOf(p.trace)}); err != nil {
+		return nil, err
+	}
+	p.ID, p.Position = o.ID, rec.Position
+	return &p.Erased, nil
+}
+
+// PersonHash is the Person of an Order, for a certificate that has the salt: HMAC-SHA-256 of the identifier in small
+// letters without the spaces around it.
+func PersonHash(salt []byte, person string) string {
+	h := hmac.New(sha256.New, salt)
+	h.Write([]byte(strings.ToLower(strings.TrimSpace(person))))
+	return hex.EncodeToString(h.Sum(nil))
 }

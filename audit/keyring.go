@@ -74,12 +74,28 @@ func openKeys(dir string) (*keyMaker, error) {
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := dropUnfinished(k.dir); err != nil {
+		return nil, err
+	}
 	last, err := lastEpoch(k.dir)
 	if err != nil {
 		return nil, err
 	}
 	k.cur = makeEpoch(k.dir, last+1)
 	return k, k.cur.err
+}
+
+// dropUnfinished destroys what a crash left of files that were being written: keys are in them that may be erased later.
+func dropUnfinished(dir string) error {
+	names, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.tmp"))
+	for _, name := range names {
+		f, e := os.OpenFile(name, os.O_WRONLY, 0)
+		if e == nil {
+			e = errors.Join(overwrite(f), f.Close(), os.Remove(name))
+		}
+		err = errors.Join(err, e)
+	}
+	return err
 }
 
 // lastEpoch is the highest number in use; 0 when there is none.
@@ -109,7 +125,19 @@ func makeEpoch(dir string, number uint64) fresh {
 
 // store writes the epoch in one step: after a crash there is the old file or the new one.
 func (e *epoch) store(dir string) error {
+	by, err := wrappingOf(dir)
+	if err != nil {
+		return err
+	}
+	return e.storeBy(dir, by)
+}
+
+// storeBy is store with the key that wraps the file; nil for none.
+func (e *epoch) storeBy(dir string, by *WrappingKey) error {
 	data, err := json.Marshal(e)
+	if err == nil && by != nil {
+		data, err = by.wrap(e.Number, data)
+	}
 	if err != nil {
 		return err
 	}
@@ -169,14 +197,22 @@ var errKeysGone = errors.New("the file with its keys is missing")
 // key gives one of the keys with an id, errErased, or another error when the keys cannot be read.
 func (r *keyring) key(id uint64, c class) (key, error) {
 	number, leaf := splitKeyID(id)
+	e, err := r.epoch(number)
+	if err != nil {
+		return key{}, err
+	}
+	return e.tree(c).leaf(leaf)
+}
+
+func (r *keyring) epoch(number uint64) (*epoch, error) {
 	if r.last == nil || r.number != number {
 		e, err := readEpoch(r.dir, number)
 		if err != nil {
-			return key{}, err
+			return nil, err
 		}
 		r.number, r.last = number, e
 	}
-	return r.last.tree(c).leaf(leaf)
+	return r.last, nil
 }
 
 func readEpoch(dir string, number uint64) (*epoch, error) {
@@ -188,6 +224,18 @@ func readEpoch(dir string, number uint64) (*epoch, error) {
 	if err != nil {
 		return nil, err
 	}
+	by, err := wrappingOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	if data, err = unwrap(data, number, by); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return parseEpoch(data, number, name)
+}
+
+// parseEpoch reads what is in the file of an epoch, unwrapped.
+func parseEpoch(data []byte, number uint64, name string) (*epoch, error) {
 	e := new(epoch)
 	if err := json.Unmarshal(data, e); err != nil || e.Number != number {
 		return nil, fmt.Errorf("%s is not the keys of epoch %d", name, number) // without err, which may quote a key
@@ -200,4 +248,16 @@ func readEpoch(dir string, number uint64) (*epoch, error) {
 		}
 	}
 	return e, nil
+}
+
+// has is whether the keys with an id are there.
+func (r *keyring) has(id uint64) (content, trace bool, err error) {
+	e, err := r.epoch(id >> keyDepth)
+	if err != nil {
+		return false, false, err
+	}
+	_, leaf := splitKeyID(id)
+	_, content = e.Content.find(leaf)
+	_, trace = e.Trace.find(leaf)
+	return content, trace, nil
 }

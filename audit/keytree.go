@@ -75,27 +75,44 @@ func (t keyTree) leaf(i uint32) (key, error) {
 	return k, nil
 }
 
-// without gives the tree from which key i does not follow any more.
-func (t keyTree) without(i uint32) keyTree {
-	at, ok := t.find(i)
-	if !ok {
-		return t
-	}
-	var left, right []node
-	k := key(t[at].Key)
-	for d := t[at].Depth; d < keyDepth; d++ {
-		bit := byte(i >> (keyDepth - d - 1) & 1)
-		beside := k.child(1 - bit)
-		n := node{Depth: d + 1, At: i>>(keyDepth-d-1) ^ 1, Key: beside[:]}
-		if bit == 0 {
-			right = append(right, n)
-		} else {
-			left = append(left, n)
+// without gives the tree from which the keys of leaves, in ascending order, do not follow any more.
+func (t keyTree) without(leaves ...uint32) keyTree {
+	out := make(keyTree, 0, len(t))
+	for _, n := range t {
+		shift := keyDepth - n.Depth
+		for len(leaves) > 0 && leaves[0]>>shift < n.At {
+			leaves = leaves[1:]
 		}
-		k = k.child(bit)
+		below, _ := slices.BinarySearchFunc(leaves, n.At, func(leaf, at uint32) int {
+			if leaf>>shift <= at {
+				return -1
+			}
+			return 1
+		})
+		out = n.without(out, slices.Compact(slices.Clone(leaves[:below])))
+		leaves = leaves[below:]
 	}
-	slices.Reverse(right)
-	return slices.Concat(t[:at], left, right, t[at+1:])
+	return out
+}
+
+// without appends the nodes below n from which all keys follow but those of leaves, which are below n and differ.
+func (n *node) without(out keyTree, leaves []uint32) keyTree {
+	shift := keyDepth - n.Depth
+	switch len(leaves) {
+	case 0:
+		return append(out, *n)
+	case 1 << shift:
+		return out
+	}
+	k := key(n.Key)
+	for bit := range uint32(2) {
+		beside := k.child(byte(bit))
+		c := node{Depth: n.Depth + 1, At: n.At<<1 | bit, Key: beside[:]}
+		split, _ := slices.BinarySearch(leaves, (c.At+1)<<(shift-1))
+		out = c.without(out, leaves[:split])
+		leaves = leaves[split:]
+	}
+	return out
 }
 
 // walker gives the keys of a whole tree from the left, two hashes each, and keeps nothing that they follow from.

@@ -42,6 +42,8 @@ type Log struct {
 
 	space space
 
+	orders sync.Mutex // held while keys are destroyed, or what keeps them from it changes
+
 	mu     sync.Mutex
 	err    error  // the log has failed, or is closed
 	next   uint64 // position of the next record

@@ -89,6 +89,9 @@ func open(dir string, opt Options, d disk) (_ *Log, err error) {
 	l.ended, l.signing.stop, l.signing.ended = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go l.commitLoop()
 	go l.tend(opt)
+	if err := l.resumeErasure(); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
 }
 
@@ -149,6 +152,9 @@ func (l *Log) create() error {
 	l.recovery = Recovery{Segment: segmentName(1)}
 	return nil
 }
+
+// Dir is the directory that the log is in.
+func (l *Log) Dir() string { return l.dir }
 
 // Recovered says what Open found in the directory.
 func (l *Log) Recovered() Recovery { return l.recovery }

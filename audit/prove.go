@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"sallyport/audit/checkpoint"
+	"sallyport/internal/access"
 )
 
 // Prover gives what is needed to show to somebody else that records are in the log that a checkpoint signs. It
@@ -137,4 +138,22 @@ func (p *Prover) payload(pos uint64) ([]byte, error) {
 		return nil, damaged(p.dir, errors.New("it ends before what was signed"))
 	}
 	return p.seg.data[p.at[i]:p.at[i+1]], nil
+}
+
+// Disclose reads a payload and gives the keys of its parts, for somebody who is to read that one record.
+func (p *Prover) Disclose(payload []byte) (rec *access.Record, traceKey, contentKey []byte, err error) {
+	keys := readKeys(p.dir)
+	rec, id, err := keys.decode(payload)
+	if err != nil {
+		return nil, nil, nil, damaged(p.dir, err)
+	}
+	trace, err := keys.key(id, traceClass)
+	if err != nil {
+		return nil, nil, nil, damaged(p.dir, err)
+	}
+	content, err := keys.key(id, contentClass)
+	if err != nil {
+		return nil, nil, nil, damaged(p.dir, err)
+	}
+	return rec, trace[:], content[:], nil
 }

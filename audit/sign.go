@@ -155,3 +155,6 @@ func (l *Log) Signed() (size int64, err error) {
 	defer l.signing.mu.Unlock()
 	return l.signing.signed.all.N, l.signing.err
 }
+
+// SigningDir is the folder, in that of a log, with the keys that its checkpoints are signed with.
+func SigningDir(dir string) string { return filepath.Join(dir, signingName) }

@@ -3,7 +3,6 @@ package evidence
 import (
 	"cmp"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -129,8 +128,8 @@ func (in *Input) step(st *trace.Step) Step {
 		}
 	}
 	out.Outcome = outcome(st)
-	if st.Kind == access.RecordErased { // its rows are records that can no longer be read
-		out.Command, out.Rows = fmt.Sprintf("ERASURE OF %d RECORDS", st.Rows), 0
+	if trace.IsOrder(st.Kind) { // its rows are records
+		out.Command, out.Rows = strings.ToUpper(st.About()), 0
 	}
 	if p.Effect != "" {
 		out.Decision = &Decision{Effect: p.Effect, Policies: p.Policies, PolicyVersion: p.PolicyVersion, CatalogVersion: p.CatalogVersion, Compiled: p.Compiled, Obligations: obligations(p.Obligations)}
@@ -158,7 +157,7 @@ func hexOf(s string) string {
 
 func outcome(st *trace.Step) Outcome {
 	switch v := st.Verdict(); {
-	case v == trace.Declared, st.Kind == access.RecordErased:
+	case v == trace.Declared, trace.IsOrder(st.Kind):
 		return Declared
 	case v == trace.Held:
 		return Held

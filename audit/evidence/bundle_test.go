@@ -206,7 +206,7 @@ func TestErasureIsNoAnswer(t *testing.T) {
 	recs = append(recs, &access.Record{Position: recs[len(recs)-1].Position + 1, Time: recs[0].Time, Kind: access.RecordErased, Principal: "dpo", Reason: "asked to", Rows: 99})
 	d := decode(t, bundle(t, input(t, recs)))
 	st := d.Sessions[0].Steps[len(d.Sessions[0].Steps)-1]
-	if d.Summary.Rows != 1 || d.Summary.Steps != 1 || st.Outcome != Declared || st.Command != "ERASURE OF 99 RECORDS" || st.Reason != "asked to" {
+	if d.Summary.Rows != 1 || d.Summary.Steps != 1 || st.Outcome != Declared || st.Command != "ERASED THE CONTENT OF 99 RECORDS" || st.Reason != "asked to" {
 		t.Errorf("%+v, %+v", d.Summary, st)
 	}
 }

@@ -1,16 +1,13 @@
 package evidence
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -50,18 +47,6 @@ type predicate struct {
 	Log       Log           `json:"log"`
 }
 
-// envelope is a DSSE v1 envelope. https://github.com/secure-systems-lab/dsse/blob/v1.0.0/envelope.md
-type envelope struct {
-	PayloadType string      `json:"payloadType"`
-	Payload     []byte      `json:"payload"` // base64, as encoding/json has bytes
-	Signatures  []signature `json:"signatures"`
-}
-
-type signature struct {
-	KeyID string `json:"keyid"`
-	Sig   []byte `json:"sig"`
-}
-
 // attest makes the envelope over files, which are in the order of their names.
 func attest(d *Document, files []File, s Signer, public string) ([]byte, error) {
 	st := statement{Type: statementType, PredicateType: predicateType, Predicate: predicate{d.Schema, d.Generator, d.Scope, d.Log}}
@@ -69,29 +54,7 @@ func attest(d *Document, files []File, s Signer, public string) ([]byte, error) 
 		sum := sha256.Sum256(f.Data)
 		st.Subject = append(st.Subject, subject{f.Name, map[string]string{"sha256": hex.EncodeToString(sum[:])}})
 	}
-	payload, err := json.Marshal(st)
-	if err != nil {
-		return nil, err
-	}
-	msg := pae(payloadType, payload)
-	sig, err := s.Sign(msg)
-	if err != nil {
-		return nil, fmt.Errorf("sign the bundle: %w", err)
-	}
-	v, err := note.NewVerifier(public)
-	if err != nil || !v.Verify(msg, sig) {
-		return nil, fmt.Errorf("sign the bundle: the signature is not one by the public key %s", public)
-	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetIndent("", "  ")
-	err = enc.Encode(envelope{payloadType, payload, []signature{{fmt.Sprintf("%s+%08x", s.Name(), s.KeyHash()), sig}}})
-	return out.Bytes(), err
-}
-
-// pae is DSSE's pre-authentication encoding, which is what is signed.
-func pae(payloadType string, payload []byte) []byte {
-	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
+	return seal("bundle", st, s, public)
 }
 
 var errPublic = errors.New("not a public key in the form of C2SP signed-note (name+hash+base64)")

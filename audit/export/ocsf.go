@@ -168,7 +168,7 @@ func activityOf(e entry) (id int, name string) {
 		if statementOf(e) == "" && e.plan.Tag == "" {
 			return actConnect, "Connect"
 		}
-	case access.RecordTask, access.RecordClose:
+	case access.RecordTask, access.RecordClose, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted:
 		return actOther, string(e.Kind)
 	}
 	verb, _, _ := strings.Cut(e.plan.Tag, " ")

@@ -48,6 +48,11 @@ func newPast(dir string, c *cursor) *past {
 
 // enter takes in the next record and says what is known about it.
 func (x *past) enter(rec *access.Record) (entry, error) {
+	if len(rec.Scope) > 0 { // whom an order is about does not leave: what has been sent cannot be erased
+		c := *rec
+		c.Scope = nil
+		rec = &c
+	}
 	e := entry{Record: rec, log: x.log}
 	var err error
 	switch rec.Kind {

@@ -89,11 +89,11 @@ func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Sess
 	return sessions, nil
 }
 
-// ran is true of statements that reached the database, as far as is known. That somebody erased records is none.
+// ran is true of statements that reached the database, as far as is known. What somebody does to the record is none.
 func ran(st *trace.Step) bool {
 	switch st.Verdict() {
 	case trace.Allowed, trace.Failed, trace.Uncertain, trace.Erased:
-		return st.Kind != access.RecordErased
+		return !trace.IsOrder(st.Kind)
 	}
 	return false
 }

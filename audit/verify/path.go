@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Path verifies what is at path: a bundle, the directory of a log, or the data directory that the log is in. The key may be
-// the name of a file that has it, and so may the checkpoint that was kept elsewhere.
+// Path verifies what is at path: a bundle, a certificate of an erasure, the directory of a log, or the data directory that the
+// log is in. The key may be the name of a file that has it, and so may the checkpoint that was kept elsewhere.
 func (t Trust) Path(path string) (*Report, error) {
 	if b, err := os.ReadFile(t.Key); err == nil {
 		t.Key = string(b)
@@ -41,6 +41,14 @@ func (t Trust) Path(path string) (*Report, error) {
 		return nil, err
 	}
 	defer f.Close()
+	var first [1]byte
+	if _, err := f.ReadAt(first[:], 0); err == nil && first[0] == '{' && info.Size() <= most {
+		data, err := io.ReadAll(f)
+		if err != nil {
+			return nil, err
+		}
+		return t.Certificate(data)
+	}
 	return t.Bundle(f, info.Size())
 }
 

@@ -23,7 +23,7 @@ func run(args []string, out, errw io.Writer) int {
 	witnesses := f.String("witnesses", "", "file with the witnesses that count (C2SP tlog-policy); without it those that the evidence names")
 	kept := f.String("checkpoint", "", "file with a signed checkpoint of the log that was kept elsewhere: the log must go on from it")
 	f.Usage = func() {
-		fmt.Fprintln(errw, "usage: sallyport-verify [-key KEY] [-checkpoint FILE] [-witnesses POLICY] BUNDLE.zip | DATA/log")
+		fmt.Fprintln(errw, "usage: sallyport-verify [-key KEY] [-checkpoint FILE] [-witnesses POLICY] BUNDLE.zip | CERTIFICATE.json | DATA/log")
 		f.PrintDefaults()
 	}
 	if err := f.Parse(args); err != nil {

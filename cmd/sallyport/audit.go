@@ -62,7 +62,7 @@ its next checkpoint, within ten seconds, and is not restarted.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.rotate(cmd.Context()) },
 	}
-	cmd.AddCommand(status, sample, rotate)
+	cmd.AddCommand(status, sample, rotate, o.rewrap())
 	return cmd
 }
 

@@ -86,6 +86,9 @@ func (o *evidenceOptions) run(now time.Time) error {
 		return err
 	}
 	picked := audit.Filter{Session: o.scope.Session, Task: o.scope.Task}
+	if err := o.unwrap(dir); err != nil {
+		return err
+	}
 	if err := complete(dir, &picked); err != nil {
 		return err
 	}

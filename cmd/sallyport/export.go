@@ -68,6 +68,9 @@ func exportConfig(e *config.Export) (export.Config, error) {
 
 // close ends the record, and then what vouches for it and exports it.
 func (g *gate) close() error {
+	if g.desk != nil {
+		g.desk.Close()
+	}
 	err := g.core.Close()
 	if g.vouch != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), vouchDrain)

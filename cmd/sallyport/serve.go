@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -23,6 +24,7 @@ import (
 	"sallyport/audit/vouch"
 	"sallyport/internal/access"
 	"sallyport/internal/config"
+	"sallyport/internal/desk"
 	"sallyport/internal/gateway"
 	"sallyport/mcp"
 	"sallyport/proxy/pgwire"
@@ -110,6 +112,7 @@ type gate struct {
 	core    *gateway.Gateway
 	vouch   *vouch.Voucher // nil where nobody vouches for the record
 	exports *export.Set    // nil where nothing is exported
+	desk    *desk.Desk
 	log     *slog.Logger
 	drain   time.Duration
 	rules   []config.Policy   // in force
@@ -154,6 +157,9 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, &access.Error{Kind: access.Unavailable, Message: fmt.Sprintf("the data directory %s cannot be made", cfg.DataDir), Hint: "make it writable, or name another as data_dir", Err: plain(err)}
 	}
+	if err = wrapKeys(filepath.Join(cfg.DataDir, "log"), cfg); err != nil {
+		return nil, err
+	}
 	voucher, err := openVouch(cfg, log)
 	if err == nil && voucher != nil {
 		err = voucher.Refuse(ctx)
@@ -173,6 +179,8 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 	if g.exports, err = openExports(cfg, log); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
+	rules := officeRules(cfg)
+	g.desk = desk.Open(filepath.Join(cfg.DataDir, "log"), g.core.Office(rules), rules.Retention, log)
 	limits := cfg.File.Limits
 	if g.pgLn != nil {
 		g.pgwire = pgwire.New(g.core, pgwire.Options{

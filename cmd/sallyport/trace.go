@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -110,11 +109,11 @@ func (a *app) recordDir(data string) (string, error) {
 		}
 		data = cfg.DataDir
 	}
-	dir := filepath.Join(data, "log")
-	if _, err := os.Stat(dir); err != nil {
-		return "", fmt.Errorf("no record in %s: %w", data, plain(err))
+	dir, err := logDir(data)
+	if err != nil {
+		return "", err
 	}
-	return dir, nil
+	return dir, a.unwrap(dir)
 }
 
 // verify says whether the record is sound, and where it is not.

@@ -17,9 +17,9 @@ import (
 func newVerify(a *app) *cobra.Command {
 	var key, kept, witnesses, ca string
 	cmd := &cobra.Command{
-		Use:   "verify [BUNDLE | DIR]",
-		Short: "Say what a bundle of evidence, or a log, proves and what it does not",
-		Long: `Verify checks a zip of "sallyport evidence", or the log in a data directory (default: the configuration's), offline
+		Use:   "verify [BUNDLE | CERTIFICATE | DIR]",
+		Short: "Say what a bundle of evidence, a certificate or a log proves and what it does not",
+		Long: `Verify checks a zip of "sallyport evidence", a certificate of "sallyport erase", or the log in a data directory (default: the configuration's), offline
 and without the keys of records: that it is what was signed, that of every session every record is there, and what witnesses
 and time-stamping authorities have said of it. It says in sentences what is proven then and what is not. An auditor runs
 the same as the small program sallyport-verify, which leaves timestamps to openssl.`,

@@ -19,6 +19,9 @@ const (
 	RecordClose     RecordKind = "close"     // a session ended; Rows holds the number of its records
 	RecordReview    RecordKind = "review"    // a step of a request for approval, about to be made
 	RecordErased    RecordKind = "erased"    // Principal had the keys of Rows records destroyed, for Reason
+	RecordProposal  RecordKind = "proposal"  // Principal asks that Rows records be erased, for Reason; somebody else has to confirm
+	RecordHold      RecordKind = "hold"      // Principal keeps records from being erased, for Reason
+	RecordLifted    RecordKind = "lifted"    // Principal ends a hold, for Reason
 	RecordHeartbeat RecordKind = "heartbeat" // of the log itself: Open lists the sessions that had not ended
 )
 
@@ -69,6 +72,9 @@ type Record struct {
 	// Root is set by the log in a close record: the Merkle root over the session's records before it.
 	Root string        `json:"root,omitempty"`
 	Open []OpenSession `json:"open,omitempty"`
+	// Order is a marshalled Order, and Scope a marshalled Scope with the person, in records about the record.
+	Order json.RawMessage `json:"order,omitempty"`
+	Scope json.RawMessage `json:"scope,omitempty"`
 	// Erased is set by a reader: the keys of the statement, its parameters, reason, rows and errors are gone,
 	// and where Kind has a Principal and none is here, those of all else too.
 	Erased bool `json:"erased,omitempty"`

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Audit says who vouches for the record from outside.
+// Audit says how the record is kept, and who vouches for it from outside.
 type Audit struct {
 	// Witnesses cosign the record's checkpoints (C2SP tlog-witness); `sallyport witness` is one.
 	Witnesses []Witness `yaml:"witnesses"`
@@ -21,6 +21,12 @@ type Audit struct {
 	Quorum int `yaml:"quorum"`
 	// Timestamping names authorities that say when a checkpoint existed (RFC 3161).
 	Timestamping *Timestamping `yaml:"timestamping"`
+	// Erasure says who may have records erased or held.
+	Erasure Erasure `yaml:"erasure"`
+	// Retention says how long what is kept; `serve` erases what is due once a day.
+	Retention Retention `yaml:"retention"`
+	// KeyEncryption says where the key is that wraps the keys of records. Without it they are not wrapped.
+	KeyEncryption *KeyEncryption `yaml:"key_encryption"`
 }
 
 // Witness is one witness.

@@ -105,6 +105,8 @@ func (c *Config) resolve(d *document) {
 	c.exports(d)
 	c.audit(d)
 	c.approvals(d)
+	c.erasure(d)
+	c.keyEncryption(d)
 	if c.File.Limits.Clients < 0 || c.File.Limits.MessageBytes < 0 {
 		d.add(d.line("limits"), "limits cannot be negative", "leave a limit out for its default")
 	}

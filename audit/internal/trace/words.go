@@ -15,6 +15,14 @@ func (st *Step) About() string {
 	switch about := show.Join(" ", show.Clean(st.Plan.Tag), show.CleanList(st.Plan.Relations)); {
 	case st.Kind == access.RecordTask:
 		return show.Join(" ", "declared", show.Clean(st.Task))
+	case st.Kind == access.RecordErased:
+		return "erased the content of " + show.Plural(st.Rows, "record")
+	case st.Kind == access.RecordProposal:
+		return "proposed to erase " + show.Plural(st.Rows, "record")
+	case st.Kind == access.RecordHold:
+		return "put records under a hold"
+	case st.Kind == access.RecordLifted:
+		return "ended a hold"
 	case Blank(st.Record):
 		return "(erased)"
 	case st.Part:
@@ -24,6 +32,12 @@ func (st *Step) About() string {
 	default:
 		return about
 	}
+}
+
+// IsOrder is true of records about the record: they belong to no session, nothing ran, and what they say of a person is all
+// that is ever erased of them.
+func IsOrder(k access.RecordKind) bool {
+	return k == access.RecordErased || k == access.RecordProposal || k == access.RecordHold || k == access.RecordLifted
 }
 
 // Limits says, one a part, what a decision asked for. nil asks for nothing.
