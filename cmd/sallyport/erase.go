@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,6 +73,11 @@ func (o *eraseOptions) run(now time.Time) error {
 	verb := "erased"
 	if o.dry {
 		verb = "would be erased"
+	}
+	if !o.dry {
+		if err := forget(context.Background(), dir); err != nil {
+			return fmt.Errorf("the records are erased, but not from the index, which holds hashes of their words: %w\n  hint: delete the folder %s; it is made anew", err, indexDir(filepath.Dir(dir)))
+		}
 	}
 	fmt.Fprintf(o.out, "%d records of %d sessions %s; %d that match were erased before\n", out.Records, len(out.Sessions), verb, out.Gone)
 	return nil

@@ -13,8 +13,11 @@ import (
 	"time"
 )
 
-// Audit says who vouches for the record from outside.
+// Audit says who vouches for the record from outside, and whether it is indexed.
 type Audit struct {
+	// Index keeps the index that `sallyport search` uses up to date while the gateway runs. Default true. Without it a
+	// search brings the index up to date by itself, which takes longer.
+	Index *bool `yaml:"index"`
 	// Witnesses cosign the record's checkpoints (C2SP tlog-witness); `sallyport witness` is one.
 	Witnesses []Witness `yaml:"witnesses"`
 	// Quorum is how many of the witnesses are enough. Default: more than half of them.
@@ -22,6 +25,9 @@ type Audit struct {
 	// Timestamping names authorities that say when a checkpoint existed (RFC 3161).
 	Timestamping *Timestamping `yaml:"timestamping"`
 }
+
+// Indexed is whether the gateway keeps the index up to date.
+func (a *Audit) Indexed() bool { return a.Index == nil || *a.Index }
 
 // Witness is one witness.
 type Witness struct {

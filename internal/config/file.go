@@ -52,7 +52,7 @@ type File struct {
 	// Limits guard the gateway's own memory and patience.
 	Limits Limits `yaml:"limits"`
 
-	// Audit says who vouches for the record from outside.
+	// Audit says who vouches for the record from outside, and whether it is indexed.
 	Audit Audit `yaml:"audit"`
 
 	// Approvals say how statements that wait for a person are handled.
