@@ -45,7 +45,7 @@ func (b *batch) add(rec *access.Record, at audit.Place, leaf []byte) {
 
 // terms are positions of one chunk, by term as it is named.
 type terms struct {
-	lists map[string]*[]uint16
+	lists map[string]*[]uint32
 	plans map[string]*planned // by their text: few plans are made, and recorded each time they run
 }
 
@@ -55,7 +55,7 @@ type planned struct {
 	effect string
 }
 
-func newTerms() terms { return terms{map[string]*[]uint16{}, map[string]*planned{}} }
+func newTerms() terms { return terms{map[string]*[]uint32{}, map[string]*planned{}} }
 
 func (t terms) plan(rec *access.Record) *planned {
 	p := t.plans[string(rec.Plan)]
@@ -69,10 +69,10 @@ func (t terms) plan(rec *access.Record) *planned {
 }
 
 // put gives a term to a position, which is not below those before.
-func (t terms) put(low uint16, name []byte) (fresh bool) {
+func (t terms) put(low uint32, name []byte) (fresh bool) {
 	list := t.lists[string(name)]
 	if list == nil {
-		t.lists[string(name)] = &[]uint16{low}
+		t.lists[string(name)] = &[]uint32{low}
 		return true
 	}
 	if n := len(*list); (*list)[n-1] == low {
@@ -83,7 +83,7 @@ func (t terms) put(low uint16, name []byte) (fresh bool) {
 }
 
 // add adds a record's terms. Positions come in rising order.
-func (t terms) add(low uint16, rec *access.Record) {
+func (t terms) add(low uint32, rec *access.Record) {
 	var name []byte
 	put := func(f Field, v string) bool {
 		name = named(name, f, v)
@@ -123,7 +123,7 @@ func (t terms) add(low uint16, rec *access.Record) {
 // entry is a term with its positions.
 type entry struct {
 	term term
-	list []uint16
+	list []uint32
 }
 
 // sorted gives the terms in the order in which they are on disk.
@@ -149,20 +149,16 @@ func (t terms) store(tx *bbolt.Tx, h *hasher, chunk uint32, info *chunkInfo) err
 		if old == nil {
 			value = appendList(value[:0], e.list)
 		} else {
-			var s set
 			v, sum, ok := unseal(key, old)
 			if !ok {
 				return damagedf("the checksum of an entry does not fit")
 			}
-			if err := addTo(&s, v); err != nil {
+			var err error
+			if value, err = with(v, e.list); err != nil {
 				return damagedf("%v", err)
 			}
 			info.sets--
 			info.sum ^= sum
-			for _, low := range e.list {
-				s.add(low)
-			}
-			value = appendSet(value[:0], &s)
 		}
 		if err := info.put(b, key, value); err != nil {
 			return err

@@ -12,12 +12,12 @@ import (
 func TestSetsComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s set
-		var list []uint16
-		step := rapid.SampledFrom([]int{1, 2, 7, 300, 20_000}).Draw(t, "step")
+		var list []uint32
+		step := rapid.SampledFrom([]int{1, 2, 7, 300, 50_000}).Draw(t, "step")
 		for low := rapid.IntRange(0, step).Draw(t, "from"); low < chunkSize; low += rapid.IntRange(1, step).Draw(t, "d") {
-			s.add(uint16(low))
-			list = append(list, uint16(low))
-			if len(list) == 20_000 {
+			s.add(uint32(low))
+			list = append(list, uint32(low))
+			if len(list) == 70_000 {
 				break
 			}
 		}
@@ -30,9 +30,9 @@ func TestSetsComeBack(t *testing.T) {
 				t.Fatalf("%d bytes", len(data))
 			}
 		}
-		var back []uint16
+		var back []uint32
 		for low, ok := s.below(chunkSize); ok; low, ok = s.below(low) {
-			back = append(back, uint16(low))
+			back = append(back, uint32(low))
 		}
 		slices.Reverse(back)
 		if !slices.Equal(back, list) || s.count() != len(list) {
@@ -41,8 +41,46 @@ func TestSetsComeBack(t *testing.T) {
 	})
 }
 
+func TestSetsGrowAndShrink(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		some := func(name string, n int) (s set, list []uint32) {
+			most := rapid.SampledFrom([]int{100, 100_000}).Draw(t, name)
+			for low := rapid.IntRange(0, 50).Draw(t, name); low < chunkSize && len(list) < n; low += 1 + rapid.IntRange(0, chunkSize/most).Draw(t, name) {
+				s.add(uint32(low))
+				list = append(list, uint32(low))
+			}
+			return s, list
+		}
+		a, list := some("a", 300)
+		b, more := some("b", 300)
+		dense := rapid.Bool().Draw(t, "dense")
+		if dense {
+			a.fill(100, 90_000)
+		}
+		data := appendSet(nil, &a)
+		if dense != (data[0] == asBits) {
+			t.Fatalf("%d positions are kept as %c", len(list), data[0])
+		}
+		both, err := with(data, more)
+		want := a
+		for _, low := range more {
+			want.add(low)
+		}
+		var got set
+		if err != nil || addTo(&got, both) != nil || got != want {
+			t.Fatal("together they are otherwise")
+		}
+		rest, had, err := without(both, &b)
+		want.without(&b)
+		got = set{}
+		if err != nil || had != (len(more) > 0) || rest == nil != (want.count() == 0 || !had) || rest != nil && (addTo(&got, rest) != nil || got != want) {
+			t.Fatal("what is left is otherwise")
+		}
+	})
+}
+
 func TestFill(t *testing.T) {
-	for _, r := range [][2]uint16{{0, 0}, {0, 63}, {1, 64}, {63, 64}, {5, 5000}, {0, chunkSize - 1}, {chunkSize - 1, chunkSize - 1}} {
+	for _, r := range [][2]uint32{{0, 0}, {0, 63}, {1, 64}, {63, 64}, {5, 5000}, {0, chunkSize - 1}, {chunkSize - 1, chunkSize - 1}} {
 		var s set
 		s.fill(r[0], r[1])
 		if n := int(r[1]) - int(r[0]) + 1; s.count() != n || !s.has(r[0]) || !s.has(r[1]) {

@@ -3,7 +3,7 @@
 // # What it is made of
 //
 // A bbolt file beside the log (FILE in the folder index of the data directory), made from the log by position, like
-// what an exporter sends, and made anew from it whenever it does not fit. It has, by chunks of 65,536
+// what an exporter sends, and made anew from it whenever it does not fit. It has, by chunks of 262,144
 // positions (set.go), for each term which positions have it; and for each position when it was recorded
 // and where in the log it lies (span.go). The newest chunk comes last in the file, so that indexing appends, and a
 // search goes through the chunks from the newest, intersects, and stops when its page is full.

@@ -76,23 +76,19 @@ func (p *purging) store(db *bbolt.DB, h *hasher) error {
 		c := b.Cursor()
 		for k, sealed := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, sealed = c.Next() {
 			v, sum, ok := unseal(k, sealed)
-			var s set
-			if !ok || addTo(&s, v) != nil {
+			if !ok {
 				return damagedf("an entry cannot be read")
 			}
-			before := s.count()
-			s.without(&p.gone)
-			after := s.count()
-			if after == before {
+			rest, had, err := without(v, &p.gone)
+			if err != nil {
+				return damagedf("%v", err)
+			}
+			if !had {
 				continue
 			}
 			info.sets--
 			info.sum ^= sum
-			ch := change{key: bytes.Clone(k)}
-			if after > 0 {
-				ch.value = appendSet(nil, &s)
-			}
-			changes = append(changes, ch)
+			changes = append(changes, change{bytes.Clone(k), rest})
 		}
 		for _, ch := range changes {
 			if ch.value == nil {

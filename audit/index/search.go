@@ -243,7 +243,7 @@ func (v *view) walk(chunk uint32, s *set, timed bool, w window, f func(uint64, a
 			return true, nil
 		}
 		top = low
-		pos := posOf(chunk, uint16(low))
+		pos := posOf(chunk, uint32(low))
 		if pos == 0 {
 			return true, nil
 		}

@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -22,18 +23,42 @@ func TestASearchFindsWhatReadingTheLogFinds(t *testing.T) {
 	}
 }
 
-// The same over more than one chunk of positions, and segments that end anywhere.
+// The same over more than one chunk of positions, of which no log has so many here.
 func TestASearchCrossesChunks(t *testing.T) {
-	l := newLog(t)
-	l.fill(chunkSize - 5000)
-	l.update()
-	l.fill(9000)
-	l.update()
-	l.agrees(40)
-	// In the first chunk alone.
-	q := Query{Since: moment(100), Until: moment(130), Limit: 50}
-	if got, want := l.pages(q), naive(l.all(), q); !slices.Equal(got, want) || len(want) < 20 {
-		t.Fatalf("%v, want %v", got, want)
+	if testing.Short() {
+		t.Skip("300,000 records")
+	}
+	x := Detached(t.TempDir())
+	rng := rand.New(rand.NewPCG(3, 4))
+	all := make([]*access.Record, chunkSize+40_000)
+	for i := range all {
+		all[i] = anyRecord(rng, i)
+		all[i].Position = uint64(i + 1)
+	}
+	if err := x.Feed(context.Background(), slices.Values(all)); err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for i := range 16 {
+		q := anyQuery(rng, len(all))
+		q.Limit, q.Words, q.Person = most, nil, nil // of words there are candidates that do not match
+		if i%2 == 0 {
+			q.Before = chunkSize + 2000 - rng.Uint64N(4000)
+		}
+		got, err := x.Candidates(context.Background(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := naive(all, q); !slices.Equal(got, want) {
+			t.Fatalf("%+v\nfinds %d, want %d\n%v\n%v", q, len(got), len(want), head(got), head(want))
+		}
+		found += len(got)
+	}
+	if found < 300 {
+		t.Errorf("%d were found", found)
+	}
+	if err := x.Check(context.Background()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -8,26 +8,26 @@ import (
 	"slices"
 )
 
-// Positions come in chunks of 65,536. The index has for each chunk and each term in it which of the chunk's
+// Positions come in chunks of 262,144. The index has for each chunk and each term in it which of the chunk's
 // positions have the term, so that a conjunction of terms costs at most a look at each term in each chunk,
 // however many records have them.
 
 const (
-	chunkBits = 16
+	chunkBits = 18
 	chunkSize = 1 << chunkBits
 )
 
 func chunkOf(pos uint64) uint32 { return uint32(pos >> chunkBits) }
-func lowOf(pos uint64) uint16   { return uint16(pos) }
-func posOf(chunk uint32, low uint16) uint64 {
+func lowOf(pos uint64) uint32   { return uint32(pos & (chunkSize - 1)) }
+func posOf(chunk uint32, low uint32) uint64 {
 	return uint64(chunk)<<chunkBits | uint64(low)
 }
 
 // set is some positions of a chunk.
 type set [chunkSize / 64]uint64
 
-func (s *set) add(low uint16)      { s[low>>6] |= 1 << (low & 63) }
-func (s *set) has(low uint16) bool { return s[low>>6]&(1<<(low&63)) != 0 }
+func (s *set) add(low uint32)      { s[low>>6] |= 1 << (low & 63) }
+func (s *set) has(low uint32) bool { return s[low>>6]&(1<<(low&63)) != 0 }
 
 func (s *set) and(o *set) (any bool) {
 	all := uint64(0)
@@ -53,14 +53,14 @@ func (s *set) count() int {
 }
 
 // fill adds all positions from one to another.
-func (s *set) fill(from, to uint16) {
+func (s *set) fill(from, to uint32) {
 	for i := int(from); i <= int(to); {
 		if i&63 == 0 && i+63 <= int(to) {
 			s[i>>6] = ^uint64(0)
 			i += 64
 			continue
 		}
-		s.add(uint16(i))
+		s.add(uint32(i))
 		i++
 	}
 }
@@ -82,7 +82,7 @@ func (s *set) below(low int) (int, bool) {
 }
 
 // On disk a set is a list of distances, or a bit for each position, whichever is shorter: a byte that says which, then
-// uvarints, each the distance to the position before, less one, or 8,192 bytes, little endian.
+// uvarints, each the distance to the position before, less one, or words of 64 bits, little endian.
 const (
 	asList = 'l'
 	asBits = 'b'
@@ -91,7 +91,7 @@ const (
 var errSet = errors.New("positions that cannot be read")
 
 // appendList appends positions in rising order as they are on disk.
-func appendList(dst []byte, list []uint16) []byte {
+func appendList(dst []byte, list []uint32) []byte {
 	at := len(dst)
 	dst = append(dst, asList)
 	next := 0
@@ -122,10 +122,10 @@ func appendSet(dst []byte, s *set) []byte {
 	if s.count() > chunkSize/8 { // a list takes a byte each at least
 		return appendBits(dst, s)
 	}
-	var list []uint16
+	var list []uint32
 	for i, w := range s {
 		for ; w != 0; w &= w - 1 {
-			list = append(list, uint16(i<<6+bits.TrailingZeros64(w)))
+			list = append(list, uint32(i<<6+bits.TrailingZeros64(w)))
 		}
 	}
 	return appendList(dst, list)
@@ -133,34 +133,85 @@ func appendSet(dst []byte, s *set) []byte {
 
 // addTo adds what is on disk to a set.
 func addTo(s *set, data []byte) error {
-	if len(data) == 0 {
+	if len(data) == 1+chunkSize/8 && data[0] == asBits {
+		for i := range s {
+			s[i] |= binary.LittleEndian.Uint64(data[1+8*i:])
+		}
+		return nil
+	}
+	return eachOf(data, s.add)
+}
+
+// eachOf calls f with the positions of a list on disk, in rising order.
+func eachOf(data []byte, f func(low uint32)) error {
+	if len(data) == 0 || data[0] != asList {
 		return errSet
 	}
-	switch kind, data := data[0], data[1:]; kind {
-	case asBits:
-		if len(data) != chunkSize/8 {
+	data = data[1:]
+	for next := uint64(0); len(data) > 0; {
+		d, n := uint64(data[0]), 1 // mostly
+		if d >= 0x80 {
+			d, n = binary.Uvarint(data)
+		}
+		if n <= 0 || d >= chunkSize || next+d >= chunkSize {
 			return errSet
 		}
-		for i := range s {
-			s[i] |= binary.LittleEndian.Uint64(data[8*i:])
-		}
-		return nil
-	case asList:
-		for next := uint64(0); len(data) > 0; {
-			d, n := uint64(data[0]), 1 // mostly
-			if d >= 0x80 {
-				d, n = binary.Uvarint(data)
-			}
-			if n <= 0 || d >= chunkSize || next+d >= chunkSize {
-				return errSet
-			}
-			s.add(uint16(next + d))
-			next += d + 1
-			data = data[n:]
-		}
-		return nil
+		f(uint32(next + d))
+		next += d + 1
+		data = data[n:]
 	}
-	return errSet
+	return nil
+}
+
+// with gives what is on disk with more positions, in rising order, which come after those that are there.
+func with(data []byte, more []uint32) ([]byte, error) {
+	if len(data) > 0 && data[0] == asBits {
+		var s set
+		if err := addTo(&s, data); err != nil {
+			return nil, err
+		}
+		for _, low := range more {
+			s.add(low)
+		}
+		return appendBits(nil, &s), nil
+	}
+	var list []uint32
+	if err := eachOf(data, func(low uint32) { list = append(list, low) }); err != nil {
+		return nil, err
+	}
+	list = append(list, more...)
+	if !slices.IsSorted(list) { // two terms with the same hash, or what an erasure has left
+		slices.Sort(list)
+	}
+	return appendList(nil, slices.Compact(list)), nil
+}
+
+// without gives what is on disk without some positions, nil when nothing is left, and whether it had any of them.
+func without(data []byte, gone *set) (rest []byte, had bool, err error) {
+	if len(data) > 0 && data[0] == asBits {
+		var s set
+		if err := addTo(&s, data); err != nil {
+			return nil, false, err
+		}
+		before := s.count()
+		s.without(gone)
+		if after := s.count(); after == 0 || after == before {
+			return nil, after != before, nil
+		}
+		return appendSet(nil, &s), true, nil
+	}
+	var list []uint32
+	err = eachOf(data, func(low uint32) {
+		if gone.has(low) {
+			had = true
+		} else {
+			list = append(list, low)
+		}
+	})
+	if err != nil || !had || list == nil {
+		return nil, had, err
+	}
+	return appendList(nil, list), true, nil
 }
 
 // Values end in a checksum over their key and themselves.

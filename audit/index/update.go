@@ -360,7 +360,8 @@ const (
 	shareOfTime = 10
 	idle        = 500 * time.Millisecond
 	commitEvery = 2 * time.Second
-	quietBytes  = 128 << 10
+	quietBytes  = 256 << 10
+	pause       = 100 * time.Millisecond // at least, between reads: each syncs the segment
 	retryAfter  = 10 * time.Second
 )
 
@@ -408,7 +409,7 @@ func (x *Index) run(ctx context.Context) error {
 			}
 			since = time.Now()
 		}
-		wait(ctx, max((shareOfTime-1)*time.Since(began), 10*time.Millisecond))
+		wait(ctx, max((shareOfTime-1)*time.Since(began), pause))
 	}
 	return ctx.Err()
 }
