@@ -63,7 +63,7 @@ the last one shown: what is recorded meanwhile does not change the pages that fo
 		{index.Label, "label", "a label of such a column"},
 		{index.Decision, "decision", "allow, deny or review"},
 		{index.Fingerprint, "fingerprint", "the statement's fingerprint"},
-		{index.Kind, "kind", "the record's kind: open, refused, intent, statement, release, outcome, task, close, erased"},
+		{index.Kind, "kind", "the record's kind: open, refused, intent, statement, release, outcome, task, close, review, erased"},
 		{index.Door, "door", "pgwire or mcp"},
 	} {
 		o.fields[flag.field] = f.StringArray(flag.name, nil, flag.usage)
