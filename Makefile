@@ -67,6 +67,11 @@ bench-audit: ## durable records/s and latency beside bbolt and SQLite (ARGS="-di
 	$(GO) run ./evals/cmd/commit $(ARGS)
 	$(GO) run ./evals/cmd/report
 
+.PHONY: bench-search
+bench-search: ## searches of the record over an index of 10 million records (ARGS="-n 1000000" for fewer)
+	$(GO) run ./evals/cmd/search $(ARGS)
+	$(GO) run ./evals/cmd/report
+
 # Each eval is a program that ends with status 1 when a figure misses its bound; the others run anyway.
 EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning tamper crash erasure bundle commit
 .PHONY: evals

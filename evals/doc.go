@@ -28,6 +28,7 @@
 //	erasure   one of several people erased: what is left in the bytes
 //	bundle    how long evidence of a long session takes to make and to verify
 //	commit    what a durable record costs, beside bbolt and SQLite
+//	search    how soon the newest records are found among 10 million
 //	detect    the detectors, on texts whose personal data is marked
 //
 // A figure that misses its bound (results.Required) makes its program exit with status 1.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -88,6 +90,11 @@ func (o *eraseOptions) run() error {
 		return err
 	}
 	o.say(in.Kind, a)
+	if !o.dry && in.Kind != office.Propose {
+		if err := o.forget(); err != nil {
+			return err
+		}
+	}
 	if len(a.Certificate) == 0 || o.certificate == "" {
 		return nil
 	}
@@ -102,6 +109,18 @@ func (o *eraseOptions) run() error {
 	fmt.Fprintf(o.err, "certificate in %s; out of reach were:\n", o.certificate)
 	for _, what := range evidence.OutOfReach {
 		fmt.Fprintln(o.err, "  "+what)
+	}
+	return nil
+}
+
+// forget takes what was erased out of the index as well.
+func (o *eraseOptions) forget() error {
+	dir, err := o.recordDir(o.data)
+	if err != nil {
+		return err
+	}
+	if err := forget(context.Background(), dir); err != nil {
+		return fmt.Errorf("the records are erased, but not from the index, which holds hashes of their words: %w\n  hint: delete the folder %s; it is made anew", err, indexDir(filepath.Dir(dir)))
 	}
 	return nil
 }

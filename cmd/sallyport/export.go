@@ -77,6 +77,9 @@ func (g *gate) close() error {
 		g.vouch.Close(ctx)
 		cancel()
 	}
+	if g.unindex != nil {
+		g.unindex()
+	}
 	if g.exports != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), exportDrain)
 		defer cancel()

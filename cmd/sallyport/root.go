@@ -74,6 +74,7 @@ Try it:          sallyport demo
 Set one up:      sallyport init && sallyport check && sallyport serve
 What is in it:   sallyport classify
 Look at traffic: sallyport trace --since 1h
+Find something:  sallyport search customers --decision deny
 
 Exit status: 0 done; 1 it did not work, was refused, or a check found something; 2 wrong flags or arguments, nothing
 was tried; 3 the configuration, a policy or a file of expectations is not sound; 70 a fault of sallyport's own.`,
@@ -89,7 +90,7 @@ was tried; 3 the configuration, a policy or a file of expectations is not sound;
 	cmd.PersistentFlags().StringVarP(&a.config, "config", "c", def, "configuration file (or SALLYPORT_CONFIG)")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(newInit(a), newCheck(a), newClassify(a), newServe(a), newMCP(a), newDemo(a), newTrace(a), newAudit(a), newErase(a), newHold(a), newVerify(a), newReplay(a), newEvidence(a), newReport(a), newPrincipal(a), newToken(a), newPolicy(a), newWitness(a), newVersion(a))
+	cmd.AddCommand(newInit(a), newCheck(a), newClassify(a), newServe(a), newMCP(a), newDemo(a), newTrace(a), newSearch(a), newAudit(a), newErase(a), newHold(a), newVerify(a), newReplay(a), newEvidence(a), newReport(a), newPrincipal(a), newToken(a), newPolicy(a), newWitness(a), newVersion(a))
 	usageErrors(cmd)
 	return cmd
 }

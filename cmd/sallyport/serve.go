@@ -113,6 +113,7 @@ type gate struct {
 	vouch   *vouch.Voucher // nil where nobody vouches for the record
 	exports *export.Set    // nil where nothing is exported
 	desk    *desk.Desk
+	unindex func() // ends the indexing; nil before it has begun
 	log     *slog.Logger
 	drain   time.Duration
 	rules   []config.Policy   // in force
@@ -199,6 +200,7 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 	if g.exports != nil {
 		g.exports.Start()
 	}
+	g.unindex = startIndex(cfg, log)
 	return g, nil
 }
 

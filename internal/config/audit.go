@@ -13,8 +13,11 @@ import (
 	"time"
 )
 
-// Audit says how the record is kept, and who vouches for it from outside.
+// Audit says how the record is kept, whether it is indexed, and who vouches for it from outside.
 type Audit struct {
+	// Index keeps the index that `sallyport search` uses up to date while the gateway runs. Default true. Without it a
+	// search brings the index up to date by itself, which takes longer.
+	Index *bool `yaml:"index"`
 	// Witnesses cosign the record's checkpoints (C2SP tlog-witness); `sallyport witness` is one.
 	Witnesses []Witness `yaml:"witnesses"`
 	// Quorum is how many of the witnesses are enough. Default: more than half of them.
@@ -28,6 +31,9 @@ type Audit struct {
 	// KeyEncryption says where the key is that wraps the keys of records. Without it they are not wrapped.
 	KeyEncryption *KeyEncryption `yaml:"key_encryption"`
 }
+
+// Indexed is whether the gateway keeps the index up to date.
+func (a *Audit) Indexed() bool { return a.Index == nil || *a.Index }
 
 // Witness is one witness.
 type Witness struct {

@@ -52,7 +52,7 @@ type File struct {
 	// Limits guard the gateway's own memory and patience.
 	Limits Limits `yaml:"limits"`
 
-	// Audit says how the record is kept, and who vouches for it from outside.
+	// Audit says how the record is kept, whether it is indexed, and who vouches for it from outside.
 	Audit Audit `yaml:"audit"`
 
 	// Approvals say how statements that wait for a person are handled.

@@ -1,0 +1,197 @@
+package index
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/audit/internal/show"
+	"sallyport/internal/access"
+)
+
+// Field is what a record can be found by. The values are on disk.
+type Field byte
+
+const (
+	Principal   Field = 1
+	Actor       Field = 2
+	Task        Field = 3
+	Session     Field = 4
+	Connection  Field = 5
+	Relation    Field = 6 // schema.table, or table
+	Column      Field = 7 // schema.table.column, table.column or column; of columns with labels
+	Label       Field = 8
+	Decision    Field = 9 // allow, deny or review
+	Fingerprint Field = 10
+	Kind        Field = 11
+	Door        Field = 12
+
+	word   Field = 100 // of the statement, the reason, the goal or the ticket
+	detail Field = 101 // a word of what else may speak of a person
+	cut    Field = 102 // that there are more words than are in the index
+)
+
+// Value is a field with what it has to be.
+type Value struct {
+	Field Field
+	Value string
+}
+
+// giver calls f with what is not empty.
+func giver(f func(Field, string)) func(Field, string) {
+	return func(field Field, v string) {
+		if v != "" {
+			f(field, v)
+		}
+	}
+}
+
+// fields calls f with the values of all fields of a record but for its words.
+func fields(rec *access.Record, f func(Field, string)) {
+	ownFields(rec, f)
+	plan := planOf(rec)
+	planFields(&plan, f)
+	giver(f)(Decision, decision(rec.Kind, plan.Effect))
+}
+
+// planOf is zero where there is none, or none that decodes: the record is then found by everything else.
+func planOf(rec *access.Record) (plan access.PlanRecord) {
+	if len(rec.Plan) > 0 {
+		_ = json.Unmarshal(rec.Plan, &plan)
+	}
+	return plan
+}
+
+func ownFields(rec *access.Record, f func(Field, string)) {
+	give := giver(f)
+	give(Principal, rec.Principal)
+	give(Actor, rec.Actor)
+	give(Task, rec.Task)
+	give(Session, rec.Session)
+	give(Connection, rec.Connection)
+	give(Kind, string(rec.Kind))
+	give(Door, string(rec.Door))
+}
+
+func planFields(plan *access.PlanRecord, f func(Field, string)) {
+	give := giver(f)
+	give(Fingerprint, plan.Fingerprint)
+	for _, r := range plan.Relations {
+		suffixes(r, func(s string) { give(Relation, s) })
+	}
+	for _, l := range plan.Labels {
+		give(Label, string(l))
+	}
+	for _, m := range plan.Masks {
+		suffixes(m.Column, func(s string) { give(Column, s) })
+		give(Label, string(m.Label))
+	}
+	for _, c := range plan.Shown {
+		suffixes(c.Column, func(s string) { give(Column, s) })
+		for _, l := range c.Labels {
+			give(Label, string(l))
+		}
+	}
+}
+
+// decision is how the trace heads a step: what was refused was not allowed, whatever the plan says.
+func decision(kind access.RecordKind, effect string) string {
+	if kind == access.RecordRefused && effect != access.Review.String() {
+		return access.Deny.String()
+	}
+	return effect
+}
+
+// suffixes calls f with a qualified name and with what is left of it without its first parts.
+func suffixes(name string, f func(string)) {
+	for {
+		f(name)
+		i := strings.IndexByte(name, '.')
+		if i < 0 {
+			return
+		}
+		name = name[i+1:]
+	}
+}
+
+// texts calls f with the texts that are searched for words, until it returns false.
+func texts(rec *access.Record, f func(string) bool) bool {
+	return f(rec.SQL) && f(rec.Reason) && f(rec.Goal) && f(rec.Ticket)
+}
+
+// details calls f with what else in a record may speak of a person, until it returns false: what an erasure looks at.
+func details(rec *access.Record, f func(string) bool) bool {
+	for _, s := range []string{rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client} {
+		if !f(s) {
+			return false
+		}
+	}
+	if slices.ContainsFunc(rec.Params, func(s string) bool { return !f(s) }) {
+		return false
+	}
+	if len(rec.Result) == 0 {
+		return true
+	}
+	going := true
+	_, err := show.EachRow(rec.Result, rec.Formats, func(values []show.Value) {
+		for _, v := range values {
+			going = going && f(string(v.Data))
+		}
+	})
+	if err != nil { // rows in a form that is not known here
+		going = going && f(string(rec.Result))
+	}
+	return going
+}
+
+// A record has no more words in the index than these: whoever pads a statement would else fill the disk with its
+// index. Records with more are candidates of every search for words, and read.
+const (
+	wordsMost   = 1000    // different ones, of the texts, and of the details
+	scannedMost = 1 << 16 // that are looked at
+)
+
+// Query says which records to find. All that is set must apply.
+type Query struct {
+	Fields []Value
+	Words  []string  // each a word, or several with what is between them, of the statement, reason, goal or ticket
+	Person []string  // identifiers of somebody, as whole words anywhere in what the record says
+	Since  time.Time // at or after
+	Until  time.Time // before
+	Before uint64    // at positions below; 0: the newest
+	Limit  int       // at most so many; 0 is 50
+}
+
+// match is whether a record is one that is asked for. It decides: the index only says which records to ask.
+func (q *Query) match(rec *access.Record) bool {
+	if !q.Since.IsZero() && rec.Time.Before(q.Since) || !q.Until.IsZero() && !rec.Time.Before(q.Until) {
+		return false
+	}
+	if len(q.Fields) > 0 {
+		found := make([]bool, len(q.Fields))
+		fields(rec, func(f Field, v string) {
+			for i, want := range q.Fields {
+				found[i] = found[i] || want.Field == f && want.Value == v
+			}
+		})
+		if slices.Contains(found, false) {
+			return false
+		}
+	}
+	without := func(phrase string) func(string) bool {
+		phrase = lower(phrase)
+		return func(text string) bool { return !has(text, phrase) }
+	}
+	for _, w := range q.Words {
+		if texts(rec, without(w)) {
+			return false
+		}
+	}
+	for _, p := range q.Person {
+		if f := without(p); texts(rec, f) && details(rec, f) {
+			return false
+		}
+	}
+	return rec.Kind != access.RecordHeartbeat || slices.ContainsFunc(q.Fields, func(v Value) bool { return v.Field == Kind })
+}
