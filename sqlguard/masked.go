@@ -118,6 +118,9 @@ func (j *judge) collectMasked() {
 				continue
 			}
 			v := perLabel(j.ask, access.ActReveal, j.in.Connection, id, labels[c])
+			if j.in.Revealed[id] {
+				v.Obligations.Review = nil
+			}
 			if fulfilled(v, j.in.HasReason) {
 				if j.uses(id) {
 					j.grant(v)

@@ -40,7 +40,7 @@ var safeSettings = []string{
 	// these only ever restrict: pg_dump sets them
 	"row_security", "restrict_nonsystem_relation_kind",
 	// ours: the gateway keeps these itself
-	"sallyport.reason", "sallyport.task",
+	"sallyport.reason", "sallyport.task", "sallyport.reveal",
 }
 
 // costSettings are what the planner's costs are made of. They are safe, but not where a policy has @cost: a client that sets
@@ -127,5 +127,5 @@ func (j *judge) setting(name string) *access.Decision {
 
 // secret reports whether a setting is the gateway's own: it holds the key of token masks.
 func secret(name string) bool {
-	return strings.HasPrefix(name, "sallyport.") && name != "sallyport.reason" && name != "sallyport.task"
+	return strings.HasPrefix(name, "sallyport.") && name != "sallyport.reason" && name != "sallyport.task" && name != "sallyport.reveal"
 }

@@ -52,7 +52,10 @@ func (r *receiver) config() Config {
 }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	body, _ := io.ReadAll(req.Body)
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return // whoever sent it was killed
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls++

@@ -128,6 +128,8 @@ type PlanRecord struct {
 	CatalogVersion string        `json:"catalog_version,omitempty"`
 	Obligations    *Obligations  `json:"obligations,omitempty"`
 	Compiled       bool          `json:"compiled,omitempty"` // the masked form ran, not the original
+	// Revealed are the requests by whose approval columns were shown at that time, whether or not this statement uses them.
+	Revealed []string `json:"revealed,omitempty"`
 	// Resolved has the columns in which the values of tokens were looked for that the statement stores: "target from source".
 	Resolved []string `json:"resolved,omitempty"`
 }

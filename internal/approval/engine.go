@@ -18,7 +18,9 @@ type Config struct {
 	Record func(ctx context.Context, e Event) error
 	// Pending is how long a request waits for a decision; 0 is an hour.
 	Pending time.Duration
-	Terms   Terms // Claim 0 is 15 minutes
+	// Made is told of each step once it was made; nil is nobody. It must not call the Engine.
+	Made  func(Event)
+	Terms Terms // Claim 0 is 15 minutes
 	// Keep is how long requests that have ended are kept here; 0 is 30 days. The log has them for as long as it keeps records.
 	Keep time.Duration
 	// MostPending is how many requests of one principal may be pending; 0 is 100.
@@ -280,9 +282,9 @@ func (e *Engine) Live() []*Request {
 	return out
 }
 
-// Revealed gives the columns, as schema.table.column, that an asker sees as they are now by approvals, and when the first of
-// them ends.
-func (e *Engine) Revealed(b Binding) (columns []string, until time.Time) {
+// Revealed gives the columns, as schema.table.column, that an asker sees as they are now by approvals, the requests of these, and
+// when the first of them ends.
+func (e *Engine) Revealed(b Binding) (columns, requests []string, until time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.conf.Now()
@@ -291,13 +293,14 @@ func (e *Engine) Revealed(b Binding) (columns []string, until time.Time) {
 		if r.State != Approved || r.Grant == nil || r.Grant.Mode != Reveal || !now.Before(r.Grant.Until) || !sameAsker(r, want) {
 			continue
 		}
-		columns = append(columns, r.Grant.Columns...)
+		columns, requests = append(columns, r.Grant.Columns...), append(requests, r.ID)
 		if until.IsZero() || r.Grant.Until.Before(until) {
 			until = r.Grant.Until
 		}
 	}
 	slices.Sort(columns)
-	return slices.Compact(columns), until
+	slices.Sort(requests)
+	return slices.Compact(columns), requests, until
 }
 
 // Watch gives a channel that is closed at the next step of a request; with id "" of any.
@@ -369,6 +372,9 @@ func (e *Engine) write(ctx context.Context, r *Request, ev Event) (*Request, err
 		delete(e.live, r.ID)
 	} else {
 		e.live[r.ID] = r
+	}
+	if e.conf.Made != nil {
+		e.conf.Made(ev)
 	}
 	e.wake(r.ID)
 	return r.clone(), nil

@@ -57,13 +57,17 @@ func (g *Gateway) openApprovals(ctx context.Context, dir string, c Approvals) (e
 		c.Heartbeat = 30 * time.Second
 	}
 	g.reviewing = c
-	g.approvals, err = approval.Open(ctx, approval.Config{Path: filepath.Join(dir, "approvals.db"), Record: g.recordReview, Pending: c.Pending,
+	g.approvals, err = approval.Open(ctx, approval.Config{Path: filepath.Join(dir, "approvals.db"), Record: g.recordReview, Made: g.moved, Pending: c.Pending,
 		Terms: approval.Terms{Claim: c.Claim, Purposes: c.Purposes, NeedPurpose: c.NeedPurpose}})
-	if err == nil {
-		g.wg.Add(1)
-		go g.sweep()
+	if err != nil {
+		return err
 	}
-	return err
+	if slices.ContainsFunc(g.approvals.Live(), func(r *approval.Request) bool { return r.Subject.Kind == approval.SubjectReveal }) {
+		g.revealing.Add(1)
+	}
+	g.wg.Add(1)
+	go g.sweep()
+	return nil
 }
 
 // sweep ends requests that have run out of time. That it may be late lets nothing through: what is over is not claimed.
@@ -80,6 +84,13 @@ func (g *Gateway) sweep() {
 				g.logger.Warn("requests for approval cannot be ended", "error", err)
 			}
 		}
+	}
+}
+
+// moved notes that what approvals reveal has changed.
+func (g *Gateway) moved(e approval.Event) {
+	if e.Request.Subject.Kind == approval.SubjectReveal && (e.From == approval.Approved || e.Request.State == approval.Approved) {
+		g.revealing.Add(1)
 	}
 }
 

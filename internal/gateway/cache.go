@@ -19,6 +19,7 @@ type scope struct {
 	path      []string
 	hasReason bool
 	reason    string
+	revealed  reveals
 
 	masked       bool // some column of this database is masked for this principal, or some rows are hidden
 	writable     map[access.Label]access.ColumnID

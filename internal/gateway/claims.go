@@ -71,7 +71,7 @@ func (sc *scope) following(p *plan) (next *scope, known bool) {
 	}
 	reason = claimedReason(reason)
 	next = &scope{db: sc.db, snap: sc.snap, policies: sc.policies, principal: sc.principal, door: sc.door, path: sc.path,
-		hasReason: sqlguard.SufficientReason(reason), masked: sc.masked, pins: sc.pins, writable: sc.writable, unrestricted: sc.unrestricted,
+		hasReason: sqlguard.SufficientReason(reason), masked: sc.masked, pins: sc.pins, writable: sc.writable, unrestricted: sc.unrestricted, revealed: sc.revealed,
 		texts: map[string][]judged{}, shapes: map[string]*template{}}
 	if sc.policies.UsesReason() {
 		next.reason = reason

@@ -44,6 +44,7 @@ type Gateway struct {
 	reviewing     Approvals
 	memory        approval.Memory
 	previewing    sync.Mutex    // held while a preview is made
+	revealing     atomic.Uint64 // grows when what approvals reveal may have changed
 	placePatience time.Duration // how long a statement waits for a place
 	tokenKey      []byte        // master key of token masks; no client and no statement text ever holds it
 
@@ -70,6 +71,7 @@ type scopeKey struct {
 	path      string
 	hasReason bool
 	reason    string // only where a policy looks at the words
+	revealed  string // columns that are shown by approvals
 }
 
 // Open starts the core: policies and masks are loaded, the log is opened and recovered, every upstream is
@@ -259,14 +261,15 @@ func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p ac
 	if !policies.UsesReason() {
 		reason = ""
 	}
-	key := scopeKey{db, snap, policies, p.Name + "\x00" + p.Actor + "\x00" + string(p.Kind) + "\x00" + strings.Join(p.Groups, "\x00") + fmt.Sprint(p.Attributes), door, pathID, hasReason, reason}
+	shown := g.reveals(p, door, db.conf.Name)
+	key := scopeKey{db, snap, policies, p.Name + "\x00" + p.Actor + "\x00" + string(p.Kind) + "\x00" + strings.Join(p.Groups, "\x00") + fmt.Sprint(p.Attributes), door, pathID, hasReason, reason, shown.key}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if sc := g.scopes[key]; sc != nil {
+	if sc := g.scopes[key]; sc != nil && sc.revealed.until.Equal(shown.until) {
 		return sc
 	}
 	sc := &scope{db: db, snap: snap, policies: policies, principal: p, door: door, path: existing(path, snap), hasReason: hasReason, reason: reason,
-		texts: map[string][]judged{}, shapes: map[string]*template{}}
+		revealed: shown, texts: map[string][]judged{}, shapes: map[string]*template{}}
 	sc.unrestricted = sqlguard.Unrestricted(p, db.conf.Name, door, policies)
 	sc.pins, _ = sqlguard.Pinned(p, db.conf.Name, door, policies) // where there is no saying what they are, all is denied
 	sc.masked = sc.unrestricted.Effect != access.Allow && (len(sc.maskedColumns()) > 0 ||

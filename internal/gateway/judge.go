@@ -166,7 +166,7 @@ func (s *Session) refresh(sink Sink) error {
 		}
 	}
 	snap := s.db.snap.Load()
-	if sc := s.scope; sc != nil && sc.snap == snap && sc.policies == policies && !s.pathStale {
+	if sc := s.scope; sc != nil && sc.snap == snap && sc.policies == policies && !s.pathStale && sc.revealed.current(s.gw) {
 		return nil
 	}
 	if s.pathStale && s.tx != 'E' {

@@ -94,7 +94,7 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 	p.claims = changesClaims(p.facts, false, "")
 	p.decision = sqlguard.Decide(sqlguard.Input{Principal: sc.principal, Door: sc.door, Connection: sc.db.conf.Name,
 		Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels.Columns, Refused: sc.snap.labels.Refused, Reads: sc.snap.labels.Reads,
-		Policies: sc.policies, Writable: sc.writable, HasReason: sc.hasReason, Reason: sc.reason})
+		Policies: sc.policies, Writable: sc.writable, Revealed: sc.revealed.columns, HasReason: sc.hasReason, Reason: sc.reason})
 	p.pure = p.facts.Pure || harmless(p.facts)
 	for _, f := range p.facts.Functions {
 		p.userCode = p.userCode || f.Class == ""
@@ -169,7 +169,7 @@ func (p *plan) finish(applied []access.MaskApplied) (*plan, error) {
 		p.inner.weighed = p.inner.weigh()
 		p.inner.quiet = !p.moves() && !f.PathChange && !p.claims && len(f.Channels) == 0
 	}
-	p.quiet = p.inner == nil && !p.moves() && p.forgets == nil && !p.claims && f.Transaction == "" && !f.PathChange &&
+	p.quiet = p.inner == nil && len(p.sets) == 0 && !p.moves() && p.forgets == nil && !p.claims && f.Transaction == "" && !f.PathChange &&
 		f.Class != access.ClassDDL && f.Class != access.ClassRole && len(f.Channels) == 0
 	return p, nil
 }
@@ -179,7 +179,7 @@ func (p *plan) describe(applied []access.MaskApplied) {
 	f := p.facts
 	r := access.PlanRecord{Class: f.Class, Tag: f.Tag, Fingerprint: f.Fingerprint, Effect: p.decision.Effect.String(),
 		Policies: p.decision.Policies, PolicyVersion: p.scope.policies.Version(), CatalogVersion: p.scope.snap.cat.Version,
-		Masks: p.usedMasks(applied), Compiled: !p.original}
+		Masks: p.usedMasks(applied), Compiled: !p.original, Revealed: p.scope.revealed.requests}
 	for _, t := range p.resolved {
 		r.Resolved = append(r.Resolved, t.Target.Relation.String()+"."+t.Target.Column+" from "+t.Source.Relation.String()+"."+t.Source.Column)
 	}
@@ -318,7 +318,7 @@ func (p *plan) ours(stmt *pg.Node) {
 
 func (p *plan) setsOurs(v *pg.VariableSetStmt) {
 	name := strings.ToLower(v.GetName())
-	if (name != settingReason && name != settingTask) || v.GetKind() != pg.VariableSetKind_VAR_SET_VALUE || len(v.GetArgs()) != 1 {
+	if (name != settingReason && name != settingTask && name != settingReveal) || v.GetKind() != pg.VariableSetKind_VAR_SET_VALUE || len(v.GetArgs()) != 1 {
 		return
 	}
 	if c := v.GetArgs()[0].GetAConst().GetSval(); c != nil {

@@ -220,6 +220,8 @@ func (s *Session) succeeded(r *run) {
 			s.reason, s.scope = claimedReason(value), nil
 		case settingTask:
 			s.task = s.gw.claimedTask(value)
+		case settingReveal:
+			s.revealSet(value)
 		}
 	}
 	s.claims.after(pl)

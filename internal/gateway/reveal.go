@@ -1,0 +1,140 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/approval"
+	"sallyport/sqlguard"
+)
+
+// A reveal shows columns as they are for some time, where a policy permits "reveal" under @review and its reviewers have
+// approved. It is asked for by naming columns, not by a statement, and is part of what a session's plans depend on: it begins
+// and ends between two statements. A session that is shown something counts as masked all the same.
+
+// settingReveal names columns that a PostgreSQL client wants to see: SET sallyport.reveal = 'customers.email, customers.phone'.
+const settingReveal = "sallyport.reveal"
+
+// reveals are the columns that approvals show to a principal at a connection, at one time.
+type reveals struct {
+	columns  map[access.ColumnID]bool
+	requests []string
+	until    time.Time // the first of them ends; zero where there are none
+	epoch    uint64    // of Gateway.revealing, when they were looked up
+	key      string    // all of columns, for the cache of plans
+}
+
+// current reports whether nothing has been approved, and nothing has ended, since r was looked up.
+func (r *reveals) current(g *Gateway) bool {
+	return r.epoch == g.revealing.Load() && (r.until.IsZero() || time.Now().Before(r.until))
+}
+
+// reveals looks up what approvals show.
+func (g *Gateway) reveals(p access.Principal, door access.Door, connection string) reveals {
+	r := reveals{epoch: g.revealing.Load()}
+	if r.epoch == 0 || g.approvals == nil {
+		return r // none is in force
+	}
+	var columns []string
+	columns, r.requests, r.until = g.approvals.Revealed(approval.Binding{Principal: p.Name, Actors: actorsOf(p), Door: door, Connection: connection})
+	r.key = strings.Join(columns, "\x00") + "\x01" + strings.Join(r.requests, "\x00")
+	for _, c := range columns {
+		if id, ok := columnID(c); ok {
+			if r.columns == nil {
+				r.columns = map[access.ColumnID]bool{}
+			}
+			r.columns[id] = true
+		}
+	}
+	return r
+}
+
+// columnID reads schema.table.column. Names that hold a dot cannot be asked for.
+func columnID(text string) (access.ColumnID, bool) {
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 || slices.Contains(parts, "") {
+		return access.ColumnID{}, false
+	}
+	return access.ColumnID{Relation: access.Name{Schema: parts[0], Name: parts[1]}, Column: parts[2]}, true
+}
+
+// askReveal makes a request to see columns, named as table.column or schema.table.column, and gives it.
+func (s *Session) askReveal(text string) (*approval.Request, error) {
+	if err := s.refresh(nopSink{}); err != nil {
+		return nil, err
+	}
+	sc := s.scope
+	in := sqlguard.Input{Principal: s.principal, Door: s.door, Connection: s.db.conf.Name, Facts: &access.Facts{Class: access.ClassRead, Tag: "SELECT"}, Catalog: sc.snap.cat,
+		Labels: sc.snap.labels.Columns, Refused: sc.snap.labels.Refused, Policies: sc.policies, HasReason: sc.hasReason, Reason: sc.reason}
+	req := s.request(wanted{})
+	req.Subject.Kind = approval.SubjectReveal
+	req.Binding.PolicyVersion, req.Binding.CatalogVersion = sc.policies.Version(), sc.snap.cat.Version
+	var groups []string
+	for _, name := range strings.Split(text, ",") {
+		id, err := sc.columnNamed(strings.TrimSpace(name))
+		if err != nil {
+			return nil, err
+		}
+		d := sqlguard.Revealable(in, id)
+		if d.Effect != access.Review {
+			return nil, &access.Error{Kind: access.Denied, Code: "42501", Message: d.Message, Hint: d.Hint}
+		}
+		groups = append(groups, d.Obligations.Review...)
+		req.Subject.Columns = append(req.Subject.Columns, id.Relation.String()+"."+id.Column)
+		req.Subject.Labels = append(req.Subject.Labels, sc.snap.labels.Columns(id.Relation)[id.Column]...)
+		req.Subject.Policies = append(req.Subject.Policies, d.Policies...)
+	}
+	slices.Sort(req.Subject.Columns)
+	slices.Sort(req.Subject.Labels)
+	slices.Sort(groups)
+	req.Subject.Columns, req.Subject.Labels = slices.Compact(req.Subject.Columns), slices.Compact(req.Subject.Labels)
+	req.Needs, req.Subject.Why = s.gw.needs(slices.Compact(groups)), "to see "+strings.Join(req.Subject.Columns, ", ")+" as they are"
+	r, err := s.gw.approvals.Request(context.Background(), req)
+	if err != nil {
+		return nil, notHeld(err)
+	}
+	return r, nil
+}
+
+// columnNamed finds a column that the principal may know of by its relation's name, along the search_path.
+func (sc *scope) columnNamed(name string) (access.ColumnID, error) {
+	parts := strings.Split(strings.ToLower(name), ".")
+	schemas := sc.path
+	if len(parts) == 3 {
+		schemas, parts = parts[:1], parts[1:]
+	}
+	if len(parts) == 2 {
+		for _, schema := range schemas {
+			rel := sc.snap.cat.Relations[access.Name{Schema: schema, Name: parts[0]}]
+			if rel == nil {
+				continue
+			}
+			if rel.Column(parts[1]) == nil || !sc.mayRead(rel) {
+				break
+			}
+			return access.ColumnID{Relation: rel.Name, Column: parts[1]}, nil
+		}
+	}
+	return access.ColumnID{}, &access.Error{Kind: access.Invalid, Code: "42703", Message: fmt.Sprintf("there is no column %q", name),
+		Hint: "name columns as table.column or schema.table.column, with commas between"}
+}
+
+// revealSet answers SET sallyport.reveal, once it has succeeded.
+func (s *Session) revealSet(columns string) {
+	if strings.TrimSpace(columns) == "" {
+		return
+	}
+	s.heavy()
+	r, err := s.askReveal(columns)
+	if err != nil {
+		e := access.AsError(err)
+		s.held = appendNotice(s.held, "nothing was asked for: "+e.Message, e.Hint)
+		return
+	}
+	s.held = appendNotice(s.held, fmt.Sprintf("asked %s for approval: request %s, until %s", groupsOf(r), r.ID, r.Expires.Format(time.RFC3339)),
+		"once it is approved, statements show the columns as they are"+s.gw.where(r))
+}
