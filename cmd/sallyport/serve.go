@@ -124,6 +124,8 @@ type gate struct {
 	http           *http.Server
 	pgAddr, mcpURL string // "" for a door that is shut
 	pgLn, mcpLn    net.Listener
+	webLn          net.Listener
+	web            *webDoor // nil where it is shut
 }
 
 // openGate opens everything or nothing. Sockets come first: a second instance or a taken port then
@@ -154,6 +156,11 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 			return nil, err
 		}
 		g.mcpURL = mcpURL(listen.MCP, g.mcpLn.Addr().String())
+	}
+	if listen.Web != nil {
+		if g.webLn, err = listenOn("web", listen.Web.Address); err != nil {
+			return nil, err
+		}
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, &access.Error{Kind: access.Unavailable, Message: fmt.Sprintf("the data directory %s cannot be made", cfg.DataDir), Hint: "make it writable, or name another as data_dir", Err: plain(err)}
@@ -196,6 +203,11 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 		g.http = &http.Server{Handler: g.mcp.Handler(), TLSConfig: tls.mcp, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 		limitConnections(g.http, httpConnections, log.With("door", "mcp"))
+	}
+	if g.webLn != nil {
+		if g.web, err = openWeb(g.core, cfg, g.webLn, tls, log); err != nil {
+			return nil, errors.Join(err, g.close())
+		}
 	}
 	if g.exports != nil {
 		g.exports.Start()
@@ -255,6 +267,9 @@ func (g *gate) serve(ctx context.Context) error {
 	if g.mcpURL != "" {
 		g.log.Info("door open", "door", "mcp", "url", g.mcpURL)
 	}
+	if g.web != nil {
+		g.log.Info("door open", "door", "web", "address", g.webLn.Addr().String())
+	}
 	// The doors get a context of their own: ctx ending must drain them, not cut them off.
 	cut, cutOff := context.WithCancel(context.WithoutCancel(ctx))
 	defer cutOff()
@@ -273,6 +288,9 @@ func (g *gate) serve(ctx context.Context) error {
 			}
 			return nil
 		})
+	}
+	if g.web != nil {
+		doors.Go(g.web.serve)
 	}
 	select {
 	case <-ctx.Done():
@@ -294,6 +312,9 @@ func (g *gate) serve(ctx context.Context) error {
 			}
 			return err
 		})
+	}
+	if g.web != nil {
+		draining.Go(func() error { return g.web.shutdown(late) })
 	}
 	if err := draining.Wait(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		g.log.Warn("not everything drained", "error", err)
@@ -353,7 +374,7 @@ func labelsFiles(cfg *config.Config) map[string]string {
 }
 
 func (g *gate) closeListeners() {
-	for _, ln := range []net.Listener{g.pgLn, g.mcpLn} {
+	for _, ln := range []net.Listener{g.pgLn, g.mcpLn, g.webLn} {
 		if ln != nil {
 			ln.Close()
 		}

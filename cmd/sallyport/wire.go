@@ -123,7 +123,7 @@ func scratchCore(ctx context.Context, cfg *config.Config) (core *gateway.Gateway
 }
 
 // certs are the certificates of the doors; nil where a door has none.
-type certs struct{ pgwire, mcp *tls.Config }
+type certs struct{ pgwire, mcp, web *tls.Config }
 
 func doorTLS(cfg *config.Config) (c certs, err error) {
 	if p := cfg.File.Listen.PGWire; p != nil && p.TLS != nil {
@@ -133,6 +133,11 @@ func doorTLS(cfg *config.Config) (c certs, err error) {
 	}
 	if m := cfg.File.Listen.MCP; m != nil && m.TLS != nil {
 		if c.mcp, err = loadTLS("mcp", m.TLS); err != nil {
+			return certs{}, err
+		}
+	}
+	if w := cfg.File.Listen.Web; w != nil && w.TLS != nil {
+		if c.web, err = loadTLS("web", w.TLS); err != nil {
 			return certs{}, err
 		}
 	}

@@ -68,4 +68,5 @@ type Door string
 const (
 	DoorPGWire Door = "pgwire"
 	DoorMCP    Door = "mcp"
+	DoorWeb    Door = "web" // for people who decide and watch; it opens no sessions to databases
 )

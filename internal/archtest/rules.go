@@ -66,6 +66,7 @@ var inTests = []rule{
 	{"internal/gateway", []string{"internal/testcorpus", "internal/testdb", "mcp/...", "proxy/..."}}, // the core, seen through a door
 	{"mcp/...", []string{"internal/testcorpus", "internal/testdb", "internal/identity", "audit"}},    // what a door's calls leave on record
 	{"proxy/...", []string{"internal/testcorpus", "internal/testdb", "internal/identity"}},
+	{"internal/web/...", []string{"internal/testcorpus", "internal/testdb", "internal/identity"}},
 	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testtsa"}},
 }
 

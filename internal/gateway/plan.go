@@ -118,7 +118,11 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 		}
 		return p.finish(nil)
 	}
-	c, err := mask.Compile(mask.Input{Tree: t, Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels, Masks: sc.snap.masks, Decision: p.decision})
+	allowed := p.decision
+	if allowed.Effect == access.Review {
+		allowed.Effect = access.Allow // what is compiled here does not run without an approval: waits
+	}
+	c, err := mask.Compile(mask.Input{Tree: t, Facts: p.facts, Catalog: sc.snap.cat, Labels: sc.snap.labels, Masks: sc.snap.masks, Decision: allowed})
 	if err != nil {
 		p.describe(nil)
 		return nil, refusal{plan: p, sql: t.SQL, why: access.AsError(err)}

@@ -1,0 +1,45 @@
+package gateway
+
+import (
+	"context"
+
+	"sallyport/internal/access"
+	"sallyport/internal/approval"
+)
+
+// What the door for people needs beside the requests.
+
+// ErrNoReview says that there is no request of that id, or none that the asker may know of.
+var ErrNoReview = approval.ErrUnknown
+
+// Bounds of what a reviewer can give and has to say.
+const (
+	MostReviewUses           = approval.MostUses
+	MostReviewTime           = approval.MostWindow
+	LeastReviewJustification = approval.LeastJustification
+)
+
+// Admit verifies who comes in at a door that opens no session to a database, and records whom it refuses. Only people come in there.
+func (g *Gateway) Admit(_ context.Context, l Login) (access.Principal, error) {
+	p, err := g.people.Verify(l.Credentials)
+	if err == nil && (p.Kind != access.Human || p.Actor != "") {
+		err = &access.Error{Kind: access.Denied, Code: "28000", Message: "only people come in at this door", Hint: "agents use the mcp door"}
+	}
+	if err != nil {
+		g.recordLogin(l, p.Name, err)
+		return access.Principal{}, err
+	}
+	return p, nil
+}
+
+// WithdrawReview ends a request in the name of the person who asked, or in whose name an agent did.
+func (g *Gateway) WithdrawReview(ctx context.Context, p access.Principal, id string) (*ReviewRequest, error) {
+	r, err := g.approvals.Get(id)
+	if err != nil {
+		return nil, err
+	}
+	if p.Name == "" || p.Kind != access.Human || p.Actor != "" || r.Binding.Principal != p.Name {
+		return nil, ErrNoReview
+	}
+	return g.approvals.Cancel(ctx, id, "withdrawn by "+p.Name)
+}

@@ -1,0 +1,224 @@
+package web
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"sallyport/internal/gateway"
+)
+
+// listed is how many requests a list has; what is older is a page further.
+const listed = 1000
+
+// pollTime is how long a request for news waits for some.
+const pollTime = 25 * time.Second
+
+// row is a request in a list.
+type row struct {
+	*gateway.ReviewRequest
+	Mine     bool     // the visitor asked
+	Decide   bool     // the visitor's word counts, and is missing
+	Missing  []string // groups that have not approved
+	SQL      string   // its beginning
+	Deadline time.Time
+}
+
+// filter is one way to look at requests.
+type filter struct{ Name, Title, None string }
+
+var filters = []filter{
+	{"waiting", "Waiting for you", "Nothing waits for your decision."},
+	{"mine", "My requests", "You have asked for nothing that needs approval."},
+	{"glass", "Broken glass", "No broken glass waits to be looked at."},
+	{"pending", "Pending", "Nothing is pending that you may see."},
+	{"approved", "Approved", "No approval is in force that you may see."},
+	{"ended", "Ended", "Nothing has ended that you may see."},
+	{"all", "All", "There is nothing that you may see."},
+}
+
+// inboxData fills the inbox and the part of it that renews itself.
+type inboxData struct {
+	Filter  filter
+	Filters []filter
+	Rows    []row
+	Seen    string // what the list was made of, for news
+	Older   string // id of the last row, where there may be more
+	Live    bool   // renews itself
+	Waiting int    // requests that wait for the visitor
+	Now     time.Time
+}
+
+// sees reports whether the visitor may know of a request: they asked, may decide, have decided, or look at everything.
+func (v *visit) sees(r *gateway.ReviewRequest) bool {
+	if v.auditor || r.Binding.Principal == v.who.Name {
+		return true
+	}
+	if slices.ContainsFunc(r.Votes, func(o gateway.ReviewVote) bool { return o.Reviewer == v.who.Name }) {
+		return true
+	}
+	ok, _ := v.s.core.MayDecide(v.who, r)
+	return ok
+}
+
+// wanted reports whether the visitor's word is missing.
+func (v *visit) wanted(r *gateway.ReviewRequest) bool {
+	if r.Glass != nil && r.Glass.Reviewed || r.Glass == nil && (r.State != "pending" || !v.now.Before(r.Expires)) {
+		return false
+	}
+	if slices.ContainsFunc(r.Votes, func(o gateway.ReviewVote) bool { return o.Reviewer == v.who.Name }) {
+		return false
+	}
+	ok, _ := v.s.core.MayDecide(v.who, r)
+	return ok
+}
+
+// matches reports whether a request that the visitor sees is of a filter.
+func (v *visit) matches(f string, r *gateway.ReviewRequest) bool {
+	switch f {
+	case "waiting":
+		return v.wanted(r)
+	case "mine":
+		return r.Binding.Principal == v.who.Name
+	case "glass":
+		return r.Glass != nil && !r.Glass.Reviewed
+	case "pending":
+		return r.State == "pending"
+	case "approved":
+		return r.State == "approved" || r.State == "claimed"
+	case "ended":
+		return r.State.Ended()
+	}
+	return true
+}
+
+// reviews lists requests of a filter that the visitor sees, the newest first.
+func (v *visit) reviews(f, before string, most int) ([]*gateway.ReviewRequest, error) {
+	keep := func(r *gateway.ReviewRequest) bool { return v.sees(r) && v.matches(f, r) }
+	if f == "pending" || f == "approved" {
+		out := slices.DeleteFunc(v.s.core.LiveReviews(), func(r *gateway.ReviewRequest) bool { return !keep(r) || before != "" && r.ID >= before })
+		return out[:min(len(out), most)], nil
+	}
+	if f == "waiting" {
+		// Broken glass may have ended, and waits all the same.
+		live := slices.DeleteFunc(v.s.core.LiveReviews(), func(r *gateway.ReviewRequest) bool { return !keep(r) || before != "" && r.ID >= before })
+		glass, err := v.s.core.Reviews(before, most, func(r *gateway.ReviewRequest) bool { return r.Glass != nil && r.State.Ended() && keep(r) })
+		out := append(live, glass...)
+		slices.SortFunc(out, byID)
+		return out[:min(len(out), most)], err
+	}
+	return v.s.core.Reviews(before, most, keep)
+}
+
+func (v *visit) inboxData() (*inboxData, error) {
+	d := &inboxData{Filter: filters[0], Filters: filters, Now: v.now}
+	if name := v.query("state"); name != "" {
+		i := slices.IndexFunc(filters, func(f filter) bool { return f.Name == name })
+		if i < 0 {
+			return nil, errNotFound
+		}
+		d.Filter = filters[i]
+	}
+	before := v.query("before")
+	list, err := v.reviews(d.Filter.Name, before, listed)
+	if err != nil {
+		return nil, err
+	}
+	d.Live = before == ""
+	seen := sha256.New()
+	for _, r := range list {
+		one := row{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), SQL: beginning(r.Binding.SQL), Deadline: r.Expires}
+		if r.State == "pending" {
+			one.Missing = r.Missing()
+		}
+		if r.Grant != nil && r.State == "approved" {
+			one.Deadline = r.Grant.Until
+		}
+		if one.Decide {
+			d.Waiting++
+		}
+		fmt.Fprintln(seen, r.ID, r.Revision, one.Decide)
+		d.Rows = append(d.Rows, one)
+	}
+	d.Seen = hex.EncodeToString(seen.Sum(nil)[:8])
+	if len(list) == listed {
+		d.Older = list[len(list)-1].ID
+	}
+	return d, nil
+}
+
+// beginning is what a list has of a statement: one line.
+func beginning(sql string) string {
+	const most = 160
+	var b []rune
+	space := false
+	for _, r := range sql {
+		if r == ' ' || r == '\n' || r == '\t' || r == '\r' {
+			space = len(b) > 0
+			continue
+		}
+		if space {
+			b, space = append(b, ' '), false
+		}
+		if b = append(b, r); len(b) >= most {
+			return string(b) + "…"
+		}
+	}
+	return string(b)
+}
+
+func (v *visit) inbox() error {
+	d, err := v.inboxData()
+	if err != nil {
+		return err
+	}
+	nav := "reviews"
+	if d.Filter.Name == "mine" {
+		nav = "mine"
+	}
+	return v.show("inbox", d.Filter.Title, nav, d)
+}
+
+// inboxLive answers with the list once it differs from what the visitor has, or with nothing when that takes long.
+func (v *visit) inboxLive() error {
+	var d *inboxData
+	news, err := v.await("", func() (bool, error) {
+		var err error
+		d, err = v.inboxData()
+		return err == nil && d.Seen != v.query("seen"), err
+	})
+	if err != nil || !news {
+		return err
+	}
+	return v.part("inbox-list", d)
+}
+
+// await waits until changed answers true after a step of a request, or of any for id "". Where there is no news, it has answered.
+func (v *visit) await(id string, changed func() (bool, error)) (bool, error) {
+	timeout := time.NewTimer(pollTime)
+	defer timeout.Stop()
+	for {
+		step := v.s.core.WatchReviews(id)
+		if yes, err := changed(); yes || err != nil {
+			return yes, err
+		}
+		select {
+		case <-step:
+			// Steps come in bursts: one answer does for several.
+			select {
+			case <-time.After(200 * time.Millisecond):
+			case <-v.r.Context().Done():
+			}
+			v.now = v.s.now()
+			continue
+		case <-timeout.C:
+		case <-v.s.ending:
+		case <-v.r.Context().Done():
+		}
+		v.w.WriteHeader(http.StatusNoContent)
+		return false, nil
+	}
+}

@@ -1,0 +1,196 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway"
+)
+
+// reviewData fills the page of a request.
+type reviewData struct {
+	*gateway.ReviewRequest
+	SQL      sqlText
+	Inner    []sqlText
+	Values   []value
+	Needs    []need
+	Mine     bool
+	Decide   bool   // the visitor's word counts and is missing
+	WhyNot   string // why it does not count
+	Fresh    bool   // the visitor has given their password a short time ago
+	First    *gateway.ReviewVote
+	Form     decision
+	Error    string
+	Purposes []access.Purpose
+	NeedPurp bool
+	Similar  []*gateway.ReviewRequest
+	Seen     string // revision, for news
+	Deadline time.Time
+	Least    int // characters of a justification
+	MostUses int
+	Times    []choice
+	Now      time.Time
+}
+
+// value is a constant or a parameter of the statement, in the order of a grant's ranges.
+type value struct {
+	Index int
+	Name  string
+	Text  string
+	Range rangeForm
+}
+
+// need is a group that has to approve.
+type need struct {
+	gateway.ReviewNeed
+	Quorum    int
+	Missing   int
+	Escalated bool
+}
+
+type choice struct{ Value, Text string }
+
+var times = []choice{{"15m", "15 minutes"}, {"1h", "1 hour"}, {"4h", "4 hours"}, {"8h", "8 hours"}, {"24h", "24 hours"}}
+
+// ask gives the request of the address, if the visitor may know of it.
+func (v *visit) ask() (*gateway.ReviewRequest, error) {
+	r, err := v.s.core.Review(v.r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	if !v.sees(r) {
+		return nil, errNotFound
+	}
+	return r, nil
+}
+
+func (v *visit) review() error {
+	r, err := v.ask()
+	if err != nil {
+		return err
+	}
+	d, err := v.reviewData(r)
+	if err != nil {
+		return err
+	}
+	return v.show("review", "Request "+r.ID, "reviews", d)
+}
+
+func (v *visit) reviewData(r *gateway.ReviewRequest) (*reviewData, error) {
+	d := &reviewData{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), Fresh: v.session.fresh(v.now), Now: v.now, Purposes: v.s.opt.Purposes,
+		NeedPurp: v.s.opt.NeedPurpose, Seen: strconv.FormatUint(r.Revision, 10), Deadline: r.Expires, Least: gateway.LeastReviewJustification, MostUses: gateway.MostReviewUses, Times: times}
+	_, d.WhyNot = v.s.core.MayDecide(v.who, r)
+	names := namesOf(r)
+	d.SQL = layout(r.Binding.SQL, names)
+	for _, inner := range r.Binding.Inner {
+		d.Inner = append(d.Inner, layout(inner, names))
+	}
+	for i, c := range r.Subject.Constants {
+		d.Values = append(d.Values, value{Index: i, Name: fmt.Sprintf("constant %d", i+1), Text: c})
+	}
+	for i, p := range r.Binding.Params {
+		d.Values = append(d.Values, value{Index: len(r.Subject.Constants) + i, Name: fmt.Sprintf("parameter $%d", i+1), Text: p})
+	}
+	missing := map[string]int{}
+	for _, g := range r.Missing() {
+		missing[g]++
+	}
+	for _, n := range r.Needs {
+		d.Needs = append(d.Needs, need{ReviewNeed: n, Quorum: max(n.Quorum, 1), Missing: missing[n.Group], Escalated: n.Escalated(r.Created, v.now)})
+	}
+	for i := range r.Votes {
+		if r.Votes[i].Verdict == "approve" && !r.Votes[i].Review {
+			d.First = &r.Votes[i]
+			break
+		}
+	}
+	if r.Grant != nil && r.State == "approved" {
+		d.Deadline = r.Grant.Until
+	}
+	var err error
+	d.Similar, err = v.similar(r)
+	d.Form = decision{Mode: "once", Until: "1h", Uses: "10", Relations: r.Subject.Relations, Columns: r.Subject.Columns}
+	return d, err
+}
+
+// namesOf are the names that a statement's text is marked at: labelled columns, and what it writes to.
+func namesOf(r *gateway.ReviewRequest) []string {
+	names := map[string]bool{}
+	last := func(s string) { names[strings.ToLower(strings.Trim(s[strings.LastIndexByte(s, '.')+1:], `"`))] = true }
+	for _, c := range slices.Concat(r.Subject.Masked, r.Subject.Columns) {
+		last(c)
+	}
+	for _, use := range r.Subject.Relations {
+		if verb, name, ok := strings.Cut(use, " "); ok && verb != "select" && verb != "read" {
+			last(name)
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+const (
+	similarShown    = 5
+	similarLookedAt = 2000
+)
+
+// similar lists the newest requests of the same form that the visitor may know of, whoever asked.
+func (v *visit) similar(r *gateway.ReviewRequest) ([]*gateway.ReviewRequest, error) {
+	if r.Subject.Fingerprint == "" {
+		return nil, nil
+	}
+	same := func(o *gateway.ReviewRequest) bool {
+		return o.ID != r.ID && o.Subject.Fingerprint == r.Subject.Fingerprint && o.Binding.Connection == r.Binding.Connection && v.sees(o)
+	}
+	looked := 0
+	list, err := v.s.core.Reviews("", similarShown, func(o *gateway.ReviewRequest) bool {
+		looked++
+		return looked > similarLookedAt || same(o) // what is over the bound fills the list, and is dropped
+	})
+	return slices.DeleteFunc(list, func(o *gateway.ReviewRequest) bool { return !same(o) }), err
+}
+
+// reviewLive answers with where a request stands once that changes.
+func (v *visit) reviewLive() error {
+	r, err := v.ask()
+	if err != nil {
+		return err
+	}
+	news, err := v.await(r.ID, func() (bool, error) {
+		r, err = v.ask()
+		return err == nil && strconv.FormatUint(r.Revision, 10) != v.query("seen"), err
+	})
+	if err != nil || !news {
+		return err
+	}
+	d, err := v.reviewData(r)
+	if err != nil {
+		return err
+	}
+	return v.part("review-state", d)
+}
+
+// statement is the text as it was asked, every byte, to take away.
+func (v *visit) statement() error {
+	r, err := v.ask()
+	if err != nil {
+		return err
+	}
+	h := v.w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.sql"`, r.ID)) // ids are hexadecimal
+	h.Set("Content-Length", strconv.Itoa(len(r.Binding.SQL)))
+	_, err = v.w.Write([]byte(r.Binding.SQL))
+	if err != nil {
+		v.s.log.Debug("statement not sent whole", "door", "web", "error", err)
+	}
+	return nil
+}
+
+// byID orders requests, the newest first.
+func byID(a, b *gateway.ReviewRequest) int { return -cmp.Compare(a.ID, b.ID) }

@@ -1,0 +1,99 @@
+package web
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway"
+)
+
+// Options say how the door is reached and who may see what.
+type Options struct {
+	Address   string // as it listens: host:port
+	PublicURL string // how people reach it; "" for the address
+	TLS       bool   // it serves HTTPS itself
+
+	// Auditors are the groups whose members see every session and request, Operators those who may end sessions.
+	Auditors, Operators []string
+	// Purposes are what an approval can be for; NeedPurpose says that it has to name one.
+	Purposes    []access.Purpose
+	NeedPurpose bool
+
+	Archive *Archive // what has been recorded; nil: pages about it do not exist
+	Version string
+	Log     *slog.Logger // nil discards
+}
+
+// Server is the door. Its Handler may be served by any number of goroutines.
+type Server struct {
+	core     *gateway.Gateway
+	opt      Options
+	log      *slog.Logger
+	site     site
+	sessions *sessions
+	logins   *logins
+	pages    *pages
+	now      func() time.Time
+
+	ending chan struct{} // closed by Shutdown
+	end    sync.Once
+}
+
+// New makes the door of a core. It fails where its own pages cannot be read.
+func New(core *gateway.Gateway, o Options) (*Server, error) {
+	s := &Server{core: core, opt: o, log: o.Log, now: time.Now, ending: make(chan struct{}), logins: newLogins()}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if s.site, err = newSite(o); err != nil {
+		return nil, err
+	}
+	s.sessions = newSessions(s.site.secure)
+	s.pages, err = loadPages()
+	return s, err
+}
+
+// Shutdown ends requests that wait for something to happen. Those that come later do not wait.
+func (s *Server) Shutdown() { s.end.Do(func() { close(s.ending) }) }
+
+// Timeouts for who serves the Handler. A request that waits for news takes shorter than writing may.
+const (
+	ReadTimeout  = 30 * time.Second
+	WriteTimeout = time.Minute
+	MaxHeader    = 64 << 10
+)
+
+// Handler serves all of the door.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /static/{name}", s.static)
+	mux.HandleFunc("GET /login", s.loginPage)
+	mux.HandleFunc("POST /login", s.login)
+	s.apiRoutes(mux)
+	for pattern, h := range s.routes() {
+		mux.HandleFunc(pattern, s.signedIn(h))
+	}
+	mux.HandleFunc("/", s.signedIn(func(*visit) error { return errNotFound }))
+	return s.guard(mux)
+}
+
+// routes are the pages for who has logged in. A handler that changes something is a POST: signedIn has checked origin and token.
+func (s *Server) routes() map[string]handler {
+	return map[string]handler{
+		"GET /{$}":     func(v *visit) error { return v.redirect("/reviews") },
+		"POST /logout": (*visit).logout,
+
+		"GET /reviews":                (*visit).inbox,
+		"GET /reviews/live":           (*visit).inboxLive,
+		"GET /reviews/{id}":           (*visit).review,
+		"GET /reviews/{id}/live":      (*visit).reviewLive,
+		"GET /reviews/{id}/statement": (*visit).statement,
+		"POST /reviews/{id}/approve":  (*visit).approve,
+		"POST /reviews/{id}/deny":     (*visit).deny,
+		"POST /reviews/{id}/cancel":   (*visit).cancel,
+	}
+}

@@ -1,0 +1,258 @@
+package web
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/gateway"
+)
+
+func sha256Hex(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
+
+func TestVendoredScriptIsTheOneNamed(t *testing.T) {
+	data, err := files.ReadFile("static/htmx.min.js")
+	if err != nil || sha256Hex(string(data)) != "e209dda5c8235479f3166defc7750e1dbcd5a5c1808b7792fc2e6733768fb447" {
+		t.Error("htmx.min.js is not that of htmx.org 2.0.4: see static/README.md", err)
+	}
+}
+
+const write = "update customers set region = 'x' where id = 7"
+
+func TestApproveAndRun(t *testing.T) {
+	w := newWorld(t, nil)
+	r := w.wish("asker", write, nil)
+	b := w.login("keeper")
+	if _, body := b.get("/reviews"); !strings.Contains(body, r.ID) {
+		t.Fatal("the request is not in the reviewer's inbox")
+	}
+	_, body := b.get("/reviews/" + r.ID)
+	for _, want := range []string{"asker", "ticket 4711", "claimed, not verified", `<span class="risk">update</span>`, r.Digest, "keepers", "update public.customers"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the request's page lacks %q", want)
+		}
+	}
+	res, body := b.post("/reviews/"+r.ID+"/approve", decisionOn(r))
+	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/reviews/"+r.ID {
+		t.Fatalf("approving: %s %s", res.Status, body)
+	}
+	w.wantState(r.ID, "approved")
+	if res, err := w.run("asker", write, nil); err != nil || res.Command != "UPDATE 1" {
+		t.Fatalf("the approved statement: %v %v", res, err)
+	}
+	w.wantState(r.ID, "executed")
+	got, _ := w.gw.Review(r.ID)
+	v := got.Votes[0]
+	if v.Reviewer != "keeper" || v.Channel != "web" || v.Justification != "looked at ticket 4711" || time.Since(v.Authenticated) > time.Minute {
+		t.Errorf("the vote is %+v", v)
+	}
+	if _, body := b.get("/reviews/" + r.ID); !strings.Contains(body, "executed") || strings.Contains(body, `action="/reviews/`+r.ID+`/approve"`) {
+		t.Error("what has ended can still be decided about")
+	}
+}
+
+func TestDenyTellsWhoAsked(t *testing.T) {
+	w := newWorld(t, nil)
+	r := w.wish("asker", write, nil)
+	if res, body := w.login("keeper").post("/reviews/"+r.ID+"/deny", decisionOn(r)); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("denying: %s %s", res.Status, body)
+	}
+	w.wantState(r.ID, "denied")
+	if _, body := w.login("asker").get("/reviews/" + r.ID); !strings.Contains(body, "looked at ticket 4711") {
+		t.Error("who asked does not see why")
+	}
+}
+
+func TestModes(t *testing.T) {
+	w := newWorld(t, nil)
+	b := w.login("keeper")
+	approve := func(more ...string) *gateway.ReviewRequest {
+		t.Helper()
+		r := w.wish("asker", "update customers set region = 'm' where id = 3", nil)
+		f := decisionOn(r, more...)
+		f.Set("mode", more[1])
+		if res, body := b.post("/reviews/"+r.ID+"/approve", f); res.StatusCode != http.StatusSeeOther {
+			t.Fatalf("%v: %s %s", more, res.Status, body)
+		}
+		r, _ = w.gw.Review(r.ID)
+		return r
+	}
+	r := approve("mode", "form", "uses", "2", "until", "1h", "range1", "range", "least1", "1", "most1", "9")
+	if g := r.Grant; g.Uses != 2 || len(g.Ranges) != 2 || g.Ranges[0].In[0] != "m" || g.Ranges[1].Most != "9" {
+		t.Errorf("granted %+v", r.Grant)
+	}
+	if _, err := w.run("asker", "update customers set region = 'm' where id = 8", nil); err != nil {
+		t.Error("within the range:", err)
+	}
+	if _, err := w.run("asker", "update customers set region = 'm' where id = 10", nil); err == nil {
+		t.Error("ran outside of the range")
+	}
+	w.run("asker", "update customers set region = 'm' where id = 8", nil)
+	if r = approve("mode", "window", "until", "15m", "relation", "update public.customers"); r.Grant.Mode != "window" || r.Grant.Relations[0] != "update public.customers" {
+		t.Errorf("granted %+v", r.Grant)
+	}
+}
+
+func TestFormsComeBackAsTheyWereFilledIn(t *testing.T) {
+	w := newWorld(t, nil)
+	r := w.wish("asker", write, nil)
+	b := w.login("keeper")
+	for name, f := range map[string]url.Values{
+		"short":    decisionOn(r, "mode", "once"),
+		"uses":     decisionOn(r, "uses", "many"),
+		"mode":     decisionOn(r),
+		"revision": decisionOn(r),
+	} {
+		switch name {
+		case "short":
+			f.Set("justification", "ok <i>")
+		case "uses":
+			f.Set("mode", "form")
+		case "mode":
+			f.Set("mode", "all")
+		case "revision":
+			f.Set("revision", "77")
+		}
+		res, body := b.post("/reviews/"+r.ID+"/approve", f)
+		if res.StatusCode != 409 && res.StatusCode != 422 || !strings.Contains(body, `role="alert"`) || !strings.Contains(body, plainHTML(f.Get("justification"))) {
+			t.Errorf("%s: %s, without an error and what was filled in: %.300s", name, res.Status, body)
+		}
+	}
+	w.wantState(r.ID, "pending")
+}
+
+func plainHTML(s string) string { return strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(s) }
+
+func TestApprovingWantsAFreshPassword(t *testing.T) {
+	w := newWorld(t, nil)
+	now := time.Now()
+	w.srv.now = func() time.Time { return now }
+	r := w.wish("asker", write, nil)
+	b := w.login("keeper")
+	now = now.Add(freshTime)
+	if _, body := b.get("/reviews/" + r.ID); !strings.Contains(body, `name="password"`) {
+		t.Fatal("the form does not ask for the password")
+	}
+	if res, _ := b.post("/reviews/"+r.ID+"/approve", decisionOn(r)); res.StatusCode != 401 {
+		t.Fatalf("approved without a password: %s", res.Status)
+	}
+	if res, _ := b.post("/reviews/"+r.ID+"/approve", decisionOn(r, "password", "pw-keeper2")); res.StatusCode != 401 {
+		t.Fatalf("approved with another's password: %s", res.Status)
+	}
+	w.wantState(r.ID, "pending")
+	if res, body := b.post("/reviews/"+r.ID+"/approve", decisionOn(r, "password", "pw-keeper")); res.StatusCode != 303 {
+		t.Fatalf("%s %s", res.Status, body)
+	}
+	got, _ := w.gw.Review(r.ID)
+	if at := got.Votes[0].Authenticated; !at.Equal(now) {
+		t.Errorf("the vote says that the reviewer proved who they are at %s, want %s", at, now)
+	}
+	// A denial needs none.
+	now = now.Add(freshTime)
+	r = w.wish("asker", write+" and true", nil)
+	if res, _ := b.post("/reviews/"+r.ID+"/deny", decisionOn(r)); res.StatusCode != 303 {
+		t.Errorf("denying: %s", res.Status)
+	}
+}
+
+func TestWhoMaySeeAndDecide(t *testing.T) {
+	w := newWorld(t, nil)
+	r := w.wish("both", write, nil)
+	want := map[string]struct{ sees, approves int }{
+		"keeper": {200, 303}, "both": {200, 409}, "auditor": {200, 409}, "asker": {404, 404}, "operator": {404, 404}, "stranger": {404, 404},
+	}
+	for _, name := range []string{"both", "auditor", "asker", "operator", "stranger", "keeper"} {
+		b := w.login(name)
+		res, body := b.get("/reviews/" + r.ID)
+		if res.StatusCode != want[name].sees {
+			t.Errorf("%s looks at the request: %s", name, res.Status)
+		}
+		if form := strings.Contains(body, `/approve"`); form != (name == "keeper") {
+			t.Errorf("%s is shown a form to decide: %v", name, form)
+		}
+		if _, list := b.get("/reviews?state=all"); strings.Contains(list, r.ID) != (res.StatusCode == 200) {
+			t.Errorf("%s: list and page disagree", name)
+		}
+		if res, _ := b.get("/reviews/" + r.ID + "/statement"); res.StatusCode != want[name].sees {
+			t.Errorf("%s takes the statement away: %s", name, res.Status)
+		}
+		if res, _ := b.post("/reviews/"+r.ID+"/approve", decisionOn(r)); res.StatusCode != want[name].approves {
+			t.Errorf("%s approves: %s, want %d", name, res.Status, want[name].approves)
+		}
+		if name != "keeper" {
+			w.wantState(r.ID, "pending")
+		}
+	}
+	w.wantState(r.ID, "approved")
+}
+
+func TestOnlyWhoAskedWithdraws(t *testing.T) {
+	w := newWorld(t, nil)
+	r := w.wish("asker", write, nil)
+	for name, status := range map[string]int{"keeper": 404, "auditor": 404, "stranger": 404} {
+		if res, _ := w.login(name).post("/reviews/"+r.ID+"/cancel", url.Values{}); res.StatusCode != status {
+			t.Errorf("%s: %s", name, res.Status)
+		}
+	}
+	w.wantState(r.ID, "pending")
+	if res, _ := w.login("asker").post("/reviews/"+r.ID+"/cancel", url.Values{}); res.StatusCode != 303 {
+		t.Errorf("asker: %s", res.Status)
+	}
+	w.wantState(r.ID, "cancelled")
+}
+
+func TestBrokenGlassIsLookedAt(t *testing.T) {
+	w := newWorld(t, nil)
+	if _, err := w.run("hero", write, func(q *gateway.Query) { q.Reason = "break-glass: the shop is down and on fire" }); err != nil {
+		t.Fatal(err)
+	}
+	b := w.login("keeper")
+	_, body := b.get("/reviews?state=glass")
+	if !strings.Contains(body, "glass</span>") {
+		t.Fatal("broken glass is not listed")
+	}
+	list, _ := w.gw.Reviews("", 1, nil)
+	if _, body := b.get("/reviews/" + list[0].ID); !strings.Contains(body, "on fire") || !strings.Contains(body, "It was justified") {
+		t.Error("broken glass cannot be looked at")
+	}
+	if res, body := b.post("/reviews/"+list[0].ID+"/approve", decisionOn(list[0])); res.StatusCode != 303 {
+		t.Fatalf("%s %s", res.Status, body)
+	}
+	if _, body := b.get("/reviews?state=glass"); strings.Contains(body, list[0].ID) {
+		t.Error("what was looked at waits still")
+	}
+}
+
+func TestNewsArriveWhileSomebodyWaits(t *testing.T) {
+	w := newWorld(t, nil)
+	b := w.login("keeper")
+	_, body := b.get("/reviews")
+	live := liveForm.FindStringSubmatch(body)
+	if live == nil {
+		t.Fatal("the inbox does not renew itself")
+	}
+	got := make(chan string, 1)
+	go func() {
+		req, _ := http.NewRequest("GET", w.http.URL+strings.ReplaceAll(live[1], "&amp;", "&"), nil)
+		req.Header.Set("HX-Request", "true")
+		_, body := b.do(req)
+		got <- body
+	}()
+	time.Sleep(50 * time.Millisecond)
+	r := w.wish("asker", write, nil)
+	select {
+	case body := <-got:
+		if !strings.Contains(body, r.ID) {
+			t.Errorf("news without the request: %.200s", body)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("no news")
+	}
+}
