@@ -25,7 +25,7 @@ type webDoor struct {
 func openWeb(core *gateway.Gateway, cfg *config.Config, ln net.Listener, c certs, log *slog.Logger) (*webDoor, error) {
 	w := cfg.File.Listen.Web
 	pages, err := web.New(core, web.Options{Address: ln.Addr().String(), PublicURL: w.PublicURL, TLS: w.TLS != nil, Auditors: w.Auditors, Operators: w.Operators,
-		Purposes: cfg.Purposes, NeedPurpose: cfg.File.Approvals.PurposeRequired, Version: programVersion(), Log: log})
+		Purposes: cfg.Purposes, NeedPurpose: cfg.File.Approvals.PurposeRequired, Archive: archive(cfg), Log: log})
 	if err != nil {
 		return nil, err
 	}
