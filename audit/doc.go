@@ -33,6 +33,7 @@
 // done to the record is itself recorded, in records of no session (orders.go): an erasure that was proposed (propose.go),
 // or carried out, by somebody or because its time had come (retain.go); a hold, which keeps records from it, and its
 // end (hold.go). A crash during an erasure is made good by Open (puncture.go). Package office says who may.
+// Who was taken out of a record's texts before it was recorded is found by tags, under keys of people (persons.go).
 // The files of keys may themselves be wrapped by a key that lies elsewhere (wrap.go).
 //
 // # A commit

@@ -108,6 +108,7 @@ func appendContent(dst []byte, rec *access.Record) []byte {
 	dst = optString(dst, `,"reason":`, rec.Reason)
 	dst = optString(dst, `,"sql":`, rec.SQL)
 	dst = optStrings(dst, `,"params":`, rec.Params)
+	dst = optStrings(dst, `,"persons":`, rec.Persons)
 	if len(rec.Result) > 0 {
 		dst = append(dst, `,"result":"`...)
 		dst = base64.StdEncoding.AppendEncode(dst, rec.Result)

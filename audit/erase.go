@@ -39,6 +39,11 @@ type Erased struct {
 	// Positions of the records, from the first.
 	Positions []uint64
 	Held      []access.Held // that were picked and stay
+	// Tagged are records out of which the person's identifier had been taken, and in which it left a tag: they stay.
+	// Untag is whether the key goes by which they are found: not where Held has one of them, nor where the erasure
+	// means less than all of a person's.
+	Tagged int
+	Untag  bool
 
 	ID       string // of the erasure; "" where nothing was erased
 	Position uint64 // of the record that says so
@@ -54,7 +59,8 @@ type Erased struct {
 // a hold stay.
 //
 // A person is looked for in every record that can be read, without regard to case; identifiers of less than four
-// characters are refused, for they are in everything.
+// characters are refused, for they are in everything. Records out of which the detectors had taken the person's identifier
+// stay; the key goes by which they were found (persons.go).
 func (l *Log) Erase(e Erasure, by, why string, dry bool) (*Erased, error) {
 	s := e.Scope()
 	if err := checkScope(&s); err != nil {
@@ -68,7 +74,7 @@ func (l *Log) Erase(e Erasure, by, why string, dry bool) (*Erased, error) {
 		return nil, err
 	}
 	p, err := (&picker{dir: l.dir, e: e, holds: holdsOf(all)}).pick()
-	if err != nil || dry || p.Records == 0 {
+	if err != nil || dry || p.Records == 0 && !p.Untag {
 		return &p.Erased, err
 	}
 	return l.destroy(p, &access.Order{ID: newOrderID("e_"), Scope: unnamed(s), Trace: e.Trace}, s.Person, by, why)
@@ -77,6 +83,9 @@ func (l *Log) Erase(e Erasure, by, why string, dry bool) (*Erased, error) {
 // destroy records an erasure and carries it out. The caller holds l.orders.
 func (l *Log) destroy(p *picked, o *access.Order, person, by, why string) (*Erased, error) {
 	o.Records, o.Positions, o.Digest, o.Held = p.Records, runs(p.Positions), digestOf(p.Positions), p.Held
+	if p.Untag {
+		o.Tagged = p.Tagged
+	}
 	if person != "" {
 		p.Salt = make([]byte, 16)
 		rand.Read(p.Salt)
@@ -86,7 +95,7 @@ func (l *Log) destroy(p *picked, o *access.Order, person, by, why string) (*Eras
 	if err != nil {
 		return nil, err
 	}
-	if err := l.carryOut(&pending{ID: o.ID, Record: rec, Content: runsOf(p.content), Trace: runsOf(p.trace)}); err != nil {
+	if err := l.carryOut(&pending{ID: o.ID, Record: rec, Content: runsOf(p.content), Trace: runsOf(p.trace), Persons: p.persons}); err != nil {
 		return nil, err
 	}
 	p.ID, p.Position = o.ID, rec.Position

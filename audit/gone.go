@@ -109,8 +109,8 @@ func ReadGone(dir string, epochs map[uint64]Gone, f func(*access.Record) error) 
 			}
 			keys.number = number
 		}
-		_, trace := keys.last.Trace.find(leaf)
-		_, content := keys.last.Content.find(leaf)
+		_, trace := keys.last.Trace.find(keyDepth, uint64(leaf))
+		_, content := keys.last.Content.find(keyDepth, uint64(leaf))
 		if trace && content {
 			return nil
 		}

@@ -15,6 +15,7 @@ type Hold struct {
 	Why      string       `json:"why"`
 	Since    time.Time    `json:"since"`
 	Position uint64       `json:"position"` // of its record
+	who      *subject     // of Scope; set by a picker
 }
 
 // Hold puts the records that s picks, those there are and those to come, under a hold.

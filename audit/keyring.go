@@ -125,23 +125,30 @@ func makeEpoch(dir string, number uint64) fresh {
 
 // store writes the epoch in one step: after a crash there is the old file or the new one.
 func (e *epoch) store(dir string) error {
-	by, err := wrappingOf(dir)
-	if err != nil {
-		return err
-	}
-	return e.storeBy(dir, by)
+	return storeKeys(filepath.Join(dir, epochName(e.Number)), e.Number, e)
 }
 
-// storeBy is store with the key that wraps the file; nil for none.
-func (e *epoch) storeBy(dir string, by *WrappingKey) error {
-	data, err := json.Marshal(e)
-	if err == nil && by != nil {
-		data, err = by.wrap(e.Number, data)
-	}
+// storeKeys writes a file of keys, wrapped by the key that is named for its log. number is what a wrapping is bound to.
+func storeKeys(path string, number uint64, keys any) error {
+	by, err := wrappingOf(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
-	return durable.Replace(filepath.Join(dir, epochName(e.Number)), data, 0o600)
+	data, err := json.Marshal(keys)
+	if err != nil {
+		return err
+	}
+	return storeBy(path, number, data, by)
+}
+
+// storeBy writes what a file of keys says, wrapped by a key; nil for none.
+func storeBy(path string, number uint64, data []byte, by *WrappingKey) (err error) {
+	if by != nil {
+		if data, err = by.wrap(number, data); err != nil {
+			return err
+		}
+	}
+	return durable.Replace(path, data, 0o600)
 }
 
 // take gives the keys of the next record.
@@ -201,7 +208,7 @@ func (r *keyring) key(id uint64, c class) (key, error) {
 	if err != nil {
 		return key{}, err
 	}
-	return e.tree(c).leaf(leaf)
+	return e.tree(c).leaf(keyDepth, uint64(leaf))
 }
 
 func (r *keyring) epoch(number uint64) (*epoch, error) {
@@ -217,21 +224,30 @@ func (r *keyring) epoch(number uint64) (*epoch, error) {
 
 func readEpoch(dir string, number uint64) (*epoch, error) {
 	name := filepath.Join(dir, epochName(number))
-	data, err := os.ReadFile(name)
+	data, err := loadKeys(name, number)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s", errKeysGone, name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	by, err := wrappingOf(dir)
+	return parseEpoch(data, number, name)
+}
+
+// loadKeys gives what storeKeys was given, as JSON.
+func loadKeys(path string, number uint64) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	by, err := wrappingOf(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
 	if data, err = unwrap(data, number, by); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return parseEpoch(data, number, name)
+	return data, nil
 }
 
 // parseEpoch reads what is in the file of an epoch, unwrapped.
@@ -241,10 +257,8 @@ func parseEpoch(data []byte, number uint64, name string) (*epoch, error) {
 		return nil, fmt.Errorf("%s is not the keys of epoch %d", name, number) // without err, which may quote a key
 	}
 	for _, t := range []keyTree{e.Trace, e.Content} {
-		for i := range t {
-			if err := t[i].check(); err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
+		if err := t.check(keyDepth); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return e, nil
@@ -257,7 +271,7 @@ func (r *keyring) has(id uint64) (content, trace bool, err error) {
 		return false, false, err
 	}
 	_, leaf := splitKeyID(id)
-	_, content = e.Content.find(leaf)
-	_, trace = e.Trace.find(leaf)
+	_, content = e.Content.find(keyDepth, uint64(leaf))
+	_, trace = e.Trace.find(keyDepth, uint64(leaf))
 	return content, trace, nil
 }

@@ -30,29 +30,36 @@ func (k key) child(bit byte) key {
 // node is a node of a tree that is known, and with it all keys below.
 type node struct {
 	Depth int    `json:"depth"`
-	At    uint32 `json:"at"` // its number among the nodes of its depth, from the left
+	At    uint64 `json:"at"` // its number among the nodes of its depth, from the left
 	Key   []byte `json:"key"`
 }
 
-// covers is whether leaf i is below n.
-func (n *node) covers(i uint32) bool { return i>>(keyDepth-n.Depth) == n.At }
-
-func (n *node) check() error {
-	if n.Depth < 0 || n.Depth > keyDepth || len(n.Key) != len(key{}) || n.At >= 1<<n.Depth {
+func (n *node) check(height int) error {
+	if n.Depth < 0 || n.Depth > height || len(n.Key) != len(key{}) || n.At >= 1<<n.Depth {
 		return fmt.Errorf("a node at depth %d, number %d with a key of %d bytes", n.Depth, n.At, len(n.Key))
 	}
 	return nil
 }
 
-// keyTree is what is left of a tree: the nodes that are known, from the left, none below another.
+// keyTree is what is left of a tree: the nodes that are known, from the left, none below another. Its height is known to
+// whoever has it: keyDepth, or personDepth.
 type keyTree []node
+
+func (t keyTree) check(height int) error {
+	for i := range t {
+		if err := t[i].check(height); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 var errErased = errors.New("its key was erased")
 
 // find gives the index of the node that leaf i is below.
-func (t keyTree) find(i uint32) (int, bool) {
-	return slices.BinarySearchFunc(t, i, func(n node, i uint32) int {
-		switch have := i >> (keyDepth - n.Depth); {
+func (t keyTree) find(height int, i uint64) (int, bool) {
+	return slices.BinarySearchFunc(t, i, func(n node, i uint64) int {
+		switch have := i >> (height - n.Depth); {
 		case n.At < have:
 			return -1
 		case n.At > have:
@@ -63,41 +70,41 @@ func (t keyTree) find(i uint32) (int, bool) {
 }
 
 // leaf gives key i, or errErased.
-func (t keyTree) leaf(i uint32) (key, error) {
-	at, ok := t.find(i)
+func (t keyTree) leaf(height int, i uint64) (key, error) {
+	at, ok := t.find(height, i)
 	if !ok {
 		return key{}, errErased
 	}
 	k := key(t[at].Key)
-	for d := t[at].Depth; d < keyDepth; d++ {
-		k = k.child(byte(i >> (keyDepth - d - 1) & 1))
+	for d := t[at].Depth; d < height; d++ {
+		k = k.child(byte(i >> (height - d - 1) & 1))
 	}
 	return k, nil
 }
 
 // without gives the tree from which the keys of leaves, in ascending order, do not follow any more.
-func (t keyTree) without(leaves ...uint32) keyTree {
+func (t keyTree) without(height int, leaves ...uint64) keyTree {
 	out := make(keyTree, 0, len(t))
 	for _, n := range t {
-		shift := keyDepth - n.Depth
+		shift := height - n.Depth
 		for len(leaves) > 0 && leaves[0]>>shift < n.At {
 			leaves = leaves[1:]
 		}
-		below, _ := slices.BinarySearchFunc(leaves, n.At, func(leaf, at uint32) int {
+		below, _ := slices.BinarySearchFunc(leaves, n.At, func(leaf, at uint64) int {
 			if leaf>>shift <= at {
 				return -1
 			}
 			return 1
 		})
-		out = n.without(out, slices.Compact(slices.Clone(leaves[:below])))
+		out = n.without(height, out, slices.Compact(slices.Clone(leaves[:below])))
 		leaves = leaves[below:]
 	}
 	return out
 }
 
 // without appends the nodes below n from which all keys follow but those of leaves, which are below n and differ.
-func (n *node) without(out keyTree, leaves []uint32) keyTree {
-	shift := keyDepth - n.Depth
+func (n *node) without(height int, out keyTree, leaves []uint64) keyTree {
+	shift := height - n.Depth
 	switch len(leaves) {
 	case 0:
 		return append(out, *n)
@@ -105,11 +112,11 @@ func (n *node) without(out keyTree, leaves []uint32) keyTree {
 		return out
 	}
 	k := key(n.Key)
-	for bit := range uint32(2) {
+	for bit := range uint64(2) {
 		beside := k.child(byte(bit))
 		c := node{Depth: n.Depth + 1, At: n.At<<1 | bit, Key: beside[:]}
 		split, _ := slices.BinarySearch(leaves, (c.At+1)<<(shift-1))
-		out = c.without(out, leaves[:split])
+		out = c.without(height, out, leaves[:split])
 		leaves = leaves[split:]
 	}
 	return out

@@ -16,8 +16,8 @@ func TestWalkerAndTreeGiveTheSameKeys(t *testing.T) {
 	root := key{1, 2, 3}
 	tree, walk := keyTree{{Key: root[:]}}, newWalker(root)
 	seen := map[key]bool{}
-	for i := range uint32(5000) {
-		k, err := tree.leaf(i)
+	for i := range uint64(5000) {
+		k, err := tree.leaf(keyDepth, i)
 		if err != nil || k != walk.next() || seen[k] {
 			t.Fatalf("key %d: %v", i, err)
 		}
@@ -27,7 +27,7 @@ func TestWalkerAndTreeGiveTheSameKeys(t *testing.T) {
 	for range 1<<keyDepth - 1 {
 		w.next()
 	}
-	if k, err := tree.leaf(1<<keyDepth - 1); err != nil || k != w.next() || w.top != 0 {
+	if k, err := tree.leaf(keyDepth, 1<<keyDepth-1); err != nil || k != w.next() || w.top != 0 {
 		t.Errorf("the last key: %v", err)
 	}
 }
@@ -38,31 +38,31 @@ func TestErasedKeysAreGoneAndTheOthersStay(t *testing.T) {
 	whole := keyTree{{Key: root[:]}}
 	tree := whole
 	r := rand.New(rand.NewPCG(1, 2))
-	gone := map[uint32]bool{0: true, 1: true, 1<<keyDepth - 1: true}
+	gone := map[uint64]bool{0: true, 1: true, 1<<keyDepth - 1: true}
 	for range 200 {
-		gone[r.Uint32N(1<<keyDepth)] = true
+		gone[r.Uint64N(1<<keyDepth)] = true
 	}
 	for i := range gone {
-		tree = tree.without(i)
-		tree = tree.without(i) // twice is once
+		tree = tree.without(keyDepth, i)
+		tree = tree.without(keyDepth, i) // twice is once
 	}
 	for i := range gone {
-		if _, err := tree.leaf(i); !errors.Is(err, errErased) {
+		if _, err := tree.leaf(keyDepth, i); !errors.Is(err, errErased) {
 			t.Errorf("key %d is there: %v", i, err)
 		}
 		for _, n := range tree {
-			if n.covers(i) {
+			if i>>(keyDepth-n.Depth) == n.At {
 				t.Errorf("key %d follows from the node at depth %d", i, n.Depth)
 			}
 		}
 	}
 	for range 2000 {
-		i := r.Uint32N(1 << keyDepth)
+		i := r.Uint64N(1 << keyDepth)
 		if gone[i] {
 			continue
 		}
-		got, err := tree.leaf(i)
-		want, _ := whole.leaf(i)
+		got, err := tree.leaf(keyDepth, i)
+		want, _ := whole.leaf(keyDepth, i)
 		if err != nil || got != want {
 			t.Fatalf("key %d: %v", i, err)
 		}
@@ -134,11 +134,11 @@ func TestRecordsAreSealed(t *testing.T) {
 			t.Errorf("%q is in the segment in clear", secret)
 		}
 	}
-	epochs, err := filepath.Glob(filepath.Join(dir, keysName, "*"+keySuffix))
+	epochs, err := filepath.Glob(filepath.Join(dir, keysName, "0*"+keySuffix))
 	if err != nil || len(epochs) != 2 { // two processes wrote
 		t.Fatal(epochs, err)
 	}
-	for _, name := range append(epochs, filepath.Join(dir, keysName)) {
+	for _, name := range append(epochs, filepath.Join(dir, keysName), filepath.Join(dir, keysName, personsName)) {
 		if info, err := os.Stat(name); err != nil || info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}

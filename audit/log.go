@@ -35,6 +35,8 @@ type Log struct {
 	keys  *keyMaker
 	trees *growth
 
+	persons *persons
+
 	signing *signing
 
 	recovery   Recovery
@@ -117,9 +119,14 @@ func (l *Log) Append(rec *access.Record) (pos uint64, err error) {
 // *access.Error of kind Invalid or Internal and leaves no gap. Once the log has failed every call
 // gets the same *access.Error of kind Unavailable.
 //
+// The identifiers in rec.Named become tags in rec.Persons, and are forgotten.
+//
 // Where the disk is nearly full only refusals, outcomes and close records are taken. In place of another record a
 // refusal with its number is enqueued, so the Ticket is good, and the error says why.
 func (l *Log) Enqueue(rec *access.Record) (Ticket, error) {
+	if len(rec.Named) > 0 {
+		rec.Persons, rec.Named = l.persons.of(rec.Named), nil
+	}
 	t, err := l.enqueue(rec)
 	if err == errShort && rec.Session != "" {
 		if t, e := l.enqueue(refusal(rec)); e == nil {

@@ -63,7 +63,10 @@ func open(dir string, opt Options, d disk) (_ *Log, err error) {
 	if err := os.Remove(l.path(spareName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, openFailed(dir, err)
 	}
-	if l.keys, err = openKeys(dir); err != nil {
+	if l.keys, err = openKeys(dir); err == nil {
+		l.persons, err = openPersons(dir)
+	}
+	if err != nil {
 		return nil, openFailed(dir, err)
 	}
 	firsts, err := segments(dir)

@@ -353,18 +353,18 @@ func TestOrdersBesideWriters(t *testing.T) {
 func TestManyKeysAtOnce(t *testing.T) {
 	root := key{7}
 	one := keyTree{{Key: root[:]}}
-	many := []uint32{0, 1, 2, 3, 9, 9, 77, 1<<keyDepth - 1}
+	many := []uint64{0, 1, 2, 3, 9, 9, 77, 1<<keyDepth - 1}
 	for _, leaf := range many {
-		one = one.without(leaf)
+		one = one.without(keyDepth, leaf)
 	}
-	if all := (keyTree{{Key: root[:]}}).without(many...); fmt.Sprint(all) != fmt.Sprint(one) {
+	if all := (keyTree{{Key: root[:]}}).without(keyDepth, many...); fmt.Sprint(all) != fmt.Sprint(one) {
 		t.Errorf("%v\n%v", all, one)
 	}
-	every := make([]uint32, 1<<keyDepth)
+	every := make([]uint64, 1<<keyDepth)
 	for i := range every {
-		every[i] = uint32(i)
+		every[i] = uint64(i)
 	}
-	if left := one.without(every...); len(left) != 0 {
+	if left := one.without(keyDepth, every...); len(left) != 0 {
 		t.Errorf("%d nodes are left", len(left))
 	}
 }

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -36,6 +35,7 @@ type picked struct {
 	Erased
 	content, trace map[uint64][]uint32 // leaves of their keys, by epoch, in ascending order
 	clear          uint64              // all records up to here are gone, or held, or not meant
+	persons        []personLeaf        // keys of the person that go
 }
 
 func (p *picked) take(pos uint64, id uint64, content, trace bool) {
@@ -71,10 +71,14 @@ func (k *picker) pick() (*picked, error) {
 	held := map[string]int{}
 	sessions := map[string]bool{}
 	keys := readKeys(k.dir)
-	person := []byte(strings.ToLower(k.e.Person))
+	who, err := k.people()
+	if err != nil {
+		return p, err
+	}
+	tagged, kept := map[string]bool{}, false
 	young, unbroken, n := 0, true, 0
 	var r segmentReader
-	err := r.readFrom(k.dir, k.from, nil, func(pos uint64, payload []byte) error {
+	err = r.readFrom(k.dir, k.from, nil, func(pos uint64, payload []byte) error {
 		if pos < k.from {
 			return nil
 		}
@@ -112,16 +116,25 @@ func (k *picker) pick() (*picked, error) {
 			return fail(err)
 		}
 		asked = asked && k.e.Trace && !trace.IsOrder(head.Kind)
-		if len(person) > 0 || k.e.Task != "" || len(k.holds) > 0 {
+		if who.named() || k.e.Task != "" || len(k.holds) > 0 {
 			rec, _, err := keys.decode(payload)
 			if err != nil {
 				return fail(err)
 			}
-			if k.e.Task != "" && rec.Task != k.e.Task || len(person) > 0 && !speaksOf(rec, person) {
+			tags, speaks := who.tagsIn(rec), !who.named() || who.in(rec)
+			if k.e.Task != "" && rec.Task != k.e.Task || !speaks && len(tags) == 0 {
 				return nil
 			}
+			for _, tag := range tags {
+				tagged[tag] = true
+			}
 			if h := heldBy(k.holds, rec); h != nil && (content || asked) {
+				kept = kept || len(tags) > 0
 				held[h.ID]++
+				return nil
+			}
+			if !speaks {
+				p.Tagged++
 				return nil
 			}
 		}
@@ -146,12 +159,30 @@ func (k *picker) pick() (*picked, error) {
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
+	// One key stands behind all of the person's tags: it goes only where all of what has them is meant, and may go.
+	if alone := k.e.Scope() == (access.Scope{Person: k.e.Person}); alone && !kept {
+		for _, tag := range sortedKeys(tagged) {
+			p.persons = append(p.persons, who.tags[tag])
+		}
+	}
+	p.Untag = len(p.persons) > 0
 	for _, h := range k.holds {
 		if held[h.ID] > 0 {
 			p.Held = append(p.Held, access.Held{Hold: h.ID, Records: held[h.ID]})
 		}
 	}
 	return p, err
+}
+
+// people gives who the erasure means, and says of the holds whom they do.
+func (k *picker) people() (*subject, error) {
+	who, err := subjectOf(k.dir, k.e.Person)
+	for _, h := range k.holds {
+		if err == nil {
+			h.who, err = subjectOf(k.dir, h.Scope.Person)
+		}
+	}
+	return who, err
 }
 
 // heldBy is the first hold that keeps a record. A hold keeps its own record, or nobody could say what it holds.
@@ -167,21 +198,7 @@ func heldBy(holds []*Hold, rec *access.Record) *Hold {
 func (h *Hold) picks(rec *access.Record) bool {
 	s := &h.Scope
 	return (s.Session == "" || rec.Session == s.Session) && (s.Task == "" || rec.Task == s.Task) &&
-		(s.Before.IsZero() || rec.Time.Before(s.Before)) && (s.Person == "" || speaksOf(rec, []byte(strings.ToLower(s.Person))))
-}
-
-// speaksOf is whether a record holds an identifier, given in small letters.
-func speaksOf(rec *access.Record, person []byte) bool {
-	for _, s := range append([]string{rec.SQL, rec.Reason, rec.Goal, rec.Ticket, rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client}, rec.Params...) {
-		if bytes.Contains(bytes.ToLower([]byte(s)), person) {
-			return true
-		}
-	}
-	var scope access.Scope
-	if len(rec.Scope) > 0 && json.Unmarshal(rec.Scope, &scope) == nil && bytes.Contains(bytes.ToLower([]byte(scope.Person)), person) {
-		return true
-	}
-	return bytes.Contains(bytes.ToLower(rec.Result), person)
+		(s.Before.IsZero() || rec.Time.Before(s.Before)) && (!h.who.named() || h.who.in(rec) || len(h.who.tagsIn(rec)) > 0)
 }
 
 // runs puts positions, in ascending order, into runs of first and last.

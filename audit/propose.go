@@ -39,7 +39,7 @@ func (l *Log) Propose(e Erasure, by, why string) (*Proposal, *Erased, error) {
 		return nil, nil, err
 	}
 	found, err := (&picker{dir: l.dir, e: ErasureOf(s, e.Trace), holds: holdsOf(all)}).pick()
-	if err != nil || found.Records == 0 {
+	if err != nil || found.Records == 0 && !found.Untag {
 		return nil, &found.Erased, err
 	}
 	o := &access.Order{ID: newOrderID("e_"), Scope: unnamed(s), Trace: e.Trace, Records: found.Records,
@@ -96,7 +96,7 @@ func confirmable(all []*order, id string, now time.Time) error {
 
 // Confirm carries a proposal out, for somebody other than who made it. Of the records that match, those that were
 // proposed are erased, but for what is held by now, and with them what the proposal itself says of a person. Records
-// that came since are counted, and stay. With dry nothing is changed.
+// that came since are counted, and stay. The key of the person's tags goes for all. With dry nothing is changed.
 func (l *Log) Confirm(id, by string, dry bool) (*Proposal, *Erased, error) {
 	l.orders.Lock()
 	defer l.orders.Unlock()
@@ -127,7 +127,7 @@ func (l *Log) Confirm(id, by string, dry bool) (*Proposal, *Erased, error) {
 		self = 1
 	}
 	found.Missed = p.Records - (found.Records - self)
-	if dry || found.Records == 0 {
+	if dry || found.Records == 0 && !found.Untag {
 		return p, &found.Erased, nil
 	}
 	out, err := l.destroy(found, &access.Order{ID: id, Scope: unnamed(p.Scope), Trace: p.Trace, Proposal: p.Position, By: p.By}, p.Scope.Person, by, p.Why)

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type pending struct {
 	// Content and Trace are the keys that go, by epoch, as runs of first and last leaf.
 	Content map[uint64][][2]uint64 `json:"content"`
 	Trace   map[uint64][][2]uint64 `json:"trace"`
+	Persons []personLeaf           `json:"persons,omitempty"` // keys of people that go
 }
 
 func runsOf(leaves map[uint64][]uint32) map[uint64][][2]uint64 {
@@ -73,7 +75,11 @@ func (l *Log) finish(p *pending) error {
 			return openFailed(l.dir, fmt.Errorf("erase keys: %w", err))
 		}
 	}
-	if err := os.Remove(l.pendingPath()); err != nil {
+	err := l.persons.puncture(p.Persons)
+	if err == nil {
+		err = os.Remove(l.pendingPath())
+	}
+	if err != nil {
 		return openFailed(l.dir, fmt.Errorf("erase keys: %w", err))
 	}
 	return nil
@@ -121,8 +127,8 @@ func (l *Log) resumeErasure() error {
 	return l.finish(p)
 }
 
-func sortedKeys[V any](m map[uint64]V) []uint64 {
-	out := make([]uint64, 0, len(m))
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	out := make([]K, 0, len(m))
 	for k := range m {
 		out = append(out, k)
 	}
@@ -136,24 +142,29 @@ func puncture(dir string, number uint64, content, trace [][2]uint64) error {
 	if err != nil {
 		return err
 	}
-	e.Content = e.Content.without(leafList(content)...)
-	e.Trace = e.Trace.without(leafList(trace)...)
-	old, err := os.OpenFile(filepath.Join(dir, epochName(number)), os.O_WRONLY, 0)
+	e.Content = e.Content.without(keyDepth, leafList(content)...)
+	e.Trace = e.Trace.without(keyDepth, leafList(trace)...)
+	return replaceKeys(filepath.Join(dir, epochName(number)), func() error { return e.store(dir) })
+}
+
+// replaceKeys has a file of keys stored anew, and then puts zeros over what it was.
+func replaceKeys(path string, store func() error) error {
+	old, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer old.Close()
-	if err := e.store(dir); err != nil {
+	if err := store(); err != nil {
 		return err
 	}
 	return overwrite(old)
 }
 
-func leafList(list [][2]uint64) []uint32 {
-	var out []uint32
+func leafList(list [][2]uint64) []uint64 {
+	var out []uint64
 	for _, r := range list {
 		for leaf := r[0]; leaf <= r[1] && leaf < 1<<keyDepth; leaf++ {
-			out = append(out, uint32(leaf))
+			out = append(out, leaf)
 		}
 	}
 	return out

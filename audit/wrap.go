@@ -66,7 +66,7 @@ func wrappingOf(keysDir string) (*WrappingKey, error) {
 
 // wrapped is the file of an epoch whose keys are wrapped.
 type wrapped struct {
-	Number uint64 `json:"epoch"`
+	Number uint64 `json:"epoch"`      // personsNumber for the keys of people
 	By     string `json:"wrapped_by"` // ID of the wrapping key
 	Sealed []byte `json:"sealed"`     // nonce and sealed epoch
 }
@@ -150,10 +150,12 @@ func Rewrap(dir string, old *WrappingKey) (int, error) {
 	for _, entry := range entries {
 		name, ok := strings.CutSuffix(entry.Name(), keySuffix)
 		number, err := strconv.ParseUint(name, 10, 64-keyDepth)
-		if !ok || err != nil {
+		if persons := entry.Name() == personsName; persons {
+			number = personsNumber
+		} else if !ok || err != nil {
 			continue
 		}
-		done, err := rewrapFile(folder, number, now, old)
+		done, err := rewrapFile(filepath.Join(folder, entry.Name()), number, now, old)
 		if err != nil {
 			return written, &access.Error{Kind: access.Unavailable, Code: codeIO, Err: fmt.Errorf("%s: %w", entry.Name(), err),
 				Message: fmt.Sprintf("the keys of %s cannot be wrapped anew; %d files were", dir, written), Hint: "give the key that they are wrapped by, and do it again: what is done stays done"}
@@ -165,8 +167,7 @@ func Rewrap(dir string, old *WrappingKey) (int, error) {
 	return written, nil
 }
 
-func rewrapFile(folder string, number uint64, now, old *WrappingKey) (bool, error) {
-	name := filepath.Join(folder, epochName(number))
+func rewrapFile(name string, number uint64, now, old *WrappingKey) (bool, error) {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -188,11 +189,15 @@ func rewrapFile(folder string, number uint64, now, old *WrappingKey) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	e, err := parseEpoch(plain, number, name)
+	if number == personsNumber {
+		_, err = parsePersons(plain, name)
+	} else {
+		_, err = parseEpoch(plain, number, name)
+	}
 	if err != nil {
 		return false, err
 	}
-	if err := e.storeBy(folder, now); err != nil {
+	if err := storeBy(name, number, plain, now); err != nil {
 		return false, err
 	}
 	return true, overwrite(f)

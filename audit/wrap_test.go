@@ -29,7 +29,7 @@ func keyFiles(t *testing.T, dir string) (all, open int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all++; strings.Contains(string(data), `"trace":[`) {
+		if all++; strings.Contains(string(data), `"key":"`) {
 			open++
 		}
 	}
@@ -62,7 +62,7 @@ func TestKeysAreWrapped(t *testing.T) {
 		soundLog(t, dir)
 	}
 	sound()
-	if all, open := keyFiles(t, dir); all != 1 || open != 0 {
+	if all, open := keyFiles(t, dir); all != 2 || open != 0 {
 		t.Errorf("%d of %d files are open", open, all)
 	}
 	for _, other := range []*WrappingKey{nil, two} {
@@ -74,7 +74,7 @@ func TestKeysAreWrapped(t *testing.T) {
 	if _, err := Rewrap(dir, &WrappingKey{3}); !errors.Is(err, errWrapped) {
 		t.Error(err)
 	}
-	if n, err := Rewrap(dir, one); n != 1 || err != nil {
+	if n, err := Rewrap(dir, one); n != 2 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	if n, err := Rewrap(dir, one); n != 0 || err != nil {
@@ -82,11 +82,11 @@ func TestKeysAreWrapped(t *testing.T) {
 	}
 	sound()
 	wrapBy(t, dir, nil)
-	if n, err := Rewrap(dir, two); n != 1 || err != nil {
+	if n, err := Rewrap(dir, two); n != 2 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	sound()
-	if all, open := keyFiles(t, dir); all != 1 || open != 1 {
+	if all, open := keyFiles(t, dir); all != 2 || open != 2 {
 		t.Errorf("%d of %d files are open", open, all)
 	}
 	wrapBy(t, dir, one) // what is not wrapped yet can be read, and new keys are wrapped
@@ -95,7 +95,7 @@ func TestKeysAreWrapped(t *testing.T) {
 		wantError(t, err, access.Unavailable, codeInUse)
 	})
 	sound()
-	if all, open := keyFiles(t, dir); all != 2 || open != 1 {
+	if all, open := keyFiles(t, dir); all != 3 || open != 2 {
 		t.Errorf("%d of %d files are open", open, all)
 	}
 	asked := errors.New("the command failed")

@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"unsafe"
 
+	"sallyport/internal/access"
 	"sallyport/mask/numbering"
 )
 
@@ -48,12 +49,23 @@ func (d *Detector) Redact(dst, src []byte) (out []byte, n int) {
 
 // String is Redact for a string; without a finding it gives s itself.
 func (d *Detector) String(s string) string {
+	s, _ = d.Take(s, nil)
+	return s
+}
+
+// Take is String that appends what it hides to found.
+func (d *Detector) Take(s string, found []access.Identifier) (string, []access.Identifier) {
 	src := unsafe.Slice(unsafe.StringData(s), len(s)) // only read
-	if _, ok := d.next(src, 0); !ok {
-		return s
+	f, ok := d.next(src, 0)
+	if !ok {
+		return s, found
 	}
-	out, _ := d.Redact(nil, src)
-	return string(out)
+	h := newHiding(nil, src)
+	for ; ok; f, ok = d.next(src, f.End) {
+		found = append(found, access.Identifier{Kind: f.Kind, Value: s[f.Start:f.End]})
+		h.hide(f)
+	}
+	return string(h.end()), found
 }
 
 // Find appends the findings in src to dst.

@@ -1,13 +1,18 @@
 package mask
 
-import "strings"
+import (
+	"strings"
+	"unsafe"
 
-// SQL masks findings in the literals and comments of a SQL text, for the record. Identifiers are left
+	"sallyport/internal/access"
+)
+
+// SQL masks findings in the literals and comments of a SQL text, for the record, and appends them to found. Names in SQL are left
 // alone, quoted ones too. It reads PostgreSQL's lexical structure (chapter 4.1) with
 // standard_conforming_strings on; text that ends inside a literal is masked to its end.
-func (d *Detector) SQL(sql string) string {
-	if d.String(sql) == sql {
-		return sql
+func (d *Detector) SQL(sql string, found []access.Identifier) (string, []access.Identifier) {
+	if _, any := d.next(unsafe.Slice(unsafe.StringData(sql), len(sql)), 0); !any {
+		return sql, found
 	}
 	var b strings.Builder
 	for i := 0; i < len(sql); {
@@ -16,11 +21,13 @@ func (d *Detector) SQL(sql string) string {
 			b.WriteString(sql[i:end])
 		} else {
 			b.WriteString(sql[i:start])
-			b.WriteString(d.String(sql[start:end]))
+			var text string
+			text, found = d.Take(sql[start:end], found)
+			b.WriteString(text)
 		}
 		i = end
 	}
-	return b.String()
+	return b.String(), found
 }
 
 // lexeme gives the piece of sql that begins at i; inside tells that sql[start:end] is the inside of a

@@ -3,10 +3,13 @@ package mask
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"sallyport/internal/access"
 )
 
 func TestDetectorFindsIdentifiers(t *testing.T) {
@@ -69,9 +72,27 @@ func TestDetectorTouchesOnlyLiteralsOfSQL(t *testing.T) {
 		"select 'it''s jane@example.com'": "select 'it''s [email]'",
 		"select 'open jane@example.com":   "select 'open [email]",
 	} {
-		if got := d.SQL(sql); got != want {
+		if got, _ := d.SQL(sql, nil); got != want {
 			t.Errorf("%q became %q, want %q", sql, got, want)
 		}
+	}
+}
+
+// What is taken out of a text is handed over as it stood there.
+func TestDetectorHandsOverWhatItHides(t *testing.T) {
+	d := NewDetector()
+	got, found := d.SQL("select 4111111111111111, 'jane@example.com or bob@example.com'", nil)
+	got2, found := d.Take(`{"phone": 14155552671, "mail": "j.doe@example.com"}`, found)
+	if got != `select [card], '[email] or [email]'` || got2 != `{"phone": "[phone]", "mail": "[email]"}` {
+		t.Errorf("%s, %s", got, got2)
+	}
+	want := []access.Identifier{{Kind: "card", Value: "4111111111111111"}, {Kind: "email", Value: "jane@example.com"}, {Kind: "email", Value: "bob@example.com"},
+		{Kind: "phone", Value: "14155552671"}, {Kind: "email", Value: "j.doe@example.com"}}
+	if !slices.Equal(found, want) {
+		t.Errorf("%v", found)
+	}
+	if s, none := d.SQL("select name from t where id = 7", nil); s == "" || none != nil {
+		t.Errorf("%q, %v", s, none)
 	}
 }
 
@@ -119,7 +140,7 @@ func FuzzDetector(f *testing.F) {
 		if isXML(src) && bytes.HasPrefix(bytes.TrimSpace(src), []byte("<")) && !isXML(out) {
 			t.Fatalf("%q is no XML any more: %q", src, out)
 		}
-		d.SQL(string(src))
+		d.SQL(string(src), nil)
 	})
 }
 

@@ -29,6 +29,7 @@ type Certificate struct {
 	Records         int              `json:"records"`
 	Positions       [][2]uint64      `json:"positions"`           // first and last of each run
 	PositionsSHA256 string           `json:"positions_sha256"`    // over the positions as big-endian numbers of 64 bits
+	Tagged          int              `json:"tagged,omitempty"`    // records that stay, and nobody finds by the person any more
 	Held            []access.Held    `json:"held,omitempty"`      // matched, and stay under these holds
 	Record          SealedRecord     `json:"record"`              // of the erasure
 	Proof           string           `json:"proof"`               // C2SP tlog-proof of Record, with the checkpoint
@@ -83,7 +84,7 @@ func Certify(p *audit.Prover, pos uint64, salt []byte, s Signer, notes []byte) (
 	c := Certificate{
 		ID: o.ID, Time: rec.Time.UTC(), By: rec.Principal, ProposedBy: o.By, Reason: rec.Reason,
 		Scope: CertificateScope{Session: o.Scope.Session, Task: o.Scope.Task, PersonHMAC: o.Person},
-		Trace: o.Trace, Records: o.Records, Positions: o.Positions, PositionsSHA256: o.Digest, Held: o.Held,
+		Trace: o.Trace, Records: o.Records, Positions: o.Positions, PositionsSHA256: o.Digest, Tagged: o.Tagged, Held: o.Held,
 		Record: SealedRecord{pos, payload, traceKey, contentKey}, Key: p.Keys().List()[0].Public, KeyNotes: string(notes), OutOfReach: OutOfReach,
 		Proof: string(proof.Format(proof.Proof{Index: int64(pos) - 1, Hashes: hashes, Checkpoint: signed})),
 	}

@@ -98,6 +98,9 @@ func (t terms) add(low uint32, rec *access.Record) {
 	if d := decision(rec.Kind, p.effect); d != "" {
 		put(Decision, d)
 	}
+	for _, of := range rec.Persons {
+		put(tag, of)
+	}
 	over := func(f Field, each func(*access.Record, func(string) bool) bool) bool {
 		words, scanned := 0, 0
 		return !each(rec, func(text string) bool {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/audit"
 	"sallyport/audit/internal/show"
 	"sallyport/internal/access"
 )
@@ -30,6 +31,7 @@ const (
 	word   Field = 100 // of the statement, the reason, the goal or the ticket
 	detail Field = 101 // a word of what else may speak of a person
 	cut    Field = 102 // that there are more words than are in the index
+	tag    Field = 103 // of an identifier that was taken out of the record's texts
 )
 
 // Value is a field with what it has to be.
@@ -156,11 +158,26 @@ const (
 type Query struct {
 	Fields []Value
 	Words  []string  // each a word, or several with what is between them, of the statement, reason, goal or ticket
-	Person []string  // identifiers of somebody, as whole words anywhere in what the record says
+	Person []string  // identifiers of somebody, as whole words anywhere in what the record says, or taken out of it
 	Since  time.Time // at or after
 	Until  time.Time // before
 	Before uint64    // at positions below; 0: the newest
 	Limit  int       // at most so many; 0 is 50
+
+	tags [][]string // that each of Person may have left
+}
+
+// named is q with the tags that the log in dir has for its people.
+func (q Query) named(dir string) (Query, error) {
+	q.tags = nil
+	for _, p := range q.Person {
+		tags, err := audit.PersonTags(dir, p)
+		if err != nil {
+			return q, err
+		}
+		q.tags = append(q.tags, tags)
+	}
+	return q, nil
 }
 
 // match is whether a record is one that is asked for. It decides: the index only says which records to ask.
@@ -188,8 +205,9 @@ func (q *Query) match(rec *access.Record) bool {
 			return false
 		}
 	}
-	for _, p := range q.Person {
-		if f := without(p); texts(rec, f) && details(rec, f) {
+	for i, p := range q.Person {
+		tagged := slices.ContainsFunc(rec.Persons, func(t string) bool { return slices.Contains(q.tags[i], t) })
+		if f := without(p); !tagged && texts(rec, f) && details(rec, f) {
 			return false
 		}
 	}

@@ -161,6 +161,7 @@ const most = 150
 // naive is what a query must find, the newest first.
 func naive(all []*access.Record, q Query) []uint64 {
 	var out []uint64
+	q.tags = make([][]string, len(q.Person)) // nothing was taken out of these records
 	for _, rec := range slices.Backward(all) {
 		if q.match(rec) && (q.Before == 0 || rec.Position < q.Before) {
 			if out = append(out, rec.Position); len(out) == most {

@@ -41,9 +41,13 @@ func (x *Index) Search(ctx context.Context, q Query) (*Page, error) {
 		limit = pageSize
 	}
 	page := new(Page)
+	q, err := q.named(x.logDir)
+	if err != nil {
+		return nil, err
+	}
 	places := audit.OpenPlaces(x.logDir)
 	defer places.Close()
-	err := x.view(ctx, func(v *view) error {
+	err = x.view(ctx, func(v *view) error {
 		page.Through = v.state.Next - 1
 		looked := 0
 		return v.find(&q, func(pos uint64, at audit.Place) (bool, error) {
@@ -77,8 +81,12 @@ func (x *Index) Candidates(ctx context.Context, q Query) ([]uint64, error) {
 	if limit <= 0 {
 		limit = pageSize
 	}
+	q, err := q.named(x.logDir)
+	if err != nil {
+		return nil, err
+	}
 	var out []uint64
-	err := x.view(ctx, func(v *view) error {
+	err = x.view(ctx, func(v *view) error {
 		return v.find(&q, func(pos uint64, _ audit.Place) (bool, error) {
 			out = append(out, pos)
 			return len(out) < limit, nil
@@ -142,9 +150,13 @@ func (v *view) clauses(q *Query) []clause {
 	for _, phrase := range q.Words {
 		each(phrase, func(w string) clause { return clause{v.terms.value(word, w), words} })
 	}
-	for _, phrase := range q.Person {
+	for i, phrase := range q.Person {
+		var tags clause
+		for _, t := range q.tags[i] {
+			tags = append(tags, v.terms.value(tag, t))
+		}
 		each(phrase, func(w string) clause {
-			return clause{v.terms.value(word, w), v.terms.value(detail, w), words, details}
+			return append(clause{v.terms.value(word, w), v.terms.value(detail, w), words, details}, tags...)
 		})
 	}
 	return out

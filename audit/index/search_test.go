@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/audit"
 	"sallyport/internal/access"
 )
 
@@ -202,5 +203,33 @@ func TestManyMayUseOneIndex(t *testing.T) {
 			t.Fatalf("it is up to %d of %d", page.Through, l.log.Last())
 		}
 	}
+	l.agrees(20)
+}
+
+// Who was taken out of a record's texts is found by the tag that was left, until their key is destroyed.
+func TestPeopleAreFoundByWhatWasTakenOut(t *testing.T) {
+	l := newLog(t)
+	l.fill(100)
+	jane, bob := access.Identifier{Kind: "email", Value: "jane@canary.example"}, access.Identifier{Kind: "email", Value: "bob@canary.example"}
+	both := &access.Record{Session: "s_p", Principal: "ada", SQL: "SELECT 1 WHERE mail IN ('[email]', '[email]')", Named: []access.Identifier{jane, bob}}
+	said := &access.Record{Session: "s_p", Principal: "ada", Params: []string{"jane@canary.example"}}
+	l.add(both, said)
+	l.fill(100)
+	l.update()
+	want := func(person string, positions ...uint64) {
+		t.Helper()
+		if got := l.pages(Query{Person: []string{person}, Limit: 10}); !slices.Equal(got, positions) {
+			t.Errorf("by %s %d are found, want %d", person, got, positions)
+		}
+	}
+	want("Jane@canary.example", said.Position, both.Position)
+	want("bob@canary.example", both.Position)
+	if got := l.pages(Query{Person: []string{"jane@canary.example", "bob@canary.example"}, Words: []string{"mail"}, Limit: 10}); !slices.Equal(got, []uint64{both.Position}) {
+		t.Errorf("both are found in %d", got)
+	}
+	l.erase(audit.Erasure{Person: "jane@canary.example"})
+	l.update()
+	want("jane@canary.example")
+	want("bob@canary.example", both.Position)
 	l.agrees(20)
 }

@@ -69,6 +69,8 @@ type Erasure struct {
 	Sessions int           `json:"sessions"`
 	Gone     int           `json:"gone"`             // erased before
 	Held     []access.Held `json:"held,omitempty"`   // stay
+	Tagged   int           `json:"tagged,omitempty"` // from which the person's identifier had been taken out: stay
+	Untag    bool          `json:"untag,omitempty"`  // ... and nobody finds them by the person any more
 	Missed   int           `json:"missed,omitempty"` // were proposed, and are gone or held by now
 	More     int           `json:"more,omitempty"`   // match, and were not proposed: they stay
 	Position uint64        `json:"position,omitempty"`
@@ -179,7 +181,7 @@ func (o *Office) answer(out *audit.Erased, p *audit.Proposal, err error) (*Answe
 }
 
 func erasureOf(e *audit.Erased) Erasure {
-	return Erasure{ID: e.ID, Records: e.Records, Sessions: len(e.Sessions), Gone: e.Gone, Held: e.Held, Missed: e.Missed, More: e.More, Position: e.Position}
+	return Erasure{ID: e.ID, Records: e.Records, Sessions: len(e.Sessions), Gone: e.Gone, Held: e.Held, Tagged: e.Tagged, Untag: e.Untag, Missed: e.Missed, More: e.More, Position: e.Position}
 }
 
 // certify signs the record of the erasure with all before it, and makes the certificate.

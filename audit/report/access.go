@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -17,7 +18,7 @@ import (
 type AccessReport struct {
 	Person  []string      `json:"person"` // identifiers that were looked for
 	Entries []AccessEntry `json:"entries"`
-	Hidden  int           `json:"hidden"`  // steps in whose texts the detectors hid a value: whose is not known
+	Hidden  int           `json:"hidden"`  // steps in whose texts the detectors hid a value and left no tag: whose is not known
 	Partial int           `json:"partial"` // steps of which not all released rows were kept
 	Erased  int           `json:"erased"`  // steps with erased records
 	Steps   int           `json:"steps"`   // looked at
@@ -46,8 +47,11 @@ type AccessEntry struct {
 
 var hiddenForm = regexp.MustCompile(`\[(?:email|phone|card|iban|id|ssn|birth|name|address|ip|mac|credentials|key|crypto)\]`)
 
+// takenOut is where an identifier was found that the record does not hold.
+const takenOut = "a text, before the identifier was taken out of it"
+
 // Access looks for identifiers of a person (an address, a number, a name) as whole words in statements, parameters,
-// reasons and released rows, whatever their case.
+// reasons and released rows, whatever their case, and as what the detectors took out of those texts.
 func Access(o Options, person []string) (*AccessReport, error) {
 	r := &AccessReport{Entries: []AccessEntry{}}
 	for _, p := range person {
@@ -58,12 +62,19 @@ func Access(o Options, person []string) (*AccessReport, error) {
 	}
 	found := map[uint64][]string{}
 	hidden, partial := map[uint64]bool{}, map[uint64]bool{}
+	tags, err := o.tags(r.Person)
+	if err != nil {
+		return nil, err
+	}
 	sessions, err := o.read(audit.Filter{}, func(rec *access.Record) {
+		if slices.ContainsFunc(rec.Persons, func(t string) bool { return slices.Contains(tags, t) }) {
+			found[rec.Position] = add(found[rec.Position], takenOut)
+		}
 		look := func(where, text string) {
 			if r.in(text) {
 				found[rec.Position] = add(found[rec.Position], where)
 			}
-			if hiddenForm.MatchString(text) {
+			if len(rec.Persons) == 0 && hiddenForm.MatchString(text) {
 				hidden[rec.Position] = true
 			}
 		}
@@ -123,14 +134,27 @@ func Access(o Options, person []string) (*AccessReport, error) {
 	r.Limits = []string{
 		"Reasons and goals are claimed; nobody has checked them.",
 		"Only what went through the gateway is known.",
-		fmt.Sprintf("In %d further steps the detectors hid a value before it was recorded: whose it was cannot be told.", r.Hidden),
+		fmt.Sprintf("In %d further steps the detectors hid a value before it was recorded, and left no tag of it: whose it was cannot be told.", r.Hidden),
 		fmt.Sprintf("Of %d further steps not all released rows were kept: whether the person was in the rest cannot be told.", r.Partial),
+		"An identifier that the detectors hid is found in full only, and not where it was written in another way than its punctuation, spaces and capitals.",
 		"A person who was read through a mask, or in a sum, is not found by name.",
 	}
 	if r.Erased > 0 {
 		r.Limits = append(r.Limits, fmt.Sprintf("Of %d steps records were erased.", r.Erased))
 	}
 	return r, nil
+}
+
+// tags are those that identifiers of a person have in records from which they were taken out.
+func (o *Options) tags(person []string) (all []string, err error) {
+	for _, p := range person {
+		tags, err := audit.PersonTags(o.Dir, p)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, tags...)
+	}
+	return all, nil
 }
 
 // in reports whether text has an identifier of the person that is not a part of a longer word or number.

@@ -116,6 +116,44 @@ func TestAccessFindsWhoConsultedAPerson(t *testing.T) {
 	}
 }
 
+// Whose identifier was taken out of a statement is found in it, but not when their key is gone; whom else it spoke of still is.
+func TestAccessFindsWhomRecordsDoNotName(t *testing.T) {
+	o := world(t)
+	log, err := audit.Open(o.Dir, audit.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := &access.Record{Session: "s3", Seq: 1, Kind: access.RecordStatement, Time: time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC), Principal: "ana", SQL: "select '[email]', '[phone]'",
+		Named: []access.Identifier{{Kind: "email", Value: "jane@example.org"}, {Kind: "phone", Value: "+49 30 901820"}}}
+	if _, err := log.Append(rec); err != nil {
+		t.Fatal(err)
+	}
+	want := func(person string, found ...string) {
+		t.Helper()
+		r, err := Access(o, []string{person})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Entries) != len(found) || len(found) > 0 && (r.Entries[0].Position != rec.Position || !cmp.Equal(r.Entries[0].Found, found)) {
+			t.Errorf("%s: %+v", person, r.Entries)
+		}
+		if r.Hidden != 1 {
+			t.Errorf("%s: of %d steps it is not known whom they name", person, r.Hidden)
+		}
+	}
+	want("Jane@example.org", takenOut)
+	want("0049 (0)30/901820", takenOut)
+	want("mary@example.org")
+	if out, err := log.Erase(audit.Erasure{Person: "jane@example.org"}, "dpo", "request", false); err != nil || !out.Untag || out.Records != 0 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want("jane@example.org")
+	want("+4930901820", takenOut)
+}
+
 func TestBreachAddsUpWhatAnIdentityHasSeen(t *testing.T) {
 	o := world(t)
 	r, err := Breach(o, "erik")

@@ -38,6 +38,7 @@ type certificate struct {
 	Records   int         `json:"records"`
 	Positions [][2]uint64 `json:"positions"`
 	Digest    string      `json:"positions_sha256"`
+	Tagged    int         `json:"tagged"`
 	Held      []held      `json:"held"`
 	Record    struct {
 		Position uint64 `json:"position"`
@@ -78,6 +79,7 @@ type erasure struct {
 		Records   int         `json:"records"`
 		Positions [][2]uint64 `json:"positions"`
 		Digest    string      `json:"positions_sha256"`
+		Tagged    int         `json:"tagged"`
 		By        string      `json:"proposed_by"`
 		Held      []held      `json:"held"`
 	} `json:"order"`
@@ -181,7 +183,7 @@ func (c *certificate) compare() error {
 	case n != uint64(c.Records) || hex.EncodeToString(digest.Sum(nil)) != c.Digest:
 		return errors.New("the positions of the erased records do not have their number or their digest")
 	case o.ID != c.ID || !e.Time.Equal(c.Time) || e.Principal != c.By || o.By != c.ProposedBy || e.Reason != c.Reason || o.Trace != c.Trace,
-		o.Records != c.Records || o.Digest != c.Digest || !reflect.DeepEqual(o.Positions, c.Positions) || !reflect.DeepEqual(o.Held, c.Held),
+		o.Records != c.Records || o.Digest != c.Digest || o.Tagged != c.Tagged || !reflect.DeepEqual(o.Positions, c.Positions) || !reflect.DeepEqual(o.Held, c.Held),
 		s.Session != c.Scope.Session || s.Task != c.Scope.Task || !before(s.Before).Equal(before(c.Scope.Before)) || o.Person != c.Scope.PersonHMAC:
 		return errors.New("the record of the erasure says something else than the certificate")
 	}
@@ -240,6 +242,9 @@ func (c *certificate) say(r *Report) {
 	r.proven("%s had the keys of %s in %d records destroyed at %s, for %q (erasure %s)", who, what, c.Records, c.Time.UTC().Format(time.RFC3339), c.Reason, c.ID)
 	if c.Scope.PersonHMAC != "" {
 		r.unproven("of which person: HMAC-SHA-256 of the identifier in small letters with the key %s (hex) has to be %s", c.Scope.PersonSalt, c.Scope.PersonHMAC)
+	}
+	if c.Tagged > 0 {
+		r.proven("the key was destroyed, too, by which %d records were found from which the person's identifier had been taken out before", c.Tagged)
 	}
 	for _, h := range c.Held {
 		r.unproven("that everything that matches was erased: %d records stay under hold %s", h.Records, h.Hold)

@@ -33,7 +33,8 @@ had it done and why. That something was asked, when, and in which session stays;
 a hold stay. Bundles of evidence and replays in the data directory that show what is erased are destroyed too.
 
 A person is an identifier (an address, a number) that is looked for in statements, parameters, reasons, errors and
-released rows. Records in which somebody else is named too are erased as a whole. Backups of the folder log/keys that
+released rows. Records in which somebody else is named too are erased as a whole. Where the detectors took the identifier
+out before it was recorded, the record stays, and the key is destroyed by which it was found. Backups of the folder log/keys that
 were made before can still open what was erased: destroy them.
 
 With audit.erasure.dual_control one proposes an erasure and another confirms it within a day. What is erased then are
@@ -130,15 +131,21 @@ func (o *eraseOptions) say(kind office.Kind, a *office.Answer) {
 	if p := a.Proposal; p != nil && kind == office.Confirm {
 		fmt.Fprintf(o.err, "proposed by %s at %s: %s, because %q\n", printable(p.By), p.Made.Format(time.RFC3339), scopeText(p.Scope), printable(p.Why))
 	}
-	verb := "erased"
+	verb, finds := "erased", "finds"
 	if o.dry || kind == office.Propose {
-		verb = "would be erased"
+		verb, finds = "would be erased", "would find"
 	}
 	if len(a.Erased) == 0 {
 		fmt.Fprintln(o.out, "nothing is due")
 	}
 	for _, e := range a.Erased {
 		fmt.Fprintf(o.out, "%d records of %d sessions %s; %d that match were erased before\n", e.Records, e.Sessions, verb, e.Gone)
+		switch {
+		case e.Untag:
+			fmt.Fprintf(o.out, "%d records stay, from which the identifier was taken out before: by it nobody %s them any more\n", e.Tagged, finds)
+		case e.Tagged > 0:
+			fmt.Fprintf(o.out, "%d records stay, from which the identifier was taken out before, and are still found by it: that ends with an erasure of the person alone, when no hold keeps one of them\n", e.Tagged)
+		}
 		for _, h := range e.Held {
 			fmt.Fprintf(o.out, "%d records that match stay, under hold %s\n", h.Records, h.Hold)
 		}

@@ -23,6 +23,8 @@ type Order struct {
 	Records   int         `json:"records,omitempty"`
 	Positions [][2]uint64 `json:"positions,omitempty"`
 	Digest    string      `json:"positions_sha256,omitempty"`
+	// Tagged are records that stay, and that nobody finds by the person any more: the key of the tags in them goes.
+	Tagged int `json:"tagged,omitempty"`
 	// Proposal is the position of the proposal that an erasure carries out, By whose it was.
 	Proposal uint64 `json:"proposal,omitempty"`
 	By       string `json:"proposed_by,omitempty"`

@@ -75,10 +75,17 @@ type Record struct {
 	// Order is a marshalled Order, and Scope a marshalled Scope with the person, in records about the record.
 	Order json.RawMessage `json:"order,omitempty"`
 	Scope json.RawMessage `json:"scope,omitempty"`
+	// Persons are tags of the identifiers that were taken out of the texts of this record (audit.PersonTags), in no order
+	// that means something. Named are those identifiers, until the log has made the tags.
+	Persons []string     `json:"persons,omitempty"`
+	Named   []Identifier `json:"-"`
 	// Erased is set by a reader: the keys of the statement, its parameters, reason, rows and errors are gone,
 	// and where Kind has a Principal and none is here, those of all else too.
 	Erased bool `json:"erased,omitempty"`
 }
+
+// Identifier is what names somebody in a text. Kind is that of mask.Finding.
+type Identifier struct{ Kind, Value string }
 
 // ReviewStep is one step of a request for approval.
 type ReviewStep struct {

@@ -98,27 +98,27 @@ func (g *Gateway) moved(e approval.Event) {
 func (g *Gateway) recordReview(_ context.Context, e approval.Event) error {
 	r := e.Request
 	return g.note(access.RecordReview, func(rec *access.Record) {
-		rec.Door, rec.Connection, rec.Task, rec.Ticket = r.Binding.Door, r.Binding.Connection, r.Subject.Task, g.detector.String(r.Subject.Ticket)
+		rec.Door, rec.Connection, rec.Task, rec.Ticket = r.Binding.Door, r.Binding.Connection, r.Subject.Task, g.forRecord(rec, r.Subject.Ticket)
 		rec.Principal, rec.Approval = r.Binding.Principal, r.ID
 		if len(r.Binding.Actors) > 0 {
 			rec.Actor = r.Binding.Actors[0]
 		}
 		step := access.ReviewStep{Session: r.Binding.Session, From: string(e.From), To: string(r.State), Digest: r.Digest, Expires: r.Expires, Use: e.Use,
-			Missing: r.Missing(), Outcome: g.detector.String(r.Outcome)}
+			Missing: r.Missing(), Outcome: g.forRecord(rec, r.Outcome)}
 		if e.From == "" {
-			rec.SQL, rec.Reason = g.detector.SQL(shortened(r.Binding.SQL, mostSQL)), g.detector.String(r.Subject.Reason)
+			rec.SQL, rec.Reason = g.sqlForRecord(rec, r.Binding.SQL), g.forRecord(rec, r.Subject.Reason)
 			for _, p := range r.Binding.Params {
-				rec.Params = append(rec.Params, g.detector.String(shortened(p, mostParam)))
+				rec.Params = append(rec.Params, g.forRecord(rec, shortened(p, mostParam)))
 			}
 			step.Relations, step.Labels, step.Policies = r.Subject.Relations, r.Subject.Labels, r.Subject.Policies
 		}
 		if v := e.Vote; v != nil {
 			step.Reviewer, step.Groups, step.Verdict, step.Channel = v.Reviewer, v.Groups, string(v.Verdict), v.Channel
-			step.Justification, step.Purpose, step.LawfulBasis, step.Afterwards = g.detector.String(v.Justification), v.Purpose, v.LawfulBasis, v.Review
+			step.Justification, step.Purpose, step.LawfulBasis, step.Afterwards = g.forRecord(rec, v.Justification), v.Purpose, v.LawfulBasis, v.Review
 			step.Authenticated = v.Authenticated
 		}
 		if r.Glass != nil {
-			step.Glass = g.detector.String(r.Glass.Reason)
+			step.Glass = g.forRecord(rec, r.Glass.Reason)
 		}
 		if r.Grant != nil {
 			step.Grant, _ = json.Marshal(r.Grant) // strings and numbers only

@@ -18,9 +18,24 @@ func (s *Session) newRecord(kind access.RecordKind) *access.Record {
 	if kind == access.RecordClose { // it belongs to no call
 		trace = ""
 	}
-	return &access.Record{Session: s.id, Seq: s.seq, Time: time.Now().UTC(), Kind: kind, Door: s.door,
+	rec := &access.Record{Session: s.id, Seq: s.seq, Time: time.Now().UTC(), Kind: kind, Door: s.door,
 		Connection: s.db.conf.Name, Principal: s.principal.Name, Actor: s.principal.Actor,
-		Task: s.task.ID, Reason: s.gw.detector.String(s.reason), Traceparent: trace}
+		Task: s.task.ID, Traceparent: trace}
+	rec.Reason = s.gw.forRecord(rec, s.reason)
+	return rec
+}
+
+// forRecord is a text as it goes into a record: the identifiers that the detectors know are taken out of it, and are
+// given to the log to make tags of.
+func (g *Gateway) forRecord(rec *access.Record, text string) (kept string) {
+	kept, rec.Named = g.detector.Take(text, rec.Named)
+	return kept
+}
+
+// sqlForRecord is forRecord for SQL, and shortens it.
+func (g *Gateway) sqlForRecord(rec *access.Record, sql string) (kept string) {
+	kept, rec.Named = g.detector.SQL(shortened(sql, mostSQL), rec.Named)
+	return kept
 }
 
 // note records what belongs to no session of its own, in the gateway's session, and returns once it is durable.
@@ -60,11 +75,11 @@ func (s *Session) recordIntent(r *run) {
 }
 
 func (s *Session) describeRun(rec *access.Record, r *run) {
-	rec.SQL = s.gw.detector.SQL(shortened(r.sql, mostSQL))
+	rec.SQL = s.gw.sqlForRecord(rec, r.sql)
 	rec.Plan, rec.Probes, rec.Approval = r.plan.record, r.probes, r.approval
 	r.probes = 0 // counted once, whatever of the run is described again
 	for _, p := range r.params {
-		rec.Params = append(rec.Params, s.gw.detector.String(shortened(p, mostParam)))
+		rec.Params = append(rec.Params, s.gw.forRecord(rec, shortened(p, mostParam)))
 	}
 }
 
@@ -98,7 +113,7 @@ func (s *Session) recordRun(r *run, failure *access.Error) {
 		rec.Micros = time.Since(r.started).Microseconds()
 	}
 	if failure != nil {
-		rec.Code, rec.Error, rec.Command = failure.Code, s.gw.detector.String(failure.Message), ""
+		rec.Code, rec.Error, rec.Command = failure.Code, s.gw.forRecord(rec, failure.Message), ""
 	} else {
 		rec.Columns = r.columns
 		if r.portal != nil {
@@ -135,12 +150,12 @@ func (s *Session) recordSkipped(r *run) {
 // recordRefused enqueues a refusal.
 func (s *Session) recordRefused(sql string, pl *plan, probes int64, e *access.Error) {
 	rec := s.newRecord(access.RecordRefused)
-	rec.SQL = s.gw.detector.SQL(shortened(sql, mostSQL))
+	rec.SQL = s.gw.sqlForRecord(rec, sql)
 	if pl != nil {
 		rec.Plan = pl.record
 	}
 	rec.Probes = probes
-	rec.Code, rec.Error, rec.Hint = e.Code, s.gw.detector.String(e.Message), s.gw.detector.String(e.Hint)
+	rec.Code, rec.Error, rec.Hint = e.Code, s.gw.forRecord(rec, e.Message), s.gw.forRecord(rec, e.Hint)
 	s.note(rec)
 }
 

@@ -116,3 +116,37 @@ func TestRecordsSayWhichResultColumnsWereMasked(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// Whom literals, parameters and reasons name is not in the record, and their records are found by it.
+func TestRecordsHaveTagsOfWhomTheyNamed(t *testing.T) {
+	w := newWorld(t)
+	s := w.login("dba")
+	wantNoError(t, w.query(s, "select count(*) from customers where email in ('jane.roe@example.com', 'bob@example.org')"))
+	wantNoError(t, w.query(s, "select 1"))
+	agent := w.login("agent")
+	w.query(agent, "select * from nowhere where email = 'JANE.ROE@example.com'")
+	agent.Close()
+	wantNoError(t, w.do(s, pipeline("select $1::text", "jane.roe@example.com")...))
+	s.Close()
+	for person, want := range map[string]string{"jane.roe@example.com": "intent refused intent", "bob@example.org": "intent", "mary@example.org": ""} {
+		tags, err := audit.PersonTags(w.dir+"/log", person)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kinds []string
+		for _, r := range w.records() {
+			if text := r.SQL + strings.Join(r.Params, " ") + r.Error; strings.Contains(strings.ToLower(text), person) {
+				t.Errorf("record %d names %s: %s", r.Position, person, text)
+			}
+			if slices.ContainsFunc(r.Persons, func(tag string) bool { return slices.Contains(tags, tag) }) {
+				kinds = append(kinds, string(r.Kind))
+			}
+			if r.SQL == "select 1" && len(r.Persons) > 0 {
+				t.Errorf("record %d names nobody and has tags", r.Position)
+			}
+		}
+		if got := strings.Join(kinds, " "); got != want {
+			t.Errorf("%s is found in %q, want %q", person, got, want)
+		}
+	}
+}
