@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	sdk "github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
 
 	"sallyport/internal/access"
 )
@@ -14,9 +15,15 @@ import (
 type answer struct {
 	structured any
 	text       string
+
+	open  *sdk.ElicitationParams // a page that the client is to show its person first, instead of the above
+	state string                 // what it brings with the person's answer (2026-07-28)
 }
 
 func (a *answer) result() *sdk.CallToolResult {
+	if a.open != nil {
+		return server.NewInputRequestBuilder(a.state).Elicit(reviewPage, *a.open).ToolResult()
+	}
 	return &sdk.CallToolResult{
 		Content:           []sdk.Content{sdk.NewTextContent(a.text)},
 		StructuredContent: a.structured,

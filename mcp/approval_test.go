@@ -14,10 +14,13 @@ import (
 
 const reviewPolicy = `
 @id("agents") permit (principal in Group::"agents", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
-@id("held") @review("keepers") permit (principal in Group::"agents", action == Action::"write", resource in Connection::"shop");`
+@id("held") @review("keepers") permit (principal in Group::"agents", action == Action::"write", resource in Connection::"shop");
+@id("see") @review("keepers") permit (principal in Group::"agents", action == Action::"reveal", resource in Label::"pii.email");`
+
+const reviewsAt = "https://gate.example"
 
 // reviewedShop is the door before a core of which agents' writes are held.
-func reviewedShop(t *testing.T) (*Server, *gateway.Gateway, map[string]string) {
+func reviewedShop(t *testing.T, change ...func(*gateway.Config)) (*Server, *gateway.Gateway, map[string]string) {
 	t.Helper()
 	tokens := map[string]string{}
 	people := []access.LocalPrincipal{{Name: "keeper", Kind: access.Human, Groups: []string{"keepers"}, Secret: identity.HashPassword("pw")}}
@@ -26,8 +29,13 @@ func reviewedShop(t *testing.T) (*Server, *gateway.Gateway, map[string]string) {
 		tokens[name] = token
 		people = append(people, access.LocalPrincipal{Name: name, Kind: access.Agent, Groups: []string{"agents", "keepers"}, Tokens: []access.LocalToken{{SHA256: sum}}})
 	}
-	gw, err := gateway.Open(t.Context(), gateway.Config{DataDir: t.TempDir(), Principals: people, Policies: []gateway.PolicyFile{{Name: "shop.cedar", Text: reviewPolicy}},
-		Connections: []access.Connection{{Name: "shop", Driver: "postgres", DSN: testdb.Shared(t).NewDatabase(t, shopSchema)}}})
+	conf := gateway.Config{DataDir: t.TempDir(), Principals: people, Policies: []gateway.PolicyFile{{Name: "shop.cedar", Text: reviewPolicy}},
+		Connections: []access.Connection{{Name: "shop", Driver: "postgres", DSN: testdb.Shared(t).NewDatabase(t, shopSchema)}},
+		Labels:      []access.LabelRule{{Label: "pii.email", Columns: []string{"*.*.email"}}}, Approvals: gateway.Approvals{URL: reviewsAt}}
+	for _, f := range change {
+		f(&conf)
+	}
+	gw, err := gateway.Open(t.Context(), conf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +48,7 @@ func reviewedShop(t *testing.T) (*Server, *gateway.Gateway, map[string]string) {
 	return s, gw, tokens
 }
 
-func decide(t *testing.T, gw *gateway.Gateway, handle string, verdict gateway.ReviewVerdict) {
+func decide(t *testing.T, gw *gateway.Gateway, handle string, verdict gateway.ReviewVerdict, grant ...gateway.ReviewGrant) {
 	t.Helper()
 	p, err := gw.Verify(context.Background(), access.Password{User: "keeper", Secret: "pw"})
 	if err != nil {
@@ -51,6 +59,9 @@ func decide(t *testing.T, gw *gateway.Gateway, handle string, verdict gateway.Re
 		t.Fatal(err)
 	}
 	v := gateway.ReviewVote{Verdict: verdict, Justification: "because of ticket 12"}
+	if len(grant) > 0 {
+		v.Grant = grant[0]
+	}
 	if _, err := gw.Decide(context.Background(), p, handle, r.Revision, v); err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +137,8 @@ func TestNoToolDecides(t *testing.T) {
 			switch p.kind {
 			case kindInteger:
 				a[p.name] = max(p.min, 0)
+			case kindFlag:
+				a[p.name] = false
 			case kindParams:
 				a[p.name] = []any{"approve"}
 			default:

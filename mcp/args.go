@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -25,11 +26,13 @@ type param struct {
 }
 
 // The kinds of arguments. A string is taken as it is; a line is prose that people will read in the record
-// and in reviews, so no control, bidirectional or invisible characters; params are values of $1, $2 ...
+// and in reviews, so no control, bidirectional or invisible characters; a flag is true or false; params are
+// values of $1, $2 ..., or other short texts.
 const (
 	kindString  = "string"
 	kindLine    = "line"
 	kindInteger = "integer"
+	kindFlag    = "flag"
 	kindParams  = "params"
 )
 
@@ -37,7 +40,14 @@ const (
 type args struct {
 	text   map[string]string
 	number map[string]int
+	flag   map[string]bool
 	params []string
+	digest string // of the tool and all of the above, however they were written
+}
+
+func (a args) digestFor(tool string) string {
+	b, _ := json.Marshal([]any{tool, a.text, a.number, a.flag, a.params}) // strings, numbers and booleans; maps by key
+	return fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
 // schema gives the JSON schema of params, on as few bytes as possible: every client puts all of it into
@@ -54,6 +64,8 @@ func schema(params []param) json.RawMessage {
 		switch p.kind {
 		case kindInteger:
 			fmt.Fprintf(&b, `"type":"integer","minimum":%d,"maximum":%d`, p.min, p.max)
+		case kindFlag:
+			b.WriteString(`"type":"boolean"`)
 		case kindParams:
 			b.WriteString(`"type":"array","items":{"type":"string"}`) // numbers and booleans are taken as well
 		default:
@@ -92,7 +104,7 @@ func accepted(params []param) string {
 // parse checks raw against params. It reports everything that is wrong at once, because each round trip
 // costs the agent a turn.
 func parse(raw json.RawMessage, params []param) (args, error) {
-	a := args{text: map[string]string{}, number: map[string]int{}}
+	a := args{text: map[string]string{}, number: map[string]int{}, flag: map[string]bool{}}
 	given := map[string]json.RawMessage{}
 	if raw = bytes.TrimSpace(raw); len(raw) > 0 && !bytes.Equal(raw, []byte("null")) {
 		if err := json.Unmarshal(raw, &given); err != nil {
@@ -134,6 +146,13 @@ func (a *args) set(p param, raw json.RawMessage) string {
 			return fmt.Sprintf("has to be a whole number from %d to %d", p.min, p.max)
 		}
 		a.number[p.name] = n
+		return ""
+	case kindFlag:
+		var b bool
+		if json.Unmarshal(raw, &b) != nil {
+			return "has to be true or false"
+		}
+		a.flag[p.name] = b
 		return ""
 	case kindParams:
 		return a.setParams(raw)

@@ -27,7 +27,7 @@ func conversation(t *testing.T, c *client.Client) {
 		t.Fatal(err)
 	}
 	list, err := c.ListTools(t.Context(), sdk.ListToolsRequest{})
-	if err != nil || len(list.Tools) != 6 {
+	if err != nil || len(list.Tools) != 7 {
 		t.Fatalf("%v %v", list, err)
 	}
 	for _, tool := range list.Tools {

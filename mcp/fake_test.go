@@ -154,6 +154,10 @@ func (s *fakeSession) Query(ctx context.Context, q gateway.Query) (*gateway.Resu
 	return answer(ctx, q)
 }
 
+func (s *fakeSession) AskReveal(context.Context, gateway.RevealQuery) (string, error) {
+	return "", &access.Error{Kind: access.Denied, Code: "42501", Message: "no policy shows that"}
+}
+
 func (s *fakeSession) Reset(context.Context) error {
 	s.core.mu.Lock()
 	defer s.core.mu.Unlock()

@@ -20,6 +20,7 @@ type wire struct {
 	url      string
 	token    string
 	protocol string
+	can      map[string]any // capabilities that the client declares
 	session  string
 	id       int
 }
@@ -33,10 +34,15 @@ func dial(t *testing.T, s *Server, token, protocol string) *wire {
 
 func dialURL(t *testing.T, url, token, protocol string) *wire {
 	t.Helper()
-	w := &wire{t: t, url: url + "/mcp", token: token, protocol: protocol}
+	return dialAs(t, url, token, protocol, map[string]any{})
+}
+
+func dialAs(t *testing.T, url, token, protocol string, can map[string]any) *wire {
+	t.Helper()
+	w := &wire{t: t, url: url + "/mcp", token: token, protocol: protocol, can: can}
 	if protocol == legacy {
 		res := w.must("initialize", map[string]any{
-			"protocolVersion": legacy, "capabilities": map[string]any{},
+			"protocolVersion": legacy, "capabilities": can,
 			"clientInfo": map[string]any{"name": "wire", "version": "1"},
 		})
 		if got := res["protocolVersion"]; got != legacy {
@@ -120,7 +126,7 @@ func (w *wire) request(method string, params map[string]any) map[string]any {
 		params["_meta"] = map[string]any{
 			"io.modelcontextprotocol/protocolVersion":    modern,
 			"io.modelcontextprotocol/clientInfo":         map[string]any{"name": "wire", "version": "1"},
-			"io.modelcontextprotocol/clientCapabilities": map[string]any{},
+			"io.modelcontextprotocol/clientCapabilities": w.can,
 		}
 	}
 	return map[string]any{"jsonrpc": "2.0", "id": w.id, "method": method, "params": params}
@@ -131,6 +137,9 @@ type response struct {
 	Error  *struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
+		Data    struct {
+			Elicitations []map[string]any `json:"elicitations"`
+		} `json:"data"`
 	} `json:"error"`
 }
 

@@ -62,6 +62,8 @@ type Server struct {
 	core     gateway.Core
 	sessions *sessions
 	cursors  *cursors
+	seals    *seals
+	patience int // seconds that check_approval waits where the call does not say
 	places   *places
 	mcp      *server.MCPServer
 	front    *front.Front
@@ -95,6 +97,8 @@ func newServer(core gateway.Core, opt Options, c connect) *Server {
 		core:     core,
 		sessions: newSessions(c, opt.SessionIdle, 2, 64),
 		cursors:  newCursors(5*time.Minute, 8<<20, 64<<20),
+		seals:    newSeals(),
+		patience: waitDefault,
 		places:   newPlaces(opt.Concurrency),
 		mcp: server.NewMCPServer("sallyport", opt.Version,
 			server.WithTitle("Sallyport"),
@@ -118,20 +122,20 @@ func newServer(core gateway.Core, opt Options, c connect) *Server {
 // Handler serves /mcp.
 func (s *Server) Handler() http.Handler { return s.front }
 
-// handler is what the library calls for t. It never gives an error: that would become -32603, which
-// tells a model nothing.
+// handler is what the library calls for t. It gives no error but the one that asks a client of 2025-11-25 to show a page: any
+// other would become -32603, which tells a model nothing.
 func (s *Server) handler(t *tool) server.ToolHandlerFunc {
 	return func(ctx context.Context, req sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		a, err := s.call(ctx, t, req)
+		if err == nil && a.open != nil && a.state == "" {
+			return nil, sdk.URLElicitationRequiredError{Elicitations: []sdk.ElicitationParams{*a.open}}
+		}
 		if err == nil {
 			return a.result(), nil
 		}
 		e := access.AsError(err)
 		if e.Kind == access.Internal {
 			s.opt.Log.Error("a tool call failed", slog.String("tool", t.name), slog.Any("error", err))
-		}
-		if e.Kind == access.ReviewPending && e.Review != "" {
-			return held(e), nil
 		}
 		return refusal(e), nil
 	}
@@ -153,17 +157,27 @@ func (s *Server) call(ctx context.Context, t *tool, req sdk.CallToolRequest) (*a
 	if err != nil {
 		return nil, err
 	}
+	a.digest = a.digestFor(t.name)
 	leave, err := s.places.enter(c.Key())
 	if err != nil {
 		return nil, err
 	}
 	named := *c
-	named.Client = clientName(ctx, c.Client)
+	named.Client, named.OpensURLs = clientName(ctx, c.Client), opensURLs(ctx)
 	if m := req.Params.Meta; m != nil {
 		named.Traceparent, _ = m.AdditionalFields["traceparent"].(string)
 	}
 	return s.within(ctx, leave, func(ctx context.Context) (*answer, error) {
-		return t.perform(s, ctx, &named, a)
+		if back := req.Params.MultiRoundTripParams; back.RequestState != "" || len(back.InputResponses) > 0 {
+			return s.resume(ctx, &named, a, back)
+		}
+		got, err := t.perform(s, ctx, &named, a)
+		if err != nil {
+			if e := access.AsError(err); e.Kind == access.ReviewPending && e.Review != "" {
+				return s.held(ctx, &named, a, e), nil
+			}
+		}
+		return got, err
 	})
 }
 
@@ -189,6 +203,7 @@ func (s *Server) tidy() {
 		case now := <-tick.C:
 			s.sessions.sweep(now)
 			s.cursors.sweep(now)
+			s.seals.sweep()
 			s.front.Sweep(now)
 		case <-s.stop:
 			return

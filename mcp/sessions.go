@@ -16,6 +16,8 @@ import (
 type session interface {
 	// Query runs one statement. It is called by one goroutine at a time.
 	Query(ctx context.Context, q gateway.Query) (*gateway.Result, error)
+	// AskReveal makes a request to see columns.
+	AskReveal(ctx context.Context, q gateway.RevealQuery) (string, error)
 	// Reset makes the session as it was when opened, or fails: then it has ended.
 	Reset(ctx context.Context) error
 	Close() error
@@ -56,9 +58,29 @@ func newSessions(c connect, idle time.Duration, perKey, most int) *sessions {
 	return &sessions{connect: c, idle: idle, perKey: perKey, most: most, byKey: map[string][]*live{}}
 }
 
-// query runs q on a session of c to connection. When ctx ends first, the statement is cancelled and the
-// session with it.
+// query runs q on a session of c to connection.
 func (s *sessions) query(ctx context.Context, c *front.Caller, connection string, q gateway.Query) (*gateway.Result, error) {
+	var res *gateway.Result
+	err := s.with(ctx, c, connection, func(l *live) (_ bool, err error) {
+		res, err = l.Query(l.ctx, q)
+		return stateless(res, err), err
+	})
+	return res, err
+}
+
+// reveal asks on a session of c to connection to see columns, and gives the request's id.
+func (s *sessions) reveal(ctx context.Context, c *front.Caller, connection string, q gateway.RevealQuery) (string, error) {
+	var id string
+	err := s.with(ctx, c, connection, func(l *live) (_ bool, err error) {
+		id, err = l.AskReveal(l.ctx, q)
+		return err == nil || alone(err), err
+	})
+	return id, err
+}
+
+// with has use work with a session of c to connection, and keeps it for the next call where use says so. When ctx ends
+// first, what runs is cancelled and the session with it.
+func (s *sessions) with(ctx context.Context, c *front.Caller, connection string, use func(*live) (keep bool, err error)) error {
 	key := c.Key() + "\x00\x00" + c.Session + "\x00\x00" + connection
 	l := s.take(key)
 	if l == nil {
@@ -69,7 +91,7 @@ func (s *sessions) query(ctx context.Context, c *front.Caller, connection string
 			Client:      c.Client,
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		l = &live{session: opened}
 		l.ctx, l.end = context.WithCancel(context.WithoutCancel(ctx))
@@ -81,8 +103,8 @@ func (s *sessions) query(ctx context.Context, c *front.Caller, connection string
 		}
 	}()
 	uncancelled := context.AfterFunc(ctx, l.end)
-	res, err := l.Query(l.ctx, q)
-	keep = stateless(res, err) && l.Reset(l.ctx) == nil
+	keep, err := use(l)
+	keep = keep && l.Reset(l.ctx) == nil
 	keep = uncancelled() && keep
 	if errors.Is(err, gateway.ErrEnded) {
 		err = &access.Error{
@@ -93,7 +115,7 @@ func (s *sessions) query(ctx context.Context, c *front.Caller, connection string
 	if err != nil && strings.HasPrefix(access.AsError(err).Code, "08") {
 		s.drop(key) // its siblings were opened to the same server
 	}
-	return res, err
+	return err
 }
 
 // stateless says that a statement's purpose was not to leave something in the session. Statements of another
@@ -102,15 +124,20 @@ func (s *sessions) query(ctx context.Context, c *front.Caller, connection string
 // Reset takes back.
 func stateless(res *gateway.Result, err error) bool {
 	if err != nil {
-		switch access.AsError(err).Kind {
-		case access.Denied, access.Invalid, access.Unsupported, access.ReviewPending:
-			return true // the statement alone failed
-		}
-		return false
+		return alone(err)
 	}
 	verb, _, _ := strings.Cut(res.Command, " ")
 	switch verb {
 	case "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXPLAIN", "SHOW":
+		return true
+	}
+	return false
+}
+
+// alone says that a statement failed, and its session did not.
+func alone(err error) bool {
+	switch access.AsError(err).Kind {
+	case access.Denied, access.Invalid, access.Unsupported, access.ReviewPending:
 		return true
 	}
 	return false

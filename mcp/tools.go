@@ -45,7 +45,7 @@ const queryOutput = `{"type":"object","properties":{` +
 	`"column":{"type":"string"},"from":{"type":"string"},"label":{"type":"string"},"transform":{"type":"string"}}}},` +
 	`"untrusted":{"type":"boolean"},"record":{"type":"integer"},"command":{"type":"string"},"detected":{"type":"integer"},` +
 	`"notices":{"type":"array","items":{"type":"string"}},"notes":{"type":"array","items":{"type":"string"}},` +
-	`"pending_approval":{"type":"object","properties":{"handle":{"type":"string"},"retry_after_seconds":{"type":"integer"}}},` +
+	`"pending_approval":{"type":"object"},` +
 	`"refused":{"type":"object","properties":{"kind":{"type":"string"},"code":{"type":"string"},"message":{"type":"string"},"hint":{"type":"string"}}}}}`
 
 var tools = []tool{{
@@ -97,17 +97,29 @@ var tools = []tool{{
 	perform: (*Server).query,
 }, {
 	name: "check_approval",
-	about: "Wait for the decision about a statement that needs approval. Once it is approved this runs it, as it was reviewed, and answers like query; " +
+	about: "Wait for the decision about what needs approval. Once approved, this runs the statement as reviewed and answers like query; " +
 		"until then it tells how far it is.",
 	params: []param{
 		{name: "handle", kind: kindString, about: "from pending_approval", required: true, min: 1, max: 128},
 		{name: "wait_seconds", kind: kindInteger, about: "default 20", min: 0, max: waitMost},
 		{name: "max_rows", kind: kindInteger, about: "default 100", min: 1, max: rowsMost},
+		{name: "withdraw", kind: kindFlag, about: "end it: nothing runs"},
 		taskID, reason,
 	},
-	output:  `{"type":"object","properties":{"rows":{"type":"array","items":{"type":"array"}},"pending_approval":{"type":"object"},"refused":{"type":"object"}}}`,
+	output:  `{"type":"object","properties":{"rows":{"type":"array"},"pending_approval":{"type":"object"},"refused":{"type":"object"}}}`,
 	hints:   anything,
 	perform: (*Server).checkApproval,
+}, {
+	name:  "request_reveal",
+	about: "Ask people to show you masked columns for a while. Gives a handle for check_approval.",
+	params: []param{
+		connection,
+		{name: "columns", kind: kindParams, about: "table.column", required: true},
+		taskID, reason,
+	},
+	output:  `{"type":"object","properties":{"pending_approval":{"type":"object"},"refused":{"type":"object"}}}`,
+	hints:   additive,
+	perform: (*Server).requestReveal,
 }, {
 	name:  "explain",
 	about: "Show the plan of one SQL statement without running it.",

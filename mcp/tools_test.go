@@ -24,7 +24,7 @@ func TestToolsListIsWithinItsBudget(t *testing.T) {
 			t.Errorf("tools/list has %d bytes, more than 6800 (1,700 tokens)", len(b))
 		}
 		list, _ := res["tools"].([]any)
-		if len(list) != 6 {
+		if len(list) != 7 {
 			t.Errorf("%d tools", len(list))
 		}
 	})

@@ -108,6 +108,14 @@ type Query struct {
 // Task is what an agent says that it works on.
 type Task struct{ ID, Goal, Ticket string }
 
+// RevealQuery asks to see columns as they are, for a door that does not speak PostgreSQL's protocol.
+type RevealQuery struct {
+	Columns     []string // table.column or schema.table.column
+	Task        Task
+	Reason      string
+	Traceparent string // see Query
+}
+
 // Result is a decoded answer. Values are text form; a nil value is NULL.
 type Result struct {
 	Columns   []ResultColumn
@@ -153,6 +161,8 @@ type Core interface {
 	// Approval gives what has become of a request for approval that the principal behind c made, acting as now; to others it
 	// does not exist.
 	Approval(ctx context.Context, c access.Credentials, id string) (ApprovalStatus, error)
+	// Withdraw ends a request of the principal behind c, acting as now, that has not begun to run.
+	Withdraw(ctx context.Context, c access.Credentials, id string) (ApprovalStatus, error)
 	// WatchReviews gives a channel that is closed at the next step of a request.
 	WatchReviews(id string) <-chan struct{}
 	// Cancel cancels what the session with that backend key is running; unknown keys do nothing.
@@ -166,6 +176,9 @@ type ApprovalStatus struct {
 	Connection string
 	SQL        string // as it was reviewed, and will run
 	Params     []string
+	Columns    []string // of a request to see columns: those asked for, or shown once it is approved; then there is no SQL
+	Digest     string   // of all that an approval is bound to
+	URL        string   // of the page where reviewers decide; "" where there is none
 	Task       string
 	Missing    []string // groups that have not approved
 	Approved   int      // people who have

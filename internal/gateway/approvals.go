@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
@@ -197,12 +199,39 @@ func (g *Gateway) Approval(_ context.Context, c access.Credentials, id string) (
 	}
 	r, err := g.approvals.Get(id)
 	if err != nil || !ownRequest(p, r) {
-		return ApprovalStatus{}, &access.Error{Kind: access.Invalid, Code: "22023", Message: "there is no such request of yours", Hint: "use the handle that the answer with pending_approval gave, in the task that it was given in"}
+		return ApprovalStatus{}, notYours()
 	}
-	s := ApprovalStatus{ID: r.ID, State: r.State, Connection: r.Binding.Connection, SQL: r.Binding.SQL, Params: r.Binding.Params, Task: r.Subject.Task,
-		Missing: r.Missing(), Created: r.Created, Expires: r.Expires, Outcome: r.Outcome}
+	return g.statusOf(r), nil
+}
+
+// Withdraw ends a request of the principal behind c that has not begun to run.
+func (g *Gateway) Withdraw(ctx context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
+	p, err := g.people.Verify(c)
+	if err != nil {
+		return ApprovalStatus{}, err
+	}
+	r, err := g.CancelReview(ctx, p, id)
+	switch {
+	case errors.Is(err, approval.ErrUnknown):
+		return ApprovalStatus{}, notYours()
+	case errors.Is(err, approval.ErrEnded), errors.Is(err, approval.ErrClaimed):
+		return ApprovalStatus{}, &access.Error{Kind: access.Invalid, Code: "55000", Message: fmt.Sprintf("request %s cannot be withdrawn any more: it is %s", id, r.State), Hint: "ask what has become of it"}
+	case err != nil:
+		return ApprovalStatus{}, &access.Error{Kind: access.Unavailable, Code: "53400", Message: "the request could not be withdrawn: " + err.Error(), Hint: "try again; until then it stays as it is"}
+	}
+	return g.statusOf(r), nil
+}
+
+func notYours() *access.Error {
+	return &access.Error{Kind: access.Invalid, Code: "22023", Message: "there is no such request of yours", Hint: "use the handle that the answer with pending_approval gave, in the task that it was given in"}
+}
+
+// statusOf is a request as who made it may see it.
+func (g *Gateway) statusOf(r *ReviewRequest) ApprovalStatus {
+	s := ApprovalStatus{ID: r.ID, State: r.State, Connection: r.Binding.Connection, SQL: r.Binding.SQL, Params: r.Binding.Params, Columns: r.Subject.Columns, Task: r.Subject.Task,
+		Digest: r.Digest, Missing: r.Missing(), Created: r.Created, Expires: r.Expires, Outcome: r.Outcome, URL: g.reviewURL(r)}
 	if r.Grant != nil {
-		s.Expires = r.Grant.Until
+		s.Expires, s.Columns = r.Grant.Until, r.Grant.Columns
 	}
 	for _, v := range r.Votes {
 		if v.Verdict == approval.Approve {
@@ -211,7 +240,7 @@ func (g *Gateway) Approval(_ context.Context, c access.Credentials, id string) (
 			s.Reviewer = v.Reviewer
 		}
 	}
-	return s, nil
+	return s
 }
 
 // ownRequest reports whether a request is p's, acting as it did then.

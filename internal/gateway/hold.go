@@ -398,10 +398,18 @@ func groupsOf(r *approval.Request) string {
 
 // where tells where reviewers look at a request.
 func (g *Gateway) where(r *approval.Request) string {
+	if url := g.reviewURL(r); url != "" {
+		return ": " + url
+	}
+	return ""
+}
+
+// reviewURL is the page of a request, or "" where there is no such place.
+func (g *Gateway) reviewURL(r *approval.Request) string {
 	if g.reviewing.URL == "" {
 		return ""
 	}
-	return ": " + g.reviewing.URL + "/reviews/" + r.ID
+	return g.reviewing.URL + "/reviews/" + r.ID
 }
 
 // waitFor waits until a request is approved, telling the client so. It is left pending when the time for waiting is over, and

@@ -14,11 +14,8 @@ import (
 // is Do underneath. The statement's own error is an *access.Error; ErrEnded says that the session is gone.
 func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	s.mu.Lock()
-	s.claims = claims{} // each call brings its own
-	if s.task != q.Task || s.reason != q.Reason {
-		s.task, s.reason, s.scope = q.Task, q.Reason, nil
-	}
-	s.wish, s.lastPlan, s.handle, s.traceparent = q.MaxBytes, nil, "", traceparent(q.Traceparent)
+	s.bring(q.Task, q.Reason, q.Traceparent)
+	s.wish, s.lastPlan, s.handle = q.MaxBytes, nil, ""
 	if s.up.MaxRow == 0 { // once: later an idle reader may look at it
 		s.up.MaxRow = maxRow
 	}
@@ -55,6 +52,15 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	s.explainResult(d.res)
 	s.remember(d.res)
 	return d.res, nil
+}
+
+// bring sets what a call says of itself; each brings its own.
+func (s *Session) bring(task Task, reason, trace string) {
+	s.claims = claims{}
+	if s.task != task || s.reason != reason {
+		s.task, s.reason, s.scope = task, reason, nil
+	}
+	s.traceparent = traceparent(trace)
 }
 
 // remember keeps for reviewers what a task has been given.

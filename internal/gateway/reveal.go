@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,8 +63,35 @@ func columnID(text string) (access.ColumnID, bool) {
 	return access.ColumnID{Relation: access.Name{Schema: parts[0], Name: parts[1]}, Column: parts[2]}, true
 }
 
+// AskReveal makes a request to see columns and gives its id. It fails with an *access.Error, or with ErrEnded.
+func (s *Session) AskReveal(ctx context.Context, q RevealQuery) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return "", ErrEnded
+	}
+	s.stopIdle()
+	s.watch(ctx)
+	s.bring(q.Task, q.Reason, q.Traceparent)
+	r, err := s.askReveal(q.Columns)
+	if err == nil {
+		return r.ID, nil
+	}
+	var ae *access.Error
+	if !errors.As(err, &ae) || errors.Is(err, errRepinned) || errors.Is(err, errLostTrack) {
+		s.gw.logger.Warn("session lost", "session", s.id, "error", err)
+		s.close("the connection to the database was lost")
+		return "", ErrEnded
+	}
+	s.recordRefused("SET "+settingReveal+" = '"+strings.Join(q.Columns, ", ")+"'", nil, 0, ae)
+	if err := s.durable(); err != nil {
+		return "", err
+	}
+	return "", ae
+}
+
 // askReveal makes a request to see columns, named as table.column or schema.table.column, and gives it.
-func (s *Session) askReveal(text string) (*approval.Request, error) {
+func (s *Session) askReveal(names []string) (*approval.Request, error) {
 	if err := s.refresh(nopSink{}); err != nil {
 		return nil, err
 	}
@@ -74,7 +102,7 @@ func (s *Session) askReveal(text string) (*approval.Request, error) {
 	req.Subject.Kind = approval.SubjectReveal
 	req.Binding.PolicyVersion, req.Binding.CatalogVersion = sc.policies.Version(), sc.snap.cat.Version
 	var groups []string
-	for _, name := range strings.Split(text, ",") {
+	for _, name := range names {
 		id, err := sc.columnNamed(strings.TrimSpace(name))
 		if err != nil {
 			return nil, err
@@ -129,7 +157,7 @@ func (s *Session) revealSet(columns string) {
 		return
 	}
 	s.heavy()
-	r, err := s.askReveal(columns)
+	r, err := s.askReveal(strings.Split(columns, ","))
 	if err != nil {
 		e := access.AsError(err)
 		s.held = appendNotice(s.held, "nothing was asked for: "+e.Message, e.Hint)

@@ -13,8 +13,8 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 )
 
-// stateKey seals request states, which pass through the client. The door itself asks for no input and
-// so has no such state.
+// stateKey seals request states, which pass through the client. The fixtures' have no secret and are of use to everybody; the
+// door's own (seals.go of package mcp) are another matter.
 var stateKey = []byte(rand.Text())
 
 func seal(s string) string {

@@ -16,6 +16,7 @@ type Caller struct {
 	Session     string // MCP session; "" in protocol 2026-07-28, which has none
 	Client      string // remote address, or "stdio"
 	Traceparent string // that the message claims in its _meta; anything
+	OpensURLs   bool   // its client says that it shows its person a page where one is asked for (elicitation.url)
 }
 
 // Key stands for the principal with everything that decides what it may do: a principal whose groups
