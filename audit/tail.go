@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -78,6 +79,7 @@ type Tail struct {
 	at   uint64 // its position
 	buf  []byte
 	seen time.Time // when the file had changed last, as of the last look that found nothing
+	only []byte    // what the head of a record has that is given out; all when empty
 }
 
 const tailChunk = 1 << 20
@@ -105,6 +107,17 @@ func OpenTail(dir string, pos uint64) (*Tail, error) {
 	}
 	return t, nil
 }
+
+// Only has Read pass over records of other kinds, which costs a small part of reading them. With an empty kind it passes over none.
+func (t *Tail) Only(kind access.RecordKind) {
+	t.only = nil
+	if kind != "" {
+		t.only = fmt.Appendf(nil, `,"kind":"%s"`, kind)
+	}
+}
+
+// Position is that of the last record that was given out or passed over.
+func (t *Tail) Position() uint64 { return t.next - 1 }
 
 // LogID identifies the log: all its segments have the same, and no other log has it.
 func (t *Tail) LogID() string { return t.id }
@@ -143,7 +156,7 @@ func (t *Tail) open(first uint64) error {
 }
 
 // Read calls f with records that follow and their leaves in the log's Merkle tree, about most bytes of the log, and reports
-// how many bytes they were. None means that there are no records yet. An error of f ends it and is returned; the record is
+// how many bytes they were, those that it passed over included. None means that there are no records yet. An error of f ends it and is returned; the record is
 // then read again.
 func (t *Tail) Read(most int, f func(rec *access.Record, leaf tlog.Hash) error) (int, error) {
 	t.keys = readKeys(t.dir) // those of before may have been erased
@@ -216,12 +229,14 @@ func (t *Tail) give(data []byte, f func(*access.Record, tlog.Hash) error) (given
 	for off := 0; off < len(data); {
 		payload, _, _ := frameAt(data, off)
 		if t.at >= t.next {
-			rec, err := t.keys.recordAt(t.dir, t.at, payload)
-			if err == nil {
-				err = f(rec, tlog.RecordHash(payload))
-			}
-			if err != nil {
-				return given, err
+			if t.only == nil || bytes.Contains(headOf(payload), t.only) {
+				rec, err := t.keys.recordAt(t.dir, t.at, payload)
+				if err == nil {
+					err = f(rec, tlog.RecordHash(payload))
+				}
+				if err != nil {
+					return given, err
+				}
 			}
 			t.next = t.at + 1
 			given += frameLen + len(payload)

@@ -51,7 +51,7 @@ const (
 type bucket struct {
 	conf   Bucket
 	base   *url.URL
-	poster *poster
+	poster *Poster
 	now    func() time.Time
 }
 
@@ -78,11 +78,11 @@ func newBucket(c *Bucket) (*bucket, error) {
 	if strings.Trim(b.base.Path, "/") == "" {
 		return nil, fmt.Errorf("%q names no bucket: write https://HOST/BUCKET", c.URL)
 	}
-	b.poster, err = newPoster(c.URL, c.TLS, b.conf.Timeout)
+	b.poster, err = NewPoster(c.URL, c.TLS, b.conf.Timeout)
 	return b, err
 }
 
-func (b *bucket) close() error { return b.poster.close() }
+func (b *bucket) close() error { return b.poster.Close() }
 
 // put makes an object of data. One that is there already is left alone: that is no error where it is the same.
 func (b *bucket) put(ctx context.Context, key string, data []byte) error {

@@ -28,6 +28,7 @@ type exporter struct {
 	cursor *cursor
 	past   *past
 	due    time.Time // when the log is read next
+	saved  time.Time // when the cursor was that was moved by passOver
 }
 
 func newExporter(c Config, k *keeper, version string) (*exporter, error) {
@@ -41,14 +42,17 @@ func newExporter(c Config, k *keeper, version string) (*exporter, error) {
 		k.shared.To = "file " + c.File.Path
 		e.sink, err = newFileSink(c.File)
 	case c.Webhook != nil:
-		k.shared.To = "webhook " + place(c.Webhook.URL)
+		k.shared.To = "webhook " + Place(c.Webhook.URL)
 		e.sink, err = newWebhook(c.Webhook, e.enc.mediaType())
 	case c.Syslog != nil:
 		k.shared.To = "syslog " + c.Syslog.Address
 		e.sink, err = newSyslog(c.Syslog)
 	case c.OTLP != nil:
-		k.shared.To, e.enc = "otlp "+place(c.OTLP.URL), nil
+		k.shared.To, e.enc = "otlp "+Place(c.OTLP.URL), nil
 		e.sink, err = newOTLP(c.OTLP, version)
+	case c.Receiver != nil:
+		k.shared.To, e.enc = c.Receiver.Place(), nil
+		e.sink = receiverSink{c.Receiver}
 	default:
 		err = errors.New("it has no receiver")
 	}
@@ -69,7 +73,7 @@ func (e *exporter) turn(ctx context.Context) (more bool) {
 	for err == nil {
 		var b *batch
 		if b, err = e.next(ctx); err == nil {
-			err = e.deliver(ctx, b)
+			err = e.deliverAll(ctx, b)
 		}
 	}
 	if e.tail != nil {
@@ -106,6 +110,7 @@ func (e *exporter) begin() error {
 	if e.tail, err = audit.OpenTail(e.logDir, c.Position+1); err != nil {
 		return &stopped{at: c.Position + 1, err: err, hint: "records that were to be sent are missing from the log"}
 	}
+	e.tail.Only(e.config.Kind)
 	if c.Log == "" {
 		c.Log = e.tail.LogID()
 	}
@@ -173,12 +178,15 @@ func (e *exporter) next(ctx context.Context) (*batch, error) {
 			return nil, ctx.Err()
 		}
 		n, err := e.tail.Read(batchBytes, func(rec *access.Record, leaf tlog.Hash) error {
-			if want := e.cursor.Position + 1 + uint64(len(b.entries)); rec.Position != want {
+			if want := e.cursor.Position + 1 + uint64(len(b.entries)); rec.Position != want && e.config.Kind == "" {
 				return &stopped{at: want, err: fmt.Errorf("the log gives record %d in its place", rec.Position)}
 			}
-			en, err := e.past.enter(rec)
-			if err != nil {
-				return err
+			en := entry{Record: rec, log: b.log}
+			if e.config.Receiver == nil {
+				var err error
+				if en, err = e.past.enter(rec); err != nil {
+					return err
+				}
 			}
 			en.leaf = hex.EncodeToString(leaf[:])
 			b.entries = append(b.entries, strip(en, e.config.Without))
@@ -192,8 +200,11 @@ func (e *exporter) next(ctx context.Context) (*batch, error) {
 			return b, nil
 		case err != nil:
 			return nil, err
-		case ending:
+		case ending && n == 0:
 			return nil, errEnded
+		}
+		if err := e.passOver(); err != nil {
+			return nil, err
 		}
 		e.fine()
 	}

@@ -18,14 +18,15 @@ const (
 	answerMost  = 64 << 10 // bytes of an answer that are read
 )
 
-// poster sends bodies to one URL.
-type poster struct {
+// Poster sends bodies to one URL.
+type Poster struct {
 	url     string
 	client  *http.Client
 	timeout time.Duration
 }
 
-func newPoster(address string, conf *tls.Config, timeout time.Duration) (*poster, error) {
+// NewPoster makes ready to send to an http(s) URL. conf nil is the system's roots, a timeout of 0 is 30 s a request.
+func NewPoster(address string, conf *tls.Config, timeout time.Duration) (*Poster, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("%q is no http(s) URL", address)
@@ -33,7 +34,7 @@ func newPoster(address string, conf *tls.Config, timeout time.Duration) (*poster
 	if timeout <= 0 {
 		timeout = sendTimeout
 	}
-	return &poster{url: address, timeout: timeout, client: &http.Client{
+	return &Poster{url: address, timeout: timeout, client: &http.Client{
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true,
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: timeout},
 		// A redirect would take records and signature to whoever the answer names.
@@ -41,9 +42,9 @@ func newPoster(address string, conf *tls.Config, timeout time.Duration) (*poster
 	}}, nil
 }
 
-// post returns the body of a 2xx answer. Other answers are errors: rejected where the receiver does not take what was
+// Post returns the body of a 2xx answer. Other answers are errors: rejected where the receiver does not take what was
 // sent, later where it names a time.
-func (p *poster) post(ctx context.Context, path string, header http.Header, body []byte) ([]byte, error) {
+func (p *Poster) Post(ctx context.Context, path string, header http.Header, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+path, bytes.NewReader(body))
@@ -69,8 +70,8 @@ func (p *poster) post(ctx context.Context, path string, header http.Header, body
 	}
 }
 
-// place is a URL for those who may not know its path, which may hold a secret.
-func place(address string) string {
+// Place is a URL for those who may not know its path, which may hold a secret.
+func Place(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "a URL that cannot be read"
@@ -97,7 +98,10 @@ func retryAfter(s string) time.Duration {
 	return 0
 }
 
-func (p *poster) close() error {
+// Close gives up idle connections.
+func (p *Poster) Close() error {
 	p.client.CloseIdleConnections()
 	return nil
 }
+
+func (p *Poster) close() error { return p.Close() }

@@ -30,7 +30,7 @@ type OTLP struct {
 }
 
 type otlp struct {
-	*poster
+	*Poster
 	conf    OTLP
 	version string
 }
@@ -41,11 +41,11 @@ func newOTLP(c *OTLP, version string) (*otlp, error) {
 	}
 	conf := *c
 	conf.URL = strings.TrimSuffix(conf.URL, "/")
-	p, err := newPoster(conf.URL, c.TLS, c.Timeout)
+	p, err := NewPoster(conf.URL, c.TLS, c.Timeout)
 	if err != nil {
 		return nil, err
 	}
-	return &otlp{poster: p, conf: conf, version: version}, nil
+	return &otlp{Poster: p, conf: conf, version: version}, nil
 }
 
 func (o *otlp) send(ctx context.Context, b *batch) error {
@@ -104,7 +104,7 @@ func (o *otlp) export(ctx context.Context, path string, request, answer proto.Me
 	if o.conf.Token != "" {
 		header.Set("Authorization", "Bearer "+o.conf.Token)
 	}
-	text, err := o.post(ctx, path, header, body)
+	text, err := o.Post(ctx, path, header, body)
 	if err != nil {
 		return err
 	}

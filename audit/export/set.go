@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sallyport/audit"
+	"sallyport/internal/access"
 )
 
 // Start says where an exporter begins that has no cursor yet.
@@ -46,6 +47,10 @@ type Config struct {
 	Syslog  *Syslog
 	OTLP    *OTLP
 	Bucket  *Bucket // takes sealed segments as they are: From, Format and Without have no meaning
+	// Receiver is one of the caller's, which makes of records what it likes: Format has no meaning. Kind is what it is given; all when
+	// empty.
+	Receiver Receiver
+	Kind     access.RecordKind
 }
 
 // Options of a Set.

@@ -23,25 +23,39 @@ type Webhook struct {
 	Timeout time.Duration // of a batch; 30 s when 0
 }
 
+// Signed sends bodies to a Webhook.
+type Signed struct {
+	*Poster
+	secret []byte
+	now    func() time.Time
+}
+
 type webhook struct {
-	*poster
-	secret    []byte
+	*Signed
 	mediaType string
-	now       func() time.Time
 }
 
 // shortestSecret is what Standard Webhooks asks of a symmetric secret (24 to 64 bytes).
 const shortestSecret = 24
 
-func newWebhook(c *Webhook, mediaType string) (*webhook, error) {
+// NewSigned makes ready to send to a webhook.
+func NewSigned(c *Webhook) (*Signed, error) {
 	if len(c.Secret) < shortestSecret {
 		return nil, fmt.Errorf("the webhook's secret has %d bytes: %d are the least", len(c.Secret), shortestSecret)
 	}
-	p, err := newPoster(c.URL, c.TLS, c.Timeout)
+	p, err := NewPoster(c.URL, c.TLS, c.Timeout)
 	if err != nil {
 		return nil, err
 	}
-	return &webhook{poster: p, secret: c.Secret, mediaType: mediaType, now: time.Now}, nil
+	return &Signed{Poster: p, secret: c.Secret, now: time.Now}, nil
+}
+
+func newWebhook(c *Webhook, mediaType string) (*webhook, error) {
+	s, err := NewSigned(c)
+	if err != nil {
+		return nil, err
+	}
+	return &webhook{Signed: s, mediaType: mediaType}, nil
 }
 
 // WebhookSecret reads a secret as Standard Webhooks writes it, "whsec_" and base64; anything else stands for its own bytes.
@@ -61,17 +75,18 @@ func (w *webhook) send(ctx context.Context, b *batch) error {
 	body = append(body, '\n')
 	// The same records have the same id whenever they are sent in the same batch.
 	id := fmt.Sprintf("%s-%d-%d", b.log, b.first(), b.last())
-	at := strconv.FormatInt(w.now().Unix(), 10)
-	header := http.Header{
-		"Content-Type":        {w.mediaType},
-		"User-Agent":          {"sallyport"},
-		"Webhook-Id":          {id},
-		"Webhook-Timestamp":   {at},
-		"Webhook-Signature":   {"v1," + base64.StdEncoding.EncodeToString(sign(w.secret, id, at, body))},
-		"Sallyport-Log":       {b.log},
-		"Sallyport-Positions": {fmt.Sprintf("%d-%d", b.first(), b.last())},
-	}
-	_, err := w.post(ctx, "", header, body)
+	return w.Send(ctx, id, w.mediaType, http.Header{"Sallyport-Log": {b.log}, "Sallyport-Positions": {fmt.Sprintf("%d-%d", b.first(), b.last())}}, body)
+}
+
+// Send posts a body, signed as it is sent. A receiver that remembers ids tells by it what comes again. Errors are those of Post.
+func (s *Signed) Send(ctx context.Context, id, mediaType string, header http.Header, body []byte) error {
+	at := strconv.FormatInt(s.now().Unix(), 10)
+	header.Set("Content-Type", mediaType)
+	header.Set("User-Agent", "sallyport")
+	header.Set("Webhook-Id", id)
+	header.Set("Webhook-Timestamp", at)
+	header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(sign(s.secret, id, at, body)))
+	_, err := s.Post(ctx, "", header, body)
 	return err
 }
 

@@ -62,6 +62,12 @@ func (o *checkOptions) run(ctx context.Context) error {
 	if _, err := doorTLS(cfg); err != nil {
 		return err
 	}
+	for _, n := range cfg.Channels {
+		if err := tryChannel(&n); err != nil {
+			problems++
+			fmt.Fprintf(o.out, "  ! notify, channel %s: %v\n", n.Name, err)
+		}
+	}
 	if err := writable(cfg.DataDir); err != nil {
 		problems++
 		fmt.Fprintf(o.out, "  ! data_dir: %v\n", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,11 +37,7 @@ func openExports(cfg *config.Config, log *slog.Logger) (*export.Set, error) {
 // exportConfig puts an entry of the configuration in the words of the exporters.
 func exportConfig(e *config.Export) (export.Config, error) {
 	c := export.Config{Name: e.Name, From: export.Start(e.From), Format: export.Format(e.Format), Without: e.Without}
-	files := config.ClientTLS{}
-	if e.TLS != nil {
-		files = *e.TLS
-	}
-	tls, err := export.TLS(files.CA, files.Cert, files.Key)
+	tls, err := clientTLS(e.TLS)
 	if err != nil {
 		return c, err
 	}
@@ -66,7 +63,15 @@ func exportConfig(e *config.Export) (export.Config, error) {
 	return c, nil
 }
 
-// close ends the record, and then what vouches for it and exports it.
+// clientTLS is what the files of a client say; nil says the system's.
+func clientTLS(files *config.ClientTLS) (*tls.Config, error) {
+	if files == nil {
+		files = &config.ClientTLS{}
+	}
+	return export.TLS(files.CA, files.Cert, files.Key)
+}
+
+// close ends the record, and then what vouches for it, exports it and tells people of it.
 func (g *gate) close() error {
 	if g.desk != nil {
 		g.desk.Close()
@@ -80,10 +85,12 @@ func (g *gate) close() error {
 	if g.unindex != nil {
 		g.unindex()
 	}
-	if g.exports != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), exportDrain)
-		defer cancel()
-		err = errors.Join(err, g.exports.Close(ctx))
+	ctx, cancel := context.WithTimeout(context.Background(), exportDrain)
+	defer cancel()
+	for _, set := range []*export.Set{g.channels, g.exports} {
+		if set != nil {
+			err = errors.Join(err, set.Close(ctx))
+		}
 	}
 	return err
 }

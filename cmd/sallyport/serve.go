@@ -112,12 +112,14 @@ type gate struct {
 	core    *gateway.Gateway
 	vouch   *vouch.Voucher // nil where nobody vouches for the record
 	exports *export.Set    // nil where nothing is exported
-	desk    *desk.Desk
-	unindex func() // ends the indexing; nil before it has begun
-	log     *slog.Logger
-	drain   time.Duration
-	rules   []config.Policy   // in force
-	files   map[string]string // labels files in force, by connection
+	// channels are the ways to people who are told of requests; nil where there are none.
+	channels *export.Set
+	desk     *desk.Desk
+	unindex  func() // ends the indexing; nil before it has begun
+	log      *slog.Logger
+	drain    time.Duration
+	rules    []config.Policy   // in force
+	files    map[string]string // labels files in force, by connection
 
 	pgwire         *pgwire.Server
 	mcp            *mcp.Server
@@ -187,6 +189,9 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 	if g.exports, err = openExports(cfg, log); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
+	if g.channels, err = openChannels(cfg, log); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
 	rules := officeRules(cfg)
 	g.desk = desk.Open(filepath.Join(cfg.DataDir, "log"), g.core.Office(rules), rules.Retention, log)
 	limits := cfg.File.Limits
@@ -209,8 +214,10 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 			return nil, errors.Join(err, g.close())
 		}
 	}
-	if g.exports != nil {
-		g.exports.Start()
+	for _, set := range []*export.Set{g.exports, g.channels} {
+		if set != nil {
+			set.Start()
+		}
 	}
 	g.unindex = startIndex(cfg, log)
 	return g, nil
@@ -329,11 +336,13 @@ func (g *gate) serve(ctx context.Context) error {
 	return err
 }
 
-// reload reads the policies and the labels files again, and has exporters that are stopped look again. What cannot be
+// reload reads the policies and the labels files again, and has exporters and channels that are stopped look again. What cannot be
 // loaded changes nothing.
 func (g *gate) reload(path string) {
-	if g.exports != nil {
-		g.exports.Look()
+	for _, set := range []*export.Set{g.exports, g.channels} {
+		if set != nil {
+			set.Look()
+		}
 	}
 	cfg, err := config.Load(path)
 	if err == nil {

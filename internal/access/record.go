@@ -94,10 +94,12 @@ type ReviewStep struct {
 	To            string          `json:"to"`
 	Digest        string          `json:"digest"` // what an approval is bound to
 	Expires       time.Time       `json:"expires"`
-	Missing       []string        `json:"missing,omitempty"` // groups that have not approved
+	Asked         []string        `json:"asked,omitempty"`   // groups that decide about it
+	Missing       []string        `json:"missing,omitempty"` // those of them that have not approved
 	Use           bool            `json:"use,omitempty"`     // a statement is about to run under it
 	Relations     []string        `json:"relations,omitempty"`
 	Labels        []Label         `json:"labels,omitempty"`
+	Columns       []string        `json:"columns,omitempty"` // that are to be shown as they are: schema.table.column
 	Policies      []string        `json:"policies,omitempty"`
 	Reviewer      string          `json:"reviewer,omitempty"`
 	Groups        []string        `json:"groups,omitempty"`

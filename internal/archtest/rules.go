@@ -29,6 +29,9 @@ var ours = []rule{
 	{"internal/identity", []string{"internal/access"}},
 	{"internal/approval", []string{"internal/access"}},
 
+	// What tells people reads the record, as the exporters do.
+	{"internal/notify/...", []string{"internal/access", "audit", "audit/export"}},
+
 	// Plumbing of the core and its doors: an event loop, which knows nothing of ours.
 	{"internal/loop", nil},
 	{"internal/config", []string{"internal/access"}},
@@ -83,8 +86,9 @@ var fences = []struct {
 	{[]string{"github.com/pganalyze/pg_query_go/"}, []string{"internal/pgtree", "internal/gateway", "sqlguard/...", "mask/...", "evals/..."}, "only the guard, the masks and the core read syntax trees"},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd/..."}, "flags are the program's business"},
 	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/loop", "internal/testdb", "internal/testtsa", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "internal/desk", "sqlguard/registry/gen",
-		"audit/export", "audit/witness", "audit/timestamp"},
+		"internal/notify/...", "audit/export", "audit/witness", "audit/timestamp"},
 		"leaves are pure: no network, no processes (but for those that send the log elsewhere, or ask others to vouch for it)"},
+	{[]string{"github.com/wneessen/go-mail"}, []string{"internal/notify"}, "only the channels send mail"},
 	{[]string{"go.opentelemetry.io/"}, []string{"audit/export"}, "only the exporters speak OpenTelemetry"},
 	{[]string{"testing"}, nil, "helpers for tests take a small interface instead, so that nothing pulls test flags into the program"},
 }

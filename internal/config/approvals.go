@@ -58,22 +58,9 @@ func (c *Config) approvals(d *document) {
 	if a.Preview != nil {
 		times("preview", *a.Preview, time.Minute)
 	}
-	people := map[string]bool{}
-	for _, p := range c.File.Principals {
-		if p.Kind != "agent" {
-			for _, g := range p.Groups {
-				people[g] = true
-			}
-		}
-	}
-	known := func(line int, group string) {
-		if !people[group] {
-			c.warn(line, fmt.Sprintf("no person is in the group `%s`, so nobody can decide for it", group), "add it to the groups of a principal")
-		}
-	}
 	for _, name := range sortedKeys(a.Groups) {
 		g, path := a.Groups[name], []string{"approvals", "groups", name}
-		known(d.line(path...), name)
+		c.decides(d.line(path...), name)
 		if g.Quorum < 0 || g.Quorum > mostQuorum {
 			d.add(d.line(append(path, "quorum")...), fmt.Sprintf("a quorum of %d is not possible", g.Quorum), fmt.Sprintf("1 to %d", mostQuorum))
 		}
@@ -81,19 +68,29 @@ func (c *Config) approvals(d *document) {
 			d.add(d.line(path...), "`escalate` and `escalate_after` come together", "for example `escalate: [leads], escalate_after: 30m`")
 		}
 		for _, e := range g.Escalate {
-			known(d.line(append(path, "escalate")...), e)
+			c.decides(d.line(append(path, "escalate")...), e)
 		}
 		if slices.Contains(g.Escalate, name) {
 			d.add(d.line(append(path, "escalate")...), fmt.Sprintf("`%s` cannot stand in for itself", name), "")
 		}
 	}
 	for _, g := range a.Guesses {
-		known(d.line("approvals", "guesses"), g)
+		c.decides(d.line("approvals", "guesses"), g)
 	}
 	for _, g := range a.BreakGlass {
-		known(d.line("approvals", "break_glass"), g)
+		c.decides(d.line("approvals", "break_glass"), g)
 	}
 	if a.PurposeRequired && len(c.File.Purposes) == 0 {
 		d.add(d.line("approvals", "purpose_required"), "a purpose is required, and `purposes` has none", "name some, or leave `purpose_required` out")
 	}
+}
+
+// decides warns of a group that no person is in.
+func (c *Config) decides(line int, group string) {
+	for _, p := range c.File.Principals {
+		if p.Kind != "agent" && slices.Contains(p.Groups, group) {
+			return
+		}
+	}
+	c.warn(line, fmt.Sprintf("no person is in the group `%s`, so nobody can decide for it", group), "add it to the groups of a principal")
 }

@@ -80,6 +80,36 @@ var exportKeys = map[string][]string{
 	"s3":      {"url", "prefix", "region", "access_key", "secret", "lock", "retain_days", "tls", "timeout"},
 }
 
+// receiver is what entries of a list are called, each of which is a place that something is sent to.
+type receiver struct{ noun, of, to string }
+
+// check looks at what they have in common: a name of its own, and no key of another kind. given has the keys with a value, keys those
+// that are taken.
+func (r receiver) check(d *document, at func(...string) int, name string, given map[string]bool, keys []string, seen map[string]bool) {
+	if !nameForm.MatchString(name) {
+		d.add(at("name"), fmt.Sprintf("`%s` cannot be %s name", name, r.of), nameHint)
+	} else if seen[name] {
+		d.add(at("name"), fmt.Sprintf("two %ss are called `%s`", r.noun, name), "each keeps its place under its name: give each its own")
+	}
+	seen[name] = true
+	for _, key := range sortedKeys(given) {
+		if given[key] && !slices.Contains(keys, key) {
+			d.add(at(key), fmt.Sprintf("`%s` is nothing that %s takes", key, r.to), "it takes "+quoteList(keys))
+		}
+	}
+}
+
+// clientTLS gives files of a client with whole paths.
+func (c *Config) clientTLS(d *document, t *ClientTLS, at func(...string) int) *ClientTLS {
+	if t == nil {
+		return nil
+	}
+	if (t.Cert == "") != (t.Key == "") {
+		d.add(at("tls"), "`tls` needs both `cert` and `key`, or neither", "")
+	}
+	return &ClientTLS{CA: c.abs(t.CA), Cert: c.abs(t.Cert), Key: c.abs(t.Key)}
+}
+
 const (
 	shortestSecret = 24
 	mostRetain     = 100 * 366
@@ -94,18 +124,7 @@ func (c *Config) exports(d *document) {
 			d.add(at("to"), fmt.Sprintf("`%s` is nowhere to export to", e.To), "one of "+quoteList(sortedKeys(exportKeys)))
 			continue
 		}
-		if !nameForm.MatchString(e.Name) {
-			d.add(at("name"), fmt.Sprintf("`%s` cannot be an exporter's name", e.Name), nameHint)
-		} else if seen[e.Name] {
-			d.add(at("name"), fmt.Sprintf("two exporters are called `%s`", e.Name), "each keeps its place under its name: give each its own")
-		}
-		seen[e.Name] = true
-		given := e.given()
-		for _, key := range sortedKeys(given) {
-			if given[key] && !slices.Contains(keys, key) {
-				d.add(at(key), fmt.Sprintf("`%s` is nothing that an export to %s takes", key, e.To), "it takes "+quoteList(keys))
-			}
-		}
+		receiver{"exporter", "an exporter's", "an export to " + e.To}.check(d, at, e.Name, e.given(), keys, seen)
 		oneOf := func(key, v string, of ...string) {
 			if v != "" && !slices.Contains(of, v) {
 				d.add(at(key), fmt.Sprintf("`%s` is not a value of `%s`", v, key), "one of "+quoteList(of))
@@ -165,12 +184,7 @@ func (c *Config) exportReceiver(d *document, i int, e *Export, at func(...string
 		}
 		e.Token, _ = c.secret(d, path, "token", e.Token, e.TokenEnv, e.TokenFile)
 	}
-	if e.TLS != nil {
-		if (e.TLS.Cert == "") != (e.TLS.Key == "") {
-			d.add(at("tls"), "`tls` needs both `cert` and `key`, or neither", "")
-		}
-		e.TLS = &ClientTLS{CA: c.abs(e.TLS.CA), Cert: c.abs(e.TLS.Cert), Key: c.abs(e.TLS.Key)}
-	}
+	e.TLS = c.clientTLS(d, e.TLS, at)
 }
 
 // setSecret puts the secret in its place, and warns of one that stands in the file.

@@ -58,6 +58,9 @@ type File struct {
 	// Approvals say how statements that wait for a person are handled.
 	Approvals Approvals `yaml:"approvals"`
 
+	// Notify names the ways to people who are told of requests for approval.
+	Notify []Notify `yaml:"notify"`
+
 	// Export names the places that records are sent to, beside the record itself.
 	Export []Export `yaml:"export"`
 }

@@ -25,6 +25,7 @@ type Config struct {
 	Masks       []access.Mask
 	Policies    []Policy
 	Exports     []Export // with secrets in Secret and Token, and absolute paths
+	Channels    []Notify // with secrets in URL, Secret, Token and Password, and absolute paths
 	Purposes    []access.Purpose
 	// Warnings are what works but should not stay.
 	Warnings Problems
@@ -107,6 +108,7 @@ func (c *Config) resolve(d *document) {
 	c.approvals(d)
 	c.erasure(d)
 	c.keyEncryption(d)
+	c.notify(d)
 	if c.File.Limits.Clients < 0 || c.File.Limits.MessageBytes < 0 {
 		d.add(d.line("limits"), "limits cannot be negative", "leave a limit out for its default")
 	}

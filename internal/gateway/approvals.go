@@ -104,13 +104,16 @@ func (g *Gateway) recordReview(_ context.Context, e approval.Event) error {
 			rec.Actor = r.Binding.Actors[0]
 		}
 		step := access.ReviewStep{Session: r.Binding.Session, From: string(e.From), To: string(r.State), Digest: r.Digest, Expires: r.Expires, Use: e.Use,
-			Missing: r.Missing(), Outcome: g.forRecord(rec, r.Outcome)}
+			Missing: r.Missing(), Outcome: g.forRecord(rec, r.Outcome), Relations: r.Subject.Relations, Labels: r.Subject.Labels, Columns: r.Subject.Columns}
+		for _, n := range r.Needs {
+			step.Asked = append(step.Asked, n.Group)
+		}
 		if e.From == "" {
 			rec.SQL, rec.Reason = g.sqlForRecord(rec, r.Binding.SQL), g.forRecord(rec, r.Subject.Reason)
 			for _, p := range r.Binding.Params {
 				rec.Params = append(rec.Params, g.forRecord(rec, shortened(p, mostParam)))
 			}
-			step.Relations, step.Labels, step.Policies = r.Subject.Relations, r.Subject.Labels, r.Subject.Policies
+			step.Policies = r.Subject.Policies
 		}
 		if v := e.Vote; v != nil {
 			step.Reviewer, step.Groups, step.Verdict, step.Channel = v.Reviewer, v.Groups, string(v.Verdict), v.Channel

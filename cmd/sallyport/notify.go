@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"sallyport/audit/export"
+	"sallyport/internal/config"
+	"sallyport/internal/notify"
+)
+
+// openChannels makes ready the ways to people that the configuration names; nil when there are none.
+func openChannels(cfg *config.Config, log *slog.Logger) (*export.Set, error) {
+	if len(cfg.Channels) == 0 {
+		return nil, nil
+	}
+	var channels []notify.Channel
+	for _, n := range cfg.Channels {
+		c, err := channelConfig(&n)
+		if err != nil {
+			return nil, fmt.Errorf("channel %s: %w", n.Name, err)
+		}
+		if w := cfg.File.Listen.Web; w != nil {
+			c.URL = webURL(w)
+		}
+		channels = append(channels, c)
+	}
+	return notify.Open(filepath.Join(cfg.DataDir, "log"), channelDir(cfg), channels, export.Options{Log: log, Version: programVersion()})
+}
+
+// channelDir is where channels keep their places in the log.
+func channelDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "notify") }
+
+// channelConfig puts an entry of the configuration in the words of the channels.
+func channelConfig(n *config.Notify) (notify.Channel, error) {
+	c := notify.Channel{Name: n.Name, Groups: n.Groups, SQL: n.SQL}
+	for _, e := range n.Events {
+		c.Events = append(c.Events, notify.Event(e))
+	}
+	tls, err := clientTLS(n.TLS)
+	if err != nil {
+		return c, err
+	}
+	timeout := time.Duration(n.Timeout)
+	switch n.To {
+	case "webhook":
+		secret, err := export.WebhookSecret(n.Secret)
+		if err != nil {
+			return c, err
+		}
+		c.Webhook = &export.Webhook{URL: n.URL, Secret: secret, TLS: tls, Timeout: timeout}
+	case "slack":
+		c.Slack = &notify.Slack{Webhook: n.URL, Token: n.Token, Channel: n.Channel, TLS: tls, Timeout: timeout}
+	case "teams":
+		c.Teams = &notify.Teams{URL: n.URL, TLS: tls, Timeout: timeout}
+	case "email":
+		c.Mail = &notify.Mail{Address: n.Address, Security: notify.Security(n.Security), User: n.User, Password: n.Password, From: n.From, To: n.Recipients, TLS: tls, Timeout: timeout}
+	}
+	return c, nil
+}
+
+// tryChannel makes a channel ready as `serve` would, and sends nothing.
+func tryChannel(n *config.Notify) error {
+	c, err := channelConfig(n)
+	if err == nil {
+		err = c.Check()
+	}
+	return err
+}
