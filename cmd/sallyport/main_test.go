@@ -42,6 +42,8 @@ func TestScripts(t *testing.T) {
 			"envsubst":   envsubst,
 			"eventually": eventually,
 			"reload":     reload,
+			"pending":    pending,
+			"becomes":    becomes,
 			"authority":  authority,
 		},
 	})

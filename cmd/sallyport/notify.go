@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"time"
 
 	"sallyport/audit/export"
 	"sallyport/internal/config"
 	"sallyport/internal/notify"
+	"sallyport/internal/notify/slack"
 )
 
 // openChannels makes ready the ways to people that the configuration names; nil when there are none.
@@ -68,4 +70,21 @@ func tryChannel(n *config.Notify) error {
 		err = c.Check()
 	}
 	return err
+}
+
+// besideSlack answers what the buttons of Slack messages send at /slack, where a channel has the secret that tells that it is Slack.
+func besideSlack(cfg *config.Config, pages http.Handler) http.Handler {
+	var secrets []string
+	for _, n := range cfg.Channels {
+		if n.To == "slack" && n.Secret != "" {
+			secrets = append(secrets, n.Secret)
+		}
+	}
+	if len(secrets) == 0 {
+		return pages
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/slack", slack.New(secrets, webURL(cfg.File.Listen.Web)))
+	mux.Handle("/", pages)
+	return mux
 }

@@ -29,7 +29,7 @@ func openWeb(core *gateway.Gateway, cfg *config.Config, ln net.Listener, c certs
 	if err != nil {
 		return nil, err
 	}
-	d := &webDoor{ln: ln, pages: pages, http: &http.Server{Handler: pages.Handler(), TLSConfig: c.web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: web.ReadTimeout,
+	d := &webDoor{ln: ln, pages: pages, http: &http.Server{Handler: besideSlack(cfg, pages.Handler()), TLSConfig: c.web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: web.ReadTimeout,
 		WriteTimeout: web.WriteTimeout, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: web.MaxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
 	limitConnections(d.http, httpConnections, log.With("door", "web"))
 	return d, nil

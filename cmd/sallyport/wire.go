@@ -41,7 +41,7 @@ func coreConfig(cfg *config.Config, log *slog.Logger) gateway.Config {
 // approvals puts how statements wait for a person in the words of the core.
 func approvals(cfg *config.Config) gateway.Approvals {
 	f := cfg.File.Approvals
-	a := gateway.Approvals{Pending: time.Duration(f.Pending), Claim: time.Duration(f.Claim), Guesses: f.Guesses, BreakGlass: f.BreakGlass,
+	a := gateway.Approvals{Pending: time.Duration(f.Pending), Claim: time.Duration(f.Claim), Heartbeat: time.Duration(f.Heartbeat), Guesses: f.Guesses, BreakGlass: f.BreakGlass,
 		NeedPurpose: f.PurposeRequired, Groups: map[string]gateway.ReviewNeed{}, Purposes: map[string]string{}}
 	if f.Wait != nil {
 		if a.Wait = time.Duration(*f.Wait); a.Wait == 0 {

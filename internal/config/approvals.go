@@ -14,6 +14,8 @@ type Approvals struct {
 	Claim Duration `yaml:"claim"`
 	// Wait is how long a PostgreSQL client waits within its statement; 0s is not at all. Default 10m.
 	Wait *Duration `yaml:"wait"`
+	// Heartbeat is the time between two notices to a PostgreSQL client that waits, at most 10m. Default 30s.
+	Heartbeat Duration `yaml:"heartbeat"`
 	// Groups says of groups of reviewers how many have to approve, and who stands in. A group that is not here wants one.
 	Groups map[string]ReviewGroup `yaml:"groups"`
 	// Guesses are the groups that decide about statements past a budget of guesses (@probes). Without any, these are refused.
@@ -52,6 +54,7 @@ func (c *Config) approvals(d *document) {
 	}
 	times("pending", a.Pending, mostPending)
 	times("claim", a.Claim, mostClaim)
+	times("heartbeat", a.Heartbeat, 10*time.Minute)
 	if a.Wait != nil {
 		times("wait", *a.Wait, mostPending)
 	}

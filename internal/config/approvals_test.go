@@ -20,6 +20,7 @@ func TestApprovals(t *testing.T) {
 		{"", "approvals: {pending: 2h, claim: 5m, wait: 0s, groups: {dba: {quorum: 2, escalate: [leads], escalate_after: 30m}}, guesses: [dba], break_glass: [leads]}", ""},
 		{"", "approvals: {pending: 200h}", "is no time for `approvals.pending`"},
 		{"", "approvals: {claim: 25h}", "is no time for `approvals.claim`"},
+		{"", "approvals: {heartbeat: 11m}", "is no time for `approvals.heartbeat`"},
 		{"", "approvals: {groups: {dba: {quorum: 10}}}", "a quorum of 10 is not possible"},
 		{"", "approvals: {groups: {dba: {escalate: [leads]}}}", "come together"},
 		{"", "approvals: {groups: {dba: {escalate: [dba], escalate_after: 1m}}}", "cannot stand in for itself"},

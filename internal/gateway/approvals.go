@@ -43,6 +43,7 @@ type (
 	ReviewVerdict = approval.Verdict
 	ReviewNote    = approval.Note
 	ReviewGrant   = approval.Grant
+	ReviewMode    = approval.Mode
 	ReviewRange   = approval.Range
 	ReviewState   = approval.State
 	ReviewEvent   = approval.Event

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"sallyport/audit"
+	"sallyport/audit/export"
+	"sallyport/internal/web"
+)
+
+// reviewOptions are those of all commands that speak to the web door.
+type reviewOptions struct {
+	*app
+	url, user, ca string
+	json          bool
+}
+
+func newReview(a *app) *cobra.Command {
+	o := &reviewOptions{app: a}
+	cmd := parent("review", "Decide about statements that wait for approval", `Review speaks to the web door of a running gateway (listen.web of the configuration, or --url) as a person: agents
+have no business there. Your password is asked for, or taken from SALLYPORT_PASSWORD; each command proves anew who you are.
+
+IDs may be shortened to what tells them apart.`,
+		newReviewList(o), newReviewShow(o), newReviewApprove(o), newReviewDeny(o), newReviewCancel(o), newReviewChannels(a))
+	f := cmd.PersistentFlags()
+	f.StringVar(&o.url, "url", "", "address of the web door (default: the configuration's)")
+	f.StringVar(&o.user, "user", os.Getenv("USER"), "who you are to the gateway")
+	f.StringVar(&o.ca, "ca", "", "PEM file of the authorities to trust in the place of the system's")
+	f.BoolVar(&o.json, "json", false, "JSON, as the door answers")
+	return cmd
+}
+
+// client asks for what it needs to know.
+func (o *reviewOptions) client() (*reviewClient, error) {
+	base := o.url
+	if base == "" {
+		cfg, err := o.loadOffline()
+		if err != nil {
+			return nil, err
+		}
+		if base, err = reviewURL(cfg); err != nil {
+			return nil, err
+		}
+	}
+	if o.user == "" {
+		return nil, usagef("say who you are with --user")
+	}
+	conf, err := export.TLS(o.ca, "", "")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := newReviewClient(base, o.user, "", conf); err != nil { // before a password is typed
+		return nil, err
+	}
+	password, err := o.ownPassword()
+	if err != nil {
+		return nil, err
+	}
+	return newReviewClient(base, o.user, password, conf)
+}
+
+// ownPassword is the password of who runs the command.
+func (o *reviewOptions) ownPassword() (string, error) {
+	password := os.Getenv("SALLYPORT_PASSWORD")
+	if f, ok := o.terminal(); password == "" && ok {
+		var err error
+		if password, err = o.prompt(f, "Password for "+printable(o.user)+": "); err != nil {
+			return "", err
+		}
+	}
+	if password == "" {
+		return "", usagef("no password given: type it at a terminal, or set SALLYPORT_PASSWORD")
+	}
+	return password, nil
+}
+
+// terminal is standard input where somebody can be asked.
+func (a *app) terminal() (*os.File, bool) {
+	f, ok := a.in.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+// printJSON prints what the door answered.
+func (o *reviewOptions) printJSON(text []byte) error {
+	_, err := fmt.Fprintf(o.out, "%s\n", audit.CleanJSON([]byte(strings.TrimSpace(string(text)))))
+	return err
+}
+
+func newReviewList(r *reviewOptions) *cobra.Command {
+	var state string
+	var most int
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List requests that you may know of, the newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := r.client()
+			if err != nil {
+				return err
+			}
+			list, text, err := c.list(cmd.Context(), state, most)
+			if err != nil {
+				return err
+			}
+			if r.json {
+				return r.printJSON(text)
+			}
+			return r.table(list, time.Now())
+		},
+	}
+	cmd.Flags().StringVar(&state, "state", "pending", "waiting (for you), mine, glass (broken, to be looked at), pending, approved, ended or all")
+	cmd.Flags().IntVar(&most, "limit", 50, "how many at most")
+	return cmd
+}
+
+func (o *reviewOptions) table(list *web.ReviewList, now time.Time) error {
+	if len(list.Reviews) == 0 {
+		fmt.Fprintln(o.err, "none")
+		return nil
+	}
+	w := tabwriter.NewWriter(o.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tSTATE\tAGE\tWHO\tCONNECTION\tTAG\tTOUCHES\tNEEDS")
+	for _, r := range list.Reviews {
+		needs := strings.Join(r.Missing, ", ")
+		if r.MayDecide {
+			needs += " (you)"
+		}
+		touches := r.Subject.Relations
+		if len(touches) == 0 {
+			touches = r.Subject.Columns
+		}
+		cells := []string{r.ID[:min(len(r.ID), idShown)], string(r.State), howOld(now.Sub(r.Created)), asker(&r), r.Binding.Connection, cmp.Or(r.Subject.Tag, r.Subject.Kind), brief(touches), needs}
+		for i := range cells {
+			cells[i] = cmp.Or(audit.Clean(cells[i]), "-")
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if list.Next != "" {
+		fmt.Fprintln(o.err, "there are more: --limit shows them")
+	}
+	return nil
+}
+
+// brief is a list for a cell.
+func brief(list []string) string {
+	if len(list) > 2 {
+		return strings.Join(list[:2], ", ") + fmt.Sprintf(" and %d more", len(list)-2)
+	}
+	return strings.Join(list, ", ")
+}
+
+func asker(r *web.Review) string {
+	who := r.Binding.Principal
+	if len(r.Binding.Actors) > 0 {
+		who += " through " + strings.Join(r.Binding.Actors, ", ")
+	}
+	return who
+}
+
+func howOld(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(max(int(d.Seconds()), 0)) + "s"
+	case d < time.Hour:
+		return strconv.Itoa(int(d.Minutes())) + "m"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d.Hours())) + "h"
+	}
+	return strconv.Itoa(int(d.Hours()/24)) + "d"
+}
+
+func newReviewShow(r *reviewOptions) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ID",
+		Short: "Show all that a reviewer has to see of a request",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := r.client()
+			if err != nil {
+				return err
+			}
+			one, text, err := c.find(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if r.json {
+				return r.printJSON(text)
+			}
+			printReview(r.out, one, time.Now())
+			return nil
+		},
+	}
+}
+
+func newReviewCancel(r *reviewOptions) *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel ID",
+		Short: "Withdraw a request of your own, or of an agent that acts for you",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := r.client()
+			if err != nil {
+				return err
+			}
+			one, _, err := c.find(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return r.post(cmd.Context(), c, one.ID, "cancel", struct{}{})
+		},
+	}
+}
+
+// post sends a word about a request and prints what has become of it.
+func (o *reviewOptions) post(ctx context.Context, c *reviewClient, id, what string, in any) error {
+	after, text, err := c.one(ctx, http.MethodPost, "/reviews/"+id+"/"+what, in)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return o.printJSON(text)
+	}
+	line := "request " + audit.Clean(after.ID) + " is " + audit.Clean(string(after.State))
+	if len(after.Missing) > 0 {
+		line += ", and waits for " + audit.Clean(strings.Join(after.Missing, ", "))
+	}
+	fmt.Fprintln(o.out, line)
+	return nil
+}
+
+// confirm asks for a yes. Only a terminal is asked.
+func (a *app) confirm(f *os.File, question string) (bool, error) {
+	fmt.Fprint(a.err, question+" (yes/no) ")
+	line, err := bufio.NewReader(f).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return strings.TrimSpace(strings.ToLower(line)) == "yes", nil
+}
+
+func newReviewChannels(a *app) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "channels",
+		Short: "Tell how the channels do that tell people of requests",
+		Long: `Channels reads what the channels of the gateway on this machine (` + "`notify`" + ` of the configuration) have left beside its record: how
+far they have come, how many records of the log they are behind, and their last error. It ends with status 1 when one does not get on.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.channels(asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "JSON")
+	return cmd
+}
+
+func (a *app) channels(asJSON bool) error {
+	cfg, err := a.loadOffline()
+	if err != nil {
+		return err
+	}
+	all, err := export.ReadStatus(filepath.Join(cfg.DataDir, "log"), channelDir(cfg))
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		text, err := json.Marshal(all)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "%s\n", audit.CleanJSON(text))
+	} else {
+		w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "CHANNEL\tTO\tSTATE\tBEHIND\tLAST ERROR")
+		for _, s := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", printable(s.Name), printable(s.To), s.State, s.Lag, cmp.Or(printable(s.Error), "-"))
+		}
+		w.Flush()
+	}
+	for _, s := range all {
+		if s.State != export.Running {
+			return errReported
+		}
+	}
+	return nil
+}

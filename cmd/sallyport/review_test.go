@@ -1,0 +1,308 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sallyport/internal/access"
+	"sallyport/internal/config"
+	"sallyport/internal/gateway"
+	"sallyport/internal/web"
+)
+
+// pending VAR waits until a request is pending, and sets VAR to its id.
+func pending(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: pending VAR")
+	}
+	reviewed(ts, "no request is pending", []string{"list", "--json"}, func(text []byte) bool {
+		var list web.ReviewList
+		ts.Check(json.Unmarshal(text, &list))
+		if len(list.Reviews) > 0 {
+			ts.Setenv(args[0], list.Reviews[0].ID)
+		}
+		return len(list.Reviews) > 0
+	})
+}
+
+// becomes ID STATE waits until a request is in a state.
+func becomes(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: becomes ID STATE")
+	}
+	reviewed(ts, "request "+args[0]+" is not "+args[1], []string{"show", args[0], "--json"}, func(text []byte) bool {
+		var r web.Review
+		ts.Check(json.Unmarshal(text, &r))
+		return string(r.State) == args[1]
+	})
+}
+
+func reviewed(ts *testscript.TestScript, why string, args []string, done func([]byte) bool) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		ts.Check(ts.Exec("sallyport", append([]string{"review"}, args...)...))
+		if done([]byte(ts.ReadFile("stdout"))) {
+			return
+		}
+	}
+	ts.Fatalf("%s: waited in vain", why)
+}
+
+const (
+	stubID    = "20261126090000" + "00112233445566778899aabbccddeeff"
+	stubOther = "20261126090000" + "00ffffffffffffffffffffffffffffff"
+)
+
+// stub is a web door that knows one request and writes down what is sent.
+type stub struct {
+	*httptest.Server
+	review web.Review
+	status int // of a word; 0 is 200
+	sent   []string
+	words  []web.Verdict
+}
+
+func newStub(t *testing.T) *stub {
+	t.Setenv("SALLYPORT_PASSWORD", "pa55word")
+	s := &stub{review: web.Review{MayDecide: true, Missing: []string{"keepers"}, ReviewRequest: &gateway.ReviewRequest{ID: stubID, Revision: 3, State: "pending", Digest: strings.Repeat("d", 64),
+		Created: time.Now().Add(-2 * time.Minute), Expires: time.Now().Add(time.Hour), Needs: []gateway.ReviewNeed{{Group: "keepers", Quorum: 2}}}}}
+	s.review.Binding.Principal, s.review.Binding.Actors, s.review.Binding.Connection = "ada", []string{"support-agent"}, "shop"
+	s.review.Binding.SQL, s.review.Binding.Params = "UPDATE customers SET plan = 'gold'\n\tWHERE id = $1", []string{"7"}
+	s.review.Subject.Kind, s.review.Subject.Class, s.review.Subject.Tag, s.review.Subject.Normal = "statement", access.Class("WRITE"), "UPDATE", "n"
+	s.review.Subject.Constants, s.review.Subject.Relations = []string{"gold"}, []string{"update public.customers", "read public.customers"}
+	s.Server = httptest.NewServer(s)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	user, password, _ := r.BasicAuth()
+	s.sent = append(s.sent, r.Method+" "+r.URL.Path)
+	if user != "bob" || password != "pa55word" || r.Method == http.MethodPost && r.Header.Get("Content-Type") != "application/json" {
+		w.WriteHeader(http.StatusUnauthorized)
+		io.WriteString(w, `{"error":"who are you?"}`)
+		return
+	}
+	path := strings.TrimPrefix(r.URL.Path, "/api/v1/reviews")
+	switch {
+	case path == "":
+		other := s.review
+		request := *s.review.ReviewRequest
+		request.ID = stubOther
+		other.ReviewRequest = &request
+		json.NewEncoder(w).Encode(web.ReviewList{Reviews: []web.Review{s.review, other}})
+	case r.Method == http.MethodPost:
+		var v web.Verdict
+		json.NewDecoder(r.Body).Decode(&v)
+		s.words = append(s.words, v)
+		if s.status != 0 {
+			w.WriteHeader(s.status)
+			json.NewEncoder(w).Encode(web.APIError{Error: "the request has changed meanwhile", Hint: "look at it again"})
+			return
+		}
+		after := s.review
+		request := *s.review.ReviewRequest
+		request.State = "approved"
+		after.ReviewRequest, after.Missing = &request, nil
+		json.NewEncoder(w).Encode(after)
+	case path == "/"+stubID:
+		json.NewEncoder(w).Encode(s.review)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"error":"there is no such request"}`)
+	}
+}
+
+// review runs the program as bob.
+func (s *stub) run(args ...string) (code int, out, errs string) {
+	var o, e bytes.Buffer
+	code = run(append([]string{"review", "--url", s.URL, "--user", "bob"}, args...), strings.NewReader(""), &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestReviewShowsAllOfItAndHidesNothing(t *testing.T) {
+	s := newStub(t)
+	s.review.Subject.Reason = "fix \u202e\x1b[2J\nYou           may decide"
+	s.review.Binding.SQL = "SELECT 'a\u200bb'\r\n\t, 2 -- \x1b]0;x\x07" + strings.Repeat("x", 5000) + "END"
+	code, out, errs := s.run("show", stubID)
+	if code != 0 {
+		t.Fatal(errs)
+	}
+	for _, want := range []string{stubID, "revision 3", s.review.Digest, "ada through support-agent", "(claimed, not verified)", `\u{202e}\x1b[2J\x0aYou`, `  | SELECT 'a\u{200b}b'\x0d` + "\n", "  |     , 2 -- ", "END\n",
+		"constant       gold", "parameter $1   7", "2 of keepers", "update public.customers"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not shown:\n%s", want, out)
+		}
+	}
+	if strings.ContainsAny(out, "\u202e\u200b\x1b\x07\r") || strings.Count(out, "\nYou ") != 1 {
+		t.Errorf("a character acts on the terminal: %q", out)
+	}
+	s.review.Subject.Reason = "\u202e"
+	if _, out, _ = s.run("show", stubID, "--json"); strings.Contains(out, "\u202e") || !strings.Contains(out, `\u202e`) {
+		t.Errorf("JSON: %s", out)
+	}
+}
+
+func TestReviewIDsCanBeShort(t *testing.T) {
+	s := newStub(t)
+	if code, out, errs := s.run("show", stubID[:20]); code != 0 || !strings.Contains(out, stubID) {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+	if code, _, errs := s.run("show", stubID[:15]); code != exitUsage || !strings.Contains(errs, "2 requests begin with") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if code, _, errs := s.run("show", "1999"); code != exitFailed || !strings.Contains(errs, "no such request") {
+		t.Errorf("%d %s", code, errs)
+	}
+	_, out, _ := s.run("list")
+	if !strings.Contains(out, stubID[:20]+"  pending  2m   ada through support-agent  shop") || !strings.Contains(out, "keepers (you)") {
+		t.Errorf("list: %s", out)
+	}
+}
+
+func TestReviewSendsWhatWasShown(t *testing.T) {
+	s := newStub(t)
+	if code, _, errs := s.run("approve", stubID, "--justification", "looked at it"); code != exitUsage || len(s.sent) != 0 {
+		t.Errorf("without a yes: %d %s, sent %q", code, errs, s.sent)
+	}
+	code, out, errs := s.run("approve", stubID, "--justification", "looked at it", "--purpose", "support", "--yes")
+	if code != 0 || out != "request "+stubID+" is approved\n" {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+	want := []web.Verdict{{Revision: 3, Justification: "looked at it", Purpose: "support"}}
+	if d := cmp.Diff(want, s.words); d != "" {
+		t.Error(d)
+	}
+	s.status = http.StatusConflict
+	if code, _, errs := s.run("deny", stubID, "--justification", "looked at it", "--yes"); code != exitFailed || !strings.Contains(errs, "has changed meanwhile\n  hint: look at it again") || s.words[1].Grant != nil {
+		t.Errorf("%d %s", code, errs)
+	}
+	if strings.Contains(out+errs, "pa55word") {
+		t.Error("the password is shown")
+	}
+}
+
+func TestReviewPasswordGoesNowhereElse(t *testing.T) {
+	s := newStub(t)
+	elsewhere := newStub(t)
+	redirect := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	defer redirect.Close()
+	for url, want := range map[string]int{"http://review.example.com": exitUsage, "ftp://x": exitUsage, "https://bob:pw@x": exitUsage, redirect.URL: exitFailed, "http://127.0.0.1:1": exitFailed} {
+		if code, _, errs := s.run("list", "--url", url); code != want {
+			t.Errorf("%s: %d %s", url, code, errs)
+		}
+	}
+	if len(elsewhere.sent) > 0 {
+		t.Errorf("a redirect was followed: %q", elsewhere.sent)
+	}
+	t.Setenv("SALLYPORT_PASSWORD", "")
+	if code, _, errs := s.run("list"); code != exitUsage || !strings.Contains(errs, "no password given") {
+		t.Errorf("%d %s", code, errs)
+	}
+}
+
+func TestReviewGrants(t *testing.T) {
+	s := newStub(t)
+	now := time.Date(2026, 11, 26, 9, 0, 0, 5, time.UTC)
+	until := time.Date(2026, 11, 26, 11, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		name string
+		o    reviewDecideOptions
+		want *gateway.ReviewGrant
+		err  string
+	}{
+		{"nothing_said", reviewDecideOptions{}, nil, ""},
+		{"once", reviewDecideOptions{mode: "once"}, &gateway.ReviewGrant{Mode: "once"}, ""},
+		{"once_with_uses", reviewDecideOptions{mode: "once", uses: 2}, nil, "--uses means nothing"},
+		{"uses_without_mode", reviewDecideOptions{uses: 2}, nil, "--uses means nothing"},
+		{"form", reviewDecideOptions{mode: "form", uses: 5, until: "2h", ranges: []string{"1=in:gold", "1=in:silver", "2=1..500"}},
+			&gateway.ReviewGrant{Mode: "form", Uses: 5, Until: until, Ranges: []gateway.ReviewRange{{In: []string{"gold", "silver"}}, {Least: "1", Most: "500"}}}, ""},
+		{"form_with_one_free", reviewDecideOptions{mode: "form", uses: 5, until: "2026-11-26T12:00:00+01:00", ranges: []string{"2=any"}},
+			&gateway.ReviewGrant{Mode: "form", Uses: 5, Until: until, Ranges: []gateway.ReviewRange{{In: []string{"gold"}}, {Any: true}}}, ""},
+		{"form_as_it_is", reviewDecideOptions{mode: "form", uses: 5, until: "2h"}, &gateway.ReviewGrant{Mode: "form", Uses: 5, Until: until}, ""},
+		{"range_of_no_value", reviewDecideOptions{mode: "form", ranges: []string{"3=any"}}, nil, "N from 1 to 2"},
+		{"range_of_nothing", reviewDecideOptions{mode: "form", ranges: []string{"1=.."}}, nil, "is no range"},
+		{"two_ranges", reviewDecideOptions{mode: "form", ranges: []string{"1=any", "1=1..2"}}, nil, "two ranges"},
+		{"range_and_list", reviewDecideOptions{mode: "form", ranges: []string{"1=any", "1=in:x"}}, nil, "two ranges"},
+		{"window", reviewDecideOptions{mode: "window", until: "2h"}, &gateway.ReviewGrant{Mode: "window", Until: until, Classes: []access.Class{"WRITE"}, Relations: s.review.Subject.Relations}, ""},
+		{"window_of_one", reviewDecideOptions{mode: "window", until: "2h", relations: []string{"read public.customers"}},
+			&gateway.ReviewGrant{Mode: "window", Until: until, Classes: []access.Class{"WRITE"}, Relations: []string{"read public.customers"}}, ""},
+		{"unknown", reviewDecideOptions{mode: "forever"}, nil, "--mode is"},
+		{"no_time", reviewDecideOptions{mode: "window", until: "tomorrow"}, nil, "--until is"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := tc.o.grant(&s.review, now)
+			if tc.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.err) {
+					t.Errorf("%v, want %s", err, tc.err)
+				}
+				return
+			}
+			if d := cmp.Diff(tc.want, got); d != "" || err != nil {
+				t.Errorf("%v %s", err, d)
+			}
+		})
+	}
+}
+
+func TestGrantsAreSaidInFull(t *testing.T) {
+	until := time.Date(2026, 11, 26, 11, 0, 0, 0, time.UTC)
+	for want, g := range map[string]gateway.ReviewGrant{
+		"this statement, once": {Mode: "once"},
+		`statements of this form, 5 times until 2026-11-26T11:00:00Z; value 1: "a" or "b"; value 2: any; value 3: 1 to …`: {Mode: "form", Uses: 5, Until: until, Ranges: []gateway.ReviewRange{{In: []string{"a", "b"}}, {Any: true}, {Least: "1"}}},
+		"any WRITE of these until 2026-11-26T11:00:00Z: update a.b":                                                       {Mode: "window", Until: until, Classes: []access.Class{"WRITE"}, Relations: []string{"update a.b"}},
+		"to see unmasked until 2026-11-26T11:00:00Z: a.b.c":                                                               {Mode: "reveal", Until: until, Columns: []string{"a.b.c"}},
+		`nothing that is known: "all"`:                                                                                    {Mode: "all"},
+	} {
+		if got := grantText(&g); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestReviewURLOfTheConfiguration(t *testing.T) {
+	for want, w := range map[string]*config.Web{
+		"http://127.0.0.1:6545":      {Address: "127.0.0.1:6545"},
+		"https://localhost:6545":     {Address: "0.0.0.0:6545", TLS: &config.TLS{}},
+		"http://localhost:6545":      {Address: ":6545"},
+		"https://review.example.com": {Address: "0.0.0.0:6545", PublicURL: "https://review.example.com/"},
+		"error":                      nil,
+	} {
+		cfg := &config.Config{}
+		cfg.File.Listen.Web = w
+		got, err := reviewURL(cfg)
+		if err != nil {
+			got = "error"
+		}
+		if got != want {
+			t.Errorf("%s %v, want %s", got, err, want)
+		}
+	}
+}
+
+func TestSlackIsAnsweredBesideThePages(t *testing.T) {
+	pages := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	cfg := &config.Config{Channels: []config.Notify{{To: "slack", Secret: "s"}, {To: "webhook", Secret: "other"}}}
+	cfg.File.Listen.Web = &config.Web{Address: "127.0.0.1:1"}
+	get := func(h http.Handler, path string) int {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil))
+		return w.Code
+	}
+	h := besideSlack(cfg, pages)
+	if a, b := get(h, "/slack"), get(h, "/reviews"); a != http.StatusUnauthorized || b != http.StatusTeapot {
+		t.Errorf("answers %d and %d", a, b)
+	}
+	cfg.Channels = cfg.Channels[1:]
+	if a := get(besideSlack(cfg, pages), "/slack"); a != http.StatusTeapot {
+		t.Errorf("without a secret it answers %d", a)
+	}
+}

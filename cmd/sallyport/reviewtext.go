@@ -1,0 +1,206 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport/audit"
+	"sallyport/internal/access"
+	"sallyport/internal/gateway"
+	"sallyport/internal/web"
+)
+
+// printReview prints a request in full. Nothing in it is cut: what a reviewer did not see they did not approve.
+func printReview(w io.Writer, r *web.Review, now time.Time) {
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "%-12s  %s\n", name, audit.Clean(value))
+		}
+	}
+	lines := func(name string, list []string) {
+		for i, s := range list {
+			if i > 0 {
+				name = ""
+			}
+			fmt.Fprintf(w, "%-12s  %s\n", name, audit.Clean(s))
+		}
+	}
+	line("Request", r.ID)
+	line("State", fmt.Sprintf("%s, revision %d", r.State, r.Revision))
+	line("Digest", r.Digest)
+	line("Page", r.URL)
+	fmt.Fprintln(w)
+	b, s := &r.Binding, &r.Subject
+	line("Who asks", asker(r))
+	line("Groups", strings.Join(s.Groups, ", "))
+	line("Client", s.Client)
+	line("Asked", stamp(r.Created)+" ("+howOld(now.Sub(r.Created))+" ago)")
+	line("Until", stamp(r.Expires))
+	line("Task", s.Task)
+	line("Goal", claimed(s.Goal))
+	line("Reason", claimed(s.Reason))
+	line("Ticket", claimed(s.Ticket))
+	if r.Glass != nil {
+		line("BROKEN GLASS", "at "+stamp(r.Glass.At)+" nobody was asked: "+claimed(r.Glass.Reason))
+	}
+	fmt.Fprintln(w)
+	line("Connection", b.Connection)
+	line("Door", string(b.Door))
+	line("Session", b.Session)
+	line("Role", b.Role)
+	line("search_path", strings.Join(b.Path, ", "))
+	line("Class", string(s.Class))
+	line("Command", s.Tag)
+	lines("Touches", s.Relations)
+	lines("Reveals", s.Columns)
+	line("Labels", joinLabels(s.Labels))
+	lines("Masked", s.Masked)
+	line("Why it waits", s.Why)
+	line("Policies", strings.Join(s.Policies, ", "))
+	if b.Rows > 0 {
+		line("Most rows", strconv.FormatInt(b.Rows, 10))
+	}
+	line("Versions", "policy "+b.PolicyVersion+", catalog "+b.CatalogVersion)
+	if b.SQL != "" {
+		fmt.Fprintln(w, "\nStatement")
+		printSQL(w, b.SQL)
+	}
+	for _, inner := range b.Inner {
+		fmt.Fprintln(w, "\nStands for")
+		printSQL(w, inner)
+	}
+	printValues(w, r)
+	fmt.Fprintln(w)
+	for i, n := range r.Needs {
+		name := "Needs"
+		if i > 0 {
+			name = ""
+		}
+		fmt.Fprintf(w, "%-12s  %s\n", name, audit.Clean(needText(n)))
+	}
+	line("Missing", strings.Join(r.Missing, ", "))
+	for _, v := range r.Votes {
+		line("Vote", voteText(&v))
+	}
+	if r.Grant != nil {
+		line("Granted", grantText(r.Grant))
+		line("Used", strconv.Itoa(r.Uses)+" times")
+	}
+	line("Outcome", r.Outcome)
+	if r.MayDecide {
+		line("You", "may decide")
+	} else {
+		line("You", "may not decide: "+cmp.Or(r.WhyNot, "there is nothing to decide"))
+	}
+}
+
+// claimed marks what nobody has verified.
+func claimed(s string) string {
+	if s == "" {
+		return ""
+	}
+	return s + "   (claimed, not verified)"
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// printSQL prints a text line by line. Only blanks in front of a line are shown as such; other white space than a blank is
+// an escape, for in a literal it counts.
+func printSQL(w io.Writer, sql string) {
+	for line := range strings.SplitSeq(sql, "\n") {
+		text := strings.TrimLeft(line, " \t")
+		indent := strings.ReplaceAll(line[:len(line)-len(text)], "\t", "    ")
+		fmt.Fprintf(w, "  | %s%s\n", indent, audit.Clean(text))
+	}
+}
+
+// printValues prints constants and parameters with the numbers that --range knows them by.
+func printValues(w io.Writer, r *web.Review) {
+	values := r.Values()
+	if len(values) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nValues")
+	for i, v := range values {
+		what := fmt.Sprintf("parameter $%d", i-len(r.Subject.Constants)+1)
+		if i < len(r.Subject.Constants) {
+			what = "constant"
+		}
+		fmt.Fprintf(w, "  %d  %-14s %s\n", i+1, what, audit.Clean(v))
+	}
+}
+
+func needText(n gateway.ReviewNeed) string {
+	text := fmt.Sprintf("%d of %s", max(n.Quorum, 1), n.Group)
+	if n.After > 0 && len(n.Escalate) > 0 {
+		text += fmt.Sprintf("; after %s also %s", n.After, strings.Join(n.Escalate, ", "))
+	}
+	return text
+}
+
+func voteText(v *gateway.ReviewVote) string {
+	text := fmt.Sprintf("%s by %s at %s (%s): %s", v.Verdict, v.Reviewer, stamp(v.At), v.Channel, v.Justification)
+	if v.Purpose != "" {
+		text += "; purpose " + v.Purpose
+	}
+	if v.LawfulBasis != "" {
+		text += " (" + v.LawfulBasis + ")"
+	}
+	if v.Grant.Mode != "" {
+		text += "; " + grantText(&v.Grant)
+	}
+	return text
+}
+
+// grantText says what is granted, for a reviewer to read before they do.
+func grantText(g *gateway.ReviewGrant) string {
+	until := ""
+	if !g.Until.IsZero() {
+		until = " until " + stamp(g.Until)
+	}
+	switch g.Mode {
+	case "once":
+		return "this statement, once" + until
+	case "form":
+		text := fmt.Sprintf("statements of this form, %d times%s", g.Uses, until)
+		for i, r := range g.Ranges {
+			text += fmt.Sprintf("; value %d: %s", i+1, rangeText(r))
+		}
+		return text
+	case "window":
+		classes := make([]string, len(g.Classes))
+		for i, c := range g.Classes {
+			classes[i] = string(c)
+		}
+		return fmt.Sprintf("any %s of these%s: %s", strings.Join(classes, " or "), until, strings.Join(g.Relations, ", "))
+	case "reveal":
+		return fmt.Sprintf("to see unmasked%s: %s", until, strings.Join(g.Columns, ", "))
+	}
+	return fmt.Sprintf("nothing that is known: %q", g.Mode)
+}
+
+func rangeText(r gateway.ReviewRange) string {
+	switch {
+	case r.Any:
+		return "any"
+	case len(r.In) > 0:
+		quoted := make([]string, len(r.In))
+		for i, v := range r.In {
+			quoted[i] = strconv.Quote(v)
+		}
+		return strings.Join(quoted, " or ")
+	}
+	return cmp.Or(r.Least, "…") + " to " + cmp.Or(r.Most, "…")
+}
+
+func joinLabels(labels []access.Label) string {
+	out := make([]string, len(labels))
+	for i, l := range labels {
+		out[i] = string(l)
+	}
+	return strings.Join(out, ", ")
+}
