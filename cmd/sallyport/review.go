@@ -37,7 +37,7 @@ func newReview(a *app) *cobra.Command {
 have no business there. Your password is asked for, or taken from SALLYPORT_PASSWORD; each command proves anew who you are.
 
 IDs may be shortened to what tells them apart.`,
-		newReviewList(o), newReviewShow(o), newReviewApprove(o), newReviewDeny(o), newReviewCancel(o), newReviewChannels(a))
+		newReviewList(o), newReviewShow(o), newReviewPreview(o), newReviewApprove(o), newReviewDeny(o), newReviewCancel(o), newReviewChannels(a))
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.url, "url", "", "address of the web door (default: the configuration's)")
 	f.StringVar(&o.user, "user", os.Getenv("USER"), "who you are to the gateway")
@@ -188,46 +188,55 @@ func howOld(d time.Duration) string {
 	return strconv.Itoa(int(d.Hours()/24)) + "d"
 }
 
-func newReviewShow(r *reviewOptions) *cobra.Command {
+// onOne makes a command about one request, which it is given as the door shows it.
+func (o *reviewOptions) onOne(name, short string, do func(ctx context.Context, c *reviewClient, r *web.Review, text []byte) error) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show ID",
-		Short: "Show all that a reviewer has to see of a request",
+		Use:   name + " ID",
+		Short: short,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := r.client()
+			c, err := o.client()
 			if err != nil {
 				return err
 			}
-			one, text, err := c.find(cmd.Context(), args[0])
+			r, text, err := c.find(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			if r.json {
-				return r.printJSON(text)
-			}
-			printReview(r.out, one, time.Now())
-			return nil
+			return do(cmd.Context(), c, r, text)
 		},
 	}
 }
 
-func newReviewCancel(r *reviewOptions) *cobra.Command {
-	return &cobra.Command{
-		Use:   "cancel ID",
-		Short: "Withdraw a request of your own, or of an agent that acts for you",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := r.client()
-			if err != nil {
-				return err
-			}
-			one, _, err := c.find(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return r.post(cmd.Context(), c, one.ID, "cancel", struct{}{})
-		},
-	}
+func newReviewShow(o *reviewOptions) *cobra.Command {
+	return o.onOne("show", "Show all that a reviewer has to see of a request", func(_ context.Context, _ *reviewClient, r *web.Review, text []byte) error {
+		if o.json {
+			return o.printJSON(text)
+		}
+		printReview(o.out, r, time.Now())
+		return nil
+	})
+}
+
+func newReviewPreview(o *reviewOptions) *cobra.Command {
+	return o.onOne("preview", "Show the plan of a statement that waits, and how many rows it would change", func(ctx context.Context, c *reviewClient, r *web.Review, _ []byte) error {
+		p := new(web.Preview)
+		text, err := c.get(ctx, http.MethodPost, "/reviews/"+r.ID+"/preview", struct{}{}, p)
+		if err != nil {
+			return err
+		}
+		if o.json {
+			return o.printJSON(text)
+		}
+		printPreview(o.out, p)
+		return nil
+	})
+}
+
+func newReviewCancel(o *reviewOptions) *cobra.Command {
+	return o.onOne("cancel", "Withdraw a request of your own, or of an agent that acts for you", func(ctx context.Context, c *reviewClient, r *web.Review, _ []byte) error {
+		return o.post(ctx, c, r.ID, "cancel", struct{}{})
+	})
 }
 
 // post sends a word about a request and prints what has become of it.

@@ -145,6 +145,16 @@ func TestReviewShowsAllOfItAndHidesNothing(t *testing.T) {
 	if strings.ContainsAny(out, "\u202e\u200b\x1b\x07\r") || strings.Count(out, "\nYou ") != 1 {
 		t.Errorf("a character acts on the terminal: %q", out)
 	}
+	if strings.Contains(out, "To look at") {
+		t.Error("notes that there are none of")
+	}
+	s.review.Look = &web.Look{Notes: []gateway.ReviewNote{{Text: "the text of a row \x1b[2J", Serious: true}}, Similar: []web.Like{{ID: stubOther, State: "denied", Asked: time.Now().Add(-time.Hour), Reason: "please\u202e", Outcome: "no"}}}
+	_, out, _ = s.run("show", stubID)
+	for _, want := range []string{"To look at\n  ! the text of a row \\x1b[2J\n", "Alike, before\n  " + stubOther[:20] + "  denied  1h ago  please\\u{202e}   (claimed, not verified)  no\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not shown:\n%s", want, out)
+		}
+	}
 	s.review.Subject.Reason = "\u202e"
 	if _, out, _ = s.run("show", stubID, "--json"); strings.Contains(out, "\u202e") || !strings.Contains(out, `\u202e`) {
 		t.Errorf("JSON: %s", out)

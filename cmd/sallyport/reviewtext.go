@@ -74,6 +74,7 @@ func printReview(w io.Writer, r *web.Review, now time.Time) {
 		printSQL(w, inner)
 	}
 	printValues(w, r)
+	printLook(w, r.Look, now)
 	fmt.Fprintln(w)
 	for i, n := range r.Needs {
 		name := "Needs"
@@ -131,6 +132,49 @@ func printValues(w io.Writer, r *web.Review) {
 			what = "constant"
 		}
 		fmt.Fprintf(w, "  %d  %-14s %s\n", i+1, what, audit.Clean(v))
+	}
+}
+
+// printLook prints what a reviewer may want to look at twice.
+func printLook(w io.Writer, l *web.Look, now time.Time) {
+	if l == nil {
+		return
+	}
+	if len(l.Notes) > 0 {
+		fmt.Fprintln(w, "\nTo look at")
+	}
+	for _, n := range l.Notes {
+		mark := "·"
+		if n.Serious {
+			mark = "!"
+		}
+		fmt.Fprintf(w, "  %s %s\n", mark, audit.Clean(n.Text))
+	}
+	if len(l.Similar) > 0 {
+		fmt.Fprintln(w, "\nAlike, before")
+	}
+	for _, o := range l.Similar {
+		text := fmt.Sprintf("%s  %s  %s ago", o.ID[:min(len(o.ID), idShown)], o.State, howOld(now.Sub(o.Asked)))
+		if o.Reason != "" {
+			text += "  " + claimed(o.Reason)
+		}
+		if o.Outcome != "" {
+			text += "  " + o.Outcome
+		}
+		fmt.Fprintf(w, "  %s\n", audit.Clean(text))
+	}
+}
+
+// printPreview prints what a request would do.
+func printPreview(w io.Writer, p *web.Preview) {
+	if p.Plan != "" {
+		printSQL(w, strings.TrimRight(p.Plan, "\n"))
+	}
+	if p.Rows != nil {
+		fmt.Fprintf(w, "it would change %s (found at %s in a transaction that was rolled back)\n", count(int(*p.Rows), "row"), stamp(p.At))
+	}
+	if p.Why != "" {
+		fmt.Fprintln(w, audit.Clean(p.Why))
 	}
 }
 

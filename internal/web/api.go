@@ -21,6 +21,7 @@ import (
 //	POST /api/v1/reviews/{id}/approve    Verdict -> Review
 //	POST /api/v1/reviews/{id}/deny       Verdict -> Review
 //	POST /api/v1/reviews/{id}/cancel     -> Review
+//	POST /api/v1/reviews/{id}/preview    -> Preview
 //
 // An error is an APIError with the status: 400 and 422 for what was sent, 401 for who sent it, 403 for what they may not do, 404 for what
 // does not exist or may not be known of, 409 where the request has changed or ended, 429 where too many log in at once, 5xx for us.
@@ -36,6 +37,7 @@ type Me struct {
 // Review is a request as the asker sees it.
 type Review struct {
 	*gateway.ReviewRequest
+	*Look              // of one that is shown; absent for those whose word does not count
 	URL       string   `json:"url,omitempty"` // its page
 	Missing   []string `json:"missing,omitempty"`
 	Mine      bool     `json:"mine,omitempty"`
@@ -75,6 +77,7 @@ func (s *Server) apiRoutes(mux *http.ServeMux) {
 		"POST /api/v1/reviews/{id}/approve": func(v *visit) (any, error) { return v.apiDecide("approve") },
 		"POST /api/v1/reviews/{id}/deny":    func(v *visit) (any, error) { return v.apiDecide("deny") },
 		"POST /api/v1/reviews/{id}/cancel":  (*visit).apiCancel,
+		"POST /api/v1/reviews/{id}/preview": (*visit).apiPreview,
 	} {
 		mux.HandleFunc(pattern, s.program(h))
 	}
@@ -184,7 +187,9 @@ func (v *visit) apiShow() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.apiReview(r), nil
+	out := v.apiReview(r)
+	out.Look, err = v.look(r)
+	return out, err
 }
 
 // body reads the JSON of a request: one value, with no key that we do not know.
