@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 			"reload":     reload,
 			"pending":    pending,
 			"becomes":    becomes,
+			"inbox":      inbox,
 			"authority":  authority,
 		},
 	})

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"sallyport/audit"
 	"sallyport/audit/office"
@@ -99,8 +98,8 @@ func (o *officerOptions) give(in office.Order) (*office.Answer, error) {
 
 // ownPassword asks somebody for the password that they have.
 func (a *app) ownPassword(who string) (string, error) {
-	if f, ok := a.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return a.prompt(f, "Password of "+who+": ")
+	if f, ok := a.terminal(); ok {
+		return a.prompt(f, "Password of "+printable(who)+": ")
 	}
 	line, err := bufio.NewReader(a.in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {

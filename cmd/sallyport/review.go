@@ -68,26 +68,16 @@ func (o *reviewOptions) client() (*reviewClient, error) {
 	if _, err := newReviewClient(base, o.user, "", conf); err != nil { // before a password is typed
 		return nil, err
 	}
-	password, err := o.ownPassword()
-	if err != nil {
-		return nil, err
-	}
-	return newReviewClient(base, o.user, password, conf)
-}
-
-// ownPassword is the password of who runs the command.
-func (o *reviewOptions) ownPassword() (string, error) {
 	password := os.Getenv("SALLYPORT_PASSWORD")
-	if f, ok := o.terminal(); password == "" && ok {
-		var err error
-		if password, err = o.prompt(f, "Password for "+printable(o.user)+": "); err != nil {
-			return "", err
+	if password == "" {
+		if password, err = o.ownPassword(o.user); err != nil {
+			return nil, err
 		}
 	}
 	if password == "" {
-		return "", usagef("no password given: type it at a terminal, or set SALLYPORT_PASSWORD")
+		return nil, usagef("no password given: type it at a terminal, pipe it in, or set SALLYPORT_PASSWORD")
 	}
-	return password, nil
+	return newReviewClient(base, o.user, password, conf)
 }
 
 // terminal is standard input where somebody can be asked.

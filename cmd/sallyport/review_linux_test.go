@@ -62,7 +62,7 @@ func TestReviewAsksBeforeItDecides(t *testing.T) {
 			s := newStub(t)
 			t.Setenv("SALLYPORT_PASSWORD", "")
 			screen, keys := pseudoTerminal(t)
-			y := &typist{keys: keys, lines: [][2]string{{"Password for bob: ", "pa55word"}, {"(yes/no) ", answer}}}
+			y := &typist{keys: keys, lines: [][2]string{{"Password of bob: ", "pa55word"}, {"(yes/no) ", answer}}}
 			var out bytes.Buffer
 			code := run([]string{"review", "--url", s.URL, "--user", "bob", "approve", stubID, "--justification", "looked at it", "--mode", "form", "--uses", "3", "--until", "1h"}, screen, &out, y)
 			if len(s.words) != want || (code == 0) != (want == 1) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,21 @@ func becomes(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(json.Unmarshal(text, &r))
 		return string(r.State) == args[1]
 	})
+}
+
+// inbox VAR FILE starts a receiver of webhooks, sets VAR to its URL, and appends what it is sent to FILE, a line each.
+func inbox(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: inbox VAR FILE")
+	}
+	f, err := os.OpenFile(ts.MkAbs(args[1]), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	ts.Check(err)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		f.Write(append(body, '\n'))
+	}))
+	ts.Defer(func() { srv.Close(); f.Close() })
+	ts.Setenv(args[0], srv.URL)
 }
 
 func reviewed(ts *testscript.TestScript, why string, args []string, done func([]byte) bool) {
