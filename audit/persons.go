@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -75,16 +76,17 @@ func parsePersons(data []byte, name string) (*personKeys, error) {
 	return k, nil
 }
 
-func (k *personKeys) place(form string) (place [sha256.Size]byte) {
-	h := hmac.New(sha256.New, k.Secret)
+// place says where the key of an identifier in its normal form is, by a hash under the secret of the keys.
+func place(h hash.Hash, form string) (at [sha256.Size]byte) {
+	h.Reset()
 	h.Write([]byte(form))
-	h.Sum(place[:0])
-	return place
+	h.Sum(at[:0])
+	return at
 }
 
 // tag gives the tag of an identifier in its normal form, whose place is given, and where its key is.
-func (k *personKeys) tag(form string, place [sha256.Size]byte) (string, personLeaf) {
-	leaf := binary.BigEndian.Uint64(place[:]) >> (64 - personDepth)
+func (k *personKeys) tag(form string, at [sha256.Size]byte) (string, personLeaf) {
+	leaf := binary.BigEndian.Uint64(at[:]) >> (64 - personDepth)
 	for i, t := range k.Trees {
 		if key, err := t.leaf(personDepth, leaf); err == nil {
 			h := hmac.New(sha256.New, key[:])
@@ -99,8 +101,9 @@ func (k *personKeys) tag(form string, place [sha256.Size]byte) (string, personLe
 // of gives the tags that an identifier may have left, by the forms that it may have been taken for.
 func (k *personKeys) of(text string) map[string]personLeaf {
 	out := map[string]personLeaf{}
+	h := hmac.New(sha256.New, k.Secret)
 	for _, form := range forms(text) {
-		if tag, at := k.tag(form, k.place(form)); tag != "" {
+		if tag, at := k.tag(form, place(h, form)); tag != "" {
 			out[tag] = at
 		}
 	}
@@ -126,6 +129,7 @@ type persons struct {
 	path string
 	mu   sync.Mutex
 	keys *personKeys
+	hash hash.Hash                    // under the secret of keys
 	tags map[[sha256.Size]byte]string // by place
 }
 
@@ -138,7 +142,11 @@ func openPersons(dir string) (*persons, error) {
 		rand.Read(p.keys.Secret)
 		err = storeKeys(p.path, personsNumber, p.keys)
 	}
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	p.hash = hmac.New(sha256.New, p.keys.Secret)
+	return p, nil
 }
 
 // of gives the tags of identifiers, each once, in an order that says nothing of them.
@@ -151,13 +159,13 @@ func (p *persons) of(ids []access.Identifier) []string {
 		if form == "" {
 			continue
 		}
-		place := p.keys.place(form)
-		tag, ok := p.tags[place]
+		at := place(p.hash, form)
+		tag, ok := p.tags[at]
 		if !ok {
-			if tag, _ = p.keys.tag(form, place); len(p.tags) >= tagsKept {
+			if tag, _ = p.keys.tag(form, at); len(p.tags) >= tagsKept {
 				clear(p.tags)
 			}
-			p.tags[place] = tag
+			p.tags[at] = tag
 		}
 		out = append(out, tag)
 	}

@@ -337,8 +337,8 @@ func TestRememberedTagsAreBounded(t *testing.T) {
 		if again := l.persons.of([]access.Identifier{email("jane")}); !slices.Equal(again, jane) || len(jane) != 1 {
 			t.Errorf("%v, then %v", jane, again)
 		}
-		place := l.persons.keys.place(emailForm("jane@example.com"))
-		if a, _ := l.persons.keys.tag("a", place); a == jane[0] || a == "" {
+		at := place(l.persons.hash, emailForm("jane@example.com"))
+		if a, _ := l.persons.keys.tag("a", at); a == jane[0] || a == "" {
 			t.Error("two people with one leaf have one tag")
 		}
 	})

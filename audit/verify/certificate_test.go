@@ -128,6 +128,7 @@ func TestForgedCertificatesAreFound(t *testing.T) {
 		"time":   func(c map[string]any) { c["time"] = "2020-01-01T00:00:00Z" },
 		"class":  func(c map[string]any) { c["trace"] = true },
 		"holds":  func(c map[string]any) { delete(c, "held") },
+		"tagged": func(c map[string]any) { c["tagged"] = 2 },
 		"scope":  func(c map[string]any) { c["scope"].(map[string]any)["session"] = "s" },
 		"person": func(c map[string]any) { c["scope"].(map[string]any)["person_hmac_sha256"] = strings.Repeat("0", 64) },
 		"record": func(c map[string]any) { c["record"].(map[string]any)["position"] = 11 },

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,7 +17,7 @@ func (st *Step) About() string {
 	case st.Kind == access.RecordTask:
 		return show.Join(" ", "declared", show.Clean(st.Task))
 	case st.Kind == access.RecordErased:
-		return "erased the content of " + show.Plural(st.Rows, "record")
+		return erasedWhat(st.Record)
 	case st.Kind == access.RecordProposal:
 		return "proposed to erase " + show.Plural(st.Rows, "record")
 	case st.Kind == access.RecordHold:
@@ -32,6 +33,16 @@ func (st *Step) About() string {
 	default:
 		return about
 	}
+}
+
+func erasedWhat(rec *access.Record) string {
+	var o access.Order
+	_ = json.Unmarshal(rec.Order, &o) // of older records there is none
+	what := "erased the content of " + show.Plural(rec.Rows, "record")
+	if o.Tagged > 0 {
+		what += ", and by whom " + show.Plural(int64(o.Tagged), "other") + " could be found"
+	}
+	return what
 }
 
 // IsOrder is true of records about the record: they belong to no session, nothing ran, and what they say of a person is all
