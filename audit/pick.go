@@ -177,6 +177,12 @@ func speaksOf(rec *access.Record, person []byte) bool {
 			return true
 		}
 	}
+	words, further := trace.ReviewTexts(rec)
+	for _, s := range append(words, further...) {
+		if bytes.Contains(bytes.ToLower([]byte(s)), person) {
+			return true
+		}
+	}
 	var scope access.Scope
 	if len(rec.Scope) > 0 && json.Unmarshal(rec.Scope, &scope) == nil && bytes.Contains(bytes.ToLower([]byte(scope.Person)), person) {
 		return true

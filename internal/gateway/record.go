@@ -139,7 +139,7 @@ func (s *Session) recordRefused(sql string, pl *plan, probes int64, e *access.Er
 	if pl != nil {
 		rec.Plan = pl.record
 	}
-	rec.Probes = probes
+	rec.Probes, rec.Approval = probes, e.Review
 	rec.Code, rec.Error, rec.Hint = e.Code, s.gw.detector.String(e.Message), s.gw.detector.String(e.Hint)
 	s.note(rec)
 }
