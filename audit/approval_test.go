@@ -84,7 +84,7 @@ func TestCollectTakesRequestsAlong(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	recs, err := Collect(dir, Filter{Session: "pg_1", Last: 2})
+	recs, err := Collect(Whole(dir), Filter{Session: "pg_1", Last: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

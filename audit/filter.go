@@ -36,16 +36,16 @@ func (f *Filter) Match(rec *access.Record) bool {
 
 func is[T ~string](want, have T) bool { return want == "" || want == have }
 
-// Collect reads the records of the log in dir that f picks, in order. In front come those that Render
+// Collect reads the records of a log that f picks, in order. In front come those that Render
 // needs to speak of them: the open record of each session, the record of each task and those of each request for
 // approval, picked or not.
-func Collect(dir string, f Filter) ([]*access.Record, error) {
+func Collect(from Source, f Filter) ([]*access.Record, error) {
 	var picked []*access.Record
 	opens := map[string]*access.Record{} // by session; the sessions of picked records stay
 	tasks := map[string]*access.Record{} // by task
 	seen := map[string]bool{}
 	reviews := map[string][]*access.Record{} // by request
-	err := Read(dir, func(rec *access.Record) error {
+	err := from(func(rec *access.Record) error {
 		switch rec.Kind {
 		case access.RecordOpen:
 			opens[rec.Session] = rec

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"sallyport/audit/internal/trace"
-	"sallyport/internal/access"
 )
 
 // Approval is a request that somebody decides about, with its history.
@@ -128,9 +127,4 @@ func instant(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
-}
-
-// unseen is whether a session is in view for the requests that its records speak of alone.
-func unseen(s *trace.Session) bool {
-	return s.Open == nil && s.Close == nil && !slices.ContainsFunc(s.Steps, func(st *trace.Step) bool { return st.Kind != access.RecordReview })
 }

@@ -142,7 +142,7 @@ func TestCollectTakesTheHistoryOfRequestsAlong(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	recs, err := Collect(dir, Scope{Session: "pg_1"})
+	recs, err := Collect(audit.Whole(dir), Scope{Session: "pg_1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func build(in *Input) *Document {
 	versions := map[string]int{}
 	sessions := trace.Group(in.Records)
 	for _, s := range sessions {
-		if unseen(s) && len(s.Steps) > 0 {
+		if s.OnlyRequests() {
 			continue
 		}
 		out := session(s)

@@ -40,9 +40,9 @@ const mostRecords = 200_000
 
 var errTooMany = errors.New("too many")
 
-// Collect reads what a bundle is made of from the log in dir: the records of the scope, in the order of the log, with
+// Collect reads what a bundle is made of from a log: the records of the scope, in the order of the log, with
 // the open records of their sessions, the records of their tasks and the history of their requests for approval. Released rows are left behind.
-func Collect(dir string, s Scope) ([]*access.Record, error) {
+func Collect(from audit.Source, s Scope) ([]*access.Record, error) {
 	f := audit.Filter{Session: s.Session, Task: s.Task, Principal: s.Principal, Since: s.From, Until: s.To}
 	period := audit.Filter{Since: s.From, Until: s.To}
 	opens, tasks := map[string]*access.Record{}, map[string]*access.Record{}
@@ -56,7 +56,7 @@ func Collect(dir string, s Scope) ([]*access.Record, error) {
 			picked = append(picked, rec)
 		}
 	}
-	err := audit.Read(dir, func(rec *access.Record) error {
+	err := from(func(rec *access.Record) error {
 		if rec.Kind == access.RecordHeartbeat { // of the log, not of anybody
 			return nil
 		}
@@ -69,7 +69,8 @@ func Collect(dir string, s Scope) ([]*access.Record, error) {
 		case rec.Kind == access.RecordReview:
 			reviews[rec.Approval] = append(reviews[rec.Approval], rec)
 		}
-		if s.Principal != "" && rec.Principal == s.Principal {
+		// The gateway's own session, which nobody opened, speaks of many.
+		if s.Principal != "" && rec.Principal == s.Principal && opens[rec.Session] != nil {
 			theirs[rec.Session] = true
 		}
 		// Of what is erased whole the record does not say whose it was. A session is one principal's.

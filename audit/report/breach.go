@@ -68,7 +68,7 @@ func Breach(o Options, principal string) (*BreachReport, error) {
 	r := &BreachReport{Principal: principal, Sessions: []BreachSession{}}
 	tables, columns := map[BreachTable]*BreachTable{}, map[BreachColumn]*BreachColumn{}
 	for _, s := range sessions {
-		if s.ID != "" {
+		if s.ID != "" && !s.OnlyRequests() {
 			head := s.Any
 			if s.Open != nil {
 				head = s.Open

@@ -13,9 +13,11 @@ import (
 
 // Options are what all reports need.
 type Options struct {
-	Dir  string    // of the log
-	From time.Time // at or after; zero: from the beginning
-	To   time.Time // before; zero: to the end
+	Dir string // of the log
+	// Source is of the records that the report is about, with what belongs to them; nil is all of Dir.
+	Source audit.Source
+	From   time.Time // at or after; zero: from the beginning
+	To     time.Time // before; zero: to the end
 	// Purposes is the catalogue; ByPolicy says which of them a policy of PolicyVersion refers to.
 	Purposes      []access.Purpose
 	ByPolicy      map[string]string
@@ -55,7 +57,11 @@ func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Sess
 	f.Since, f.Until = o.From, o.To
 	var recs []*access.Record
 	tasks := map[string]*access.Record{}
-	err := audit.Read(o.Dir, func(rec *access.Record) error {
+	from := o.Source
+	if from == nil {
+		from = audit.Whole(o.Dir)
+	}
+	err := from(func(rec *access.Record) error {
 		if look != nil && f.Match(rec) {
 			look(rec)
 		}

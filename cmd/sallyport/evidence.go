@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ says how. It only reads, so it works beside a running gateway. It signs with the
   sallyport evidence --task task_5f2c --out evidence.zip
   sallyport evidence --principal support-agent --period 2027-01-01..2027-02-01 --out january.zip`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return o.run(time.Now()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), time.Now()) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "", "data directory (default: the configuration's)")
@@ -61,7 +62,7 @@ says how. It only reads, so it works beside a running gateway. It signs with the
 	return cmd
 }
 
-func (o *evidenceOptions) run(now time.Time) error {
+func (o *evidenceOptions) run(ctx context.Context, now time.Time) error {
 	given := 0
 	for _, s := range []string{o.scope.Session, o.scope.Task, o.scope.Principal} {
 		if s != "" {
@@ -89,7 +90,7 @@ func (o *evidenceOptions) run(now time.Time) error {
 	if err := o.unwrap(dir); err != nil {
 		return err
 	}
-	if err := complete(dir, &picked); err != nil {
+	if err := complete(ctx, dir, &picked); err != nil {
 		return err
 	}
 	o.scope.Session, o.scope.Task = picked.Session, picked.Task
@@ -103,14 +104,15 @@ func (o *evidenceOptions) run(now time.Time) error {
 	}
 	defer prover.Close()
 	in.Prover = prover
-	if in.Records, err = evidence.Collect(dir, o.scope); err != nil {
+	filter := audit.Filter{Session: o.scope.Session, Task: o.scope.Task, Principal: o.scope.Principal, Since: o.scope.From, Until: o.scope.To}
+	if in.Records, err = evidence.Collect(bySessions(ctx, dir, filter), o.scope); err != nil {
 		return err
 	}
 	if err := vouchedFor(in, dir, prover, o.policy, o.roots); err != nil {
 		return err
 	}
 	if o.replay {
-		recs, err := audit.Collect(dir, audit.Filter{Session: o.scope.Session, Task: o.scope.Task, Principal: o.scope.Principal, Since: o.scope.From, Until: o.scope.To})
+		recs, err := audit.Collect(among(ctx, dir, filter), filter)
 		if err != nil {
 			return err
 		}

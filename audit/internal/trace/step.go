@@ -132,6 +132,11 @@ func Group(recs []*access.Record) []*Session {
 	return join(out, requests)
 }
 
+// OnlyRequests is true of a session, the gateway's own, that is in view for the requests for approval alone that its records speak of.
+func (s *Session) OnlyRequests() bool {
+	return s.Open == nil && s.Close == nil && len(s.Steps) > 0 && !slices.ContainsFunc(s.Steps, func(st *Step) bool { return st.Kind != access.RecordReview })
+}
+
 // join gives steps their requests.
 func join(sessions []*Session, requests map[string]*Approval) []*Session {
 	told := map[*Approval]bool{}
