@@ -14,9 +14,6 @@ import (
 //go:embed trace.html.tmpl
 var pageText string
 
-//go:embed page.css
-var pageStyle string
-
 // mostText is how much of a text the page shows; trace.json has all.
 const mostText = 20_000
 
@@ -29,7 +26,7 @@ var pageTemplate = template.Must(template.New("trace.html").Funcs(template.FuncM
 	"stamp":  func(t time.Time) string { return t.Format(time.RFC3339Nano) },
 	"span":   func(us int64) string { return show.Duration(time.Duration(us) * time.Microsecond) },
 	"size":   show.Size,
-	"style":  func() template.CSS { return template.CSS(pageStyle) },
+	"style":  func() template.CSS { return template.CSS(show.PageStyle) },
 	"moment": func(t *time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
 	"wait":   func(ms int64) string { return show.Duration(time.Duration(ms) * time.Millisecond) },
 	"asked":  (*Document).request,

@@ -15,6 +15,7 @@ import (
 
 // AccessReport says who consulted a person's data and why. GDPR article 15.
 type AccessReport struct {
+	Basis   Basis         `json:"basis"`
 	Person  []string      `json:"person"` // identifiers that were looked for
 	Entries []AccessEntry `json:"entries"`
 	Hidden  int           `json:"hidden"`  // steps in whose texts the detectors hid a value: whose is not known
@@ -58,7 +59,7 @@ func Access(o Options, person []string) (*AccessReport, error) {
 	}
 	found := map[uint64][]string{}
 	hidden, partial := map[uint64]bool{}, map[uint64]bool{}
-	sessions, err := o.read(audit.Filter{}, func(rec *access.Record) {
+	sessions, basis, err := o.read(audit.Filter{}, func(rec *access.Record) {
 		look := func(where, text string) {
 			if r.in(text) {
 				found[rec.Position] = add(found[rec.Position], where)
@@ -120,6 +121,7 @@ func Access(o Options, person []string) (*AccessReport, error) {
 			r.Entries = append(r.Entries, e)
 		}
 	}
+	r.Basis = basis
 	r.Limits = []string{
 		"Reasons and goals are claimed; nobody has checked them.",
 		"Only what went through the gateway is known.",

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,6 +23,8 @@ type Options struct {
 	Purposes      []access.Purpose
 	ByPolicy      map[string]string
 	PolicyVersion string
+	// Retention, Defaults and Measures are what is configured and what was found beside the records, for Erasures, Design and Security.
+	Retention, Defaults, Measures []Setting
 }
 
 // purposes of a step, where the policies that allowed it are still in force.
@@ -53,10 +56,11 @@ var errTooMany = errors.New("too many")
 
 // read puts the records of the period that f picks into sessions. look, unless it is nil, sees each with its rows, which
 // are then dropped.
-func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Session, error) {
+func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Session, Basis, error) {
 	f.Since, f.Until = o.From, o.To
 	var recs []*access.Record
 	tasks := map[string]*access.Record{}
+	reviews, asked := map[string][]*access.Record{}, map[string]bool{} // the histories of requests, and those that are spoken of
 	from := o.Source
 	if from == nil {
 		from = audit.Whole(o.Dir)
@@ -69,8 +73,17 @@ func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Sess
 		if rec.Kind == access.RecordTask && rec.Task != "" {
 			tasks[rec.Task] = rec
 		}
+		if rec.Kind == access.RecordReview {
+			reviews[rec.Approval] = append(reviews[rec.Approval], rec)
+		}
 		if !f.Match(rec) {
 			return nil
+		}
+		if id, preview := trace.RequestOf(rec); id != "" && !preview {
+			asked[id] = true
+		}
+		if rec.Kind == access.RecordReview {
+			return nil // with the rest of its history
 		}
 		if len(recs) == mostRecords {
 			return errTooMany
@@ -79,11 +92,15 @@ func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Sess
 		return nil
 	})
 	if errors.Is(err, errTooMany) {
-		return nil, &access.Error{Kind: access.Invalid, Code: "54000", Message: fmt.Sprintf("more than %d records match", mostRecords), Hint: "ask about shorter periods"}
+		return nil, Basis{}, &access.Error{Kind: access.Invalid, Code: "54000", Message: fmt.Sprintf("more than %d records match", mostRecords), Hint: "ask about shorter periods"}
 	}
 	if err != nil {
-		return nil, err
+		return nil, Basis{}, err
 	}
+	for id := range asked {
+		recs = append(recs, reviews[id]...)
+	}
+	slices.SortFunc(recs, func(a, b *access.Record) int { return cmp.Compare(a.Position, b.Position) })
 	sessions := trace.Group(recs)
 	for _, s := range sessions {
 		for _, st := range s.Steps {
@@ -92,14 +109,15 @@ func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Sess
 			}
 		}
 	}
-	return sessions, nil
+	return sessions, basisOf(recs), nil
 }
 
-// ran is true of statements that reached the database, as far as is known. What somebody does to the record is none.
+// ran is true of statements that reached the database for somebody, as far as is known. What somebody does to the record is none,
+// nor is what was tried for a reviewer and rolled back.
 func ran(st *trace.Step) bool {
 	switch st.Verdict() {
 	case trace.Allowed, trace.Failed, trace.Uncertain, trace.Erased:
-		return !trace.IsOrder(st.Kind)
+		return !trace.IsOrder(st.Kind) && st.Preview == ""
 	}
 	return false
 }

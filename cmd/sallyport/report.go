@@ -17,7 +17,9 @@ type reportOptions struct {
 	data, period string
 	person       []string
 	principal    string
-	json         bool
+	json, html   bool
+	cfg          *config.Config // nil without one
+	version      string         // of the policies
 }
 
 func newReport(a *app) *cobra.Command {
@@ -28,6 +30,7 @@ func newReport(a *app) *cobra.Command {
 		f.StringVar(&o.data, "data", "", "data directory (default: the configuration's)")
 		f.StringVar(&o.period, "period", "", "FROM..TO, of which one may be empty; a span (2d) or a time (2027-01-31) each")
 		f.BoolVar(&o.json, "json", false, "JSON instead of text")
+		f.BoolVar(&o.html, "html", false, "a page instead of text, by itself and without script")
 		return cmd
 	}
 	access := kind("access", "Who consulted a person's data, and why (GDPR article 15)", func(ctx context.Context, opt report.Options) (report.Report, error) {
@@ -47,11 +50,31 @@ func newReport(a *app) *cobra.Command {
 	breach.Flags().StringVar(&o.principal, "principal", "", "whose name or secret was misused")
 	return parent("report", "Answer questions of the GDPR from the record",
 		"Report reads the record, also beside a running gateway. Each report says what it cannot tell.", access, breach,
-		kind("processing", "Draft a record of processing activities from actual use (GDPR article 30)", func(ctx context.Context, opt report.Options) (report.Report, error) { return report.Processing(opt) }),
-		kind("drift", "List tasks that touched what they do not speak of (GDPR article 5)", func(ctx context.Context, opt report.Options) (report.Report, error) { return report.Drift(opt) }))
+		kind("processing", "Draft a record of processing activities from actual use (GDPR article 30)", func(_ context.Context, opt report.Options) (report.Report, error) { return report.Processing(opt) }),
+		kind("principles", "Purposes, minimisation and accountability, by actual use (GDPR article 5)", func(_ context.Context, opt report.Options) (report.Report, error) {
+			return report.Principles(opt)
+		}),
+		kind("lawfulness", "What was used on which lawful basis, and what on none (GDPR article 6)", func(_ context.Context, opt report.Options) (report.Report, error) {
+			return report.Lawfulness(opt)
+		}),
+		kind("erasure", "What was erased, by whom and why, and what was kept (GDPR article 17)", func(_ context.Context, opt report.Options) (report.Report, error) {
+			return report.Erasures(opt)
+		}),
+		kind("design", "Which defaults protect data, and whom they reach (GDPR article 25)", func(_ context.Context, opt report.Options) (report.Report, error) { return report.Design(opt) }),
+		kind("security", "Which measures are taken, and what shows it (GDPR article 32)", func(_ context.Context, opt report.Options) (report.Report, error) {
+			var err error
+			if opt.Measures, err = o.measures(opt, time.Now()); err != nil {
+				return nil, err
+			}
+			return report.Security(opt)
+		}),
+		kind("drift", "List tasks that touched what they do not speak of (GDPR article 5)", func(_ context.Context, opt report.Options) (report.Report, error) { return report.Drift(opt) }))
 }
 
 func (o *reportOptions) run(ctx context.Context, now time.Time, make func(context.Context, report.Options) (report.Report, error)) error {
+	if o.json && o.html {
+		return usagef("--json and --html exclude each other")
+	}
 	var opt report.Options
 	var err error
 	if opt.From, opt.To, err = period(o.period, now); err != nil {
@@ -71,9 +94,14 @@ func (o *reportOptions) run(ctx context.Context, now time.Time, make func(contex
 		if err != nil {
 			return err
 		}
+		o.cfg, o.version = cfg, set.Version()
+		opt.Retention, opt.Defaults = retention(cfg), defaults(cfg)
 		opt.Purposes, opt.ByPolicy, opt.PolicyVersion = cfg.Purposes, set.Purposes(), set.Version()
 	}
 	if opt.Dir, err = logDir(o.data); err != nil {
+		return err
+	}
+	if err := o.unwrap(opt.Dir); err != nil {
 		return err
 	}
 	r, err := make(ctx, opt)
@@ -82,6 +110,9 @@ func (o *reportOptions) run(ctx context.Context, now time.Time, make func(contex
 	}
 	if o.json {
 		return report.JSON(o.out, r)
+	}
+	if o.html {
+		return report.HTML(o.out, r)
 	}
 	return report.Text(o.out, r)
 }
