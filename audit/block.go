@@ -48,7 +48,44 @@ func (p *printer) step(st *trace.Step, sameDay bool) {
 	}
 	p.statement(st.Record)
 	p.decision(st, v)
-	p.ending(st, v)
+	p.approval(st)
+	if v != trace.Asked {
+		p.ending(st, v)
+	}
+}
+
+// approval writes the history of the request that a step ran under or waits for, the first time that it comes up.
+func (p *printer) approval(st *trace.Step) {
+	if st.Preview != "" {
+		p.field("preview", violet, "tried to show a reviewer of request "+show.Clean(st.Preview)+" what it would do, and rolled back: nobody was given a row")
+	}
+	a := st.Request
+	if a == nil {
+		if id, preview := trace.RequestOf(st.Record); id != "" && !preview {
+			p.field("approval", none, show.Clean(id)+": its records are not in this view")
+		}
+		return
+	}
+	colour := none
+	if _, broken := a.Glass(); broken {
+		colour = red
+	}
+	p.field("approval", colour, a.Summary())
+	if p.told[a] {
+		return
+	}
+	p.told[a] = true
+	for i := range a.Turns {
+		t := &a.Turns[i]
+		colour := dim
+		if t.Glass != "" && t.From == "" {
+			colour = red
+		}
+		p.field("", colour, t.Record.Time.In(p.Location).Format(time.DateTime)+"  "+t.Words())
+	}
+	if asked := a.Asked(); asked != nil {
+		p.field("", dim, "digest "+show.Clean(asked.Digest))
+	}
 }
 
 func (p *printer) statement(rec *access.Record) {

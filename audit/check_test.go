@@ -247,7 +247,7 @@ func TestCollectPicksAndBringsContext(t *testing.T) {
 		{"connection", Filter{Connection: "other"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			recs, err := Collect(dir, c.filter)
+			recs, err := Collect(Whole(dir), c.filter)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -261,7 +261,7 @@ func TestCollectPicksAndBringsContext(t *testing.T) {
 		})
 	}
 	many := writeLog(t, 300)
-	if recs, err := Collect(many, Filter{Last: 7}); err != nil || len(recs) != 7 || recs[0].Position != 294 {
+	if recs, err := Collect(Whole(many), Filter{Last: 7}); err != nil || len(recs) != 7 || recs[0].Position != 294 {
 		t.Errorf("%d records, error %v", len(recs), err)
 	}
 }

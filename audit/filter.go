@@ -3,6 +3,7 @@ package audit
 import (
 	"time"
 
+	"sallyport/audit/internal/trace"
 	"sallyport/internal/access"
 )
 
@@ -35,14 +36,16 @@ func (f *Filter) Match(rec *access.Record) bool {
 
 func is[T ~string](want, have T) bool { return want == "" || want == have }
 
-// Collect reads the records of the log in dir that f picks, in order. In front come those that Render
-// needs to speak of them: the open record of each session and the record of each task, picked or not.
-func Collect(dir string, f Filter) ([]*access.Record, error) {
+// Collect reads the records of a log that f picks, in order. In front come those that Render
+// needs to speak of them: the open record of each session, the record of each task and those of each request for
+// approval, picked or not.
+func Collect(from Source, f Filter) ([]*access.Record, error) {
 	var picked []*access.Record
 	opens := map[string]*access.Record{} // by session; the sessions of picked records stay
 	tasks := map[string]*access.Record{} // by task
 	seen := map[string]bool{}
-	err := Read(dir, func(rec *access.Record) error {
+	reviews := map[string][]*access.Record{} // by request
+	err := from(func(rec *access.Record) error {
 		switch rec.Kind {
 		case access.RecordOpen:
 			opens[rec.Session] = rec
@@ -50,6 +53,8 @@ func Collect(dir string, f Filter) ([]*access.Record, error) {
 			if rec.Task != "" {
 				tasks[rec.Task] = rec
 			}
+		case access.RecordReview:
+			reviews[rec.Approval] = append(reviews[rec.Approval], rec)
 		}
 		match := f.Match(rec)
 		if match {
@@ -73,7 +78,11 @@ func Collect(dir string, f Filter) ([]*access.Record, error) {
 	}
 	var context []*access.Record
 	for _, rec := range picked {
-		for _, c := range []*access.Record{opens[rec.Session], tasks[rec.Task]} {
+		belonging := []*access.Record{opens[rec.Session], tasks[rec.Task]}
+		if id, preview := trace.RequestOf(rec); id != "" && !preview {
+			belonging = append(belonging, reviews[id]...)
+		}
+		for _, c := range belonging {
 			if c != nil && !have[c.Position] {
 				have[c.Position] = true
 				context = append(context, c)

@@ -25,7 +25,7 @@ type RenderOptions struct {
 // for and through which door, and in it one block a step. What came from a client or a database is
 // stripped of everything that could move a terminal's cursor or hide text.
 func Render(w io.Writer, recs []*access.Record, opt RenderOptions) error {
-	p := &printer{out: bufio.NewWriter(w), RenderOptions: opt}
+	p := &printer{out: bufio.NewWriter(w), RenderOptions: opt, told: map[*trace.Approval]bool{}}
 	if p.Rows == 0 {
 		p.Rows = 10
 	}
@@ -79,12 +79,13 @@ const (
 )
 
 var verdictStyles = map[trace.Verdict]style{
-	trace.Allowed: green, trace.Refused: red, trace.Held: yellow, trace.Failed: yellow, trace.Uncertain: yellow, trace.Declared: cyan,
+	trace.Allowed: green, trace.Refused: red, trace.Held: yellow, trace.Failed: yellow, trace.Uncertain: yellow, trace.Declared: cyan, trace.Asked: yellow,
 }
 
 type printer struct {
 	RenderOptions
-	out *bufio.Writer
+	out  *bufio.Writer
+	told map[*trace.Approval]bool
 }
 
 func (p *printer) paint(s style, text string) string {
@@ -222,7 +223,7 @@ func (p *printer) summary(sessions []*trace.Session) {
 		for _, st := range s.Steps {
 			v := st.Verdict()
 			count[v]++
-			if v != trace.Declared {
+			if v != trace.Declared && v != trace.Asked {
 				steps++
 			}
 			rows += st.Released()
@@ -243,6 +244,19 @@ func (p *printer) summary(sessions []*trace.Session) {
 	parts = append(parts, show.Plural(rows, "row")+" released")
 	if len(masked) > 0 {
 		parts = append(parts, show.Plural(int64(len(masked)), "column")+" masked")
+	}
+	broken := 0
+	requests := trace.Approvals(sessions)
+	for _, a := range requests {
+		if _, is := a.Glass(); is {
+			broken++
+		}
+	}
+	if len(requests) > 0 {
+		parts = append(parts, show.Plural(int64(len(requests)), "request")+" for approval")
+	}
+	if broken > 0 {
+		parts = append(parts, p.paint(red, fmt.Sprintf("%d WITH BROKEN GLASS", broken)))
 	}
 	p.line("")
 	p.line(p.paint(dim, "── ") + strings.Join(parts, p.paint(dim, " · ")))

@@ -3,8 +3,10 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
+	"sallyport/audit/internal/trace"
 	"sallyport/internal/access"
 )
 
@@ -27,7 +29,8 @@ func (s *subject) named() bool { return len(s.text) > 0 }
 
 // in is whether a record holds the identifier.
 func (s *subject) in(rec *access.Record) bool {
-	for _, text := range append([]string{rec.SQL, rec.Reason, rec.Goal, rec.Ticket, rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client}, rec.Params...) {
+	words, further := trace.ReviewTexts(rec)
+	for _, text := range slices.Concat([]string{rec.SQL, rec.Reason, rec.Goal, rec.Ticket, rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client}, rec.Params, words, further) {
 		if bytes.Contains(bytes.ToLower([]byte(text)), s.text) {
 			return true
 		}

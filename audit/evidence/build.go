@@ -3,6 +3,7 @@ package evidence
 import (
 	"cmp"
 	"encoding/hex"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -27,9 +28,16 @@ func build(in *Input) *Document {
 		d.Log.First, d.Log.Last = d.Records[0].Position, d.Records[n-1].Position
 	}
 	versions := map[string]int{}
-	for _, s := range trace.Group(in.Records) {
+	sessions := trace.Group(in.Records)
+	for _, s := range sessions {
+		if s.OnlyRequests() {
+			continue
+		}
 		out := session(s)
 		for _, st := range s.Steps {
+			if st.Kind == access.RecordReview {
+				continue
+			}
 			step := in.step(st)
 			d.count(&step)
 			if st.Task != "" && !slices.ContainsFunc(d.Tasks, func(t Task) bool { return t.ID == st.Task }) {
@@ -46,6 +54,7 @@ func build(in *Input) *Document {
 		d.Summary.Sessions++
 		d.Sessions = append(d.Sessions, out)
 	}
+	d.approvals(in, sessions)
 	for v, n := range versions {
 		d.Policies = append(d.Policies, Policy{Version: v, Steps: n, Included: v == in.Policy.Version && len(in.Policy.Files) > 0})
 	}
@@ -86,6 +95,7 @@ func session(s *trace.Session) Session {
 	}
 	out.Subject, out.Actors, out.Groups, out.Client = head.Principal, actors(head.Actor), head.Groups, head.Client
 	out.Door, out.Connection = string(head.Door), head.Connection
+	out.PreviewOf = trace.PreviewOf(s.Open)
 	out.Erased = s.Open != nil && trace.Blank(s.Open)
 	if s.Open != nil {
 		out.Opened = s.Open.Position
@@ -100,7 +110,7 @@ func session(s *trace.Session) Session {
 func (in *Input) step(st *trace.Step) Step {
 	p, end := &st.Plan, st.End
 	out := Step{Sequence: st.Seq, Position: st.Position, Time: st.Time.UTC(), Partial: st.Part, Door: string(st.Door), Connection: st.Connection,
-		Subject: st.Principal, Actors: actors(st.Actor), Task: st.Task, Reason: st.Reason, Class: string(p.Class), Command: p.Tag, Fingerprint: p.Fingerprint,
+		Subject: st.Principal, Actors: actors(st.Actor), Task: st.Task, Traceparent: traceparent(st.Traceparent), PreviewOf: st.Preview, Reason: st.Reason, Class: string(p.Class), Command: p.Tag, Fingerprint: p.Fingerprint,
 		SQL: st.SQL, Parameters: parameters(st.Record), Labels: texts(p.Labels), Columns: columns(p), Rows: st.Released(), Hint: st.Hint}
 	for _, rel := range p.Relations {
 		action, name, _ := strings.Cut(rel, " ")
@@ -114,6 +124,12 @@ func (in *Input) step(st *trace.Step) Step {
 	}
 	if n := len(st.Releases); n > 0 && end != nil && end.Kind != access.RecordRelease {
 		out.ReleasedIn = n + 1
+	}
+	if id, preview := trace.RequestOf(st.Record); !preview && st.Preview == "" {
+		out.Approval = id
+	}
+	if st.Preview != "" {
+		out.Bytes = 0
 	}
 	detected := 0
 	if end != nil {
@@ -146,6 +162,11 @@ func (in *Input) step(st *trace.Step) Step {
 	}
 	return out
 }
+
+var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
+// traceparent is one of version 00, or nothing for what is none.
+func traceparent(s string) string { return traceparentForm.FindString(s) }
 
 // hexOf is a SHA-256 in hexadecimal, or nothing for what is none.
 func hexOf(s string) string {
@@ -213,6 +234,10 @@ func obligations(o *access.Obligations) *Obligations {
 func (d *Document) count(st *Step) {
 	s := &d.Summary
 	if st.Outcome == Declared {
+		return
+	}
+	if st.PreviewOf != "" {
+		s.Previews++
 		return
 	}
 	s.Steps++

@@ -20,6 +20,7 @@ type Document struct {
 	Purposes  []Purpose     `json:"purposes,omitempty"`
 	Tasks     []Task        `json:"tasks,omitempty"`
 	Sessions  []Session     `json:"sessions"`
+	Approvals []Approval    `json:"approvals,omitempty"`
 	Records   []Record      `json:"records"`
 	Limits    []string      `json:"limits"`
 }
@@ -53,6 +54,10 @@ type Summary struct {
 	Erased   int   `json:"erased"`
 	Rows     int64 `json:"rows"`
 	Bytes    int64 `json:"bytes"`
+	Previews int   `json:"previews"` // statements that were tried for a reviewer and rolled back; not among the steps
+	Requests int   `json:"requests"` // for approval
+	// BrokenGlass counts requests of which nobody was asked beforehand.
+	BrokenGlass int `json:"broken_glass"`
 }
 
 // Policy is one version of the policies that steps were judged by.
@@ -93,12 +98,13 @@ type Session struct {
 	Connection   string    `json:"connection,omitempty"`
 	From         time.Time `json:"from"`
 	To           time.Time `json:"to"`
-	Opened       uint64    `json:"opened,omitempty"` // position of the open record
-	Closed       uint64    `json:"closed,omitempty"` // position of the close record
-	Ended        string    `json:"ended,omitempty"`  // why, where it did not end by itself
-	Complete     bool      `json:"complete"`         // all of its records are in view, by their numbers and the close record's count
-	Completeness string    `json:"completeness"`     // the same in words
-	Erased       bool      `json:"erased,omitempty"` // its open record is
+	PreviewOf    string    `json:"preview_of,omitempty"` // the request that it was opened for to try
+	Opened       uint64    `json:"opened,omitempty"`     // position of the open record
+	Closed       uint64    `json:"closed,omitempty"`     // position of the close record
+	Ended        string    `json:"ended,omitempty"`      // why, where it did not end by itself
+	Complete     bool      `json:"complete"`             // all of its records are in view, by their numbers and the close record's count
+	Completeness string    `json:"completeness"`         // the same in words
+	Erased       bool      `json:"erased,omitempty"`     // its open record is
 	Steps        []Step    `json:"steps"`
 }
 
@@ -115,6 +121,9 @@ type Step struct {
 	Subject      string      `json:"subject,omitempty"`
 	Actors       []string    `json:"actors,omitempty"`
 	Task         string      `json:"task,omitempty"`
+	Traceparent  string      `json:"traceparent,omitempty"` // the caller's place in a trace, as it claims (W3C Trace Context)
+	Approval     string      `json:"approval,omitempty"`    // the request under which it ran, or for which it was held
+	PreviewOf    string      `json:"preview_of,omitempty"`  // the request that it was tried for; rolled back, and nobody was given a row
 	Reason       string      `json:"claimed_reason,omitempty"`
 	Purposes     []string    `json:"purposes,omitempty"`
 	Class        string      `json:"class,omitempty"`

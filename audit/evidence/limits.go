@@ -15,7 +15,23 @@ func limits(d *Document) []string {
 		"Times are those of the gateway's clock.",
 		"The texts of policies and labels are those in force when the bundle was made. A step was judged by them only where its policy version is marked as included.",
 		"Labels say what a column is meant to hold. A value in a column without a label was shown as it is, unless the detectors hid it.",
-		"Approvals by reviewers do not exist yet: statements that needed one did not run.",
+	}
+	if len(d.Approvals) > 0 {
+		out = append(out,
+			"A reviewer is who logged in with that name. That they read what they approved is not proven; justifications are what they wrote, as the detectors left it.",
+			"The digest of a request is over the exact statement with its parameters, which an approval is bound to. It proves them to those who have them; the text here is as the detectors left it.")
+	}
+	unlooked := 0
+	for _, a := range d.Approvals {
+		if a.Glass != nil && !a.Glass.Looked {
+			unlooked++
+		}
+	}
+	if n := d.Summary.BrokenGlass; n > 0 {
+		out = append(out, fmt.Sprintf("%d requests were made by breaking the glass: these statements ran before anybody had agreed. At %d of them nobody has looked, as far as this bundle knows.", n, unlooked))
+	}
+	if d.Summary.Previews > 0 {
+		out = append(out, "Previews ran in transactions that were rolled back. What code of the database did that a rollback does not undo (numbers of sequences) is not recorded; the reviewer saw the plan and the count, and nobody a row.")
 	}
 	if d.Log.Proven > 0 {
 		out = append(out,

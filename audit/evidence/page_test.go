@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode"
 
+	"sallyport/audit/internal/show"
 	"sallyport/internal/access"
 )
 
@@ -178,7 +179,7 @@ func TestPageReadsWithoutScriptSightOrColour(t *testing.T) {
 // TestContrast: every colour of text on both backgrounds of its theme, WCAG 2.2, level AAA (7:1).
 func TestContrast(t *testing.T) {
 	colour := regexp.MustCompile(`--(\w+): #([0-9a-f]{6});`)
-	blocks := regexp.MustCompile(`:root \{[^}]*\}`).FindAllString(pageStyle, -1)
+	blocks := regexp.MustCompile(`:root \{[^}]*\}`).FindAllString(show.PageStyle, -1)
 	if len(blocks) != 3 {
 		t.Fatalf("%d themes", len(blocks))
 	}

@@ -40,13 +40,14 @@ const mostRecords = 200_000
 
 var errTooMany = errors.New("too many")
 
-// Collect reads what a bundle is made of from the log in dir: the records of the scope, in the order of the log, with
-// the open records of their sessions and the records of their tasks. Released rows are left behind.
-func Collect(dir string, s Scope) ([]*access.Record, error) {
+// Collect reads what a bundle is made of from a log: the records of the scope, in the order of the log, with
+// the open records of their sessions, the records of their tasks and the history of their requests for approval. Released rows are left behind.
+func Collect(from audit.Source, s Scope) ([]*access.Record, error) {
 	f := audit.Filter{Session: s.Session, Task: s.Task, Principal: s.Principal, Since: s.From, Until: s.To}
 	period := audit.Filter{Since: s.From, Until: s.To}
 	opens, tasks := map[string]*access.Record{}, map[string]*access.Record{}
-	theirs := map[string]bool{} // sessions of the principal
+	theirs := map[string]bool{}              // sessions of the principal
+	reviews := map[string][]*access.Record{} // by request
 	var picked []*access.Record
 	have := map[uint64]bool{}
 	pick := func(rec *access.Record) {
@@ -55,7 +56,7 @@ func Collect(dir string, s Scope) ([]*access.Record, error) {
 			picked = append(picked, rec)
 		}
 	}
-	err := audit.Read(dir, func(rec *access.Record) error {
+	err := from(func(rec *access.Record) error {
 		if rec.Kind == access.RecordHeartbeat { // of the log, not of anybody
 			return nil
 		}
@@ -65,8 +66,11 @@ func Collect(dir string, s Scope) ([]*access.Record, error) {
 			opens[rec.Session] = rec
 		case rec.Kind == access.RecordTask && rec.Task != "":
 			tasks[rec.Task] = rec
+		case rec.Kind == access.RecordReview:
+			reviews[rec.Approval] = append(reviews[rec.Approval], rec)
 		}
-		if s.Principal != "" && rec.Principal == s.Principal {
+		// The gateway's own session, which nobody opened, speaks of many.
+		if s.Principal != "" && rec.Principal == s.Principal && opens[rec.Session] != nil {
 			theirs[rec.Session] = true
 		}
 		// Of what is erased whole the record does not say whose it was. A session is one principal's.
@@ -87,6 +91,13 @@ func Collect(dir string, s Scope) ([]*access.Record, error) {
 	if errors.Is(err, errTooMany) {
 		return nil, &access.Error{Kind: access.Invalid, Code: "54000", Message: fmt.Sprintf("more than %d records match", mostRecords),
 			Hint: "make several bundles, of shorter periods"}
+	}
+	for _, rec := range slices.Clip(picked) {
+		if id, preview := trace.RequestOf(rec); id != "" && !preview {
+			for _, r := range reviews[id] {
+				pick(r)
+			}
+		}
 	}
 	slices.SortFunc(picked, func(a, b *access.Record) int { return cmp.Compare(a.Position, b.Position) })
 	return picked, err

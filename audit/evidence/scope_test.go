@@ -47,7 +47,7 @@ func TestCollectTakesWhatBelongs(t *testing.T) {
 		{"principal in a period", Scope{Principal: "ada", From: at(6)}, []uint64{1, 7}},
 		{"nothing", Scope{Session: "s3"}, nil},
 	} {
-		recs, err := Collect(dir, c.scope)
+		recs, err := Collect(audit.Whole(dir), c.scope)
 		if err != nil {
 			t.Fatal(err)
 		}

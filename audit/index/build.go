@@ -95,7 +95,7 @@ func (t terms) add(low uint32, rec *access.Record) {
 		name = append(name[:0], n...)
 		t.put(low, name)
 	}
-	if d := decision(rec.Kind, p.effect); d != "" {
+	if d := decision(rec, p.effect); d != "" {
 		put(Decision, d)
 	}
 	for _, of := range rec.Persons {

@@ -8,6 +8,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/audit/internal/show"
+	"sallyport/audit/internal/trace"
 	"sallyport/internal/access"
 )
 
@@ -27,6 +28,7 @@ const (
 	Fingerprint Field = 10
 	Kind        Field = 11
 	Door        Field = 12
+	Approval    Field = 13 // the request that it is a step of, ran under, or was held for
 
 	word   Field = 100 // of the statement, the reason, the goal or the ticket
 	detail Field = 101 // a word of what else may speak of a person
@@ -54,7 +56,7 @@ func fields(rec *access.Record, f func(Field, string)) {
 	ownFields(rec, f)
 	plan := planOf(rec)
 	planFields(&plan, f)
-	giver(f)(Decision, decision(rec.Kind, plan.Effect))
+	giver(f)(Decision, decision(rec, plan.Effect))
 }
 
 // planOf is zero where there is none, or none that decodes: the record is then found by everything else.
@@ -74,6 +76,9 @@ func ownFields(rec *access.Record, f func(Field, string)) {
 	give(Connection, rec.Connection)
 	give(Kind, string(rec.Kind))
 	give(Door, string(rec.Door))
+	if id, preview := trace.RequestOf(rec); !preview {
+		give(Approval, id)
+	}
 }
 
 func planFields(plan *access.PlanRecord, f func(Field, string)) {
@@ -98,8 +103,13 @@ func planFields(plan *access.PlanRecord, f func(Field, string)) {
 }
 
 // decision is how the trace heads a step: what was refused was not allowed, whatever the plan says.
-func decision(kind access.RecordKind, effect string) string {
-	if kind == access.RecordRefused && effect != access.Review.String() {
+func decision(rec *access.Record, effect string) string {
+	switch {
+	case rec.Kind != access.RecordRefused:
+		return effect
+	case rec.Approval != "":
+		return access.Review.String()
+	case effect != access.Review.String():
 		return access.Deny.String()
 	}
 	return effect
@@ -117,14 +127,23 @@ func suffixes(name string, f func(string)) {
 	}
 }
 
-// texts calls f with the texts that are searched for words, until it returns false.
-func texts(rec *access.Record, f func(string) bool) bool {
-	return f(rec.SQL) && f(rec.Reason) && f(rec.Goal) && f(rec.Ticket)
+// Kinds are the kinds of records that can be found.
+func Kinds() []access.RecordKind {
+	return []access.RecordKind{access.RecordOpen, access.RecordRefused, access.RecordIntent, access.RecordStatement, access.RecordRelease, access.RecordOutcome, access.RecordTask,
+		access.RecordClose, access.RecordReview, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted, access.RecordHeartbeat}
 }
 
-// details calls f with what else in a record may speak of a person, until it returns false: what an erasure looks at.
+// texts calls f with the texts that are searched for words, until it returns false.
+func texts(rec *access.Record, f func(string) bool) bool {
+	words, _ := trace.ReviewTexts(rec)
+	return f(rec.SQL) && f(rec.Reason) && f(rec.Goal) && f(rec.Ticket) && !slices.ContainsFunc(words, func(s string) bool { return !f(s) })
+}
+
+// details calls f with what else in a record may speak of a person, until it returns false: what an erasure looks at, but for the
+// person that an order about the record names. That one was named to be forgotten, or kept from it, and is not to be found by it.
 func details(rec *access.Record, f func(string) bool) bool {
-	for _, s := range []string{rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client} {
+	_, review := trace.ReviewTexts(rec)
+	for _, s := range append([]string{rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client}, review...) {
 		if !f(s) {
 			return false
 		}
@@ -157,7 +176,7 @@ const (
 // Query says which records to find. All that is set must apply.
 type Query struct {
 	Fields []Value
-	Words  []string  // each a word, or several with what is between them, of the statement, reason, goal or ticket
+	Words  []string  // each a word, or several with what is between them, of the statement, reason, goal, ticket or a review's justification
 	Person []string  // identifiers of somebody, as whole words anywhere in what the record says, or taken out of it
 	Since  time.Time // at or after
 	Until  time.Time // before

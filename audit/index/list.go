@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport/audit/internal/show"
+	"sallyport/audit/internal/trace"
 	"sallyport/internal/access"
 )
 
@@ -78,6 +79,10 @@ func line(rec *access.Record, in *time.Location) listed {
 	switch {
 	case rec.Erased && rec.SQL == "":
 		l.text = "(erased)"
+	case rec.Kind == access.RecordReview:
+		l.text = trace.Group([]*access.Record{rec})[0].Steps[0].Request.Told()
+	case trace.IsOrder(rec.Kind):
+		l.text = trace.Group([]*access.Record{rec})[0].Steps[0].About()
 	case rec.SQL != "":
 		l.text = oneLine(rec.SQL)
 	case rec.Kind == access.RecordTask:
@@ -92,7 +97,7 @@ func line(rec *access.Record, in *time.Location) listed {
 
 // what is the record's kind, or for a refusal why.
 func what(rec *access.Record) string {
-	if rec.Kind == access.RecordRefused && decision(rec.Kind, planOf(rec).Effect) == access.Review.String() {
+	if rec.Kind == access.RecordRefused && decision(rec, planOf(rec).Effect) == access.Review.String() {
 		return "review"
 	}
 	return show.Clean(string(rec.Kind))

@@ -169,15 +169,19 @@ func HasWord(text string) bool {
 
 // find calls f with candidates, the newest first, until it returns false.
 func (v *view) find(q *Query, f func(pos uint64, at audit.Place) (bool, error)) error {
-	clauses := v.clauses(q)
+	w := window{q.Since.UnixMicro(), q.Until.UnixMicro(), !q.Since.IsZero(), !q.Until.IsZero()}
+	return v.findAll(v.clauses(q), q.Before, w, f)
+}
+
+// findAll calls f with what every clause has, below a position (0: from the newest on), the newest first, until it returns false.
+func (v *view) findAll(clauses []clause, before uint64, w window, f func(pos uint64, at audit.Place) (bool, error)) error {
 	top := v.state.Next // not included
-	if q.Before != 0 {
-		top = min(top, q.Before)
+	if before != 0 {
+		top = min(top, before)
 	}
 	if top <= 1 {
 		return nil
 	}
-	w := window{q.Since.UnixMicro(), q.Until.UnixMicro(), !q.Since.IsZero(), !q.Until.IsZero()}
 	for chunk := chunkOf(top - 1); ; chunk-- {
 		info, err := loadChunk(v.tx, chunk)
 		if err != nil {

@@ -22,7 +22,7 @@ const (
 	fileName = "index.db"
 	tempName = "index.tmp"
 	lockName = "LOCK"
-	format   = 1
+	format   = 2
 )
 
 // Buckets. Numbers in keys are big endian; all values but the state end in a checksum.

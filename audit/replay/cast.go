@@ -10,7 +10,7 @@ import (
 )
 
 // Version of the renderer: two versions may draw the same records differently.
-const Version = 1
+const Version = 2
 
 // MediaType and Extension are those that the format suggests.
 const (

@@ -37,6 +37,7 @@ type drawer struct {
 	Options
 	buf     strings.Builder
 	met     map[*trace.Session]bool
+	told    map[*trace.Approval]bool
 	session *trace.Session // that the last line belongs to
 	step    *trace.Step
 	task    string
@@ -173,9 +174,12 @@ func through(rec *access.Record) string {
 }
 
 // wait says that a wait is shown shorter than it was.
-func (d *drawer) wait(span time.Duration, forAnswer bool) {
+func (d *drawer) wait(span time.Duration, forAnswer, forApproval bool) {
 	text := " without anything"
-	if forAnswer {
+	switch {
+	case forApproval:
+		text = " until somebody had decided"
+	case forAnswer:
 		text = " until the answer"
 	}
 	d.field("⋯ ", dim, show.Duration(span)+text+" (shown as "+show.Duration(d.Idle)+")")

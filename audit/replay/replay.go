@@ -49,7 +49,7 @@ func Make(recs []*access.Record, opt Options) *Cast {
 		}
 		c.Header.Source.Last = max(c.Header.Source.Last, rec.Position)
 	}
-	d := &drawer{Options: opt, met: map[*trace.Session]bool{}}
+	d := &drawer{Options: opt, met: map[*trace.Session]bool{}, told: map[*trace.Approval]bool{}}
 	all := moments(sessions)
 	if len(all) == 0 {
 		d.line(paint(dim, "no records"))
@@ -63,7 +63,8 @@ func Make(recs []*access.Record, opt Options) *Cast {
 		wait := m.at.Sub(before)
 		before = m.at
 		if wait > opt.Idle {
-			d.wait(wait, m.what == ended && i > 0 && all[i-1].step == m.step)
+			answer := m.what == ended && i > 0 && all[i-1].step == m.step
+			d.wait(wait, answer, m.what == asked && m.step.Request != nil && m.step.Request.Waited() > wait/2)
 			c.Events = append(c.Events, Event{At: at + opt.Idle/2, Code: Output, Data: d.take()})
 			wait = opt.Idle
 		}

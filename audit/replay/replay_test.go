@@ -76,7 +76,7 @@ func TestTheSameRecordsGiveTheSameBytes(t *testing.T) {
 				t.Fatalf("%s: other bytes", name)
 			}
 		}
-		if !bytes.Contains(first, []byte(`"sallyport":{"renderer":1,`)) {
+		if !bytes.Contains(first, []byte(`"sallyport":{"renderer":2,`)) {
 			t.Errorf("%s: the header does not say what drew it: %.300s", name, first)
 		}
 	}

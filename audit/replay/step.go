@@ -19,7 +19,7 @@ const (
 )
 
 var verdictColours = map[trace.Verdict]sgr{
-	trace.Allowed: green, trace.Failed: green, trace.Uncertain: green, trace.Erased: green, trace.Refused: red, trace.Held: yellow, trace.Declared: cyan,
+	trace.Allowed: green, trace.Failed: green, trace.Uncertain: green, trace.Erased: green, trace.Refused: red, trace.Held: yellow, trace.Declared: cyan, trace.Asked: yellow,
 }
 
 // asked draws what somebody wanted and what was decided.
@@ -48,7 +48,40 @@ func (d *drawer) asked(st *trace.Step, at time.Time) {
 		d.person(st.Record)
 	}
 	d.statement(st)
+	if st.Kind == access.RecordReview {
+		d.approval(st)
+		return
+	}
 	d.decision(st)
+	d.approval(st)
+}
+
+// approval draws the history of the request that a step ran under or waits for, the first time that it comes up.
+func (d *drawer) approval(st *trace.Step) {
+	if st.Preview != "" {
+		d.field("PREVIEW ", violet, "tried to show a reviewer of request "+show.Clean(st.Preview)+" what it would do, and rolled back")
+	}
+	a := st.Request
+	if a == nil {
+		return
+	}
+	colour := yellow
+	if _, broken := a.Glass(); broken {
+		colour = red
+	}
+	d.field("REQUEST ", colour, a.Summary())
+	if d.told[a] {
+		return
+	}
+	d.told[a] = true
+	for i := range a.Turns {
+		t := &a.Turns[i]
+		colour := dim
+		if t.Glass != "" && t.From == "" {
+			colour = red
+		}
+		d.field("        ", colour, t.Record.Time.In(d.Location).Format(time.TimeOnly)+"  "+t.Words())
+	}
 }
 
 // underTask says what the task is that the next steps are for.

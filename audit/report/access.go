@@ -16,6 +16,7 @@ import (
 
 // AccessReport says who consulted a person's data and why. GDPR article 15.
 type AccessReport struct {
+	Basis   Basis         `json:"basis"`
 	Person  []string      `json:"person"` // identifiers that were looked for
 	Entries []AccessEntry `json:"entries"`
 	Hidden  int           `json:"hidden"`  // steps in whose texts the detectors hid a value and left no tag: whose is not known
@@ -66,7 +67,7 @@ func Access(o Options, person []string) (*AccessReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := o.read(audit.Filter{}, func(rec *access.Record) {
+	sessions, basis, err := o.read(audit.Filter{}, func(rec *access.Record) {
 		if slices.ContainsFunc(rec.Persons, func(t string) bool { return slices.Contains(tags, t) }) {
 			found[rec.Position] = add(found[rec.Position], takenOut)
 		}
@@ -131,6 +132,7 @@ func Access(o Options, person []string) (*AccessReport, error) {
 			r.Entries = append(r.Entries, e)
 		}
 	}
+	r.Basis = basis
 	r.Limits = []string{
 		"Reasons and goals are claimed; nobody has checked them.",
 		"Only what went through the gateway is known.",

@@ -14,6 +14,7 @@ import (
 
 // BreachReport says what an identity has seen and done in an interval. GDPR article 33(3).
 type BreachReport struct {
+	Basis     Basis           `json:"basis"`
 	Principal string          `json:"principal"`
 	Sessions  []BreachSession `json:"sessions"`
 	Relations []BreachTable   `json:"relations"`
@@ -61,14 +62,14 @@ type BreachColumn struct {
 
 // Breach adds up what a principal did.
 func Breach(o Options, principal string) (*BreachReport, error) {
-	sessions, err := o.read(audit.Filter{Principal: principal}, nil)
+	sessions, basis, err := o.read(audit.Filter{Principal: principal}, nil)
 	if err != nil {
 		return nil, err
 	}
-	r := &BreachReport{Principal: principal, Sessions: []BreachSession{}}
+	r := &BreachReport{Basis: basis, Principal: principal, Sessions: []BreachSession{}}
 	tables, columns := map[BreachTable]*BreachTable{}, map[BreachColumn]*BreachColumn{}
 	for _, s := range sessions {
-		if s.ID != "" {
+		if s.ID != "" && !s.OnlyRequests() {
 			head := s.Any
 			if s.Open != nil {
 				head = s.Open

@@ -13,6 +13,7 @@ import (
 
 // DriftReport compares what tasks said with what they touched. GDPR article 5(1)(b).
 type DriftReport struct {
+	Basis  Basis       `json:"basis"`
 	Tasks  []DriftTask `json:"tasks"` // those with something to look at, the most first
 	Seen   int         `json:"seen"`  // tasks in the period
 	Limits []string    `json:"limits"`
@@ -55,7 +56,7 @@ type drifting struct {
 // Drift lists tasks that touched relations which their purposes do not have, or where no purpose says which, that goal,
 // ticket and reasons do not mention.
 func Drift(o Options) (*DriftReport, error) {
-	sessions, err := o.read(audit.Filter{}, nil)
+	sessions, basis, err := o.read(audit.Filter{}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +106,7 @@ func Drift(o Options) (*DriftReport, error) {
 			}
 		}
 	}
-	r := &DriftReport{Tasks: []DriftTask{}, Seen: len(tasks), Limits: []string{
+	r := &DriftReport{Basis: basis, Tasks: []DriftTask{}, Seen: len(tasks), Limits: []string{
 		"What is listed is worth a look, not proven wrong: words are compared with names of relations, and people call things by other names.",
 		"What is not listed is not proven right: goals and reasons are claimed, and whoever wants to can name every table.",
 		"Where a purpose of the catalogue lists relations these decide, and words do not.",

@@ -12,6 +12,7 @@ import (
 
 // ProcessingReport is the draft of a record of processing activities, from what was really done. GDPR article 30(1).
 type ProcessingReport struct {
+	Basis      Basis      `json:"basis"`
 	Activities []Activity `json:"activities"`
 	Missing    []string   `json:"missing"` // what article 30 asks for and the record does not know
 	Limits     []string   `json:"limits"`
@@ -43,7 +44,7 @@ type Recipient struct {
 
 // Processing drafts the record from the steps that ran.
 func Processing(o Options) (*ProcessingReport, error) {
-	sessions, err := o.read(audit.Filter{}, nil)
+	sessions, basis, err := o.read(audit.Filter{}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func Processing(o Options) (*ProcessingReport, error) {
 			}
 		}
 	}
-	r := &ProcessingReport{Activities: []Activity{},
+	r := &ProcessingReport{Basis: basis, Activities: []Activity{},
 		Missing: []string{"name and contact of the controller, its representative and data protection officer", "categories of data subjects", "transfers to third countries and their safeguards", "envisaged time limits for erasure"},
 		Limits: []string{
 			"A draft: it lists what was done through the gateway in the period, not what is intended, and nothing that happens elsewhere.",

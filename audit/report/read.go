@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,13 +14,17 @@ import (
 
 // Options are what all reports need.
 type Options struct {
-	Dir  string    // of the log
-	From time.Time // at or after; zero: from the beginning
-	To   time.Time // before; zero: to the end
+	Dir string // of the log
+	// Source is of the records that the report is about, with what belongs to them; nil is all of Dir.
+	Source audit.Source
+	From   time.Time // at or after; zero: from the beginning
+	To     time.Time // before; zero: to the end
 	// Purposes is the catalogue; ByPolicy says which of them a policy of PolicyVersion refers to.
 	Purposes      []access.Purpose
 	ByPolicy      map[string]string
 	PolicyVersion string
+	// Retention, Defaults and Measures are what is configured and what was found beside the records, for Erasures, Design and Security.
+	Retention, Defaults, Measures []Setting
 }
 
 // purposes of a step, where the policies that allowed it are still in force.
@@ -51,11 +56,16 @@ var errTooMany = errors.New("too many")
 
 // read puts the records of the period that f picks into sessions. look, unless it is nil, sees each with its rows, which
 // are then dropped.
-func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Session, error) {
+func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Session, Basis, error) {
 	f.Since, f.Until = o.From, o.To
 	var recs []*access.Record
 	tasks := map[string]*access.Record{}
-	err := audit.Read(o.Dir, func(rec *access.Record) error {
+	reviews, asked := map[string][]*access.Record{}, map[string]bool{} // the histories of requests, and those that are spoken of
+	from := o.Source
+	if from == nil {
+		from = audit.Whole(o.Dir)
+	}
+	err := from(func(rec *access.Record) error {
 		if look != nil && f.Match(rec) {
 			look(rec)
 		}
@@ -63,8 +73,17 @@ func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Sess
 		if rec.Kind == access.RecordTask && rec.Task != "" {
 			tasks[rec.Task] = rec
 		}
+		if rec.Kind == access.RecordReview {
+			reviews[rec.Approval] = append(reviews[rec.Approval], rec)
+		}
 		if !f.Match(rec) {
 			return nil
+		}
+		if id, preview := trace.RequestOf(rec); id != "" && !preview {
+			asked[id] = true
+		}
+		if rec.Kind == access.RecordReview {
+			return nil // with the rest of its history
 		}
 		if len(recs) == mostRecords {
 			return errTooMany
@@ -73,11 +92,15 @@ func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Sess
 		return nil
 	})
 	if errors.Is(err, errTooMany) {
-		return nil, &access.Error{Kind: access.Invalid, Code: "54000", Message: fmt.Sprintf("more than %d records match", mostRecords), Hint: "ask about shorter periods"}
+		return nil, Basis{}, &access.Error{Kind: access.Invalid, Code: "54000", Message: fmt.Sprintf("more than %d records match", mostRecords), Hint: "ask about shorter periods"}
 	}
 	if err != nil {
-		return nil, err
+		return nil, Basis{}, err
 	}
+	for id := range asked {
+		recs = append(recs, reviews[id]...)
+	}
+	slices.SortFunc(recs, func(a, b *access.Record) int { return cmp.Compare(a.Position, b.Position) })
 	sessions := trace.Group(recs)
 	for _, s := range sessions {
 		for _, st := range s.Steps {
@@ -86,14 +109,15 @@ func (o *Options) read(f audit.Filter, look func(*access.Record)) ([]*trace.Sess
 			}
 		}
 	}
-	return sessions, nil
+	return sessions, basisOf(recs), nil
 }
 
-// ran is true of statements that reached the database, as far as is known. What somebody does to the record is none.
+// ran is true of statements that reached the database for somebody, as far as is known. What somebody does to the record is none,
+// nor is what was tried for a reviewer and rolled back.
 func ran(st *trace.Step) bool {
 	switch st.Verdict() {
 	case trace.Allowed, trace.Failed, trace.Uncertain, trace.Erased:
-		return !trace.IsOrder(st.Kind)
+		return !trace.IsOrder(st.Kind) && st.Preview == ""
 	}
 	return false
 }

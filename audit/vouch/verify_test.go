@@ -149,7 +149,7 @@ func TestBundlesSayWhoVouches(t *testing.T) {
 		t.Fatal(err)
 	}
 	scope := evidence.Scope{Session: "s0"}
-	recs, err := evidence.Collect(dir, scope)
+	recs, err := evidence.Collect(audit.Whole(dir), scope)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,5 +97,5 @@ func (o *demoOptions) run(ctx context.Context) (err error) {
 // trace is `sallyport trace --data DIR`.
 func (o *demoOptions) trace(w io.Writer, data string) error {
 	t := &traceOptions{app: &app{in: o.in, out: w, err: o.err, config: o.config}, data: data, rows: 3, color: "never"}
-	return t.run(time.Now())
+	return t.run(context.Background(), time.Now())
 }

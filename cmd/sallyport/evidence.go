@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ says how. It only reads, so it works beside a running gateway. It signs with the
   sallyport evidence --task task_5f2c --out evidence.zip
   sallyport evidence --principal support-agent --period 2027-01-01..2027-02-01 --out january.zip`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return o.run(time.Now()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), time.Now()) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "", "data directory (default: the configuration's)")
@@ -61,7 +62,7 @@ says how. It only reads, so it works beside a running gateway. It signs with the
 	return cmd
 }
 
-func (o *evidenceOptions) run(now time.Time) error {
+func (o *evidenceOptions) run(ctx context.Context, now time.Time) error {
 	given := 0
 	for _, s := range []string{o.scope.Session, o.scope.Task, o.scope.Principal} {
 		if s != "" {
@@ -80,7 +81,7 @@ func (o *evidenceOptions) run(now time.Time) error {
 	if o.scope.From, o.scope.To, err = period(o.period, now); err != nil {
 		return err
 	}
-	in, done, err := o.input()
+	in, done, err := o.input(ctx)
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (o *evidenceOptions) run(now time.Time) error {
 }
 
 // input gathers what a bundle is made of. done lets go of it.
-func (o *evidenceOptions) input() (in *evidence.Input, done func(), err error) {
+func (o *evidenceOptions) input(ctx context.Context) (in *evidence.Input, done func(), err error) {
 	in = &evidence.Input{Generator: "sallyport " + programVersion(), Leaves: o.leaves}
 	dir, err := o.texts(in)
 	if err != nil {
@@ -105,7 +106,7 @@ func (o *evidenceOptions) input() (in *evidence.Input, done func(), err error) {
 	if err := o.unwrap(dir); err != nil {
 		return nil, nil, err
 	}
-	if err := complete(dir, &picked); err != nil {
+	if err := complete(ctx, dir, &picked); err != nil {
 		return nil, nil, err
 	}
 	o.scope.Session, o.scope.Task = picked.Session, picked.Task
@@ -123,14 +124,15 @@ func (o *evidenceOptions) input() (in *evidence.Input, done func(), err error) {
 		}
 	}()
 	in.Prover = prover
-	if in.Records, err = evidence.Collect(dir, o.scope); err != nil {
+	filter := audit.Filter{Session: o.scope.Session, Task: o.scope.Task, Principal: o.scope.Principal, Since: o.scope.From, Until: o.scope.To}
+	if in.Records, err = evidence.Collect(bySessions(ctx, dir, filter), o.scope); err != nil {
 		return nil, nil, err
 	}
 	if err := vouchedFor(in, dir, prover, o.policy, o.roots); err != nil {
 		return nil, nil, err
 	}
 	if o.replay {
-		recs, err := audit.Collect(dir, audit.Filter{Session: o.scope.Session, Task: o.scope.Task, Principal: o.scope.Principal, Since: o.scope.From, Until: o.scope.To})
+		recs, err := audit.Collect(among(ctx, dir, filter), filter)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -70,11 +70,11 @@ func (o *replayOptions) run(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	filter, err := either(dir, id)
+	filter, err := either(ctx, dir, id)
 	if err != nil {
 		return err
 	}
-	recs, err := audit.Collect(dir, filter)
+	recs, err := audit.Collect(among(ctx, dir, filter), filter)
 	if err != nil {
 		return err
 	}

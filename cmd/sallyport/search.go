@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/audit/index"
+	"sallyport/internal/access"
 )
 
 const searchMost = 10_000 // records of a page
@@ -34,8 +36,8 @@ func newSearch(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "search [WORDS...]",
 		Short: "Find records by what they say, the newest first",
-		Long: `Search finds records that have all the words, in the statement (as it was recorded, masked), the reason, the goal or
-the ticket, and that all flags apply to. A word is whole, whatever its case; several in quotes have to stand together.
+		Long: `Search finds records that have all the words, in the statement (as it was recorded, masked), the reason, the goal,
+the ticket or a reviewer's justification, and that all flags apply to. A word is whole, whatever its case; several in quotes have to stand together.
 A flag that is given twice has to apply twice: --label pii.email --label pii.phone.
 
 It uses an index beside the record, which it first brings up to date, also while a gateway runs. The index holds keyed
@@ -63,7 +65,8 @@ the last one shown: what is recorded meanwhile does not change the pages that fo
 		{index.Label, "label", "a label of such a column"},
 		{index.Decision, "decision", "allow, deny or review"},
 		{index.Fingerprint, "fingerprint", "the statement's fingerprint"},
-		{index.Kind, "kind", "the record's kind: open, refused, intent, statement, release, outcome, task, close, review, erased"},
+		{index.Kind, "kind", "the record's kind: " + kindNames()},
+		{index.Approval, "approval", "a request for approval, by its whole id"},
 		{index.Door, "door", "pgwire or mcp"},
 	} {
 		o.fields[flag.field] = f.StringArray(flag.name, nil, flag.usage)
@@ -91,6 +94,11 @@ func (o *searchOptions) run(ctx context.Context, args []string, now time.Time) e
 	for _, d := range *o.fields[index.Decision] {
 		if d != "allow" && d != "deny" && d != "review" {
 			return usagef("--decision is allow, deny or review, not %q", d)
+		}
+	}
+	for _, k := range *o.fields[index.Kind] {
+		if !slices.Contains(index.Kinds(), access.RecordKind(k)) {
+			return usagef("--kind is one of %s, not %q", kindNames(), k)
 		}
 	}
 	o.query.Words = args
@@ -129,6 +137,14 @@ func (o *searchOptions) run(ctx context.Context, args []string, now time.Time) e
 	}
 	o.foot(page)
 	return nil
+}
+
+func kindNames() string {
+	var names []string
+	for _, k := range index.Kinds() {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
 }
 
 func indexDir(data string) string { return filepath.Join(data, "index") }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -38,7 +39,7 @@ gateway. What came from clients or databases is stripped of control characters.`
   sallyport trace --session s_8c1e --json | jq .sql
   sallyport trace --check`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return o.run(time.Now()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), time.Now()) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "", "data directory (default: the configuration's)")
@@ -58,7 +59,7 @@ gateway. What came from clients or databases is stripped of control characters.`
 	return cmd
 }
 
-func (o *traceOptions) run(now time.Time) error {
+func (o *traceOptions) run(ctx context.Context, now time.Time) error {
 	dir, err := o.recordDir(o.data)
 	if err != nil {
 		return err
@@ -76,10 +77,10 @@ func (o *traceOptions) run(now time.Time) error {
 		return usagef("--door is pgwire or mcp, not %q", o.door)
 	}
 	o.filter.Door = access.Door(o.door)
-	if err := complete(dir, &o.filter); err != nil {
+	if err := complete(ctx, dir, &o.filter); err != nil {
 		return err
 	}
-	recs, err := audit.Collect(dir, o.filter)
+	recs, err := audit.Collect(among(ctx, dir, o.filter), o.filter)
 	if err != nil {
 		return err
 	}

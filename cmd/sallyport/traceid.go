@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,14 +9,15 @@ import (
 	"strings"
 
 	"sallyport/audit"
+	"sallyport/audit/index"
 	"sallyport/internal/access"
 )
 
 // complete takes the beginnings of ids that a person copies from the trace for the whole ids. A whole
 // id stands for itself, even when others begin with it. A beginning of none or of several is an error:
 // "nothing matches" would read like "nothing happened".
-func complete(dir string, f *audit.Filter) error {
-	if f.Session == "" && f.Task == "" {
+func complete(ctx context.Context, dir string, f *audit.Filter) error {
+	if known(ctx, dir, index.Session, f.Session) && known(ctx, dir, index.Task, f.Task) {
 		return nil
 	}
 	sessions, tasks := map[string]bool{}, map[string]bool{}
@@ -40,7 +42,13 @@ func complete(dir string, f *audit.Filter) error {
 
 // either takes an id, or its beginning, for the session or the task that it is of. Without one it is the newest
 // session that asked for something.
-func either(dir, begin string) (audit.Filter, error) {
+func either(ctx context.Context, dir, begin string) (audit.Filter, error) {
+	if begin != "" && known(ctx, dir, index.Session, begin) {
+		return audit.Filter{Session: begin}, nil
+	}
+	if begin != "" && known(ctx, dir, index.Task, begin) {
+		return audit.Filter{Task: begin}, nil
+	}
 	ids, newest := map[string]bool{}, ""
 	sessions := map[string]bool{}
 	err := audit.Read(dir, func(rec *access.Record) error {

@@ -78,7 +78,8 @@ func (r *webRecord) replay(ctx context.Context, w io.Writer, session string) err
 		return err
 	}
 	defer done()
-	recs, err := audit.Collect(r.log, audit.Filter{Session: session})
+	f := audit.Filter{Session: session}
+	recs, err := audit.Collect(among(ctx, r.log, f), f)
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func (r *webRecord) evidence(ctx context.Context, w io.Writer, session string) e
 	}
 	defer done()
 	o := evidenceOptions{app: r.app, scope: evidence.Scope{Session: session}}
-	in, let, err := o.input()
+	in, let, err := o.input(ctx)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,8 @@ type Record struct {
 	Hint      string  `json:"hint,omitempty"`   // of a refusal: what would be allowed
 	Micros    int64   `json:"micros,omitempty"` // time upstream
 	Probes    int64   `json:"probes,omitempty"` // guesses at masked values that this statement has answered, or was refused
-	// Approval is the request under which it runs, or of which Review, a marshalled ReviewStep, is a step.
+	// Approval is the request under which it runs, for which it was held, or of which Review, a marshalled ReviewStep, is a step;
+	// "preview of" and a request where it was tried for a reviewer.
 	Approval string          `json:"approval,omitempty"`
 	Review   json.RawMessage `json:"review,omitempty"`
 	// Root is set by the log in a close record: the Merkle root over the session's records before it.

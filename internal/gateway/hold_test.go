@@ -534,6 +534,15 @@ func TestAgentsGetAHandle(t *testing.T) {
 		t.Fatal("it did not run")
 	}
 	w.wantState(ae.Review, approval.Executed)
+	held := 0
+	for _, rec := range w.records() {
+		if rec.Kind == access.RecordRefused && rec.Approval == ae.Review {
+			held++
+		}
+	}
+	if held != 2 {
+		t.Errorf("%d refusals in the record name the request that they wait for, want 2", held)
+	}
 }
 
 // TestGuessesPastABudget holds a statement because of what it would tell, and counts it once it was approved.

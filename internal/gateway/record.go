@@ -154,7 +154,7 @@ func (s *Session) recordRefused(sql string, pl *plan, probes int64, e *access.Er
 	if pl != nil {
 		rec.Plan = pl.record
 	}
-	rec.Probes = probes
+	rec.Probes, rec.Approval = probes, e.Review
 	rec.Code, rec.Error, rec.Hint = e.Code, s.gw.forRecord(rec, e.Message), s.gw.forRecord(rec, e.Hint)
 	s.note(rec)
 }

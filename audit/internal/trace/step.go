@@ -18,6 +18,8 @@ type Step struct {
 	End            *access.Record    // how it ended; the first record itself when that says so; nil: unknown
 	Part           bool              // the first record is not in view, only what came of it
 	TaskRecord     *access.Record    // the task's record, where in view
+	Request        *Approval         // under which it ran, or for which it waits; of a step of kind review: itself
+	Preview        string            // the request that it was tried for, and rolled back
 }
 
 // Session is a session, as far as it is in view.
@@ -35,13 +37,15 @@ type Session struct {
 }
 
 // Group puts records, in the order of the log, into sessions and steps. Sessions are in the order of
-// their first record.
+// their first record. The records of a request for approval are with the steps that ran under it or were held for it; where none
+// is in view, they are a step of their own. They may come before the records that they belong to.
 func Group(recs []*access.Record) []*Session {
 	var out []*Session
 	sessions := map[string]*Session{}
 	intents := map[uint64]*Step{}
 	running := map[string]*Step{} // by session: a pure read that is released in parts
 	tasks := map[string]*access.Record{}
+	requests := map[string]*Approval{}
 	for _, rec := range recs {
 		if rec.Kind == access.RecordHeartbeat { // of the log, not of anybody
 			continue
@@ -69,6 +73,16 @@ func Group(recs []*access.Record) []*Session {
 			continue
 		case access.RecordClose:
 			s.Close = rec
+			continue
+		case access.RecordReview:
+			a := requests[rec.Approval]
+			if a != nil {
+				a.Turns = append(a.Turns, turn(rec))
+				continue
+			}
+			a = &Approval{ID: rec.Approval, Turns: []Turn{turn(rec)}}
+			requests[rec.Approval] = a
+			s.Steps = append(s.Steps, &Step{Record: rec, End: rec, TaskRecord: tasks[rec.Task], Request: a})
 			continue
 		case access.RecordRelease:
 			st := intents[rec.Intent]
@@ -115,7 +129,43 @@ func Group(recs []*access.Record) []*Session {
 		}
 		s.Steps = append(s.Steps, st)
 	}
-	return out
+	return join(out, requests)
+}
+
+// OnlyRequests is true of a session, the gateway's own, that is in view for the requests for approval alone that its records speak of.
+func (s *Session) OnlyRequests() bool {
+	return s.Open == nil && s.Close == nil && len(s.Steps) > 0 && !slices.ContainsFunc(s.Steps, func(st *Step) bool { return st.Kind != access.RecordReview })
+}
+
+// join gives steps their requests.
+func join(sessions []*Session, requests map[string]*Approval) []*Session {
+	told := map[*Approval]bool{}
+	for _, s := range sessions {
+		tried := PreviewOf(s.Open)
+		for _, st := range s.Steps {
+			id, preview := RequestOf(st.Record)
+			switch {
+			case st.Kind == access.RecordReview:
+				continue
+			case preview:
+				st.Preview = id
+			case tried != "":
+				st.Preview = tried
+			case id != "":
+				st.Request = requests[id]
+				told[st.Request] = true
+			}
+		}
+	}
+	if len(requests) == 0 {
+		return sessions
+	}
+	for _, s := range sessions {
+		s.Steps = slices.DeleteFunc(s.Steps, func(st *Step) bool { return st.Kind == access.RecordReview && told[st.Request] })
+	}
+	return slices.DeleteFunc(sessions, func(s *Session) bool {
+		return len(s.Steps) == 0 && s.Any.Kind == access.RecordReview && s.Open == nil && s.Close == nil
+	})
 }
 
 // Verdict is the word that a step is headed with.
@@ -129,6 +179,7 @@ const (
 	Uncertain Verdict = "UNKNOWN" // allowed, and nobody knows how it ended
 	Declared  Verdict = "TASK"
 	Erased    Verdict = "ERASED" // allowed, and how it ended can no longer be read
+	Asked     Verdict = "ASKED"  // a request for approval of which nothing that ran is in view
 )
 
 // CodeUnknown is transaction_resolution_unknown (PostgreSQL, appendix A): an outcome that nobody saw.
@@ -139,7 +190,9 @@ func (st *Step) Verdict() Verdict {
 	switch {
 	case st.Kind == access.RecordTask:
 		return Declared
-	case st.Kind == access.RecordRefused && st.Plan.Effect == access.Review.String():
+	case st.Kind == access.RecordReview:
+		return Asked
+	case st.Kind == access.RecordRefused && (st.Plan.Effect == access.Review.String() || st.Approval != ""):
 		return Held
 	case st.Kind == access.RecordRefused:
 		return Refused
@@ -159,6 +212,8 @@ func Blank(rec *access.Record) bool { return rec.Erased && rec.Principal == "" &
 // Released is how many rows were released.
 func (st *Step) Released() int64 {
 	switch n := len(st.Releases); {
+	case st.Preview != "": // nobody was given them
+		return 0
 	case st.End != nil:
 		return st.End.Rows
 	case n > 0:
@@ -170,6 +225,11 @@ func (st *Step) Released() int64 {
 // Records are the records of the step, in the order of the log.
 func (st *Step) Records() []*access.Record {
 	out := []*access.Record{st.Record}
+	if st.Kind == access.RecordReview {
+		for _, t := range st.Request.Turns[1:] {
+			out = append(out, t.Record)
+		}
+	}
 	for _, rec := range append(slices.Clip(st.Releases), st.End) {
 		if rec != nil && rec != st.Record {
 			out = append(out, rec)

@@ -26,6 +26,8 @@ func (st *Step) About() string {
 		return "ended a hold"
 	case Blank(st.Record):
 		return "(erased)"
+	case st.Kind == access.RecordReview:
+		return show.Join(" ", "request for approval", show.Clean(st.Request.ID))
 	case st.Part:
 		return "(its beginning is not in this view)"
 	case st.Session == "" && about == "" && st.SQL == "" && !st.Erased:

@@ -130,7 +130,7 @@ func writeBundle(file, dir, session string) error {
 	}
 	defer p.Close()
 	in := &evidence.Input{Scope: evidence.Scope{Session: session}, Prover: p, Leaves: true}
-	if in.Records, err = evidence.Collect(dir, in.Scope); err != nil {
+	if in.Records, err = evidence.Collect(audit.Whole(dir), in.Scope); err != nil {
 		return err
 	}
 	if in.Signer, err = checkpoint.LoadSigner(filepath.Join(dir, "signing")); err != nil {
