@@ -73,7 +73,7 @@ func (s *store) newest(before string, f func(*Request) bool) error {
 		c := tx.Bucket(bucketRequests).Cursor()
 		k, v := c.Last()
 		if before != "" {
-			if k, v = c.Seek([]byte(before)); k == nil {
+			if k, _ = c.Seek([]byte(before)); k == nil {
 				k, v = c.Last()
 			} else {
 				k, v = c.Prev()

@@ -104,7 +104,9 @@ func stepOf(rec *access.Record) step {
 	case access.RecordStatement, access.RecordRefused:
 		s.End = rec
 	}
-	s.judge()
+	if s.judge(); rec.Kind == access.RecordIntent {
+		s.Verdict = s.Plan.Effect // how it ended is in another record
+	}
 	return s
 }
 

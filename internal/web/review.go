@@ -16,26 +16,29 @@ import (
 // reviewData fills the page of a request.
 type reviewData struct {
 	*gateway.ReviewRequest
-	SQL      sqlText
-	Inner    []sqlText
-	Values   []value
-	Needs    []need
-	Mine     bool
-	Decide   bool   // the visitor's word counts and is missing
-	WhyNot   string // why it does not count
-	Fresh    bool   // the visitor has given their password a short time ago
-	First    *gateway.ReviewVote
-	Form     decision
-	Error    string
-	Purposes []access.Purpose
-	NeedPurp bool
-	Similar  []*gateway.ReviewRequest
-	Seen     string // revision, for news
-	Deadline time.Time
-	Least    int // characters of a justification
-	MostUses int
-	Times    []choice
-	Now      time.Time
+	SQL       sqlText
+	Inner     []sqlText
+	Values    []value
+	Needs     []need
+	Mine      bool
+	Decide    bool   // the visitor's word counts and is missing
+	WhyNot    string // why it does not count
+	Fresh     bool   // the visitor has given their password a short time ago
+	First     *gateway.ReviewVote
+	Form      decision
+	Error     string
+	Purposes  []access.Purpose
+	NeedPurp  bool
+	Similar   []*gateway.ReviewRequest
+	Notes     []gateway.ReviewNote
+	Preview   *preview // where one was asked for
+	NoPreview string   // why it could not be made
+	Seen      string   // revision, for news
+	Deadline  time.Time
+	Least     int // characters of a justification
+	MostUses  int
+	Times     []choice
+	Now       time.Time
 }
 
 // value is a constant or a parameter of the statement, in the order of a grant's ranges.
@@ -113,7 +116,13 @@ func (v *visit) reviewData(r *gateway.ReviewRequest) (*reviewData, error) {
 	if r.Grant != nil && r.State == "approved" {
 		d.Deadline = r.Grant.Until
 	}
-	var err error
+	look, err := v.look(r)
+	if err != nil {
+		return nil, err
+	}
+	if look != nil {
+		d.Notes = look.Notes
+	}
 	d.Similar, err = v.similar(r)
 	d.Form = decision{Mode: "once", Until: "1h", Uses: "10", Relations: r.Subject.Relations, Columns: r.Subject.Columns}
 	return d, err

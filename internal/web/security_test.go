@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -420,7 +422,8 @@ func TestProgramsInterface(t *testing.T) {
 	}
 }
 
-// TestAThousandRequestsRender measures the inbox with 1,000 pending requests, in the process, from the request to the last byte.
+// TestAThousandRequestsRender measures the inbox with 1,000 pending requests, from the request to the last byte. What is held to the limit is
+// the processor time of the whole process, browser's side too: on a machine that has other things to do the clock says something about these.
 func TestAThousandRequestsRender(t *testing.T) {
 	w := newWorld(t, nil)
 	for i := range 10 {
@@ -436,21 +439,29 @@ func TestAThousandRequestsRender(t *testing.T) {
 		s.Close()
 	}
 	b := w.login("keeper")
-	var times []time.Duration
+	var clock, cpu []time.Duration
 	for range 5 {
-		begun := time.Now()
+		begun, used := time.Now(), processor(t)
 		_, body := b.get("/reviews?state=waiting")
-		times = append(times, time.Since(begun))
+		clock, cpu = append(clock, time.Since(begun)), append(cpu, processor(t)-used)
 		if n := strings.Count(body, `<span class="state s-pending">`); n != 1000 {
 			t.Fatalf("%d requests listed", n)
 		}
 	}
-	best := times[0]
-	for _, d := range times {
-		best = min(best, d)
+	slices.Sort(clock)
+	slices.Sort(cpu)
+	t.Logf("1,000 pending requests: %s by the clock, %s of the processor (medians of 5)", clock[2], cpu[2])
+	if cpu[2] > 200*time.Millisecond && !raced {
+		t.Errorf("takes %s, want 200 ms at most", cpu[2])
 	}
-	t.Logf("1,000 pending requests: %v, best %s", times, best)
-	if best > 200*time.Millisecond && !raced {
-		t.Errorf("takes %s, want 200 ms at most", best)
+}
+
+// processor is the time that this process has had of the processor.
+func processor(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
 	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -91,6 +91,7 @@ func (s *Server) routes() map[string]handler {
 		"GET /reviews/{id}":           (*visit).review,
 		"GET /reviews/{id}/live":      (*visit).reviewLive,
 		"GET /reviews/{id}/statement": (*visit).statement,
+		"POST /reviews/{id}/preview":  (*visit).preview,
 		"POST /reviews/{id}/approve":  (*visit).approve,
 		"POST /reviews/{id}/deny":     (*visit).deny,
 		"POST /reviews/{id}/cancel":   (*visit).cancel,

@@ -39,8 +39,9 @@ func layout(sql string, named []string) sqlText {
 type level struct {
 	query   bool // a query or the statement itself: its clauses begin lines
 	first   string
-	where   bool
-	between bool // AND belongs to BETWEEN
+	verb    string // the write that it is, or has after WITH
+	where   bool   // ... with a condition
+	between bool   // AND belongs to BETWEEN
 }
 
 type liner struct {
@@ -105,6 +106,7 @@ func (l *liner) state(word string) {
 		return
 	case ")":
 		if len(l.levels) > 1 {
+			l.ended()
 			l.levels = l.levels[:len(l.levels)-1]
 		}
 		return
@@ -115,19 +117,25 @@ func (l *liner) state(word string) {
 	case "AND":
 		top.between = false
 	}
+	if writes[word] && (top.first == "" || top.first == "WITH" && l.last == ")") {
+		top.verb, top.where = word, false
+	}
+	if word == "TRUE" && (l.last == "WHERE" || l.last == "OR") || l.last == "=" && word == l.before && (digit(word[0]) || word[0] == '\'') {
+		l.note("a part of its condition is always true")
+	}
 	if top.first == "" {
 		top.first = word
 		top.query = top.query || word == "SELECT" || word == "WITH" || word == "VALUES" || writes[word]
 	}
 }
 
-// ended says what is to be said about a statement of which all is known.
+// ended says what is to be said about the statement of the innermost level, of which all is known.
 func (l *liner) ended() {
-	switch s := l.levels[0]; {
-	case (s.first == "UPDATE" || s.first == "DELETE") && !s.where:
-		l.note(s.first + " without WHERE: it changes every row")
-	case s.first == "TRUNCATE" || s.first == "DROP":
-		l.note(s.first + ": everything in it is gone afterwards")
+	switch s := l.top(); {
+	case (s.verb == "UPDATE" || s.verb == "DELETE") && !s.where:
+		l.note(s.verb + " without WHERE: it changes every row")
+	case s.verb == "TRUNCATE" || s.verb == "DROP":
+		l.note(s.verb + ": everything in it is gone afterwards")
 	}
 }
 
@@ -158,6 +166,9 @@ func (l *liner) breaks(word string) bool {
 	if !top.query || top.first == "" {
 		return false
 	}
+	if writes[word] && top.first == "WITH" {
+		return l.last == ")"
+	}
 	switch word {
 	case "FROM":
 		return l.last != "DELETE" && l.last != "DISTINCT"
@@ -168,11 +179,11 @@ func (l *liner) breaks(word string) bool {
 	case "AND":
 		return !top.between
 	case "SET":
-		return top.first == "UPDATE" || top.first == "MERGE" || l.last == "UPDATE"
+		return top.verb != "" || l.last == "UPDATE"
 	case "ON":
-		return top.first == "INSERT"
+		return top.verb == "INSERT"
 	case "USING":
-		return top.first == "MERGE" || top.first == "DELETE"
+		return top.verb == "MERGE" || top.verb == "DELETE"
 	case "SELECT":
 		return true
 	}

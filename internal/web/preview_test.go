@@ -1,0 +1,31 @@
+package web
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"sallyport/internal/gateway"
+)
+
+func TestNotesAndPreviewOnThePage(t *testing.T) {
+	w := newWorld(t, nil)
+	r := w.wish("asker", "update customers set region = 'x' where id between 3 and 9", func(q *gateway.Query) { q.Reason = "" })
+	b := w.login("keeper")
+	if _, body := b.get("/reviews/" + r.ID); !strings.Contains(body, "Worth a second look") {
+		t.Error("a request without a reason has no note")
+	}
+	res, body := b.post("/reviews/"+r.ID+"/preview", url.Values{})
+	if res.StatusCode != 200 || !strings.Contains(body, "<strong>7 rows</strong>") || !strings.Contains(body, "/approve\"") {
+		t.Errorf("preview: %s, without the rows that it would change", res.Status)
+	}
+	w.wantState(r.ID, "pending")
+	if _, body := w.login("asker").get("/reviews/" + r.ID); strings.Contains(body, "Worth a second look") || strings.Contains(body, "/preview") {
+		t.Error("who asked is shown what the reviewer is told")
+	}
+	for name, status := range map[string]int{"asker": 403, "stranger": 404} {
+		if res, _ := w.login(name).post("/reviews/"+r.ID+"/preview", url.Values{}); res.StatusCode != status {
+			t.Errorf("%s looks at a preview: %s", name, res.Status)
+		}
+	}
+}
