@@ -73,7 +73,7 @@ bench-search: ## searches of the record over an index of 10 million records (ARG
 	$(GO) run ./evals/cmd/report
 
 # Each eval is a program that ends with status 1 when a figure misses its bound; the others run anyway.
-EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning tamper crash erasure bundle commit
+EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning tamper crash erasure bundle approval commit
 .PHONY: evals
 evals: deps build ## twin databases, leak benchmark, sqlsmith, attacks, benign workloads, clients, detectors (EVALS="twin" for some)
 	@failed=; for e in $(EVALS); do echo "== $$e"; $(GO) run ./evals/cmd/$$e $(ARGS) || failed="$$failed $$e"; done; \

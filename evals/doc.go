@@ -26,6 +26,7 @@
 //	tamper    evidence that was changed: the verifier finds it and names it
 //	crash     the gateway killed at random points, and with a disk that fails
 //	erasure   one of several people erased: what is left in the bytes
+//	approval  held statements: how soon they go on, and attacks on what was approved
 //	bundle    how long evidence of a long session takes to make and to verify
 //	commit    what a durable record costs, beside bbolt and SQLite
 //	search    how soon the newest records are found among 10 million

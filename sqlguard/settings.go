@@ -11,12 +11,21 @@ import (
 
 // safeSettings may be set by anybody who may connect: they change how values are written, how long
 // things may take or how the planner works, never what a statement means or what it can reach.
-var safeSettings = []string{
+var safeSettings = slices.Concat([]string{
 	// formats
-	"application_name", "bytea_output", "client_encoding", "datestyle", "extra_float_digits", "intervalstyle", "lc_monetary",
+	"bytea_output", "datestyle", "extra_float_digits", "intervalstyle", "lc_monetary",
 	"lc_numeric", "lc_time", "timezone", "time zone", "xmlbinary", "xmloption", "array_nulls", "quote_all_identifiers",
+	// what is found
+	"default_text_search_config", "gin_fuzzy_search_limit",
+	// these only ever restrict: pg_dump sets them
+	"row_security", "restrict_nonsystem_relation_kind",
+}, indifferentSettings)
+
+// indifferentSettings are those under which a statement finds and writes the same, whatever they are.
+var indifferentSettings = []string{
+	"application_name", "client_encoding",
 	// name resolution: the guard follows it
-	"search_path", "default_text_search_config",
+	"search_path",
 	// limits of the client's own; those of the policy are kept by the gateway
 	"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
 	"client_connection_check_interval", "tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout",
@@ -36,12 +45,13 @@ var safeSettings = []string{
 	"jit_above_cost", "jit_inline_above_cost", "jit_optimize_above_cost", "join_collapse_limit",
 	"min_parallel_index_scan_size", "min_parallel_table_scan_size", "parallel_leader_participation",
 	"parallel_setup_cost", "parallel_tuple_cost", "plan_cache_mode", "random_page_cost", "seq_page_cost",
-	"synchronize_seqscans", "gin_fuzzy_search_limit",
-	// these only ever restrict: pg_dump sets them
-	"row_security", "restrict_nonsystem_relation_kind",
+	"synchronize_seqscans",
 	// ours: the gateway keeps these itself
 	"sallyport.reason", "sallyport.task", "sallyport.reveal",
 }
+
+// Indifferent reports whether a statement finds and writes the same whatever a setting is; the name in lower case.
+func Indifferent(setting string) bool { return slices.Contains(indifferentSettings, setting) }
 
 // costSettings are what the planner's costs are made of. They are safe, but not where a policy has @cost: a client that sets
 // them, or has plans made without its parameters, would choose what is dear.

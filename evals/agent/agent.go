@@ -92,6 +92,46 @@ func (c *Client) run(ctx context.Context, tool string, args map[string]any) wire
 	return answer(res)
 }
 
+// Reply is what a tool answered, for those who look at more than rows.
+type Reply struct {
+	Text    string // all of it as JSON: content and structured content
+	IsError bool
+	Pending struct {
+		Handle string `json:"handle"`
+	}
+	Result
+}
+
+// Tool calls any tool with the arguments as they are.
+func (c *Client) Tool(ctx context.Context, tool string, args map[string]any) (Reply, error) {
+	res, err := c.call(ctx, tool, args)
+	if err != nil {
+		return Reply{Text: err.Error(), IsError: true}, err
+	}
+	all, err := json.Marshal(res)
+	if err != nil {
+		return Reply{}, err
+	}
+	r := Reply{Text: string(all), IsError: res.IsError}
+	body, err := json.Marshal(res.StructuredContent)
+	if err != nil {
+		return r, err
+	}
+	var pending struct {
+		Pending *struct {
+			Handle string `json:"handle"`
+		} `json:"pending_approval"`
+	}
+	if json.Unmarshal(body, &pending) == nil && pending.Pending != nil {
+		r.Pending.Handle = pending.Pending.Handle
+	}
+	_ = json.Unmarshal(body, &r.Result) // an error of the protocol has no such body
+	return r, nil
+}
+
+// Task is the id of the client's task.
+func (c *Client) Task() string { return c.task }
+
 func (c *Client) call(ctx context.Context, tool string, args map[string]any) (*sdk.CallToolResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()

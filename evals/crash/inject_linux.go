@@ -240,6 +240,13 @@ func (in *injector) instead(n *notification, r *response) {
 	}
 }
 
+// arm has calls fail from now on.
+func (in *injector) arm() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.left = 0
+}
+
 // count is how often a call has failed.
 func (in *injector) count() int {
 	in.mu.Lock()

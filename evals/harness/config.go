@@ -14,13 +14,23 @@ import (
 )
 
 // write makes the configuration file, the policy file and the data directory.
-func (s Spec) write(dir, pgwire, mcp string) error {
+func (s Spec) write(g *Gateway) error {
+	dir, listen := g.Dir, map[string]any{"pgwire": map[string]any{"address": g.PGAddr}, "mcp": map[string]any{"address": g.mcpAddr}}
 	file := map[string]any{
 		"data_dir":    "data",
-		"listen":      map[string]any{"pgwire": map[string]any{"address": pgwire}, "mcp": map[string]any{"address": mcp}},
+		"listen":      listen,
 		"policies":    []string{"policy.cedar"},
 		"connections": map[string]any{},
 		"principals":  map[string]any{},
+	}
+	if g.webAddr != "" {
+		listen["web"] = map[string]any{"address": g.webAddr}
+	}
+	if s.Approvals != nil {
+		file["approvals"] = s.Approvals
+	}
+	if s.Refresh != "" {
+		file["catalog_refresh"] = s.Refresh
 	}
 	for name, dsn := range s.Connections {
 		file["connections"].(map[string]any)[name] = map[string]any{"driver": "postgres", "dsn": dsn}

@@ -24,6 +24,9 @@ type Spec struct {
 	Labels      []Label
 	Masks       map[string]Mask // by label
 	Policy      string          // Cedar
+	Web         bool            // a door for people too
+	Approvals   map[string]any  // section `approvals` of the configuration
+	Refresh     string          // `catalog_refresh`, e.g. 1s; empty: the default
 	Env         []string        // further environment of the process
 	Dir         string          // where its folder is made; empty: the system's temporary folder
 }
@@ -50,13 +53,15 @@ type Mask struct{ Transform, Style, Bucket string }
 type Gateway struct {
 	PGAddr string // host:port of the PostgreSQL door
 	MCPURL string
+	WebURL string // without a slash at its end; empty: no such door
 	Dir    string // holds the configuration, the data directory and the log
 	PID    int
 
-	bin, mcpAddr string
-	env          []string
-	cmd          *exec.Cmd     // of the newest process; nil before the first
-	exited       chan struct{} // closed when it has ended
+	bin, mcpAddr, webAddr string
+
+	env    []string
+	cmd    *exec.Cmd     // of the newest process; nil before the first
+	exited chan struct{} // closed when it has ended
 }
 
 var buildGateway, buildVerifier = building("sallyport"), building("sallyport-verify")

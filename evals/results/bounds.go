@@ -86,6 +86,11 @@ var Required = map[string]Bound{
 	"search.newest50.past_window.p99":   {"<=", 50},
 	"search.newest50.deep_page.p99":     {"<=", 50},
 	"search.page50.p99":                 {"<=", 50},
+	"approval.adversarial.attempts":     {">=", 200},
+	"approval.adversarial.succeeded":    {"=", 0},
+	"approval.model.violations":         {"=", 0},
+	"approval.inbox_1000.p99":           {"<=", 200},
+	"approval.inbox_1000.json.p99":      {"<=", 200},
 }
 
 // Check records figures and gives an error that names those that miss their bound.

@@ -27,6 +27,9 @@ type Conn struct {
 	Dead    bool
 }
 
+// Abort goes away without a word. It may be called while something runs.
+func (c *Conn) Abort() { c.conn.Close() }
+
 // Answer is what the server said to one exchange.
 type Answer struct {
 	Lines []string // one a message, in order
@@ -99,6 +102,14 @@ func (c *Conn) Extended(sql string, format int16, batch uint32) Answer {
 	}
 	c.front.Send(&pgproto3.Sync{})
 	return c.collect(true)
+}
+
+// Send sends messages, the last of which asks for ReadyForQuery. extended says that they are of the extended protocol.
+func (c *Conn) Send(extended bool, messages ...pgproto3.FrontendMessage) Answer {
+	for _, m := range messages {
+		c.front.Send(m)
+	}
+	return c.collect(extended)
 }
 
 // collect sends what is queued and writes down everything up to ReadyForQuery.

@@ -12,7 +12,7 @@ import (
 // is added later is in the loop by itself.
 func TestDigestHoldsEverything(t *testing.T) {
 	base := Binding{Principal: "a", Actors: []string{"b"}, Door: access.DoorMCP, Session: "s", Connection: "c", SQL: "SELECT 1", Inner: []string{"i"}, Params: []string{"1"}, Types: []string{"23"}, Bound: "x",
-		Role: "r", Path: []string{"public"}, PolicyVersion: "p", CatalogVersion: "k", Rows: 5}
+		Role: "r", Path: []string{"public"}, Settings: []string{"timezone=UTC"}, PolicyVersion: "p", CatalogVersion: "k", Rows: 5}
 	until := start.Add(time.Hour)
 	seen := map[string]string{base.Digest(until): "nothing"}
 	note := func(b Binding, at time.Time, what string) {
@@ -124,6 +124,12 @@ func TestCovers(t *testing.T) {
 		}), start, "boot1", false},
 		{"window, no relation", window, want(func(w *Request) { w.Subject.Relations = nil }), start, "boot1", false},
 		{"window, other policies", window, want(func(w *Request) { w.Binding.PolicyVersion = "p2" }), start, "boot1", false},
+		{"a group that was not asked", once, want(func(w *Request) { w.Needs = []Need{{Group: "security"}} }), start, "boot1", false},
+		{"form, a group that was not asked", form, want(func(w *Request) { w.Needs = []Need{{Group: "security"}} }), start, "boot1", false},
+		{"window, a group that was not asked", window, want(func(w *Request) { w.Needs = []Need{{Group: "security"}} }), start, "boot1", false},
+		{"other settings", once, want(func(w *Request) { w.Binding.Settings = []string{"datestyle=ISO, DMY"} }), start, "boot1", false},
+		{"form, other settings", form, want(func(w *Request) { w.Binding.Settings = []string{"datestyle=ISO, DMY"} }), start, "boot1", false},
+		{"window, other settings", window, want(func(w *Request) { w.Binding.Settings = []string{"datestyle=ISO, DMY"} }), start, "boot1", false},
 		{"reveal covers no statement", reveal, want(nothing), start, "boot1", false},
 	} {
 		if got := c.r.Covers(c.want, c.boot, c.at); got != c.ok {

@@ -155,7 +155,7 @@ const (
 // Covers reports whether the approved request r allows that want runs now. It says nothing of policies, which are asked
 // beside it.
 func (r *Request) Covers(want *Request, boot string, now time.Time) bool {
-	if r.State != Approved || r.Grant == nil || !now.Before(r.Grant.Until) || !sameAsker(r, want) {
+	if r.State != Approved || r.Grant == nil || !now.Before(r.Grant.Until) || !sameAsker(r, want) || !r.asked(want) {
 		return false
 	}
 	switch g := r.Grant; g.Mode {
@@ -193,6 +193,16 @@ func (r *Request) Covers(want *Request, boot string, now time.Time) bool {
 	return false // Reveal covers columns, not statements
 }
 
+// asked reports whether everybody whom want needs was asked about r: what is near to what was approved may be for others to approve.
+func (r *Request) asked(want *Request) bool {
+	for _, n := range want.Needs {
+		if !slices.ContainsFunc(r.Needs, func(o Need) bool { return o.Group == n.Group }) {
+			return false
+		}
+	}
+	return true
+}
+
 // Values are the constants and then the parameters of a statement, which the ranges of a Form are about.
 func (r *Request) Values() []string { return slices.Concat(r.Subject.Constants, r.Binding.Params) }
 
@@ -204,7 +214,7 @@ func sameAsker(a, b *Request) bool {
 
 // sameContext compares what gives names in a statement their meaning, and the versions that it was judged by.
 func sameContext(a, b *Request) bool {
-	return a.Binding.Role == b.Binding.Role && slices.Equal(a.Binding.Path, b.Binding.Path) && slices.Equal(a.Binding.Types, b.Binding.Types) &&
+	return a.Binding.Role == b.Binding.Role && slices.Equal(a.Binding.Path, b.Binding.Path) && slices.Equal(a.Binding.Settings, b.Binding.Settings) && slices.Equal(a.Binding.Types, b.Binding.Types) &&
 		a.Binding.PolicyVersion == b.Binding.PolicyVersion && a.Binding.CatalogVersion == b.Binding.CatalogVersion &&
 		a.Binding.Rows == b.Binding.Rows
 }

@@ -46,10 +46,11 @@ type Binding struct {
 	SQL            string      `json:"sql"`             // as asked, every byte
 	Inner          []string    `json:"inner,omitempty"` // what EXECUTE and FETCH in it stand for
 	Params         []string    `json:"params,omitempty"`
-	Types          []string    `json:"types,omitempty"` // of parameters, as declared
-	Bound          string      `json:"bound,omitempty"` // SHA-256 over the parameters as they were sent, where Params may leave something out
-	Role           string      `json:"role,omitempty"`  // pinned role, "" for the connection's
-	Path           []string    `json:"path,omitempty"`  // effective search_path
+	Types          []string    `json:"types,omitempty"`    // of parameters, as declared
+	Bound          string      `json:"bound,omitempty"`    // SHA-256 over the parameters as they were sent, where Params may leave something out
+	Role           string      `json:"role,omitempty"`     // pinned role, "" for the connection's
+	Path           []string    `json:"path,omitempty"`     // effective search_path
+	Settings       []string    `json:"settings,omitempty"` // of the session, that a statement's meaning may depend on: "datestyle=ISO, DMY"
 	PolicyVersion  string      `json:"policy_version"`
 	CatalogVersion string      `json:"catalog_version"`
 	Rows           int64       `json:"rows,omitempty"` // most rows released; 0 is no limit
@@ -83,6 +84,7 @@ func (b Binding) Digest(expires time.Time) string {
 	part(b.Bound)
 	part(b.Role)
 	list(b.Path)
+	list(b.Settings)
 	part(b.PolicyVersion)
 	part(b.CatalogVersion)
 	part(strconv.FormatInt(b.Rows, 10))

@@ -2,10 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,7 +10,6 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/approval"
-	"sallyport/internal/pgframe"
 	"sallyport/sqlguard"
 )
 
@@ -55,8 +50,11 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 	}
 	s.heavy()
 	ctx := context.Background() // a step is recorded and made whole, whoever has gone
-	req := s.request(w)
 	pl := firstHeld(w.list)
+	if err := s.askMeaning(w.list, sink); err != nil {
+		return nil, asRefusal(err, pl, w.sql)
+	}
+	req := s.request(w)
 	r, err := s.gw.approvals.Claim(ctx, req)
 	if err == nil && r == nil && s.breaks() {
 		r, err = s.breakGlass(ctx, req)
@@ -87,6 +85,9 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 		return nil, err
 	}
 	w.list = list
+	if err := s.askMeaning(w.list, sink); err != nil {
+		return nil, asRefusal(err, pl, w.sql)
+	}
 	if r, err = s.gw.approvals.Claim(ctx, s.request(w)); err != nil {
 		return nil, refusal{plan: pl, sql: w.sql, why: notHeld(err)}
 	}
@@ -177,141 +178,6 @@ func notHeld(err error) *access.Error {
 		return ae
 	}
 	return &access.Error{Kind: access.Unavailable, Code: "53400", Message: "this statement needs approval, and cannot be held for it: " + err.Error(), Hint: "nothing ran"}
-}
-
-// request puts what is wanted in the words of a request.
-func (s *Session) request(w wanted) approval.Request {
-	r := approval.Request{Binding: approval.Binding{Principal: s.principal.Name, Actors: actorsOf(s.principal), Door: s.door, Session: s.id, Connection: s.db.conf.Name,
-		SQL: w.sql, Params: w.params, Bound: boundDigest(w), Role: s.pins.Role, Path: slices.Clone(s.path)},
-		Subject: approval.Subject{Kind: approval.SubjectStatement, Groups: s.principal.Groups, Client: s.client, Reason: s.reason, Task: s.task.ID, Goal: s.task.Goal, Ticket: s.task.Ticket}}
-	if s.door == access.DoorMCP {
-		r.Binding.Session = s.task.ID // calls of a task have no session in common
-	}
-	for _, t := range w.types {
-		r.Binding.Types = append(r.Binding.Types, fmt.Sprint(t))
-	}
-	r.Subject.Overlap, r.Subject.Earlier = s.gw.memory.Recall(s.task.ID, w.sql+" "+strings.Join(w.params, " ")+" "+s.reason)
-	var groups []string
-	var why []string
-	for i := range w.list {
-		j := &w.list[i]
-		d := j.plan.decision
-		if j.plan.scope != nil {
-			r.Binding.PolicyVersion, r.Binding.CatalogVersion = j.plan.scope.policies.Version(), j.plan.scope.snap.cat.Version
-		}
-		if n := d.Obligations.Rows; n > 0 && (r.Binding.Rows == 0 || n < r.Binding.Rows) {
-			r.Binding.Rows = n
-		}
-		describeSubject(&r.Subject, j.plan)
-		r.Binding.Inner = append(r.Binding.Inner, s.innerOf(j.named)...)
-		if !j.waits() {
-			continue
-		}
-		deciders := slices.Clone(d.Obligations.Review)
-		if j.guessed != "" {
-			deciders = append(deciders, s.gw.reviewing.Guesses...)
-			why = append(why, j.guessed)
-		}
-		for _, g := range deciders {
-			if !slices.Contains(groups, g) {
-				groups = append(groups, g)
-			}
-		}
-	}
-	slices.Sort(groups)
-	r.Needs, r.Subject.Why = s.gw.needs(groups), strings.Join(why, "; ")
-	if len(w.list) == 1 {
-		f := w.list[0].plan.facts
-		r.Subject.Class, r.Subject.Tag, r.Subject.Fingerprint = f.Class, f.Tag, f.Fingerprint
-		var cut shapeBuffer
-		if cut.cut(w.sql) {
-			r.Subject.Normal = string(cut.key)
-			for _, l := range cut.lits {
-				r.Subject.Constants = append(r.Subject.Constants, constantOf(w.sql[l.from:l.to]))
-			}
-		} else if len(w.params) > 0 {
-			r.Subject.Normal = w.sql
-		}
-	}
-	return r
-}
-
-// innerOf is what EXECUTE or FETCH stand for, which their text does not say.
-func (s *Session) innerOf(named *plan) []string {
-	if named == nil {
-		return nil
-	}
-	if st := s.stmts[named.facts.Executes]; st != nil {
-		return []string{st.sql}
-	}
-	if c := s.cursorOf(named); c != nil {
-		return append([]string{c.sql(), hex.EncodeToString(c.values)}, c.params...)
-	}
-	return nil
-}
-
-// describeSubject adds what a plan touches to what a reviewer is shown.
-func describeSubject(sub *approval.Subject, p *plan) {
-	var rec access.PlanRecord
-	if json.Unmarshal(p.record, &rec) != nil { // of our own making
-		return
-	}
-	add := func(list []string, more ...string) []string {
-		for _, m := range more {
-			if !slices.Contains(list, m) {
-				list = append(list, m)
-			}
-		}
-		return list
-	}
-	for _, use := range p.facts.Relations {
-		verb := use.Verb
-		if verb == "" {
-			verb = string(use.Action)
-		}
-		sub.Relations = add(sub.Relations, verb+" "+use.Name.String())
-		sub.EveryRow = sub.EveryRow || use.Every
-	}
-	sub.Policies = add(sub.Policies, rec.Policies...)
-	for _, l := range rec.Labels {
-		if !slices.Contains(sub.Labels, l) {
-			sub.Labels = append(sub.Labels, l)
-		}
-	}
-	for _, m := range rec.Masks {
-		sub.Masked = add(sub.Masked, m.Column)
-	}
-}
-
-// constantOf is the value of a plain constant.
-func constantOf(text string) string {
-	if strings.HasPrefix(text, "'") {
-		return strings.ReplaceAll(text[1:len(text)-1], "''", "'")
-	}
-	return text
-}
-
-// boundValues is a Bind without the names of its portal and statement.
-func boundValues(raw []byte) []byte {
-	_, b, _ := pgframe.CString(raw[5:]) // readBind has looked at it
-	_, b, _ = pgframe.CString(b)
-	return slices.Clone(b)
-}
-
-// boundDigest is over the bytes of a Bind, whose text in the record may leave something out.
-func boundDigest(w wanted) string {
-	if len(w.raw) == 0 {
-		return ""
-	}
-	h := sha256.New()
-	var n [4]byte
-	for _, t := range w.types {
-		binary.BigEndian.PutUint32(n[:], t)
-		h.Write(n[:])
-	}
-	h.Write([]byte{0})
-	h.Write(w.raw)
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // glassWord begins a reason that breaks the glass.

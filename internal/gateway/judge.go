@@ -206,6 +206,11 @@ func (s *Session) own(sql string, sink Sink, take func(value string)) error {
 		// The server answers nothing before Sync; what comes next is skipped, as refuse will see.
 		return &access.Error{Kind: access.Internal, Message: "skipped after an error"}
 	}
+	return s.question(sql, take)
+}
+
+// question is own where nothing is owed, or nothing was sent of what is.
+func (s *Session) question(sql string, take func(value string)) error {
 	const name = "sallyport own"
 	at := 0
 	b := pgframe.AppendParse(nil, name, sql, nil)

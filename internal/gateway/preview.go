@@ -98,6 +98,11 @@ func (s *Session) previewOf(ctx context.Context, r *approval.Request, limit time
 	s.preview = r.ID
 	err := s.own("SELECT pg_catalog.set_config('search_path', "+quoteLiteral(strings.Join(quoteAll(r.Binding.Path), ", "))+", false)", nopSink{}, func(string) {})
 	s.pathStale = true
+	for _, setting := range r.Binding.Settings { // under others it may mean something else
+		if name, value, _ := strings.Cut(setting, "="); err == nil {
+			err = s.own("SELECT pg_catalog.set_config("+quoteLiteral(name)+", "+quoteLiteral(value)+", false)", nopSink{}, func(string) {})
+		}
+	}
 	s.mu.Unlock()
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func TestReveal(t *testing.T) {
 	if len(a.notices) != 1 || !strings.Contains(a.notices[0], r.ID) {
 		t.Errorf("notices %q", a.notices)
 	}
-	grant := approval.Grant{Mode: approval.Reveal, Columns: []string{"public.customers.email"}, Until: time.Now().Add(2 * time.Second)}
+	grant := approval.Grant{Mode: approval.Reveal, Columns: []string{"public.customers.email"}, Until: time.Now().Add(4 * time.Second)}
 	if err := w.decide("asker", r.ID, ReviewVote{Verdict: approval.Approve, Grant: grant}); err == nil {
 		t.Error("approved by who asked")
 	}
@@ -74,12 +74,34 @@ func TestReveal(t *testing.T) {
 	}
 	// A prepared statement does not carry it past its end.
 	wantNoError(t, w.query(s, "prepare p as select email from customers where id = 7"))
+	// Nor does what was opened: cursors, portals that were executed in part, or bound only.
+	const opened = "select email from customers where id >= 7 order by id"
+	wantNoError(t, w.query(s, "declare held cursor with hold for "+opened))
+	inTx, portal, bound := w.loginAt(access.DoorPGWire, "asker"), w.loginAt(access.DoorPGWire, "asker"), w.loginAt(access.DoorPGWire, "asker")
+	for _, o := range []*Session{inTx, portal, bound} {
+		wantNoError(t, w.query(o, "begin"))
+	}
+	wantNoError(t, w.query(inTx, "declare c cursor for "+opened))
+	if a := w.query(inTx, "fetch 1 from c"); len(a.rows) != 1 || a.rows[0][0] != "u7@example.com" {
+		t.Errorf("a cursor that may be read: %v %q", a.rows, a.errs)
+	}
+	wantNoError(t, w.do(portal, Op{Kind: OpParse, SQL: opened}, Op{Kind: OpBind, Portal: "p", Raw: bindPortal("p", "")}, Op{Kind: OpExecute, Portal: "p", MaxRows: 1}, Op{Kind: OpSync}))
+	wantNoError(t, w.do(bound, Op{Kind: OpParse, SQL: opened}, Op{Kind: OpBind, Portal: "p", Raw: bindPortal("p", "")}, Op{Kind: OpSync}))
 	time.Sleep(time.Until(grant.Until) + 20*time.Millisecond)
 	if got := sees(s); strings.Contains(got, "u7@") {
 		t.Errorf("seen after its end: %s", got)
 	}
 	if a := w.query(s, "execute p"); len(a.rows) > 0 && strings.Contains(a.rows[0][0], "u7@") {
 		t.Errorf("executed after its end: %v", a.rows)
+	}
+	for name, a := range map[string]*answer{
+		"held cursor": w.query(s, "fetch 1 from held"), "cursor": w.query(inTx, "fetch 1 from c"),
+		"portal":        w.do(portal, Op{Kind: OpExecute, Portal: "p", MaxRows: 1}, Op{Kind: OpSync}),
+		"portal, bound": w.do(bound, Op{Kind: OpExecute, Portal: "p", MaxRows: 1}, Op{Kind: OpSync}),
+	} {
+		if len(a.rows) > 0 || len(a.errs) != 1 || !strings.HasPrefix(a.errs[0], "0A000 cached plan must not change result type") {
+			t.Errorf("%s after its end: %v %q", name, a.rows, a.errs)
+		}
 	}
 	// It outlives a restart, for as long as it was given.
 	wantNoError(t, w.query(s, "set sallyport.reveal = 'public.customers.email'"))

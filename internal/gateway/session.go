@@ -76,6 +76,7 @@ type Session struct {
 	listens      bool // LISTEN was run: notifications may come at any time
 	underway     underway
 	preview      string        // the request that this session tries out
+	meaning      []string      // settings of the session that the statement in hand may depend on, "name=value", sorted; see askMeaning
 	handle       string        // the newest request for approval that was made without waiting
 	idle         chan struct{} // closed when the idle reader has ended; nil when none runs
 	shapes       shapeBuffer
