@@ -313,7 +313,8 @@ func (e *Engine) Revealed(b Binding) (columns, requests []string, until time.Tim
 	return slices.Compact(columns), requests, until
 }
 
-// Watch gives a channel that is closed at the next step of a request; with id "" of any.
+// Watch gives a channel that is closed at the next step of a request; with id "" of any. Nothing follows the end of a request, nor for
+// an id that is none's: there it is closed already, and nothing is kept.
 func (e *Engine) Watch(id string) <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -323,10 +324,11 @@ func (e *Engine) Watch(id string) <-chan struct{} {
 	c := e.watchers[id]
 	if c == nil {
 		c = make(chan struct{})
-		e.watchers[id] = c
-		if e.closed {
-			e.wake(id)
+		if e.closed || e.live[id] == nil {
+			close(c)
+			return c
 		}
+		e.watchers[id] = c
 	}
 	return c
 }

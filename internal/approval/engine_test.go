@@ -257,6 +257,12 @@ func TestWatchAndSweep(t *testing.T) {
 	}
 	<-c
 	<-any
+	for _, id := range []string{r.ID, "made up"} {
+		<-b.Watch(id)
+	}
+	if len(b.watchers) > 0 {
+		t.Errorf("%d are watched for nothing", len(b.watchers))
+	}
 	if b.state(r.ID) != Expired {
 		t.Fatal(b.state(r.ID))
 	}
