@@ -214,6 +214,9 @@ func (v *visit) await(id string, changed func() (bool, error)) (bool, error) {
 			}
 			v.now = v.s.now()
 			continue
+		case <-v.session.ended:
+			v.s.leadIn(v.w, v.r, true)
+			return false, nil
 		case <-timeout.C:
 		case <-v.s.ending:
 		case <-v.r.Context().Done():
