@@ -20,6 +20,9 @@ func name(src []byte, from, i int) (Finding, int) {
 	if end-i < 2 && (end == len(src) || src[end] < 0x80 && src[end] != '\'') || i > 0 && wordByte(src[i-1]) && !escaped(src, i) {
 		return Finding{}, resume
 	}
+	if i > 1 && src[i-1] == '-' && isAlnum(src[i-2]) || end+1 < len(src) && src[end] == '-' && isDigit(src[end+1]) {
+		return Finding{}, resume // a part of an id
+	}
 	if end < len(src) && (src[end] >= 0x80 || src[end] == '-' || src[end] == '\'') {
 		end = wordEnd(src, end)
 	}

@@ -30,6 +30,15 @@ func TestDetectorFindsNamesAndAddresses(t *testing.T) {
 	}
 }
 
+func TestDetectorLeavesPartsOfIdsAlone(t *testing.T) {
+	d := NewDetector()
+	for _, text := range []string{"f25034ef-feda-82b6-a553-f023580eb1e6", `{"card": f25034ef-feda-82b6-a553-f023580eb1e6, "x": 1}`, "call anna-2 about it", "node-anna-east said hello"} {
+		if got := d.String(text); got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
 func TestDetectorLeavesOtherCapitalsAlone(t *testing.T) {
 	d := NewDetector()
 	for _, text := range []string{"Jane Austen", "Calvin Klein Jeans", "Dear Sir or Madam", "Dear Customer", "the Paris Hilton hotel", "Hi Team", "in New York on Monday",

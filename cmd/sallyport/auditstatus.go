@@ -92,7 +92,12 @@ func (o *auditOptions) status(now time.Time) error {
 }
 
 func (s *recordStatus) print(w io.Writer, now time.Time) {
-	line := func(key, format string, args ...any) { fmt.Fprintf(w, "%-17s %s\n", key, fmt.Sprintf(format, args...)) }
+	s.lines(now, func(key, text string) { fmt.Fprintf(w, "%-17s %s\n", key, text) })
+}
+
+// lines calls put with each line of what is printed.
+func (s *recordStatus) lines(now time.Time, put func(key, text string)) {
+	line := func(key, format string, args ...any) { put(key, fmt.Sprintf(format, args...)) }
 	line("log", "%s", s.Log)
 	line("records", "%d", s.Records)
 	line("signed", "records 1 to %d, %s, root %s", s.Signed.Size, ago(s.Signed.Time, now), s.Signed.Root)
@@ -131,9 +136,12 @@ func (s *recordStatus) print(w io.Writer, now time.Time) {
 		line(word, "%s, from record %d on", k.Public, k.From+1)
 	}
 	for _, p := range s.Problems {
-		line("PROBLEM", "%s", p)
+		line(problemKey, "%s", p)
 	}
 }
+
+// problemKey heads the lines of what is wrong.
+const problemKey = "PROBLEM"
 
 // seen is how many witnesses have seen what the quorum has.
 func (s *recordStatus) seen() int {

@@ -21,6 +21,7 @@ type demoOptions struct {
 	data   string
 	pgwire string
 	mcp    string
+	web    string
 }
 
 func newDemo(a *app) *cobra.Command {
@@ -42,11 +43,12 @@ and the trace they leave. Status 1 means that something was not as told.`,
 	cmd.Flags().StringVar(&o.data, "data", "", "keep configuration and record in this folder")
 	cmd.Flags().StringVar(&o.pgwire, "pgwire", "127.0.0.1:6543", "address for PostgreSQL clients (a free port if taken)")
 	cmd.Flags().StringVar(&o.mcp, "mcp", "127.0.0.1:6544", "address for agents (a free port if taken)")
+	cmd.Flags().StringVar(&o.web, "web", "127.0.0.1:6545", "address for reviewers (a free port if taken)")
 	return cmd
 }
 
 func (o *demoOptions) run(ctx context.Context) (err error) {
-	d, err := demo.Prepare(ctx, demo.Options{Dir: o.data, PGWire: o.pgwire, MCP: o.mcp, Self: os.Args[0], Out: o.err})
+	d, err := demo.Prepare(ctx, demo.Options{Dir: o.data, PGWire: o.pgwire, MCP: o.mcp, Web: o.web, Self: os.Args[0], Out: o.err})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // Ctrl-C while it was coming up
@@ -73,7 +75,7 @@ func (o *demoOptions) run(ctx context.Context) (err error) {
 		err = errors.Join(err, <-served)
 	}()
 
-	doors := demo.Doors{PGWire: g.pgAddr, MCP: g.mcpURL}
+	doors := demo.Doors{PGWire: g.pgAddr, MCP: g.mcpURL, Web: webURL(d.Config.File.Listen.Web)}
 	if o.tour {
 		err := d.Tour(ctx, o.out, doors, func(w io.Writer) error { return o.trace(w, d.Config.DataDir) })
 		if ctx.Err() != nil {

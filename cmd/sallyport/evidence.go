@@ -80,46 +80,11 @@ func (o *evidenceOptions) run(now time.Time) error {
 	if o.scope.From, o.scope.To, err = period(o.period, now); err != nil {
 		return err
 	}
-	in := &evidence.Input{Generator: "sallyport " + programVersion(), Leaves: o.leaves}
-	dir, err := o.texts(in)
+	in, done, err := o.input()
 	if err != nil {
 		return err
 	}
-	picked := audit.Filter{Session: o.scope.Session, Task: o.scope.Task}
-	if err := o.unwrap(dir); err != nil {
-		return err
-	}
-	if err := complete(dir, &picked); err != nil {
-		return err
-	}
-	o.scope.Session, o.scope.Task = picked.Session, picked.Task
-	in.Scope = o.scope
-	if in.Signer, in.Public, err = signer(dir, o.key); err != nil {
-		return err
-	}
-	prover, err := audit.OpenProver(dir)
-	if err != nil {
-		return err
-	}
-	defer prover.Close()
-	in.Prover = prover
-	if in.Records, err = evidence.Collect(dir, o.scope); err != nil {
-		return err
-	}
-	if err := vouchedFor(in, dir, prover, o.policy, o.roots); err != nil {
-		return err
-	}
-	if o.replay {
-		recs, err := audit.Collect(dir, audit.Filter{Session: o.scope.Session, Task: o.scope.Task, Principal: o.scope.Principal, Since: o.scope.From, Until: o.scope.To})
-		if err != nil {
-			return err
-		}
-		var b bytes.Buffer
-		if err := replay.Write(&b, replay.Make(recs, replay.Options{})); err != nil {
-			return err
-		}
-		in.Extra = append(in.Extra, evidence.File{Name: "replay" + replay.Extension, Data: b.Bytes()})
-	}
+	defer done()
 	d, err := writeNew(o.file, in)
 	if err != nil {
 		return err
@@ -127,6 +92,55 @@ func (o *evidenceOptions) run(now time.Time) error {
 	fmt.Fprintf(o.app.out, "%s: %s of %s, %d of %d records proven, signed by %s\n", o.file,
 		plural(d.Summary.Steps, "step", "steps"), plural(d.Summary.Sessions, "session", "sessions"), d.Log.Proven, d.Log.Records, in.Public)
 	return nil
+}
+
+// input gathers what a bundle is made of. done lets go of it.
+func (o *evidenceOptions) input() (in *evidence.Input, done func(), err error) {
+	in = &evidence.Input{Generator: "sallyport " + programVersion(), Leaves: o.leaves}
+	dir, err := o.texts(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	picked := audit.Filter{Session: o.scope.Session, Task: o.scope.Task}
+	if err := o.unwrap(dir); err != nil {
+		return nil, nil, err
+	}
+	if err := complete(dir, &picked); err != nil {
+		return nil, nil, err
+	}
+	o.scope.Session, o.scope.Task = picked.Session, picked.Task
+	in.Scope = o.scope
+	if in.Signer, in.Public, err = signer(dir, o.key); err != nil {
+		return nil, nil, err
+	}
+	prover, err := audit.OpenProver(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			prover.Close()
+		}
+	}()
+	in.Prover = prover
+	if in.Records, err = evidence.Collect(dir, o.scope); err != nil {
+		return nil, nil, err
+	}
+	if err := vouchedFor(in, dir, prover, o.policy, o.roots); err != nil {
+		return nil, nil, err
+	}
+	if o.replay {
+		recs, err := audit.Collect(dir, audit.Filter{Session: o.scope.Session, Task: o.scope.Task, Principal: o.scope.Principal, Since: o.scope.From, Until: o.scope.To})
+		if err != nil {
+			return nil, nil, err
+		}
+		var b bytes.Buffer
+		if err := replay.Write(&b, replay.Make(recs, replay.Options{})); err != nil {
+			return nil, nil, err
+		}
+		in.Extra = append(in.Extra, evidence.File{Name: "replay" + replay.Extension, Data: b.Bytes()})
+	}
+	return in, func() { prover.Close() }, nil
 }
 
 // texts puts what is in force into in and gives the folder of the log. With --data alone there is no configuration.

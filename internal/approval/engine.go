@@ -48,6 +48,7 @@ type Engine struct {
 
 	mu       sync.Mutex // held over a step, from reading the request to having written it; guards all below
 	live     map[string]*Request
+	glass    map[string]*Request      // broken, and not looked at yet; they may have ended
 	watchers map[string]chan struct{} // closed at the next step of the request
 	any      chan struct{}            // closed at the next step of any request
 	closed   bool
@@ -71,7 +72,7 @@ func Open(ctx context.Context, conf Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{conf: conf, store: s, boot: newID(""), live: map[string]*Request{}, watchers: map[string]chan struct{}{}, any: make(chan struct{})}
+	e := &Engine{conf: conf, store: s, boot: newID(""), live: map[string]*Request{}, glass: map[string]*Request{}, watchers: map[string]chan struct{}{}, any: make(chan struct{})}
 	if err := e.recover(ctx); err != nil {
 		s.db.Close()
 		return nil, err
@@ -89,9 +90,7 @@ func orElse(d, other time.Duration) time.Duration {
 func (e *Engine) recover(ctx context.Context) error {
 	var claimed []string
 	err := e.store.newest("", func(r *Request) bool {
-		if !r.State.Ended() {
-			e.live[r.ID] = r
-		}
+		e.keep(r)
 		if r.State == Claimed {
 			claimed = append(claimed, r.ID)
 		}
@@ -274,8 +273,19 @@ func (e *Engine) List(before string, most int, keep func(*Request) bool) ([]*Req
 func (e *Engine) Live() []*Request {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	out := make([]*Request, 0, len(e.live))
-	for _, r := range e.live {
+	return newestFirst(e.live)
+}
+
+// Broken gives the requests of broken glass that nobody has looked at, the newest first, also those that have ended.
+func (e *Engine) Broken() []*Request {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return newestFirst(e.glass)
+}
+
+func newestFirst(of map[string]*Request) []*Request {
+	out := make([]*Request, 0, len(of))
+	for _, r := range of {
 		out = append(out, r.clone())
 	}
 	slices.SortFunc(out, func(a, b *Request) int { return -compareIDs(a.ID, b.ID) })
@@ -368,16 +378,26 @@ func (e *Engine) write(ctx context.Context, r *Request, ev Event) (*Request, err
 	if err := e.store.put(r); err != nil {
 		return nil, err
 	}
-	if r.State.Ended() {
-		delete(e.live, r.ID)
-	} else {
-		e.live[r.ID] = r
-	}
+	e.keep(r)
 	if e.conf.Made != nil {
 		e.conf.Made(ev)
 	}
 	e.wake(r.ID)
 	return r.clone(), nil
+}
+
+// keep has a request where it is found without the file. The caller holds e.mu, or is Open.
+func (e *Engine) keep(r *Request) {
+	if r.State.Ended() {
+		delete(e.live, r.ID)
+	} else {
+		e.live[r.ID] = r
+	}
+	if r.Glass != nil && !r.Glass.Reviewed {
+		e.glass[r.ID] = r
+	} else {
+		delete(e.glass, r.ID)
+	}
 }
 
 func (r *Request) clone() *Request {

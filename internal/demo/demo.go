@@ -22,6 +22,7 @@ type Options struct {
 	Dir    string    // for configuration and record; empty: a temporary folder, deleted at the end
 	PGWire string    // addresses wanted; a free port takes the place of one in use
 	MCP    string    //
+	Web    string    //
 	Self   string    // how this program is called, for lines to copy
 	Out    io.Writer // progress
 }
@@ -73,7 +74,7 @@ func Prepare(ctx context.Context, opt Options) (_ *Demo, err error) {
 		return nil, fmt.Errorf("fill the shop: %w", err)
 	}
 	say("a shop with %d customers is ready (%.1f s)", customers, time.Since(began).Seconds())
-	path, err := writeFiles(d.Dir, dsn, freeAddress(opt.PGWire), freeAddress(opt.MCP), d.Logins)
+	path, err := writeFiles(d.Dir, dsn, Doors{PGWire: freeAddress(opt.PGWire), MCP: freeAddress(opt.MCP), Web: fixedAddress(opt.Web)}, d.Logins)
 	if err != nil {
 		return nil, err
 	}
@@ -124,14 +125,15 @@ func (d *Demo) tempDir(prefix string, mode os.FileMode) (string, error) {
 	return dir, os.Chmod(dir, mode)
 }
 
-// Doors are the addresses of the gateway that serves the demo's configuration.
-type Doors struct{ PGWire, MCP string }
+// Doors are the addresses of the gateway that serves the demo's configuration: host:port, and of MCP and Web the URL.
+type Doors struct{ PGWire, MCP, Web string }
 
 // local names doors that listen on every address by the one to use on this machine.
 func (d Doors) local() Doors {
 	for _, all := range []string{"0.0.0.0:", "[::]:"} {
 		d.PGWire = strings.Replace(d.PGWire, all, "127.0.0.1:", 1)
 		d.MCP = strings.Replace(d.MCP, all, "127.0.0.1:", 1)
+		d.Web = strings.Replace(d.Web, all, "127.0.0.1:", 1)
 	}
 	return d
 }
@@ -142,7 +144,7 @@ func (d *Demo) Banner(w io.Writer, doors Doors) {
 	host, port, _ := net.SplitHostPort(doors.PGWire)
 	fmt.Fprintf(w, "\nSallyport is up. Behind it: a shop with %d customers, none of whom exists.\n\nPEOPLE use psql, or any PostgreSQL client:\n\n", customers)
 	for _, l := range d.Logins {
-		if l.Password != "" {
+		if l.Password != "" && l.Name != reviewer {
 			fmt.Fprintf(w, "  # %s\n  PGPASSWORD=%s psql -h %s -p %s -U %s shop\n", l.Is, l.Password, host, port, l.Name)
 		}
 	}
@@ -150,6 +152,9 @@ func (d *Demo) Banner(w io.Writer, doors Doors) {
 		"        SELECT id FROM customers WHERE email LIKE 'ada%';       -- finds nothing: it sees tokens\n"+
 		"        SELECT query_to_xml('SELECT * FROM customers', true, true, '');\n"+
 		"        SET sallyport.reason = 'monthly access review, ticket 4711';   -- audrey must\n")
+	fmt.Fprintf(w, "\nREVIEWERS decide about what waits, in a browser: %s  (%s, password %s)\n\n"+
+		"  Try, as ada:  UPDATE customers SET points = points + 10 WHERE id = 1;   -- psql waits until %s has approved it\n"+
+		"                SET sallyport.reveal = 'customers.phone';                  -- asks to see a column as it is\n", doors.Web, reviewer, d.login(reviewer).Password, reviewer)
 	fmt.Fprint(w, "\nAGENTS use MCP over HTTP:\n\n")
 	for _, l := range d.Logins {
 		if l.Token != "" {
@@ -183,6 +188,19 @@ func (d *Demo) login(name string) Login {
 		}
 	}
 	return Login{}
+}
+
+// reviewer is the login that uses the web door.
+const reviewer = "stella"
+
+// fixedAddress is freeAddress with the port that is free: links in notices name it.
+func fixedAddress(address string) string {
+	ln, err := net.Listen("tcp", freeAddress(address))
+	if err != nil {
+		return address
+	}
+	defer ln.Close()
+	return ln.Addr().String()
 }
 
 // freeAddress is address where it can be had, else a free port on the same host.

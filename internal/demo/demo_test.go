@@ -101,7 +101,7 @@ func TestSeedLoads(t *testing.T) {
 func TestFilesAreASoundConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	who := logins()
-	path, err := writeFiles(dir, "postgres://x@127.0.0.1/shop", "127.0.0.1:0", "127.0.0.1:0", who)
+	path, err := writeFiles(dir, "postgres://x@127.0.0.1/shop", Doors{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"}, who)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,13 +122,13 @@ func TestFilesAreASoundConfiguration(t *testing.T) {
 		}
 	}
 	// A second run writes over its own files, and over nobody else's.
-	if _, err := writeFiles(dir, "x", "127.0.0.1:0", "127.0.0.1:0", logins()); err != nil {
+	if _, err := writeFiles(dir, "x", Doors{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"}, logins()); err != nil {
 		t.Error(err)
 	}
 	if err := os.WriteFile(path, []byte("data_dir: mine\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := writeFiles(dir, "x", "127.0.0.1:0", "127.0.0.1:0", logins()); err == nil {
+	if _, err := writeFiles(dir, "x", Doors{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"}, logins()); err == nil {
 		t.Error("somebody's configuration was written over")
 	}
 }

@@ -26,6 +26,7 @@ data_dir: data
 listen:
   pgwire: {address: %[1]s}
   mcp: {address: %[2]s}
+  web: {address: %[4]s, auditors: [auditors], operators: [dba]}
 
 connections:
   shop:
@@ -69,6 +70,7 @@ type Login struct {
 func logins() []Login {
 	return []Login{
 		{Name: "ada", Group: "engineers", Is: "engineer: reads the shop masked, works on tickets and orders"},
+		{Name: "stella", Group: "stewards", Is: "data steward: decides, in the browser, about what engineers ask for"},
 		{Name: "audrey", Group: "auditors", Is: "auditor: reads in the clear, but has to say why"},
 		{Name: "dora", Group: "dba", Is: "database administrator: anything, recorded"},
 		{Name: "support-agent", Group: "agents", Is: "AI agent: reads the shop masked, 200 rows at a time, with task and reason"},
@@ -76,7 +78,7 @@ func logins() []Login {
 }
 
 // writeFiles makes a configuration in dir and fills in the secrets of its logins.
-func writeFiles(dir, dsn, pgwire, mcp string, who []Login) (path string, err error) {
+func writeFiles(dir, dsn string, doors Doors, who []Login) (path string, err error) {
 	path = filepath.Join(dir, config.DefaultName)
 	old, err := os.ReadFile(path)
 	if err == nil && !strings.HasPrefix(string(old), marker) {
@@ -99,7 +101,7 @@ func writeFiles(dir, dsn, pgwire, mcp string, who []Login) (path string, err err
 		fmt.Fprintf(&principals, "    kind: human\n    groups: [%s]\n    secret: %s\n", l.Group, identity.HashPassword(l.Password))
 	}
 	for name, text := range map[string]string{
-		config.DefaultName: fmt.Sprintf(configText, listen(pgwire), listen(mcp), principals.String()),
+		config.DefaultName: fmt.Sprintf(configText, listen(doors.PGWire), listen(doors.MCP), principals.String(), listen(doors.Web)),
 		"policy.cedar":     policyText,
 		"shop.dsn":         dsn + "\n",
 	} {

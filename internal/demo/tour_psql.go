@@ -49,8 +49,16 @@ func (t *tour) people(ctx context.Context) error {
 		has(out, "(3 rows)"), lacks(out, "@"), t.leaksOfContacts(out))
 
 	t.step("A write that policy does not allow")
-	out = t.psql(ctx, "ada", "UPDATE customers SET points = points + 1000 WHERE id = 1")
+	out = t.psql(ctx, "ada", "DELETE FROM newsletter WHERE source = 'checkout'")
 	t.notice("Refused before anything ran, with a hint on what would be allowed.", has(out, "ERROR", "42501", "HINT"))
+
+	t.step("A write that waits for a person")
+	decided := make(chan string, 1)
+	go func() { decided <- t.approve(ctx, "correcting a refund, ticket 4711") }()
+	out = t.psql(ctx, "ada", "UPDATE customers SET points = points + 10 WHERE id = 1")
+	problem := <-decided
+	t.notice("psql waited until stella had approved exactly this statement, once, with a justification; here over the interface that `sallyport review` uses, else in her browser.",
+		problem, has(out, "waiting for approval by stewards", "UPDATE 1"))
 
 	t.step("A trick: SQL inside a function's argument")
 	out = t.psql(ctx, "ada", "SELECT query_to_xml('SELECT email FROM customers', true, true, '')")

@@ -120,7 +120,7 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (s *
 func (g *Gateway) register(s *Session) {
 	var b [4]byte
 	rand.Read(b[:])
-	s.key = binary.BigEndian.Uint32(b[:])
+	s.key, s.since = binary.BigEndian.Uint32(b[:]), time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for {

@@ -125,24 +125,8 @@ func (g *Gateway) Check(ctx context.Context) (out []CheckResult, unused []mask.P
 			out = append(out, r)
 			continue
 		}
-		r.Server = fmt.Sprintf("PostgreSQL %d.%d, database %s", snap.cat.ServerVersion/10000, snap.cat.ServerVersion%10000, snap.cat.Database)
-		for _, rel := range snap.cat.Relations {
-			if !userRelation(rel) {
-				continue
-			}
-			r.Relations++
-			labels := snap.labels.Columns(rel.Name)
-			for i := range rel.Columns {
-				c := &rel.Columns[i]
-				if len(labels[c.Name]) > 0 {
-					r.Labels = append(r.Labels, LabelResult{Column: access.ColumnID{Relation: rel.Name, Column: c.Name}, Labels: labels[c.Name],
-						Mask: snap.maskOf(rel, c, nil), Why: snap.labels.Why(rel.Name, c.Name)})
-				}
-			}
-		}
-		slices.SortFunc(r.Labels, func(a, b LabelResult) int {
-			return strings.Compare(a.Column.Relation.String()+"."+a.Column.Column, b.Column.Relation.String()+"."+b.Column.Column)
-		})
+		r.Server = snap.server()
+		r.Relations, r.Labels = snap.labelled()
 		r.Writers = g.writers(db, snap)
 		if snap.judged != nil {
 			r.Unjudged = snap.labels.Unjudged()
@@ -164,6 +148,33 @@ func (g *Gateway) Check(ctx context.Context) (out []CheckResult, unused []mask.P
 		unused = masks.Unused(labels)
 	}
 	return out, unused
+}
+
+// server names what the snapshot is of.
+func (s *snapshot) server() string {
+	return fmt.Sprintf("PostgreSQL %d.%d, database %s", s.cat.ServerVersion/10000, s.cat.ServerVersion%10000, s.cat.Database)
+}
+
+// labelled counts the relations that hold rows and lists their labelled columns, by name.
+func (s *snapshot) labelled() (relations int, out []LabelResult) {
+	for _, rel := range s.cat.Relations {
+		if !userRelation(rel) {
+			continue
+		}
+		relations++
+		labels := s.labels.Columns(rel.Name)
+		for i := range rel.Columns {
+			c := &rel.Columns[i]
+			if len(labels[c.Name]) > 0 {
+				out = append(out, LabelResult{Column: access.ColumnID{Relation: rel.Name, Column: c.Name}, Labels: labels[c.Name],
+					Mask: s.maskOf(rel, c, nil), Why: s.labels.Why(rel.Name, c.Name)})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b LabelResult) int {
+		return strings.Compare(a.Column.Relation.String()+"."+a.Column.Column, b.Column.Relation.String()+"."+b.Column.Column)
+	})
+	return relations, out
 }
 
 // maskOf is the mask that a labelled column gets for those who may not see it raw, and may write under the

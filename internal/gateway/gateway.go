@@ -38,6 +38,7 @@ type Gateway struct {
 	model         *model.Client // asked after the detectors; nil: none
 	dbs           map[string]*database
 	policies      atomic.Pointer[policy.Set]
+	policyText    atomic.Pointer[policyText] // what policies was made of
 	patience      time.Duration
 	places        places
 	approvals     *approval.Engine
@@ -205,6 +206,7 @@ func (g *Gateway) LoadPolicies(files []PolicyFile) error {
 		return err
 	}
 	g.policies.Store(set)
+	g.policyText.Store(textOf(files, set))
 	g.warnWriters()
 	return nil
 }

@@ -285,12 +285,12 @@ func TestModelAndQuery(t *testing.T) {
 	w := withModel(t, r)
 	s := w.login("agent")
 	defer s.Close()
-	res, err := s.Query(context.Background(), Query{SQL: "select 'by Tzaro Quil'::text"})
-	if err != nil || *res.Rows[0][0] != "by [person]" || res.Detected != 1 || len(res.Notes) != 0 {
+	res, err := s.Query(context.Background(), Query{SQL: "select 'Tzaro Quil'::text"})
+	if err != nil || *res.Rows[0][0] != "[person]" || res.Detected != 1 || len(res.Notes) != 0 {
 		t.Fatalf("%v %v", res, err)
 	}
 	r.breaks(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
-	res, err = s.Query(context.Background(), Query{SQL: "select 'by Tzaro Quil'::text", MaxRows: 1})
+	res, err = s.Query(context.Background(), Query{SQL: "select 'Tzaro Quil'::text", MaxRows: 1})
 	if err != nil || *res.Rows[0][0] != "[redacted]" || len(res.Notes) != 1 || !strings.Contains(res.Notes[0], "hidden whole") {
 		t.Fatalf("%v %v", res, err)
 	}

@@ -32,6 +32,9 @@ func (g *Gateway) Admit(_ context.Context, l Login) (access.Principal, error) {
 	return p, nil
 }
 
+// BrokenGlass gives the requests of broken glass that nobody has looked at, the newest first.
+func (g *Gateway) BrokenGlass() []*ReviewRequest { return g.approvals.Broken() }
+
 // WithdrawReview ends a request in the name of the person who asked, or in whose name an agent did.
 func (g *Gateway) WithdrawReview(ctx context.Context, p access.Principal, id string) (*ReviewRequest, error) {
 	r, err := g.approvals.Get(id)

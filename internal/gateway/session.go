@@ -23,6 +23,7 @@ type Session struct {
 	client    string
 	id        string
 	pid, key  uint32
+	since     time.Time // when it was opened
 
 	mu     sync.Mutex // serves one Do at a time; guards all below it
 	up     *upstream.Conn

@@ -119,7 +119,7 @@ func TestNewColumnsAreHiddenUntilJudged(t *testing.T) {
 	// A label that is only proposed masks; what was judged to hold nothing shows.
 	want("email, city, born", "[[*** Turin 1990-01-02]]")
 
-	w.exec("alter table people add column memo text default 'call ada', add column visits int default 7, add column doc jsonb default '{\"a\": \"call ada\"}'")
+	w.exec("alter table people add column memo text default 'call us', add column visits int default 7, add column doc jsonb default '{\"a\": \"call us\"}'")
 	w.gw.dbs["shop"].stale() // what the refresh does every minute
 	want("memo, visits, doc", "[[*** 7 NULL]]")
 	for _, line := range []string{`nobody has judged a column" connection=shop column=public.people.memo type=text masked=true`, "column=public.people.visits type=integer masked=false"} {
@@ -129,7 +129,7 @@ func TestNewColumnsAreHiddenUntilJudged(t *testing.T) {
 	}
 
 	// Through the gateway it is seen by the next statement.
-	wantNoError(t, w.query(w.login("dba"), "alter table people add column remark varchar(20) default 'ask ada'"))
+	wantNoError(t, w.query(w.login("dba"), "alter table people add column remark varchar(20) default 'ask us'"))
 	want("remark", "[[***]]")
 	for _, sql := range []string{"select 1 from people where remark like 'ask%'", "select 1 from people where memo > 'a' and doc ->> 'a' like 'call%'"} {
 		if a := w.query(wire, sql); len(a.rows) > 0 {
@@ -141,7 +141,7 @@ func TestNewColumnsAreHiddenUntilJudged(t *testing.T) {
 	judged := *w.gw.dbs["shop"].judged.Load()
 	judged.Columns = append(slices.Clone(judged.Columns), judgement("memo", "", true), judgement("remark", "pii.note", true))
 	w.gw.Judge(map[string]*access.Judgements{"shop": &judged})
-	want("memo, remark", "[[call ada ***]]")
+	want("memo, remark", "[[call us ***]]")
 	if n := strings.Count(log.String(), "column=public.people.memo"); n != 1 {
 		t.Errorf("the log speaks of memo %d times", n)
 	}

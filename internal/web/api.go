@@ -168,16 +168,13 @@ func (v *visit) apiList() (any, error) {
 		}
 		most = n
 	}
-	list, err := v.reviews(state, v.query("before"), most)
+	list, next, err := v.reviews(state, v.query("before"), most)
 	if err != nil {
 		return nil, err
 	}
-	out := ReviewList{Reviews: []Review{}}
+	out := ReviewList{Reviews: []Review{}, Next: next}
 	for _, r := range list {
 		out.Reviews = append(out.Reviews, v.apiReview(r))
-	}
-	if len(list) == most {
-		out.Next = list[most-1].ID
 	}
 	return out, nil
 }

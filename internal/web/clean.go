@@ -67,9 +67,12 @@ func each(s string, f func(r rune, raw string, odd bool)) {
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		odd := r == utf8.RuneError && n == 1 || !printable(r) || mark(r) && marks >= marksMost
-		if mark(r) && !odd {
+		switch {
+		case odd:
+			marks = marksMost
+		case mark(r):
 			marks++
-		} else {
+		default:
 			marks = 0
 		}
 		f(r, s[i:i+n], odd)

@@ -46,7 +46,7 @@ type inboxData struct {
 	Filters []filter
 	Rows    []row
 	Seen    string // what the list was made of, for news
-	Older   string // id of the last row, where there may be more
+	Older   string // where to go on, where there may be more
 	Live    bool   // renews itself
 	Waiting int    // requests that wait for the visitor
 	Now     time.Time
@@ -95,22 +95,43 @@ func (v *visit) matches(f string, r *gateway.ReviewRequest) bool {
 	return true
 }
 
-// reviews lists requests of a filter that the visitor sees, the newest first.
-func (v *visit) reviews(f, before string, most int) ([]*gateway.ReviewRequest, error) {
+// lookedAt is how many stored requests are read for one list; what is older is a page further.
+const lookedAt = 5000
+
+// reviews lists requests of a filter that the visitor sees, the newest first: at most most of them, made before that of the id before
+// where one is given. next is the id to go on before, "" where there are no more.
+func (v *visit) reviews(f, before string, most int) (out []*gateway.ReviewRequest, next string, err error) {
 	keep := func(r *gateway.ReviewRequest) bool { return v.sees(r) && v.matches(f, r) }
-	if f == "pending" || f == "approved" {
-		out := slices.DeleteFunc(v.s.core.LiveReviews(), func(r *gateway.ReviewRequest) bool { return !keep(r) || before != "" && r.ID >= before })
-		return out[:min(len(out), most)], nil
+	held := func(list []*gateway.ReviewRequest) {
+		out = append(out, slices.DeleteFunc(list, func(r *gateway.ReviewRequest) bool { return !keep(r) || before != "" && r.ID >= before })...)
 	}
-	if f == "waiting" {
-		// Broken glass may have ended, and waits all the same.
-		live := slices.DeleteFunc(v.s.core.LiveReviews(), func(r *gateway.ReviewRequest) bool { return !keep(r) || before != "" && r.ID >= before })
-		glass, err := v.s.core.Reviews(before, most, func(r *gateway.ReviewRequest) bool { return r.Glass != nil && r.State.Ended() && keep(r) })
-		out := append(live, glass...)
+	switch f { // what is in memory
+	case "pending", "approved":
+		held(v.s.core.LiveReviews())
+	case "glass":
+		held(v.s.core.BrokenGlass())
+	case "waiting":
+		held(slices.DeleteFunc(v.s.core.LiveReviews(), func(r *gateway.ReviewRequest) bool { return r.Glass != nil }))
+		held(v.s.core.BrokenGlass())
 		slices.SortFunc(out, byID)
-		return out[:min(len(out), most)], err
+	default:
+		looked, last := 0, ""
+		all, err := v.s.core.Reviews(before, most, func(r *gateway.ReviewRequest) bool {
+			looked++
+			last = r.ID
+			return looked > lookedAt || keep(r) // what is over the bound fills the list, and is dropped
+		})
+		out = slices.DeleteFunc(all, func(r *gateway.ReviewRequest) bool { return !keep(r) })
+		if looked > lookedAt || len(out) == most {
+			next = last
+		}
+		return out, next, err
 	}
-	return v.s.core.Reviews(before, most, keep)
+	if len(out) > most {
+		out = out[:most]
+		next = out[most-1].ID
+	}
+	return out, next, nil
 }
 
 func (v *visit) inboxData() (*inboxData, error) {
@@ -123,11 +144,11 @@ func (v *visit) inboxData() (*inboxData, error) {
 		d.Filter = filters[i]
 	}
 	before := v.query("before")
-	list, err := v.reviews(d.Filter.Name, before, listed)
+	list, older, err := v.reviews(d.Filter.Name, before, listed)
 	if err != nil {
 		return nil, err
 	}
-	d.Live = before == ""
+	d.Live, d.Older = before == "", older
 	seen := sha256.New()
 	for _, r := range list {
 		one := row{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), SQL: beginning(r.Binding.SQL), Deadline: r.Expires}
@@ -144,9 +165,6 @@ func (v *visit) inboxData() (*inboxData, error) {
 		d.Rows = append(d.Rows, one)
 	}
 	d.Seen = hex.EncodeToString(seen.Sum(nil)[:8])
-	if len(list) == listed {
-		d.Older = list[len(list)-1].ID
-	}
 	return d, nil
 }
 

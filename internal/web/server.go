@@ -24,8 +24,7 @@ type Options struct {
 	Purposes    []access.Purpose
 	NeedPurpose bool
 
-	Archive *Archive // what has been recorded; nil: pages about it do not exist
-	Version string
+	Archive *Archive     // what has been recorded; nil: pages about it do not exist
 	Log     *slog.Logger // nil discards
 }
 
@@ -91,7 +90,7 @@ func (s *Server) Handler() http.Handler {
 
 // routes are the pages for who has logged in. A handler that changes something is a POST: signedIn has checked origin and token.
 func (s *Server) routes() map[string]handler {
-	return map[string]handler{
+	r := map[string]handler{
 		"GET /{$}":     func(v *visit) error { return v.redirect("/reviews") },
 		"POST /logout": (*visit).logout,
 
@@ -103,5 +102,23 @@ func (s *Server) routes() map[string]handler {
 		"POST /reviews/{id}/approve":  (*visit).approve,
 		"POST /reviews/{id}/deny":     (*visit).deny,
 		"POST /reviews/{id}/cancel":   (*visit).cancel,
+
+		"GET /overview":            (*visit).overview,
+		"GET /live":                (*visit).live,
+		"POST /live/{session}/end": (*visit).endSession,
+		"GET /people":              (*visit).people,
+		"GET /people/{name}":       (*visit).one,
+		"POST /people/{name}":      (*visit).one, // a statement does not belong into an address
+		"GET /connections":         (*visit).holdings,
+		"GET /policy":              (*visit).policy,
 	}
+	if s.opt.Archive != nil {
+		r["GET /sessions"] = (*visit).listSessions
+		r["GET /sessions/{session}"] = (*visit).trace
+		r["GET /sessions/{session}/replay"] = (*visit).replay
+		r["GET /sessions/{session}/evidence"] = (*visit).evidence
+		r["GET /search"] = (*visit).search
+		r["GET /record"] = (*visit).status
+	}
+	return r
 }

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"sallyport/audit"
+	"sallyport/audit/evidence"
+	"sallyport/audit/index"
+	"sallyport/audit/replay"
+	"sallyport/internal/access"
+	"sallyport/internal/config"
+	"sallyport/internal/web"
+)
+
+// archive is the record of a configuration for the door for people. At most a few read it at a time: each may take much memory.
+func archive(cfg *config.Config) *web.Archive {
+	r := &webRecord{log: filepath.Join(cfg.DataDir, "log"), index: indexDir(cfg.DataDir), app: &app{out: io.Discard, err: io.Discard, config: cfg.Path}, readers: make(chan struct{}, webReaders)}
+	return &web.Archive{Find: r.find, Replay: r.replay, Evidence: r.evidence, Status: r.status}
+}
+
+const webReaders = 2
+
+type webRecord struct {
+	log, index string
+	app        *app // reads the configuration and says nothing
+	readers    chan struct{}
+}
+
+// turn waits until this reader may read.
+func (r *webRecord) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case r.readers <- struct{}{}:
+		return func() { <-r.readers }, nil
+	case <-ctx.Done():
+		return nil, &access.Error{Kind: access.Unavailable, Message: "others read the record: try again in a moment", Err: ctx.Err()}
+	}
+}
+
+func (r *webRecord) find(ctx context.Context, q web.RecordQuery) (out web.RecordPage, err error) {
+	done, err := r.turn(ctx)
+	if err != nil {
+		return out, err
+	}
+	defer done()
+	in := index.Query{Since: q.Since, Until: q.Until, Before: q.Before, Limit: q.Limit}
+	for _, w := range q.Words {
+		if index.HasWord(w) {
+			in.Words = append(in.Words, w)
+		}
+	}
+	for field, value := range map[index.Field]string{index.Principal: q.Principal, index.Actor: q.Actor, index.Session: q.Session, index.Task: q.Task, index.Connection: q.Connection,
+		index.Door: q.Door, index.Kind: q.Kind, index.Relation: q.Relation, index.Label: q.Label, index.Decision: q.Decision} {
+		if value != "" {
+			in.Fields = append(in.Fields, index.Value{Field: field, Value: value})
+		}
+	}
+	x := index.New(r.log, r.index, nil)
+	page, _, err := x.Find(ctx, in, func(uint64) {})
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, index.ErrBusy) {
+		page, err = x.Search(ctx, in) // as far as it knows
+	}
+	if err != nil {
+		return out, err
+	}
+	return web.RecordPage{Records: page.Records, Next: page.Next, Through: page.Through}, nil
+}
+
+func (r *webRecord) replay(ctx context.Context, w io.Writer, session string) error {
+	done, err := r.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	recs, err := audit.Collect(r.log, audit.Filter{Session: session})
+	if err != nil {
+		return err
+	}
+	return replay.Write(w, replay.Make(recs, replay.Options{}))
+}
+
+func (r *webRecord) evidence(ctx context.Context, w io.Writer, session string) error {
+	done, err := r.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	o := evidenceOptions{app: r.app, scope: evidence.Scope{Session: session}}
+	in, let, err := o.input()
+	if err != nil {
+		return err
+	}
+	defer let()
+	_, err = evidence.Write(w, in)
+	return err
+}
+
+func (r *webRecord) status(ctx context.Context) (out []web.StatusLine, err error) {
+	done, err := r.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	s, err := (&auditOptions{app: r.app}).readStatus()
+	if err != nil {
+		return nil, err
+	}
+	s.lines(time.Now(), func(key, text string) {
+		out = append(out, web.StatusLine{Key: strings.TrimSpace(key), Text: text, Problem: key == problemKey})
+	})
+	return out, nil
+}

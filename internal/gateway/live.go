@@ -1,0 +1,175 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/mask"
+	"sallyport/sqlguard"
+	"sallyport/sqlguard/policy"
+)
+
+// What people who watch are shown of the core as it is now.
+
+// LiveSession is a session that has not ended.
+type LiveSession struct {
+	ID               string
+	Principal, Actor string
+	Groups           []string
+	Door             access.Door
+	Connection       string
+	Client           string
+	Since            time.Time
+	Running, Waiting bool // a statement runs; waits for approval
+}
+
+// LiveSessions lists the sessions that have not ended, the newest first.
+func (g *Gateway) LiveSessions() []LiveSession {
+	g.mu.Lock()
+	list := slices.Collect(maps.Values(g.sessions))
+	g.mu.Unlock()
+	out := make([]LiveSession, 0, len(list))
+	for _, s := range list {
+		out = append(out, LiveSession{ID: s.id, Principal: s.principal.Name, Actor: s.principal.Actor, Groups: s.principal.Groups, Door: s.door, Connection: s.db.conf.Name,
+			Client: s.client, Since: s.since, Running: s.busy.Load(), Waiting: s.waits.Load() != nil})
+	}
+	slices.SortFunc(out, func(a, b LiveSession) int {
+		if c := b.Since.Compare(a.Since); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+// EndSession ends a session in the name of a person; who may do so is the door's to say. What runs is cancelled, an open transaction is
+// rolled back, and the session's close record says who ended it. It returns when the session has ended, or ctx, or false where there is
+// no such session.
+func (g *Gateway) EndSession(ctx context.Context, by access.Principal, id string) bool {
+	g.mu.Lock()
+	var s *Session
+	for _, o := range g.sessions {
+		if o.id == id {
+			s = o
+		}
+	}
+	g.mu.Unlock()
+	if s == nil || by.Name == "" || by.Kind != access.Human {
+		return false
+	}
+	g.logger.Warn("session ended by a person", "session", id, "principal", s.principal.Name, "by", by.Name)
+	ended := make(chan struct{})
+	s.giveUp()
+	g.wg.Add(1)
+	go func() {
+		defer g.wg.Done()
+		defer close(ended)
+		s.endBy("ended by " + by.Name)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+	return true
+}
+
+// endBy closes a session between two calls of Do.
+func (s *Session) endBy(cause string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.stopIdle()
+	if s.loopTask != nil {
+		s.up.Own(nil) // what is written here is waited for here
+	}
+	if err := s.close(cause); err != nil {
+		s.gw.logger.Error("the end of a session was not recorded", "session", s.id, "error", err)
+	}
+}
+
+// People lists the principals of the configuration, by name.
+func (g *Gateway) People() []access.Principal {
+	out := slices.Clone(g.known)
+	slices.SortFunc(out, func(a, b access.Principal) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Permission is what a principal may do on a connection through a door, in short. Explain says more about a statement.
+type Permission struct {
+	Connection string
+	Door       access.Door
+	Decision   access.Decision // about connecting
+	// Unrestricted is set where policy lets them run anything unmasked.
+	Unrestricted bool
+	Pins         access.Pins
+	Masked       []access.ColumnID // labelled columns that they see masked; nil where the database was never reached
+	Reached      bool
+}
+
+// Permissions tells what p may do on each connection through a door.
+func (g *Gateway) Permissions(p access.Principal, door access.Door) []Permission {
+	policies := g.policies.Load()
+	var out []Permission
+	for _, name := range slices.Sorted(maps.Keys(g.dbs)) {
+		perm := Permission{Connection: name, Door: door, Decision: sqlguard.MayConnect(p, name, door, policies)}
+		if perm.Decision.Effect == access.Allow {
+			perm.Unrestricted = sqlguard.Unrestricted(p, name, door, policies).Effect == access.Allow
+			perm.Pins, _ = sqlguard.Pinned(p, name, door, policies) // a contradiction shows when they connect
+			if snap := g.dbs[name].snap.Load(); snap != nil {
+				perm.Reached = true
+				if !perm.Unrestricted {
+					perm.Masked = sqlguard.MaskedColumns(p, name, door, snap.cat, snap.labels.Columns, policies)
+				}
+			}
+		}
+		out = append(out, perm)
+	}
+	return out
+}
+
+// Holdings is what is known of a connection's database: what its columns hold, and what is wrong.
+type Holdings struct {
+	Connection string
+	Reached    bool // false: never, and nothing below is known
+	Server     string
+	Catalog    string // version
+	Relations  int
+	Labels     []LabelResult
+	Problems   []mask.Problem
+}
+
+// Holdings lists the connections, by name, by what was last read of their catalogs.
+func (g *Gateway) Holdings() []Holdings {
+	var out []Holdings
+	for _, name := range slices.Sorted(maps.Keys(g.dbs)) {
+		h := Holdings{Connection: name}
+		if snap := g.dbs[name].snap.Load(); snap != nil {
+			h.Reached, h.Server, h.Catalog, h.Problems = true, snap.server(), snap.cat.Version, snap.problems
+			h.Relations, h.Labels = snap.labelled()
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+// Policies gives the texts of the policies in force, and their version.
+func (g *Gateway) Policies() ([]PolicyFile, string) {
+	t := g.policyText.Load()
+	return t.files, t.version
+}
+
+// policyText is what a policy.Set was made of.
+type policyText struct {
+	files   []PolicyFile
+	version string
+}
+
+func textOf(files []PolicyFile, set *policy.Set) *policyText {
+	return &policyText{slices.Clone(files), set.Version()}
+}

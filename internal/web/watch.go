@@ -1,0 +1,144 @@
+package web
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway"
+)
+
+// watches reports whether the visitor may look at what belongs to everybody.
+func (v *visit) watches() bool { return v.auditor || v.operator }
+
+// sessionsData fills the page of live sessions.
+type sessionsData struct{ List []gateway.LiveSession }
+
+// live lists the sessions that have not ended: an auditor or operator sees all, others theirs.
+func (v *visit) live() error {
+	list := v.s.core.LiveSessions()
+	if !v.watches() {
+		list = slices.DeleteFunc(list, func(s gateway.LiveSession) bool { return s.Principal != v.who.Name })
+	}
+	return v.show("live", "Live sessions", "live", sessionsData{list})
+}
+
+// endSession ends a session, for operators.
+func (v *visit) endSession() error {
+	if !v.operator {
+		return errNotFound
+	}
+	ctx, stop := context.WithTimeout(v.recorded(), 20*time.Second)
+	defer stop()
+	if !v.s.core.EndSession(ctx, v.who, v.r.PathValue("session")) {
+		return &problem{404, "there is no such session: it may have ended already", ""}
+	}
+	return v.redirect("/live")
+}
+
+// person is somebody of the configuration, with what they may do.
+type person struct {
+	access.Principal
+	Attributes []string
+	May        []gateway.Permission
+}
+
+// peopleData fills the page of people and agents.
+type peopleData struct {
+	People  []person
+	One     bool // the page is about one of them, and explains
+	Form    explainForm
+	Answers []gateway.Explanation
+	Error   string
+	Doors   []access.Door
+	Places  []string
+}
+
+type explainForm struct{ Connection, Door, SQL, Reason string }
+
+var doors = []access.Door{access.DoorPGWire, access.DoorMCP}
+
+// known gives those whom the visitor may look at: an auditor or operator all, others themselves.
+func (v *visit) known() []access.Principal {
+	return slices.DeleteFunc(v.s.core.People(), func(p access.Principal) bool { return !v.watches() && p.Name != v.who.Name })
+}
+
+func (v *visit) people() error {
+	d := peopleData{}
+	for _, p := range v.known() {
+		d.People = append(d.People, v.person(p))
+	}
+	return v.show("people", "People and agents", "people", d)
+}
+
+func (v *visit) person(p access.Principal) person {
+	out := person{Principal: p}
+	for k := range p.Attributes {
+		out.Attributes = append(out.Attributes, k+" = "+p.Attributes[k])
+	}
+	slices.Sort(out.Attributes)
+	for _, door := range doors {
+		out.May = append(out.May, v.s.core.Permissions(p, door)...)
+	}
+	return out
+}
+
+// one shows one of them; with a statement in the form it says what would become of it, without running it.
+func (v *visit) one() error {
+	list := v.known()
+	i := slices.IndexFunc(list, func(p access.Principal) bool { return p.Name == v.r.PathValue("name") })
+	if i < 0 {
+		return errNotFound
+	}
+	d := peopleData{People: []person{v.person(list[i])}, One: true, Doors: doors}
+	for _, h := range v.s.core.Holdings() {
+		d.Places = append(d.Places, h.Connection)
+	}
+	if f := v.r.PostForm; f.Get("sql") != "" {
+		d.Form = explainForm{f.Get("connection"), f.Get("door"), f.Get("sql"), f.Get("reason")}
+		door := access.DoorPGWire
+		if d.Form.Door == string(access.DoorMCP) {
+			door = access.DoorMCP
+		}
+		var err error
+		if d.Answers, err = v.s.core.Explain(v.r.Context(), list[i], d.Form.Connection, door, d.Form.SQL, d.Form.Reason); err != nil {
+			d.Error = access.AsError(err).Message
+		}
+	}
+	return v.show("people", list[i].Name, "people", d)
+}
+
+// holdings shows the connections with the labels of their columns.
+func (v *visit) holdings() error {
+	if !v.watches() {
+		return errNotFound
+	}
+	return v.show("holdings", "Connections and labels", "holdings", v.s.core.Holdings())
+}
+
+// policyData fills the page of the policies.
+type policyData struct {
+	Files   []gateway.PolicyFile
+	Version string
+}
+
+func (v *visit) policy() error {
+	if !v.watches() {
+		return errNotFound
+	}
+	files, version := v.s.core.Policies()
+	return v.show("policy", "Policies", "policy", policyData{files, version})
+}
+
+// status shows how the log stands.
+func (v *visit) status() error {
+	if !v.watches() {
+		return errNotFound
+	}
+	lines, err := v.s.opt.Archive.Status(v.r.Context())
+	if err != nil {
+		return err
+	}
+	return v.show("status", "The record", "status", lines)
+}
