@@ -145,7 +145,5 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 func (v *visit) logout() error {
 	v.s.sessions.end(v.r)
 	http.SetCookie(v.w, v.s.sessions.cookie("", -1))
-	// A browser keeps pages for who goes back, whatever Cache-Control says; not after this.
-	v.w.Header().Set("Clear-Site-Data", `"cache"`)
 	return v.redirect("/login")
 }

@@ -274,8 +274,8 @@ func TestWhoWaitsForNewsIsToldThatTheyLoggedOut(t *testing.T) {
 	}()
 	time.Sleep(200 * time.Millisecond) // it waits by then; where it does not, it is told all the same
 	res, _ := b.post("/logout", url.Values{})
-	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Clear-Site-Data") != `"cache"` {
-		t.Errorf("logging out: %s, %q", res.Status, res.Header)
+	if res.StatusCode != http.StatusSeeOther {
+		t.Errorf("logging out: %s", res.Status)
 	}
 	select {
 	case got := <-told:
