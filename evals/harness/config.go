@@ -14,7 +14,7 @@ import (
 )
 
 // write makes the configuration file, the policy file and the data directory.
-func (s Spec) write(dir, pgwire, mcp string) error {
+func (s Spec) write(dir, pgwire, mcp, web string) error {
 	file := map[string]any{
 		"data_dir":    "data",
 		"listen":      map[string]any{"pgwire": map[string]any{"address": pgwire}, "mcp": map[string]any{"address": mcp}},
@@ -60,6 +60,23 @@ func (s Spec) write(dir, pgwire, mcp string) error {
 		masks[label] = entry
 	}
 	file["masks"] = masks
+	if w := s.Web; w != nil {
+		door := map[string]any{"address": web, "auditors": w.Auditors, "operators": w.Operators}
+		if w.StepUp != "" {
+			door["step_up"] = w.StepUp
+		}
+		file["listen"].(map[string]any)["web"] = door
+	}
+	if s.Approvals != nil {
+		file["approvals"] = s.Approvals
+	}
+	var purposes []any
+	for _, p := range s.Purposes {
+		purposes = append(purposes, map[string]any{"id": p.ID, "text": p.Text, "lawful_basis": p.LawfulBasis})
+	}
+	if purposes != nil {
+		file["purposes"] = purposes
+	}
 	text, err := yaml.Marshal(file)
 	if err != nil {
 		return err

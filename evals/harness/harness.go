@@ -24,9 +24,21 @@ type Spec struct {
 	Labels      []Label
 	Masks       map[string]Mask // by label
 	Policy      string          // Cedar
-	Env         []string        // further environment of the process
-	Dir         string          // where its folder is made; empty: the system's temporary folder
+	Web         *Web            // nil: the door for people stays shut
+	Purposes    []Purpose
+	Approvals   map[string]any // as the configuration has them
+	Env         []string       // further environment of the process
+	Dir         string         // where its folder is made; empty: the system's temporary folder
 }
+
+// Web opens the door for people.
+type Web struct {
+	Auditors, Operators []string // groups
+	StepUp              string   // how long a password holds for approving; "" for the gateway's own
+}
+
+// Purpose is what personal data is used for.
+type Purpose struct{ ID, Text, LawfulBasis string }
 
 // Principal is somebody who may log in.
 type Principal struct {
@@ -50,13 +62,14 @@ type Mask struct{ Transform, Style, Bucket string }
 type Gateway struct {
 	PGAddr string // host:port of the PostgreSQL door
 	MCPURL string
+	WebURL string // without a slash at its end; "" while that door is shut
 	Dir    string // holds the configuration, the data directory and the log
 	PID    int
 
-	bin, mcpAddr string
-	env          []string
-	cmd          *exec.Cmd     // of the newest process; nil before the first
-	exited       chan struct{} // closed when it has ended
+	bin, mcpAddr, webAddr string
+	env                   []string
+	cmd                   *exec.Cmd     // of the newest process; nil before the first
+	exited                chan struct{} // closed when it has ended
 }
 
 var buildGateway, buildVerifier = building("sallyport"), building("sallyport-verify")

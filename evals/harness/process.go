@@ -29,7 +29,13 @@ func Prepare(spec Spec) (*Gateway, error) {
 	}
 	g.MCPURL = "http://" + g.mcpAddr + "/mcp"
 	g.env = spec.Env
-	return g, spec.write(g.Dir, g.PGAddr, g.mcpAddr)
+	if spec.Web != nil {
+		if g.webAddr, err = freeAddr(); err != nil {
+			return nil, err
+		}
+		g.WebURL = "http://" + g.webAddr
+	}
+	return g, spec.write(g.Dir, g.PGAddr, g.mcpAddr, g.webAddr)
 }
 
 // Launch starts the gateway's process, the first or one after it ended, and does not wait for its doors. change, unless
@@ -63,7 +69,10 @@ func (g *Gateway) Data() string { return filepath.Join(g.Dir, "data") }
 
 // Ready waits until the doors accept connections. The error has the end of the log.
 func (g *Gateway) Ready(ctx context.Context) error {
-	for _, addr := range []string{g.PGAddr, g.mcpAddr} {
+	for _, addr := range []string{g.PGAddr, g.mcpAddr, g.webAddr} {
+		if addr == "" {
+			continue
+		}
 		if err := g.ready(ctx, addr); err != nil {
 			return err
 		}

@@ -30,6 +30,8 @@ var sections = []struct{ prefix, title, about string }{
 	{"tamper", "Manipulated evidence", "Logs and bundles changed in every way that comes to mind, with checksums made good: does the verifier find it, and name what was changed and where? `evals/tamper`."},
 	{"crash", "Crashes", "`sallyport serve` killed at random points under load, and with writes, syncs and renames that fail: what clients received is on record, what was acknowledged stays. `evals/crash`."},
 	{"erasure", "Erasure", "One of several people erased: a byte search of the data directory for what was about them, and whether every proof still holds. `evals/erasure`."},
+	{"browser", "The door for people, in a browser", "Headless Chromium before the real binary, psql waiting in a process of its own: every page of every role, in both colour schemes and on a phone, and what people do there from beginning to end. `evals/browser`."},
+	{"approval", "Approvals", ""},
 	{"bundle", "Bundles of evidence", "Made and verified as processes of their own, beside a gateway that runs. `evals/bundle`."},
 }
 
