@@ -80,6 +80,16 @@ evals: deps build ## twin databases, leak benchmark, sqlsmith, attacks, benign w
 	$(GO) run ./evals/cmd/report; \
 	if [ -n "$$failed" ]; then echo "evals: missed a bound:$$failed" >&2; exit 1; fi
 
+.PHONY: browser
+browser: ## every page and the whole way of an approval in headless Chromium, with axe-core (ARGS=-dry records nothing)
+	@scripts/deps.sh browser || { [ -z "$${CI:-}" ] && echo "NO BROWSER: what follows says what was not run" >&2; }
+	$(GO) run ./evals/cmd/browser $(ARGS)
+
+.PHONY: screenshots
+screenshots: ## pictures of every page, light and dark, desktop and phone, into evals/out/screenshots
+	@scripts/deps.sh browser
+	$(GO) run ./evals/cmd/browser -screenshots
+
 .PHONY: regress
 regress: deps build ## PostgreSQL's own regression suite through the door
 	$(GO) run ./evals/cmd/regress $(ARGS)

@@ -4,6 +4,7 @@
 #
 #   scripts/deps.sh build  a C compiler (the demo fetches its PostgreSQL itself)
 #   scripts/deps.sh test   a PostgreSQL server with psql and contrib, and an S3 server, too (default)
+#   scripts/deps.sh browser  Chromium too (make browser, make screenshots)
 #   scripts/deps.sh all    pgbouncer and sqlsmith too (make bench, evals)
 #
 # Debian and Ubuntu get it by apt-get, as root or through sudo. Elsewhere it says what is missing.
@@ -49,6 +50,10 @@ fi
 if [ "$what" = all ]; then
 	on_path pgbouncer || need pgbouncer "pgbouncer (make bench)"
 	on_path sqlsmith || need sqlsmith "sqlsmith (make evals)"
+fi
+
+if [ "$what" = browser ]; then
+	on_path chromium || on_path chromium-browser || on_path google-chrome || [ -x "${CHROMIUM:-}" ] || need chromium "Chromium (make browser)"
 fi
 
 # An S3 server that keeps object locks, for audit/export: no distribution has it, so it is built.

@@ -24,7 +24,13 @@ type webDoor struct {
 // openWeb opens the door for people on a socket that is there.
 func openWeb(core *gateway.Gateway, cfg *config.Config, ln net.Listener, c certs, log *slog.Logger) (*webDoor, error) {
 	w := cfg.File.Listen.Web
-	pages, err := web.New(core, web.Options{Address: ln.Addr().String(), PublicURL: w.PublicURL, TLS: w.TLS != nil, Auditors: w.Auditors, Operators: w.Operators,
+	stepUp := web.DefaultStepUp
+	if w.StepUp != nil {
+		if stepUp = time.Duration(*w.StepUp); stepUp == 0 {
+			stepUp = -1
+		}
+	}
+	pages, err := web.New(core, web.Options{Address: ln.Addr().String(), PublicURL: w.PublicURL, TLS: w.TLS != nil, Auditors: w.Auditors, Operators: w.Operators, StepUp: stepUp,
 		Purposes: cfg.Purposes, NeedPurpose: cfg.File.Approvals.PurposeRequired, Archive: archive(cfg), Log: log})
 	if err != nil {
 		return nil, err

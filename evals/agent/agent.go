@@ -31,6 +31,11 @@ type Client struct {
 
 // Dial connects with a bearer token and starts a task.
 func Dial(ctx context.Context, url, token, connection string) (*Client, error) {
+	return DialFor(ctx, url, token, connection, "Find out whether masked values can be told apart")
+}
+
+// DialFor is Dial with a goal of the task.
+func DialFor(ctx context.Context, url, token, connection, goal string) (*Client, error) {
 	m, err := client.NewStreamableHttpClient(url, transport.WithHTTPHeaders(map[string]string{"Authorization": "Bearer " + token}))
 	if err != nil {
 		return nil, err
@@ -45,7 +50,7 @@ func Dial(ctx context.Context, url, token, connection string) (*Client, error) {
 		return nil, fmt.Errorf("initialize: %w", err)
 	}
 	c := &Client{mcp: m, connection: connection, Timeout: 20 * time.Second, Reason: Reason}
-	res, err := c.call(ctx, "start_task", map[string]any{"goal": "Find out whether masked values can be told apart"})
+	res, err := c.call(ctx, "start_task", map[string]any{"goal": goal})
 	if err != nil {
 		return nil, err
 	}

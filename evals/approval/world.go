@@ -84,7 +84,7 @@ func (d *drill) world(ctx context.Context, approvals map[string]any, change func
 	if err := d.server.Exec(ctx, db, schema); err != nil {
 		return nil, err
 	}
-	spec := harness.Spec{Dir: d.dir, Connections: map[string]string{connection: d.server.DSN(db)}, Policy: policy, Web: true, Refresh: "1s",
+	spec := harness.Spec{Dir: d.dir, Connections: map[string]string{connection: d.server.DSN(db)}, Policy: policy, Web: &harness.Web{}, Refresh: "1s",
 		Labels:    []harness.Label{{Name: "pii.email", Columns: []string{"public.mails.email"}}},
 		Masks:     map[string]harness.Mask{"pii.email": {Transform: "redact"}},
 		Approvals: map[string]any{"break_glass": []string{"oncall"}}}

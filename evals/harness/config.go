@@ -23,12 +23,6 @@ func (s Spec) write(g *Gateway) error {
 		"connections": map[string]any{},
 		"principals":  map[string]any{},
 	}
-	if g.webAddr != "" {
-		listen["web"] = map[string]any{"address": g.webAddr}
-	}
-	if s.Approvals != nil {
-		file["approvals"] = s.Approvals
-	}
 	if s.Refresh != "" {
 		file["catalog_refresh"] = s.Refresh
 	}
@@ -70,6 +64,23 @@ func (s Spec) write(g *Gateway) error {
 		masks[label] = entry
 	}
 	file["masks"] = masks
+	if w := s.Web; w != nil {
+		door := map[string]any{"address": g.webAddr, "auditors": w.Auditors, "operators": w.Operators}
+		if w.StepUp != "" {
+			door["step_up"] = w.StepUp
+		}
+		listen["web"] = door
+	}
+	if s.Approvals != nil {
+		file["approvals"] = s.Approvals
+	}
+	var purposes []any
+	for _, p := range s.Purposes {
+		purposes = append(purposes, map[string]any{"id": p.ID, "text": p.Text, "lawful_basis": p.LawfulBasis})
+	}
+	if purposes != nil {
+		file["purposes"] = purposes
+	}
 	text, err := yaml.Marshal(file)
 	if err != nil {
 		return err

@@ -24,12 +24,22 @@ type Spec struct {
 	Labels      []Label
 	Masks       map[string]Mask // by label
 	Policy      string          // Cedar
-	Web         bool            // a door for people too
-	Approvals   map[string]any  // section `approvals` of the configuration
-	Refresh     string          // `catalog_refresh`, e.g. 1s; empty: the default
-	Env         []string        // further environment of the process
-	Dir         string          // where its folder is made; empty: the system's temporary folder
+	Web         *Web            // nil: the door for people stays shut
+	Purposes    []Purpose
+	Approvals   map[string]any // section `approvals` of the configuration
+	Refresh     string         // `catalog_refresh`, e.g. 1s; empty: the default
+	Env         []string       // further environment of the process
+	Dir         string         // where its folder is made; empty: the system's temporary folder
 }
+
+// Web opens the door for people.
+type Web struct {
+	Auditors, Operators []string // groups
+	StepUp              string   // how long a password holds for approving; "" for the gateway's own
+}
+
+// Purpose is what personal data is used for.
+type Purpose struct{ ID, Text, LawfulBasis string }
 
 // Principal is somebody who may log in.
 type Principal struct {

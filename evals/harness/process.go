@@ -21,7 +21,7 @@ func Prepare(spec Spec) (*Gateway, error) {
 	if g.PGAddr, err = freeAddr(); err == nil {
 		g.mcpAddr, err = freeAddr()
 	}
-	if err == nil && spec.Web {
+	if err == nil && spec.Web != nil {
 		g.webAddr, err = freeAddr()
 		g.WebURL = "http://" + g.webAddr
 	}

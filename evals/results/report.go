@@ -31,6 +31,7 @@ var sections = []struct{ prefix, title, about string }{
 	{"crash", "Crashes", "`sallyport serve` killed at random points under load, and with writes, syncs and renames that fail: what clients received is on record, what was acknowledged stays. `evals/crash`."},
 	{"erasure", "Erasure", "One of several people erased: a byte search of the data directory for what was about them, and whether every proof still holds. `evals/erasure`."},
 	{"approval", "Approvals", "How soon a held statement goes on once a person has approved it, what many pending requests cost to look at, and attacks: does anything run that nobody approved, something else than what was approved, or the same twice? The oracle is the database and the bytes that came out. `evals/approval`."},
+	{"browser", "The door for people, in a browser", "Headless Chromium before the real binary, psql waiting in a process of its own: every page of every role, in both colour schemes and on a phone, and what people do there from beginning to end. `evals/browser`."},
 	{"bundle", "Bundles of evidence", "Made and verified as processes of their own, beside a gateway that runs. `evals/bundle`."},
 }
 

@@ -84,6 +84,7 @@ var fences = []struct {
 		"only upstream talks to a database (testdb to servers that it started, evals from outside, the registry's generator at build time)"},
 	{[]string{"github.com/mark3labs/mcp-go/"}, []string{"mcp/...", "internal/demo", "evals/..."}, "only the agents' door speaks MCP, and its clients in the demo and the evals"},
 	{[]string{"github.com/pganalyze/pg_query_go/"}, []string{"internal/pgtree", "internal/gateway", "sqlguard/...", "mask/...", "evals/..."}, "only the guard, the masks and the core read syntax trees"},
+	{[]string{"github.com/chromedp/"}, []string{"evals/browser"}, "only the browser tests drive a browser"},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd/..."}, "flags are the program's business"},
 	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/loop", "internal/testdb", "internal/testtsa", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "internal/desk", "sqlguard/registry/gen",
 		"internal/notify/...", "audit/export", "audit/witness", "audit/timestamp"},

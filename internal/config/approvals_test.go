@@ -28,7 +28,8 @@ func TestApprovals(t *testing.T) {
 		{", web: {address: 127.0.0.1:6545, public_url: ftp://x}", "", "is not an http(s) URL"},
 		{", web: {address: 127.0.0.1:6543}", "", "two doors have the same address"},
 		{", web: {address: 0.0.0.0:6545}", "", "without TLS"},
-		{", web: {address: 127.0.0.1:6545, auditors: [dba]}", "", ""},
+		{", web: {address: 127.0.0.1:6545, auditors: [dba], step_up: 0s}", "", ""},
+		{", web: {address: 127.0.0.1:6545, step_up: 2h}", "", "is no time for `listen.web.step_up`"},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "policy.cedar"), nil, 0o600); err != nil {

@@ -82,6 +82,8 @@ type Web struct {
 	// sees what they asked for, and what they are asked to decide about.
 	Auditors  []string `yaml:"auditors"`
 	Operators []string `yaml:"operators"`
+	// StepUp is how long after their password a reviewer approves without giving it anew, at most 1h; 0s is never. Default 5m.
+	StepUp *Duration `yaml:"step_up"`
 	// TLS serves HTTPS.
 	TLS *TLS `yaml:"tls"`
 	// Insecure allows a public address without TLS; see pgwire.

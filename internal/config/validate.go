@@ -45,6 +45,9 @@ func (c *Config) doors(d *document) {
 		if w.PublicURL != "" && !httpURL(w.PublicURL) {
 			d.add(d.line("listen", "web", "public_url"), fmt.Sprintf("`%s` is not an http(s) URL", w.PublicURL), "for example https://review.example.com")
 		}
+		if s := w.StepUp; s != nil && (*s < 0 || time.Duration(*s) > time.Hour) {
+			d.add(d.line("listen", "web", "step_up"), fmt.Sprintf("`%s` is no time for `listen.web.step_up`", time.Duration(*s)), "at most 1h; 0s asks for the password each time")
+		}
 	}
 	taken := map[string]bool{}
 	for _, door := range c.File.Listen.addresses() {

@@ -187,10 +187,10 @@ func firstGrant(r *gateway.ReviewRequest) *gateway.ReviewGrant {
 func (v *visit) prove() error {
 	password := v.r.PostForm.Get("password")
 	if password == "" {
-		if v.session.fresh(v.now) {
+		if v.session.fresh(v.now, v.s.opt.StepUp) {
 			return nil
 		}
-		return &problem{status: 401, text: "give your password to approve: it was last asked more than " + span(freshTime) + " ago"}
+		return &problem{status: 401, text: "give your password to approve"}
 	}
 	p, err := v.s.check(v.r, v.who.Name, password)
 	if err != nil || p.Name != v.who.Name {

@@ -11,8 +11,12 @@ import (
 	"sallyport/internal/gateway"
 )
 
-// listed is how many requests a list has; what is older is a page further.
-const listed = 1000
+// listed is how many requests are counted, and the most of an answer for programs; onPage is how many of them a page has, for a browser
+// takes a second to lay out a thousand. What is older is a page further.
+const (
+	listed = 1000
+	onPage = 100
+)
 
 // pollTime is how long a request for news waits for some.
 const pollTime = 25 * time.Second
@@ -45,6 +49,7 @@ type inboxData struct {
 	Filter  filter
 	Filters []filter
 	Rows    []row
+	Count   int    // requests from the first row on, shown or not
 	Seen    string // what the list was made of, for news
 	Older   string // where to go on, where there may be more
 	Live    bool   // renews itself
@@ -148,7 +153,10 @@ func (v *visit) inboxData() (*inboxData, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Live, d.Older = before == "", older
+	d.Live, d.Older, d.Count = before == "", older, len(list)
+	if len(list) > onPage {
+		d.Older = list[onPage-1].ID
+	}
 	seen := sha256.New()
 	for _, r := range list {
 		one := row{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), SQL: beginning(r.Binding.SQL), Deadline: r.Expires}
@@ -162,7 +170,9 @@ func (v *visit) inboxData() (*inboxData, error) {
 			d.Waiting++
 		}
 		fmt.Fprintln(seen, r.ID, r.Revision, one.Decide)
-		d.Rows = append(d.Rows, one)
+		if len(d.Rows) < onPage {
+			d.Rows = append(d.Rows, one)
+		}
 	}
 	d.Seen = hex.EncodeToString(seen.Sum(nil)[:8])
 	return d, nil
@@ -232,6 +242,14 @@ func (v *visit) await(id string, changed func() (bool, error)) (bool, error) {
 			}
 			v.now = v.s.now()
 			continue
+		case <-v.session.ended:
+			// The page that logs out is on its way elsewhere, and is not to be led there twice: its request ends meanwhile.
+			select {
+			case <-time.After(time.Second):
+			case <-v.r.Context().Done():
+			}
+			v.s.leadIn(v.w, v.r, true)
+			return false, nil
 		case <-timeout.C:
 		case <-v.s.ending:
 		case <-v.r.Context().Done():

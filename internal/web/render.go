@@ -43,7 +43,7 @@ type asset struct {
 
 func loadPages() (*pages, error) {
 	p := &pages{all: map[string]*template.Template{}, assets: map[string]asset{}}
-	for name, kind := range map[string]string{"style.css": "text/css; charset=utf-8", "htmx.min.js": "text/javascript; charset=utf-8", "htmx.LICENSE": "text/plain; charset=utf-8", "icon.svg": "image/svg+xml"} {
+	for name, kind := range map[string]string{"style.css": "text/css; charset=utf-8", "htmx.min.js": "text/javascript; charset=utf-8", "back.js": "text/javascript; charset=utf-8", "htmx.LICENSE": "text/plain; charset=utf-8", "icon.svg": "image/svg+xml"} {
 		data, err := files.ReadFile("static/" + name)
 		if err != nil {
 			return nil, err

@@ -86,7 +86,7 @@ func (v *visit) review() error {
 }
 
 func (v *visit) reviewData(r *gateway.ReviewRequest) (*reviewData, error) {
-	d := &reviewData{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), Fresh: v.session.fresh(v.now), Now: v.now, Purposes: v.s.opt.Purposes,
+	d := &reviewData{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), Fresh: v.session.fresh(v.now, v.s.opt.StepUp), Now: v.now, Purposes: v.s.opt.Purposes,
 		NeedPurp: v.s.opt.NeedPurpose, Seen: strconv.FormatUint(r.Revision, 10), Deadline: r.Expires, Least: gateway.LeastReviewJustification, MostUses: gateway.MostReviewUses, Times: times}
 	_, d.WhyNot = v.s.core.MayDecide(v.who, r)
 	names := namesOf(r)

@@ -18,6 +18,8 @@ type Options struct {
 
 	// Auditors are the groups whose members see every session and request, Operators those who may end sessions.
 	Auditors, Operators []string
+	// StepUp is how long after a password was given approving asks for none; 0 for DefaultStepUp, negative for never.
+	StepUp time.Duration
 	// Purposes are what an approval can be for; NeedPurpose says that it has to name one.
 	Purposes    []access.Purpose
 	NeedPurpose bool
@@ -41,9 +43,15 @@ type Server struct {
 	end    sync.Once
 }
 
+// DefaultStepUp is for Options.StepUp.
+const DefaultStepUp = 5 * time.Minute
+
 // New makes the door of a core. It fails where its own pages cannot be read.
 func New(core *gateway.Gateway, o Options) (*Server, error) {
 	s := &Server{core: core, opt: o, log: o.Log, now: time.Now, ending: make(chan struct{}), logins: newLogins()}
+	if o.StepUp == 0 {
+		s.opt.StepUp = DefaultStepUp
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -14,7 +14,6 @@ import (
 const (
 	idleTime     = 30 * time.Minute
 	absoluteTime = 8 * time.Hour
-	freshTime    = 5 * time.Minute // after a password was given, approving asks for none
 
 	mostSessions    = 10000
 	mostSessionsOne = 20 // of one person: a new log-in ends the oldest
@@ -25,11 +24,14 @@ type session struct {
 	who           access.Principal
 	csrf          string
 	created, seen time.Time
-	authenticated time.Time // when a password was last given
+	authenticated time.Time     // when a password was last given
+	ended         chan struct{} // closed when it has been ended; nil for a program's
 }
 
-// fresh reports whether the person proved who they are a short time ago.
-func (s *session) fresh(now time.Time) bool { return now.Sub(s.authenticated) < freshTime }
+// fresh reports whether the person proved who they are no longer than within ago.
+func (s *session) fresh(now time.Time, within time.Duration) bool {
+	return now.Sub(s.authenticated) < within
+}
 
 type sessions struct {
 	secure bool
@@ -62,7 +64,7 @@ func (s *sessions) begin(r *http.Request, who access.Principal, now time.Time) *
 	mine, oldest := 0, [sha256.Size]byte{}
 	for key, o := range s.open {
 		if over(o, now) {
-			delete(s.open, key)
+			s.drop(key)
 		} else if o.who.Name == who.Name {
 			if mine++; mine == 1 || o.created.Before(s.open[oldest].created) {
 				oldest = key
@@ -70,10 +72,10 @@ func (s *sessions) begin(r *http.Request, who access.Principal, now time.Time) *
 		}
 	}
 	if mine >= mostSessionsOne {
-		delete(s.open, oldest)
+		s.drop(oldest)
 	}
 	if len(s.open) < mostSessions {
-		s.open[sha256.Sum256([]byte(token))] = &session{who: who, csrf: secret(), created: now, seen: now, authenticated: now}
+		s.open[sha256.Sum256([]byte(token))] = &session{who: who, csrf: secret(), created: now, seen: now, authenticated: now, ended: make(chan struct{})}
 	}
 	return s.cookie(token, 0)
 }
@@ -100,7 +102,7 @@ func (s *sessions) find(r *http.Request, active bool, now time.Time) *session {
 		return nil
 	}
 	if over(o, now) {
-		delete(s.open, key)
+		s.drop(key)
 		return nil
 	}
 	if active {
@@ -134,6 +136,14 @@ func (s *sessions) end(r *http.Request) {
 	if key, ok := s.key(r); ok {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.drop(key)
+	}
+}
+
+// drop forgets a session, and tells requests of it that wait. The caller has the lock.
+func (s *sessions) drop(key [sha256.Size]byte) {
+	if o := s.open[key]; o != nil {
 		delete(s.open, key)
+		close(o.ended)
 	}
 }

@@ -136,7 +136,7 @@ func TestApprovingWantsAFreshPassword(t *testing.T) {
 	w.srv.now = func() time.Time { return now }
 	r := w.wish("asker", write, nil)
 	b := w.login("keeper")
-	now = now.Add(freshTime)
+	now = now.Add(DefaultStepUp)
 	if _, body := b.get("/reviews/" + r.ID); !strings.Contains(body, `name="password"`) {
 		t.Fatal("the form does not ask for the password")
 	}
@@ -155,7 +155,7 @@ func TestApprovingWantsAFreshPassword(t *testing.T) {
 		t.Errorf("the vote says that the reviewer proved who they are at %s, want %s", at, now)
 	}
 	// A denial needs none.
-	now = now.Add(freshTime)
+	now = now.Add(DefaultStepUp)
 	r = w.wish("asker", write+" and true", nil)
 	if res, _ := b.post("/reviews/"+r.ID+"/deny", decisionOn(r)); res.StatusCode != 303 {
 		t.Errorf("denying: %s", res.Status)
@@ -254,5 +254,35 @@ func TestNewsArriveWhileSomebodyWaits(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("no news")
+	}
+}
+
+func TestWhoWaitsForNewsIsToldThatTheyLoggedOut(t *testing.T) {
+	w := newWorld(t, nil)
+	b := w.login("keeper")
+	_, body := b.get("/reviews")
+	path := strings.ReplaceAll(liveForm.FindStringSubmatch(body)[1], "&amp;", "&")
+	told := make(chan *http.Response, 1)
+	go func() {
+		req, _ := http.NewRequest("GET", w.http.URL+path, nil)
+		req.Header.Set("HX-Request", "true")
+		res, err := b.c.Do(req)
+		if err == nil {
+			res.Body.Close()
+		}
+		told <- res
+	}()
+	time.Sleep(200 * time.Millisecond) // it waits by then; where it does not, it is told all the same
+	res, _ := b.post("/logout", url.Values{})
+	if res.StatusCode != http.StatusSeeOther {
+		t.Errorf("logging out: %s", res.Status)
+	}
+	select {
+	case got := <-told:
+		if got == nil || got.StatusCode != http.StatusUnauthorized || got.Header.Get("HX-Redirect") != "/login" {
+			t.Errorf("who waits is told %v", got)
+		}
+	case <-time.After(pollTime / 2):
+		t.Error("who waits for news goes on waiting")
 	}
 }
