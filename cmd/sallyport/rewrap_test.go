@@ -39,12 +39,12 @@ func TestRewrap(t *testing.T) {
 	}
 	wrapped("one.key")
 	sound() // not wrapped yet
-	contains(t, cli(t, exitOK, "audit", "rewrap", "-c", conf), "1 files of keys were wrapped anew")
+	contains(t, cli(t, exitOK, "audit", "rewrap", "-c", conf), "2 files of keys were wrapped anew")
 	sound()
 	wrapped("two.key")
 	contains(t, cli(t, exitFailed, "trace", "-c", conf), "wrapped by the key")
 	contains(t, cli(t, exitFailed, "audit", "rewrap", "-c", conf), "cannot be wrapped anew")
-	contains(t, cli(t, exitOK, "audit", "rewrap", "-c", conf, "--old", filepath.Join(dir, "one.key")), "1 files")
+	contains(t, cli(t, exitOK, "audit", "rewrap", "-c", conf, "--old", filepath.Join(dir, "one.key")), "2 files")
 	sound()
 	contains(t, typed(t, exitOK, "ada-password", "erase", "-c", conf, "--person", "jane@example.com", "--by", "ada", "--why", "x", "--propose"), "1 records")
 	wrapped("")
