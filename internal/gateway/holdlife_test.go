@@ -1,0 +1,208 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/approval"
+)
+
+func TestPoliciesThatChangeMeanwhile(t *testing.T) {
+	w := heldWorld(t, nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	done := w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})
+	r := w.pendingOne()
+	stricter := heldPolicy + `@id("no") forbid (principal, action == Action::"write", resource == Table::"shop.public.customers");`
+	if err := w.gw.LoadPolicies([]PolicyFile{{Name: "held.cedar", Text: stricter}}); err != nil {
+		t.Fatal(err)
+	}
+	w.approve("keeper", r.ID)
+	wantError(t, <-done, "42501 writing public.customers is not permitted")
+	// Other policies that allow the same are not those it was approved under.
+	w.gw.approvals.Cancel(context.Background(), r.ID, "next")
+	if err := w.gw.LoadPolicies([]PolicyFile{{Name: "held.cedar", Text: heldPolicy}}); err != nil {
+		t.Fatal(err)
+	}
+	done = w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})
+	r = w.pendingOne()
+	if err := w.gw.LoadPolicies([]PolicyFile{{Name: "held.cedar", Text: heldPolicy + "// another version\n"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.approve("keeper", r.ID)
+	wantError(t, <-done, "42501 what was approved is not what would run now")
+	if w.regionOf(7) != "r3" {
+		t.Fatal("it ran")
+	}
+}
+
+func TestBrokenGlass(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Wait = -1 })
+	for _, c := range []struct {
+		who, reason string
+		breaks      bool
+	}{{"hero", "break-glass: the shop is down, incident 12", true}, {"hero", "break-glass: short", false}, {"hero", "the shop is down, incident 12", false},
+		{"asker", "break-glass: the shop is down, incident 12", false}} {
+		s := w.loginAt(access.DoorPGWire, c.who)
+		wantNoError(t, w.query(s, "set sallyport.reason = '"+c.reason+"'"))
+		a := w.query(s, heldWrite)
+		if !c.breaks {
+			wantError(t, a, "42501 this statement needs approval")
+			continue
+		}
+		wantNoError(t, a)
+		list, err := w.gw.Reviews("", 1, nil)
+		if err != nil || len(list) != 1 || list[0].Glass == nil || list[0].Glass.Reviewed || list[0].State != approval.Executed {
+			t.Fatalf("%+v %v", list, err)
+		}
+		if len(a.notices) != 1 || !strings.Contains(a.notices[0], "the glass was broken") {
+			t.Errorf("notices %q", a.notices)
+		}
+		if err := w.decide("hero", list[0].ID, ReviewVote{Verdict: approval.Approve}); err == nil {
+			t.Error("looked at by who broke it")
+		}
+		w.approve("keeper", list[0].ID)
+	}
+}
+
+func TestRequestsSurviveARestart(t *testing.T) {
+	short := func(c *Config) { c.Approvals.Wait = 50 * time.Millisecond }
+	w := heldWorld(t, short)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	wantError(t, w.query(s, heldWrite), "42501 this statement needs approval")
+	r := w.pendingOne()
+	w.gw.Drain()
+	w.gw.Close()
+	w.openHeld(short)
+	w.wantState(r.ID, approval.Pending)
+	w.approve("keeper", r.ID)
+	s = w.loginAt(access.DoorPGWire, "asker")
+	wantNoError(t, w.query(s, heldWrite))
+	w.wantState(r.ID, approval.Executed)
+	if w.regionOf(7) != "held" {
+		t.Fatal("it did not run")
+	}
+}
+
+func TestStoppingTheGatewayKeepsWhatWaits(t *testing.T) {
+	w := heldWorld(t, nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	done := w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})
+	r := w.pendingOne()
+	w.gw.Drain()
+	wantError(t, <-done, "57P01 the gateway is being stopped")
+	w.gw.Close()
+	w.openHeld(nil)
+	w.wantState(r.ID, approval.Pending)
+}
+
+func TestAgentsGetAHandle(t *testing.T) {
+	w := heldWorld(t, nil)
+	task := Task{ID: "task_1", Goal: "tidy up"}
+	q := Query{SQL: "update customers set region = $1 where id = 7", Args: []string{"held"}, Task: task, Reason: "the region of customer 7 is wrong"}
+	run := func() error {
+		s := w.loginAt(access.DoorMCP, "robot") // each call may be a session of its own
+		_, err := s.Query(context.Background(), q)
+		return err
+	}
+	err := run()
+	ae := access.AsError(err)
+	if err == nil || ae.Kind != access.ReviewPending || ae.Review == "" || !strings.Contains(ae.Hint, "check_approval") {
+		t.Fatalf("%+v", ae)
+	}
+	if again := access.AsError(run()); again.Review != ae.Review {
+		t.Errorf("asking twice makes two requests: %q and %q", again.Review, ae.Review)
+	}
+	w.approve("keeper", ae.Review)
+	other := q
+	other.Task = Task{ID: "task_2"}
+	s := w.loginAt(access.DoorMCP, "robot")
+	if _, err := s.Query(context.Background(), other); access.AsError(err).Kind != access.ReviewPending {
+		t.Errorf("used for another task: %v", err)
+	}
+	if err := run(); err != nil {
+		t.Fatal(err)
+	}
+	if w.regionOf(7) != "held" {
+		t.Fatal("it did not run")
+	}
+	w.wantState(ae.Review, approval.Executed)
+	held := 0
+	for _, rec := range w.records() {
+		if rec.Kind == access.RecordRefused && rec.Approval == ae.Review {
+			held++
+		}
+	}
+	if held != 2 {
+		t.Errorf("%d refusals in the record name the request that they wait for, want 2", held)
+	}
+}
+
+// TestGuessesPastABudget holds a statement because of what it would tell, and counts it once it was approved.
+func TestGuessesPastABudget(t *testing.T) {
+	w := heldWorld(t, func(c *Config) {
+		c.Approvals.Wait, c.Approvals.Guesses = -1, []string{"keepers"}
+		c.Labels = []access.LabelRule{{Label: "pii.email", Columns: []string{"*.*.email"}}}
+		c.Policies = []PolicyFile{{Name: "held.cedar", Text: `
+@id("read") permit (principal in Group::"askers", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
+@id("guess") @probes("2/1h") permit (principal in Group::"askers", action == Action::"predicate", resource in Label::"pii.email");`}}
+	})
+	s := w.loginAt(access.DoorPGWire, "asker")
+	guess := func(n int) *answer {
+		return w.query(s, fmt.Sprintf("select id from customers where email = 'u%d@example.com'", n))
+	}
+	wantNoError(t, guess(1))
+	wantNoError(t, guess(2))
+	wantError(t, guess(3), "42501 this statement needs approval by keepers")
+	r := w.pendingOne()
+	if !strings.Contains(r.Subject.Why, "guess") {
+		t.Errorf("the reviewer is not told why: %q", r.Subject.Why)
+	}
+	w.approve("keeper", r.ID)
+	a := guess(3)
+	wantNoError(t, a)
+	if len(a.rows) != 1 {
+		t.Fatalf("%v", a.rows)
+	}
+	wantError(t, guess(3), "42501 this statement needs approval by keepers")
+}
+
+func TestCopyIsHeldBeforeItsData(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Wait = -1 })
+	s := w.loginAt(access.DoorPGWire, "asker")
+	const sql = "copy secrets from stdin"
+	data := []Op{{Kind: OpCopyData, Raw: []byte("d\x00\x00\x00\x08" + "9\tz\n")}, {Kind: OpCopyDone, Raw: []byte("c\x00\x00\x00\x04")}}
+	a := w.query(s, sql)
+	wantError(t, a, "42501 this statement needs approval")
+	r := w.pendingOne()
+	w.approve("keeper", r.ID)
+	for _, who := range r.Missing() {
+		if who == "officers" {
+			w.approve("officer", r.ID)
+		}
+	}
+	wantNoError(t, w.query(s, sql))
+	wantNoError(t, w.do(s, data...))
+	w.wantState(r.ID, approval.Executed)
+	if n := w.behind("select v from secrets where id = 9"); n != "z" {
+		t.Fatal(n)
+	}
+}
+
+// TestNoRunWithoutAnApproval says that a way to addRun which has forgotten to ask sends nothing.
+func TestNoRunWithoutAnApproval(t *testing.T) {
+	w := heldWorld(t, nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	list, err := s.judge(heldWrite, &answer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addRun(list[0], nil, nil, heldWrite)
+	s.out = append(s.out, "never"...)
+	if err := s.send(); err == nil {
+		t.Fatal("sent")
+	}
+}
