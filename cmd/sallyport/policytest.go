@@ -50,27 +50,21 @@ func (a *app) policyTest(ctx context.Context, files []string) error {
 	if err != nil {
 		return err
 	}
-	known := map[string]access.Principal{}
-	for _, p := range cfg.Principals {
-		known[p.Name] = principalOf(p)
-	}
 	var cases []policy.Case
 	for _, file := range files {
 		text, err := readFile(file)
 		if err != nil {
 			return err
 		}
-		more, err := policy.ParseCases(policy.File{Name: file, Text: string(text)}, known, onlyConnection(cfg))
+		more, err := parseCases(cfg, file, string(text))
 		if err != nil {
 			return err
 		}
-		if len(more) == 0 {
-			return fmt.Errorf("%s: no cases", file)
-		}
 		cases = append(cases, more...)
 	}
-	t := tester{app: a, set: set}
-	defer t.close()
+	scratch := onceCore{config: a.config}
+	defer scratch.close()
+	t := tester{set: set, core: scratch.open}
 	failed := 0
 	for _, c := range cases {
 		differs, err := t.run(ctx, c)
@@ -106,18 +100,23 @@ func onlyConnection(cfg *config.Config) string {
 	return ""
 }
 
-// tester judges cases; it opens a core when the first case with SQL comes.
-type tester struct {
-	*app
-	set  *policy.Set
-	core *gateway.Gateway
-	done func()
+// parseCases reads a text of cases; principals and the connection that they leave out are the configuration's.
+func parseCases(cfg *config.Config, name, text string) ([]policy.Case, error) {
+	known := map[string]access.Principal{}
+	for _, p := range cfg.Principals {
+		known[p.Name] = principalOf(p)
+	}
+	cases, err := policy.ParseCases(policy.File{Name: name, Text: text}, known, onlyConnection(cfg))
+	if err == nil && len(cases) == 0 {
+		err = fmt.Errorf("%s: no cases", name)
+	}
+	return cases, err
 }
 
-func (t *tester) close() {
-	if t.done != nil {
-		t.done()
-	}
+// tester judges cases. The core with the catalog for those with SQL is asked for when the first of them comes.
+type tester struct {
+	set  *policy.Set
+	core func(ctx context.Context) (*gateway.Gateway, error)
 }
 
 // run gives what differs from a case's expectations. The error is for a case that cannot be judged.
@@ -125,20 +124,39 @@ func (t *tester) run(ctx context.Context, c policy.Case) (differs []string, err 
 	if c.SQL == "" {
 		return t.set.Run(c), nil
 	}
-	if t.core == nil {
-		cfg, err := config.Load(t.config) // this time with the DSNs
-		if err == nil {
-			t.core, t.done, err = scratchCore(ctx, cfg)
-		}
-		if err != nil {
-			return nil, err
-		}
+	core, err := t.core(ctx)
+	if err != nil {
+		return nil, err
 	}
-	list, err := t.core.Explain(ctx, c.Who(), c.Connection, access.Door(c.Door), c.SQL, c.Reason)
+	list, err := core.Explain(ctx, c.Who(), c.Connection, access.Door(c.Door), c.SQL, c.Reason)
 	if err != nil {
 		return nil, err
 	}
 	return c.Check(together(list)), nil
+}
+
+// onceCore is a scratch core of a configuration that is opened when it is first wanted.
+type onceCore struct {
+	config string
+	core   *gateway.Gateway
+	done   func()
+}
+
+func (o *onceCore) open(ctx context.Context) (*gateway.Gateway, error) {
+	if o.core != nil {
+		return o.core, nil
+	}
+	cfg, err := config.Load(o.config) // this time with the DSNs
+	if err == nil {
+		o.core, o.done, err = scratchCore(ctx, cfg)
+	}
+	return o.core, err
+}
+
+func (o *onceCore) close() {
+	if o.done != nil {
+		o.done()
+	}
 }
 
 // together makes one decision of those on the statements of a batch: it is allowed when each is.

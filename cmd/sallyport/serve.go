@@ -346,9 +346,7 @@ func (g *gate) reload(path string) {
 	}
 	cfg, err := config.Load(path)
 	if err == nil {
-		if lost := cfg.Lost(g.rules); len(lost) > 0 {
-			err = fmt.Errorf("%s: no longer there; to drop a policy file, empty it and reload, or restart", strings.Join(lost, ", "))
-		}
+		err = lostFiles(cfg, g.rules)
 	}
 	if err == nil && !maps.Equal(labelsFiles(cfg), g.files) {
 		err = errors.New("other labels files are named than when the gateway started: restart it")
@@ -369,6 +367,14 @@ func (g *gate) reload(path string) {
 	g.core.Judge(judged)
 	g.rules = cfg.Policies
 	g.log.Info("policies reloaded", "files", len(g.rules), "labels_files", len(judged))
+}
+
+// lostFiles is why a reload takes nothing where policy files of before have vanished.
+func lostFiles(cfg *config.Config, before []config.Policy) error {
+	if lost := cfg.Lost(before); len(lost) > 0 {
+		return fmt.Errorf("%s: no longer there; to drop a policy file, empty it and reload, or restart", strings.Join(lost, ", "))
+	}
+	return nil
 }
 
 // labelsFiles are the labels files of a configuration, by connection.

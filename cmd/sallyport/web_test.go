@@ -105,4 +105,5 @@ principals:
 	if code, body, h := do("GET", "/sessions/"+session+"/evidence", nil); code != 200 || !strings.HasPrefix(body, "PK") || h.Get("Content-Type") != "application/zip" {
 		t.Errorf("evidence: %d %.500s", code, body)
 	}
+	policyInTheBrowser(t, dir, do)
 }

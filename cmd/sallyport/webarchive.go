@@ -16,13 +16,15 @@ import (
 	"sallyport/audit/replay"
 	"sallyport/internal/access"
 	"sallyport/internal/config"
+	"sallyport/internal/gateway"
 	"sallyport/internal/web"
 )
 
-// archive is the record of a configuration for the door for people. At most a few read it at a time: each may take much memory.
-func archive(cfg *config.Config) *web.Archive {
-	r := &webRecord{log: filepath.Join(cfg.DataDir, "log"), index: indexDir(cfg.DataDir), app: &app{out: io.Discard, err: io.Discard, config: cfg.Path}, readers: make(chan struct{}, webReaders)}
-	return &web.Archive{Find: r.find, Replay: r.replay, Evidence: r.evidence, Status: r.status}
+// archive is the record and the policy files of a configuration for the door for people. At most a few read it at a time: each may take much memory.
+func archive(core *gateway.Gateway, cfg *config.Config) *web.Archive {
+	r := &webRecord{log: filepath.Join(cfg.DataDir, "log"), index: indexDir(cfg.DataDir), app: &app{out: io.Discard, err: io.Discard, config: cfg.Path}, readers: make(turns, webReaders)}
+	p := &webPolicies{core: core, cfg: cfg, judges: make(turns, 1)}
+	return &web.Archive{Find: r.find, Replay: r.replay, Evidence: r.evidence, Status: r.status, OnDisk: p.onDisk, Judge: p.judge}
 }
 
 const webReaders = 2
@@ -30,17 +32,25 @@ const webReaders = 2
 type webRecord struct {
 	log, index string
 	app        *app // reads the configuration and says nothing
-	readers    chan struct{}
+	readers    turns
+}
+
+// turns lets as many at a time do something as it has room for.
+type turns chan struct{}
+
+// take waits for a turn; busy is what the others do, for the error.
+func (t turns) take(ctx context.Context, busy string) (done func(), err error) {
+	select {
+	case t <- struct{}{}:
+		return func() { <-t }, nil
+	case <-ctx.Done():
+		return nil, &access.Error{Kind: access.Unavailable, Message: busy + ": try again in a moment", Err: ctx.Err()}
+	}
 }
 
 // turn waits until this reader may read.
 func (r *webRecord) turn(ctx context.Context) (done func(), err error) {
-	select {
-	case r.readers <- struct{}{}:
-		return func() { <-r.readers }, nil
-	case <-ctx.Done():
-		return nil, &access.Error{Kind: access.Unavailable, Message: "others read the record: try again in a moment", Err: ctx.Err()}
-	}
+	return r.readers.take(ctx, "others read the record")
 }
 
 func (r *webRecord) find(ctx context.Context, q web.RecordQuery) (out web.RecordPage, err error) {

@@ -6,9 +6,10 @@ import (
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/internal/gateway"
 )
 
-// Archive is what has been recorded, as the program gives it: this door may not read the log itself. Its functions may be called at
+// Archive is what has been recorded, and what stands in the policy files, as the program gives it: this door may not read them itself. Its functions may be called at
 // once from any goroutine; who may ask is decided here before they are.
 type Archive struct {
 	// Find gives a page of records, the newest first.
@@ -19,6 +20,23 @@ type Archive struct {
 	Evidence func(ctx context.Context, w io.Writer, session string) error
 	// Status says how the log stands.
 	Status func(ctx context.Context) ([]StatusLine, error)
+	// OnDisk gives the policy files as a reload would read them now. An error says in an *access.Error, with file and line, why it would
+	// take nothing; the files come with it where they could be read. nil: the page does not compare.
+	OnDisk func(ctx context.Context) ([]gateway.PolicyFile, error)
+	// Judge holds the cases of a text in the YAML of `sallyport policy test` against the policies in force, or on disk. It runs nothing. An
+	// *access.Error says which line of the text is not sound, or why nothing can be judged. nil: the page has no form.
+	Judge func(ctx context.Context, cases string, onDisk bool) ([]CaseResult, error)
+}
+
+// MostCases is the most that Archive.Judge takes at a time.
+const MostCases = 200
+
+// CaseResult is what came of one case.
+type CaseResult struct {
+	Name    string
+	Line    int      // where it begins, from 1
+	Differs []string // from what it expects; none: it holds
+	Left    string   // why it was not judged; "" where it was
 }
 
 // RecordQuery picks records. Empty fields pick all; the others must all match.

@@ -21,10 +21,16 @@ func clean(v any) template.HTML { return template.HTML(neutral(text(v), false)) 
 func lines(v any) template.HTML { return template.HTML(neutral(text(v), true)) }
 
 // plain is clean for attributes, which hold no elements.
-func plain(v any) string {
+func plain(v any) string { return numbered(text(v), "") }
+
+// area is plain for the text of a <textarea>, which has lines.
+func area(v any) string { return numbered(text(v), "\n\t") }
+
+// numbered is s with the numbers of its odd characters, but for those to be kept.
+func numbered(s, keep string) string {
 	var b strings.Builder
-	each(text(v), func(r rune, raw string, odd bool) {
-		if odd {
+	each(s, func(r rune, raw string, odd bool) {
+		if odd && !strings.Contains(keep, raw) {
 			b.WriteString(number(r, raw))
 		} else {
 			b.WriteString(raw)

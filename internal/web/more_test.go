@@ -77,6 +77,9 @@ func TestColumnsAreRevealedFromTheBrowser(t *testing.T) {
 	if !strings.Contains(body, "public.customers.email</code></label>") || strings.Contains(body, `value="once"`) || !strings.Contains(body, `name="until"`) {
 		t.Fatalf("the page of a reveal: %s", body)
 	}
+	if !strings.Contains(body, "<dt>Kind</dt><dd>reveal</dd>") {
+		t.Error("the page does not say of which kind the request is")
+	}
 	if _, body := b.get("/reviews"); !strings.Contains(body, "public.customers.email") {
 		t.Error("the list does not say which columns")
 	}
@@ -166,6 +169,8 @@ func TestPagesCanBeUsedWithoutSeeing(t *testing.T) {
 	}
 	_, body = b.post("/reviews/"+r.ID+"/approve", url.Values{})
 	check("an error", body)
+	_, body = auditor.post("/policy", url.Values{"cases": {"- name: one"}})
+	check("tested policies", body)
 }
 
 // TestContrast computes the contrast of what is written in each colour with what is behind it (WCAG 2.2, 1.4.3: 4.5 to 1; 1.4.11: 3 to 1

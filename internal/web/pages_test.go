@@ -39,6 +39,10 @@ func (m memory) archive() *Archive {
 		Status: func(context.Context) ([]StatusLine, error) {
 			return []StatusLine{{Key: "records", Text: "7"}, {Key: "PROBLEM", Text: "forked", Problem: true}}, nil
 		},
+		OnDisk: func(context.Context) ([]gateway.PolicyFile, error) {
+			return []gateway.PolicyFile{{Name: "test.cedar", Text: testPolicy + "// more"}}, nil
+		},
+		Judge: func(context.Context, string, bool) ([]CaseResult, error) { return []CaseResult{{Name: "one"}}, nil },
 	}
 }
 

@@ -75,7 +75,7 @@ func loadPages() (*pages, error) {
 
 func (p *pages) funcs() template.FuncMap {
 	return template.FuncMap{
-		"clean": clean, "lines": lines, "plain": plain,
+		"clean": clean, "lines": lines, "plain": plain, "area": area,
 		"asset": func(name string) string { return "/static/" + name + "?" + p.assets[name].sum },
 		"time":  moment,
 		"span":  span,

@@ -112,6 +112,7 @@ func (s *Server) routes() map[string]handler {
 		"POST /people/{name}":      (*visit).one, // a statement does not belong into an address
 		"GET /connections":         (*visit).holdings,
 		"GET /policy":              (*visit).policy,
+		"POST /policy":             (*visit).testPolicy,
 	}
 	if s.opt.Archive != nil {
 		r["GET /sessions"] = (*visit).listSessions

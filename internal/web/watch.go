@@ -117,20 +117,6 @@ func (v *visit) holdings() error {
 	return v.show("holdings", "Connections and labels", "holdings", v.s.core.Holdings())
 }
 
-// policyData fills the page of the policies.
-type policyData struct {
-	Files   []gateway.PolicyFile
-	Version string
-}
-
-func (v *visit) policy() error {
-	if !v.watches() {
-		return errNotFound
-	}
-	files, version := v.s.core.Policies()
-	return v.show("policy", "Policies", "policy", policyData{files, version})
-}
-
 // status shows how the log stands.
 func (v *visit) status() error {
 	if !v.watches() {
