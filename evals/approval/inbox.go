@@ -43,22 +43,27 @@ func (d *drill) inbox(ctx context.Context, n int) ([]results.Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	const looks = 100
+	const (
+		looks  = 100
+		onPage = 100 // of the inbox; it says how many there are, and leads to the others
+	)
 	var page, list times
 	for range looks {
 		for _, c := range []struct {
 			call call
 			each string // what there is of each request
+			want int    // how many of them
+			all  string // what says that there are n
 			into *times
-		}{{call{method: "GET", path: "/reviews", client: b}, `href="/reviews/2`, &page},
-			{call{method: "GET", path: fmt.Sprintf("/api/v1/reviews?state=pending&limit=%d", n), user: "keeper", password: secretOf("keeper")}, `"revision":`, &list}} {
+		}{{call{method: "GET", path: "/reviews", client: b}, `href="/reviews/2`, onPage, fmt.Sprintf(">%d requests", n), &page},
+			{call{method: "GET", path: fmt.Sprintf("/api/v1/reviews?state=pending&limit=%d", n), user: "keeper", password: secretOf("keeper")}, `"revision":`, n, "", &list}} {
 			began := time.Now()
 			status, body, err := w.call(ctx, c.call)
 			c.into.add(time.Since(began))
 			if err != nil || status != http.StatusOK {
 				return nil, fmt.Errorf("%s: %d %w", c.call.path, status, err)
 			}
-			if got := strings.Count(string(body), c.each); got < n {
+			if got := strings.Count(string(body), c.each); got < c.want || !strings.Contains(string(body), c.all) {
 				return nil, fmt.Errorf("%s shows %d requests of %d", c.call.path, got, n)
 			}
 		}
