@@ -45,7 +45,7 @@ func (d *drill) inbox(ctx context.Context, n int) ([]results.Figure, error) {
 	}
 	const (
 		looks  = 100
-		onPage = 100 // of the inbox; it says how many there are, and leads to the others
+		onPage = 50 // of the inbox; it says how many there are, and leads to the others
 	)
 	var page, list times
 	for range looks {

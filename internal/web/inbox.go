@@ -15,7 +15,7 @@ import (
 // takes a second to lay out a thousand. What is older is a page further.
 const (
 	listed = 1000
-	onPage = 100
+	onPage = 50
 )
 
 // pollTime is how long a request for news waits for some.
