@@ -215,7 +215,7 @@ func (c *checker) record(pos uint64, payload []byte) {
 		}
 		s.Opened = true
 		return
-	case access.RecordRefused, access.RecordTask: // a refused login, a task declared before any session
+	case access.RecordRefused, access.RecordTask, access.RecordReview: // a refused login, a task declared before any session, a step of a request
 		return
 	case access.RecordStatement, access.RecordRelease:
 	case access.RecordIntent:

@@ -253,7 +253,8 @@ func (a *app) confirm(f *os.File, question string) (bool, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	return strings.TrimSpace(strings.ToLower(line)) == "yes", nil
+	answer := strings.TrimSpace(strings.ToLower(line))
+	return answer == "yes" || answer == "y", nil
 }
 
 func newReviewChannels(a *app) *cobra.Command {

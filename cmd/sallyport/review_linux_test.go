@@ -57,7 +57,7 @@ func (y *typist) Write(p []byte) (int, error) {
 }
 
 func TestReviewAsksBeforeItDecides(t *testing.T) {
-	for answer, want := range map[string]int{"yes": 1, "no": 0, "": 0, "y": 0} {
+	for answer, want := range map[string]int{"yes": 1, "no": 0, "": 0, "y": 1} {
 		t.Run("answer_"+answer, func(t *testing.T) {
 			s := newStub(t)
 			t.Setenv("SALLYPORT_PASSWORD", "")

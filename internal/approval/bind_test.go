@@ -176,6 +176,8 @@ func TestGrantsAreNotWiderThanAsked(t *testing.T) {
 		"window of another class": {Mode: Window, Until: soon, Classes: []access.Class{access.ClassDDL}, Relations: []string{"delete public.customers"}},
 		"window elsewhere":        {Mode: Window, Until: soon, Classes: []access.Class{access.ClassWrite}, Relations: []string{"delete public.salaries"}},
 		"window of everything":    {Mode: Window, Until: soon},
+		"form without its value":  {Mode: Form, Uses: 1, Until: soon, Ranges: []Range{{Least: "100", Most: "200"}}},
+		"form of nothing":         {Mode: Form, Uses: 1, Until: soon, Ranges: []Range{{Least: "500", Most: "2"}}},
 		"reveal":                  {Mode: Reveal, Until: soon, Columns: []string{"public.customers.email"}},
 	} {
 		if name == "no mode but uses" {

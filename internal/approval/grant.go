@@ -96,11 +96,14 @@ func (r *Request) narrower(g Grant, now time.Time) error {
 	}
 	if g.Mode == Form || g.Mode == Window || g.Mode == Reveal {
 		if g.Until.IsZero() || !g.Until.After(now) || g.Until.Sub(now) > MostWindow {
-			return fmt.Errorf("an approval of mode %s ends within %s", g.Mode, MostWindow)
+			return fmt.Errorf("an approval of mode %s has a time at which it ends (until), within a day", g.Mode)
 		}
 	}
 	if (r.Subject.Kind == SubjectReveal) != (g.Mode == Reveal) {
-		return fmt.Errorf("a request for a %s cannot be approved with mode %q", r.Subject.Kind, g.Mode)
+		if r.Subject.Kind == SubjectReveal {
+			return errors.New("a request to see columns is approved with mode reveal, for columns that it names, until a time")
+		}
+		return errors.New("mode reveal is for requests to see columns, and this is a statement")
 	}
 	switch g.Mode {
 	case Once:
@@ -117,6 +120,11 @@ func (r *Request) narrower(g Grant, now time.Time) error {
 		if n := len(r.Values()); len(g.Ranges) != 0 && len(g.Ranges) != n {
 			return fmt.Errorf("the statement has %d constants and parameters, and ranges are given for %d", n, len(g.Ranges))
 		}
+		for i, v := range r.Values() {
+			if len(g.Ranges) > 0 && !g.Ranges[i].admits(v) {
+				return fmt.Errorf("value %d of the statement that waits, %q, is not in its range, so it would not be covered", i+1, v)
+			}
+		}
 	case Window:
 		if len(g.Classes) == 0 || len(g.Relations) == 0 {
 			return errors.New("an approval for some time names classes of statements and relations")
@@ -129,6 +137,11 @@ func (r *Request) narrower(g Grant, now time.Time) error {
 		for _, use := range g.Relations {
 			if !slices.Contains(r.Subject.Relations, use) {
 				return fmt.Errorf("the request does not %s", use)
+			}
+		}
+		for _, use := range r.Subject.Relations {
+			if !slices.Contains(g.Relations, use) {
+				return fmt.Errorf("the statement that waits does %s too, so it would not be covered: grant that as well, or another mode", use)
 			}
 		}
 	case Reveal:

@@ -88,6 +88,7 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 	if err := s.askMeaning(w.list, sink); err != nil {
 		return nil, asRefusal(err, pl, w.sql)
 	}
+	id := r.ID
 	if r, err = s.gw.approvals.Claim(ctx, s.request(w)); err != nil {
 		return nil, refusal{plan: pl, sql: w.sql, why: notHeld(err)}
 	}
@@ -97,7 +98,7 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 	if !slices.ContainsFunc(list, func(j judged) bool { return j.waits() }) {
 		return list, nil // it needs no approval any more
 	}
-	return nil, refusal{plan: pl, sql: w.sql, why: &access.Error{Kind: access.Denied, Code: "42501",
+	return nil, refusal{plan: pl, sql: w.sql, why: &access.Error{Kind: access.Denied, Code: "42501", Review: id,
 		Message: "what was approved is not what would run now: the policies, the schema or the search_path have changed meanwhile",
 		Hint:    "run it again to ask for another approval; nothing ran"}}
 }

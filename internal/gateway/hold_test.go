@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/audit"
 	"sallyport/internal/access"
 	"sallyport/internal/approval"
 	"sallyport/internal/identity"
@@ -189,6 +190,9 @@ func TestAHeldStatementRunsOnceItIsApproved(t *testing.T) {
 	}
 	if want := []string{"pending ", "approved keeper", "claimed ", "intent " + r.ID, "executed "}; !slices.Equal(steps, want) {
 		t.Errorf("recorded %q, want %q", steps, want)
+	}
+	if report, err := audit.Check(w.dir + "/log"); err != nil || len(report.Problems) > 0 {
+		t.Errorf("the record is not sound: %v %v", report.Problems, err)
 	}
 	// Used up.
 	done = w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})

@@ -114,7 +114,7 @@ func (s *Session) previewOf(ctx context.Context, r *approval.Request, limit time
 	res, err := s.Query(ctx, Query{SQL: "EXPLAIN (ANALYZE false) " + r.Binding.SQL, Args: r.Binding.Params, MaxRows: 1000, MaxBytes: mostPlan, Task: Task{ID: r.Subject.Task}, Reason: r.Subject.Reason})
 	if err != nil {
 		out.Why = "no plan: " + access.AsError(err).Message
-		return out, nil
+		res = &Result{}
 	}
 	for _, row := range res.Rows {
 		if len(row) > 0 && row[0] != nil {
