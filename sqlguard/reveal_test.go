@@ -1,0 +1,34 @@
+package sqlguard_test
+
+import (
+	"slices"
+	"testing"
+
+	"sallyport/internal/access"
+	"sallyport/sqlguard"
+)
+
+func TestRevealable(t *testing.T) {
+	const held = mayRead + `@id("see") @review("keepers") permit (principal, action == Action::"reveal", resource in Label::"pii.email");`
+	const free = mayRead + `@id("see") permit (principal, action == Action::"reveal", resource in Label::"pii.email");`
+	const reasoned = mayRead + `@id("see") @review("keepers") @reason("required") permit (principal, action == Action::"reveal", resource in Label::"pii.email");`
+	for name, c := range map[string]struct {
+		policy, column string
+		reason         bool
+		want           access.Effect
+	}{
+		"held":               {held, "customers.email", false, access.Review},
+		"not permitted":      {mayRead, "customers.email", false, access.Deny},
+		"without a label":    {held, "customers.id", false, access.Deny},
+		"needs none":         {free, "customers.email", false, access.Deny},
+		"wants a reason":     {reasoned, "customers.email", false, access.Deny},
+		"has given a reason": {reasoned, "customers.email", true, access.Review},
+	} {
+		in := input(reading("id"), load(t, c.policy))
+		in.HasReason = c.reason
+		d := sqlguard.Revealable(in, ids(c.column)[0])
+		if d.Effect != c.want || d.Effect == access.Review && !slices.Equal(d.Obligations.Review, []string{"keepers"}) || d.Effect == access.Deny && d.Message == "" {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
