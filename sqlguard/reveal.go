@@ -18,7 +18,7 @@ func Revealable(in Input, id access.ColumnID) access.Decision {
 	v := perLabel(j.ask, access.ActReveal, in.Connection, id, labels)
 	switch {
 	case !v.Allowed:
-		return *j.refuse(v, access.ActReveal, policy.Column(in.Connection, id.Relation, id.Column, labels), fmt.Sprintf("seeing %s.%s as it is", id.Relation, id.Column))
+		return *j.refuse(v, access.ActReveal, policy.Column(in.Connection, id.Relation, id.Column, labels), fmt.Sprintf("showing %s.%s unmasked", id.Relation, id.Column))
 	case len(v.Obligations.Review) == 0:
 		return denied(fmt.Sprintf("%s.%s needs no approval to be seen", id.Relation, id.Column), "")
 	case v.Obligations.Reason && !in.HasReason:

@@ -152,9 +152,9 @@ func (d *Demo) Banner(w io.Writer, doors Doors) {
 		"        SELECT id FROM customers WHERE email LIKE 'ada%';       -- finds nothing: it sees tokens\n"+
 		"        SELECT query_to_xml('SELECT * FROM customers', true, true, '');\n"+
 		"        SET sallyport.reason = 'monthly access review, ticket 4711';   -- audrey must\n")
-	fmt.Fprintf(w, "\nREVIEWERS decide about what waits, in a browser: %s  (%s, password %s)\n\n"+
+	fmt.Fprintf(w, "\nREVIEWERS decide about what waits, in a browser: %s  (%s, password %s)\nor at a terminal: %s review list --user %s -c %s\n\n"+
 		"  Try, as ada:  UPDATE customers SET points = points + 10 WHERE id = 1;   -- psql waits until %s has approved it\n"+
-		"                SET sallyport.reveal = 'customers.phone';                  -- asks to see a column as it is\n", doors.Web, reviewer, d.login(reviewer).Password, reviewer)
+		"                SET sallyport.reveal = 'customers.phone';                  -- asks to see a column as it is\n", doors.Web, reviewer, d.login(reviewer).Password, d.self, reviewer, filepath.Join(d.Dir, config.DefaultName), reviewer)
 	fmt.Fprint(w, "\nAGENTS use MCP over HTTP:\n\n")
 	for _, l := range d.Logins {
 		if l.Token != "" {
