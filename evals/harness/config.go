@@ -23,6 +23,9 @@ func (s Spec) write(g *Gateway) error {
 		"connections": map[string]any{},
 		"principals":  map[string]any{},
 	}
+	if s.Audit != nil {
+		file["audit"] = s.Audit
+	}
 	if s.Refresh != "" {
 		file["catalog_refresh"] = s.Refresh
 	}

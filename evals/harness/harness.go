@@ -27,6 +27,7 @@ type Spec struct {
 	Web         *Web            // nil: the door for people stays shut
 	Purposes    []Purpose
 	Approvals   map[string]any // section `approvals` of the configuration
+	Audit       map[string]any // section `audit` of the configuration
 	Refresh     string         // `catalog_refresh`, e.g. 1s; empty: the default
 	Env         []string       // further environment of the process
 	Dir         string         // where its folder is made; empty: the system's temporary folder
