@@ -275,6 +275,39 @@ func TestWatchAndSweep(t *testing.T) {
 	}
 }
 
+// TestTakenBack: an approval ends by a reviewer's word, of who gave it too, and of nobody else's.
+func TestTakenBack(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	r, err := b.approve(b.ask("DELETE 1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := Vote{Verdict: Refuse, Justification: "the ticket was closed"}
+	for _, by := range []Reviewer{{Name: "asker", Groups: []string{"dba"}, Human: true}, {Name: "delegate", Groups: []string{"dba"}, Human: true}, {Name: "guest", Human: true}, {Name: "robot", Groups: []string{"dba"}}} {
+		if _, err := b.Decide(ctx, r.ID, r.Revision, by, back); err == nil {
+			t.Errorf("taken back by %s", by.Name)
+		}
+	}
+	if r, err = b.Decide(ctx, r.ID, r.Revision, dana, back); err != nil || r.State != Cancelled || r.Outcome != "taken back by dana: the ticket was closed" {
+		t.Fatal(r, err)
+	}
+	if c, err := b.Claim(ctx, wish("DELETE 1")); c != nil || err != nil {
+		t.Fatalf("claimed afterwards: %v %v", c, err)
+	}
+	// What runs already is not taken back.
+	if _, err = b.approve(b.ask("DELETE 2")); err != nil {
+		t.Fatal(err)
+	}
+	c, err := b.Claim(ctx, wish("DELETE 2"))
+	if err != nil || c == nil {
+		t.Fatal(c, err)
+	}
+	if _, err := b.Decide(ctx, c.ID, c.Revision, dana, back); err == nil || b.state(c.ID) != Claimed {
+		t.Fatalf("taken back while it ran: %v", err)
+	}
+}
+
 func TestBrokenGlass(t *testing.T) {
 	b := newBench(t)
 	ctx := context.Background()

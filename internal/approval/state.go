@@ -90,6 +90,13 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 	if r.Glass != nil {
 		return lookedAt(r, v)
 	}
+	if r.State == Approved && v.Verdict == Refuse {
+		// Whoever could have denied it can take it back, whatever they said before.
+		v.Review, v.Grant = false, Grant{}
+		r.Votes = append(r.Votes, v)
+		r.State, r.Outcome, r.Ended = Cancelled, "taken back by "+by.Name+": "+v.Justification, now
+		return r, nil
+	}
 	if slices.ContainsFunc(r.Votes, func(o Vote) bool { return o.Reviewer == by.Name }) {
 		return r, ErrVoted
 	}

@@ -22,6 +22,7 @@ type reviewData struct {
 	Needs     []need
 	Mine      bool
 	Decide    bool   // the visitor's word counts and is missing
+	Retract   bool   // it is approved, and the visitor can take that back
 	WhyNot    string // why it does not count
 	Fresh     bool   // the visitor has given their password a short time ago
 	First     *gateway.ReviewVote
@@ -88,7 +89,9 @@ func (v *visit) review() error {
 func (v *visit) reviewData(r *gateway.ReviewRequest) (*reviewData, error) {
 	d := &reviewData{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), Fresh: v.session.fresh(v.now, v.s.opt.StepUp), Now: v.now, Purposes: v.s.opt.Purposes,
 		NeedPurp: v.s.opt.NeedPurpose, Seen: strconv.FormatUint(r.Revision, 10), Deadline: r.Expires, Least: gateway.LeastReviewJustification, MostUses: gateway.MostReviewUses, Times: times}
-	_, d.WhyNot = v.s.core.MayDecide(v.who, r)
+	var may bool
+	may, d.WhyNot = v.s.core.MayDecide(v.who, r)
+	d.Retract = may && r.State == "approved"
 	names := namesOf(r)
 	d.SQL = layout(r.Binding.SQL, names)
 	for _, inner := range r.Binding.Inner {

@@ -193,6 +193,27 @@ func TestWhoMaySeeAndDecide(t *testing.T) {
 	w.wantState(r.ID, "approved")
 }
 
+func TestApprovalsAreTakenBack(t *testing.T) {
+	w := newWorld(t, nil)
+	r := w.wish("asker", write, nil)
+	b := w.login("keeper")
+	b.post("/reviews/"+r.ID+"/approve", decisionOn(r))
+	w.wantState(r.ID, "approved")
+	for name, offered := range map[string]bool{"keeper": true, "asker": false, "auditor": false} {
+		if _, body := w.login(name).get("/reviews/" + r.ID); strings.Contains(body, "Take it back") != offered {
+			t.Errorf("offered to %s: %v", name, !offered)
+		}
+	}
+	now, _ := w.gw.Review(r.ID)
+	if res, body := b.post("/reviews/"+r.ID+"/deny", decisionOn(now)); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("taking it back: %s %s", res.Status, body)
+	}
+	w.wantState(r.ID, "cancelled")
+	if res, err := w.run("asker", write, nil); err == nil {
+		t.Fatalf("it runs all the same: %v", res)
+	}
+}
+
 func TestOnlyWhoAskedWithdraws(t *testing.T) {
 	w := newWorld(t, nil)
 	r := w.wish("asker", write, nil)
