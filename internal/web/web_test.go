@@ -95,7 +95,7 @@ func TestModes(t *testing.T) {
 		t.Error("ran outside of the range")
 	}
 	w.run("asker", "update customers set region = 'm' where id = 8", nil)
-	if r = approve("mode", "window", "until", "15m", "relation", "update public.customers"); r.Grant.Mode != "window" || r.Grant.Relations[0] != "update public.customers" {
+	if r = approve("mode", "window", "until", "15m", "relation", "update public.customers", "relation", "select public.customers"); r.Grant.Mode != "window" || len(r.Grant.Relations) != 2 {
 		t.Errorf("granted %+v", r.Grant)
 	}
 }
