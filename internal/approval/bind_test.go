@@ -123,6 +123,7 @@ func TestCovers(t *testing.T) {
 			w.Subject.Relations = append([]string{"read public.orders"}, w.Subject.Relations...)
 		}), start, "boot1", false},
 		{"window, no relation", window, want(func(w *Request) { w.Subject.Relations = nil }), start, "boot1", false},
+		{"window, every row", window, want(func(w *Request) { w.Subject.EveryRow = true }), start, "boot1", false},
 		{"window, other policies", window, want(func(w *Request) { w.Binding.PolicyVersion = "p2" }), start, "boot1", false},
 		{"a group that was not asked", once, want(func(w *Request) { w.Needs = []Need{{Group: "security"}} }), start, "boot1", false},
 		{"form, a group that was not asked", form, want(func(w *Request) { w.Needs = []Need{{Group: "security"}} }), start, "boot1", false},

@@ -193,7 +193,7 @@ func (r *Request) Covers(want *Request, boot string, now time.Time) bool {
 		}
 		return true
 	case Window:
-		if !sameContext(r, want) || !slices.Contains(g.Classes, want.Subject.Class) || len(want.Subject.Relations) == 0 {
+		if !sameContext(r, want) || want.Subject.EveryRow && !r.Subject.EveryRow || !slices.Contains(g.Classes, want.Subject.Class) || len(want.Subject.Relations) == 0 {
 			return false
 		}
 		for _, use := range want.Subject.Relations {

@@ -208,6 +208,29 @@ func TestAHeldStatementRunsOnceItIsApproved(t *testing.T) {
 	}
 }
 
+// TestWhatAWindowHasToName: what leaves something behind beside the relations of a statement.
+func TestWhatAWindowHasToName(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Wait = -1 })
+	conn := w.direct()
+	if _, err := conn.Exec(context.Background(), "create sequence counter").ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	w.gw.dbs["shop"].stale()
+	s := w.loginAt(access.DoorPGWire, "asker")
+	for sql, want := range map[string][]string{
+		"update customers set region = lower(now()::text) where id = 7":   {"select public.customers", "update public.customers"},
+		"update customers set region = 'x' where id = nextval('counter')": {"call pg_catalog.nextval", "select public.customers", "update public.customers"},
+	} {
+		wantError(t, w.query(s, sql), "42501 this statement needs approval")
+		r := w.pendingOne()
+		slices.Sort(r.Subject.Relations)
+		if !slices.Equal(r.Subject.Relations, want) {
+			t.Errorf("%s does %q, want %q", sql, r.Subject.Relations, want)
+		}
+		w.gw.approvals.Cancel(context.Background(), r.ID, "next")
+	}
+}
+
 func TestHeldStatementsOfTheExtendedProtocol(t *testing.T) {
 	w := heldWorld(t, nil)
 	s := w.loginAt(access.DoorPGWire, "asker")

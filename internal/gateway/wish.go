@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/approval"
 	"sallyport/internal/pgframe"
 	"sallyport/sqlguard"
+	"sallyport/sqlguard/registry"
 )
 
 // What is wanted, in the words of a request: what an approval is bound to, and what a reviewer is shown.
@@ -137,6 +138,9 @@ func (s *Session) innerOf(named *plan) []string {
 	return nil
 }
 
+// effectless are the classes of built-ins that leave nothing behind: a window need not name them.
+var effectless = []string{registry.Pure, registry.Catalog, registry.Volatile}
+
 // describeSubject adds what a plan touches to what a reviewer is shown.
 func describeSubject(sub *approval.Subject, p *plan) {
 	var rec access.PlanRecord
@@ -160,7 +164,7 @@ func describeSubject(sub *approval.Subject, p *plan) {
 		sub.EveryRow = sub.EveryRow || use.Every
 	}
 	for _, f := range p.facts.Functions {
-		if !f.Builtin {
+		if !f.Builtin || !slices.Contains(effectless, f.Class) { // nextval moves a sequence, whatever relation the statement names
 			sub.Relations = add(sub.Relations, "call "+f.Name.String())
 		}
 	}
