@@ -75,7 +75,7 @@ bench-search: ## searches of the record over an index of 10 million records (ARG
 # Each eval is a program that ends with status 1 when a figure misses its bound; the others run anyway.
 EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning tamper crash erasure bundle approval commit
 .PHONY: evals
-evals: deps build ## twin databases, leak benchmark, sqlsmith, attacks, benign workloads, clients, detectors (EVALS="twin" for some)
+evals: deps build ## leaks, attacks, everyday SQL, detectors, crashes, erasure, approvals ... (EVALS="twin" for some)
 	@failed=; for e in $(EVALS); do echo "== $$e"; $(GO) run ./evals/cmd/$$e $(ARGS) || failed="$$failed $$e"; done; \
 	$(GO) run ./evals/cmd/report; \
 	if [ -n "$$failed" ]; then echo "evals: missed a bound:$$failed" >&2; exit 1; fi
@@ -84,6 +84,7 @@ evals: deps build ## twin databases, leak benchmark, sqlsmith, attacks, benign w
 browser: ## every page and the whole way of an approval in headless Chromium, with axe-core (ARGS=-dry records nothing)
 	@scripts/deps.sh browser || { [ -z "$${CI:-}" ] && echo "NO BROWSER: what follows says what was not run" >&2; }
 	$(GO) run ./evals/cmd/browser $(ARGS)
+	$(GO) run ./evals/cmd/report
 
 .PHONY: screenshots
 screenshots: ## pictures of every page, light and dark, desktop and phone, into evals/out/screenshots
@@ -110,8 +111,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 	done
 
 .PHONY: fuzz-twin
-fuzz-twin: deps build ## random statements on twin databases for FUZZTIME, or N of them (ARGS="-seed 7 -kinds token")
+fuzz-twin: deps build ## random statements on twin databases for FUZZTIME, or N of them (ARGS="-seed 7 -kinds token", -record)
 	$(GO) run ./evals/cmd/fuzztwin $(if $(N),-n $(N),-time $(FUZZTIME)) $(ARGS)
+	$(GO) run ./evals/cmd/report
 
 # The player that replays are tried with; it comes from npm.
 PLAYER := asciinema-player@3.18.0

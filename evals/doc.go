@@ -12,9 +12,11 @@
 //	results   the one writer of results.json, and RESULTS.md made from it
 //	wire      a client that writes down every message of the server
 //	doors     every way to put a statement to a gateway
+//	agent     an MCP client that writes down what came back
 //	twin      two databases that differ only in labelled values must answer alike
 //	leak      values that are nowhere else, looked for in whatever comes back; beside other systems
 //	sqlsmith  the same, for statements that a fuzzer invents
+//	fuzztwin  the same, for random statements of a grammar, each kind of mask and row filters
 //	attack    attacks have no effect on the server, and show nothing that is withheld
 //	benign    everyday SQL must be answered, and answered the same outside labelled cells
 //	bench     speed beside direct connections and pgbouncer
@@ -27,10 +29,12 @@
 //	crash     the gateway killed at random points, and with a disk that fails
 //	erasure   one of several people erased: what is left in the bytes
 //	approval  held statements: how soon they go on, and attacks on what was approved
+//	browser   the door for people, in headless Chromium
 //	bundle    how long evidence of a long session takes to make and to verify
 //	commit    what a durable record costs, beside bbolt and SQLite
 //	search    how soon the newest records are found among 10 million
 //	detect    the detectors, on texts whose personal data is marked
+//	classify  what `sallyport classify` proposes for columns of which it is known what they hold
 //
 // A figure that misses its bound (results.Required) makes its program exit with status 1.
 package evals

@@ -1,5 +1,5 @@
-// Package export sends the records of the log elsewhere: to a file, an HTTPS webhook, a syslog server, or an
-// OpenTelemetry collector. It reads the log's files beside the gateway (audit.Tail), so nothing of it is on the way of a
+// Package export sends the records of the log elsewhere: to a file, an HTTPS webhook, a syslog server or an
+// OpenTelemetry collector, and its sealed segments with the newest checkpoint to an S3-compatible store. It reads the log's files beside the gateway (audit.Tail), so nothing of it is on the way of a
 // statement, and what is sent is on disk before.
 //
 // # What it promises
@@ -21,5 +21,5 @@
 // leaves fields out.
 //
 // Where to start: Set in set.go, exporter.run in exporter.go; a format is an encoder (json.go, ocsf.go), a transport is a
-// sink (file.go, webhook.go, syslog.go, otlp.go).
+// sink (file.go, webhook.go, syslog.go, otlp.go); segments leave by uploader.go.
 package export

@@ -1,5 +1,5 @@
 // Command sallyport-verify checks evidence that a gateway has made, offline, without trusting the gateway: the directory of
-// its log, or a bundle. It is built from the standard library, golang.org/x/mod and the verifier alone.
+// its log, a bundle, or the certificate of an erasure. It is built from the standard library, golang.org/x/mod and the verifier alone.
 package main
 
 import (

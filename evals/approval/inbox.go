@@ -69,5 +69,5 @@ func (d *drill) inbox(ctx context.Context, n int) ([]results.Figure, error) {
 		}
 	}
 	name := fmt.Sprintf("approval.inbox_%d", n)
-	return append(page.figures(name, "the inbox page with every pending request, to its last byte"), list.figures(name+".json", "the same as JSON, with a password to be checked")...), nil
+	return append(page.figures(name, "the first page of the inbox, to its last byte"), list.figures(name+".json", "the same as JSON, with a password to be checked")...), nil
 }

@@ -33,6 +33,7 @@ var sections = []struct{ prefix, title, about string }{
 	{"approval", "Approvals", "How soon a held statement goes on once a person has approved it, what many pending requests cost to look at, and attacks: does anything run that nobody approved, something else than what was approved, or the same twice? The oracle is the database and the bytes that came out. `evals/approval`."},
 	{"browser", "The door for people, in a browser", "Headless Chromium before the real binary, psql waiting in a process of its own: every page of every role, in both colour schemes and on a phone, and what people do there from beginning to end. `evals/browser`."},
 	{"bundle", "Bundles of evidence", "Made and verified as processes of their own, beside a gateway that runs. `evals/bundle`."},
+	{"search", "Searching the record", "How soon the newest records are found over an index of 10 million. `evals/search`."},
 }
 
 // Listing is a file of evals/listings that RESULTS.md includes after the section of its prefix.

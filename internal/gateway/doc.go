@@ -5,7 +5,8 @@
 //
 //  1. parse and resolve   sqlguard/postgres   text -> tree, facts (relations, columns, functions)
 //  2. decide              sqlguard            facts + principal + policy -> decision, obligations
-//  3. compile             mask                tree + decision -> the statement that really runs
+//  3. compile             mask                tree + decision -> the statement that really runs; under
+//     @review it is held here until reviewers have approved it, and judged anew (hold.go)
 //  4. record the intent   audit               durable before a byte goes upstream, unless the
 //     statement is a pure read: that one is sent at once and recorded with its outcome
 //  5. execute             internal/upstream
