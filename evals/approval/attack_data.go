@@ -103,14 +103,20 @@ func changedAttacks() (out []attack) {
 	return out
 }
 
-// revealed has ada be shown the mails until a time.
+// revealed has ada be shown the mails until a time, and sees that she is.
 func (t *try) revealed(ctx context.Context, c conn, until time.Time) error {
 	a := t.saw(c.Simple("SET sallyport.reveal = 'mails.email'"))
 	id := handleOf(a.Text())
 	if id == "" {
 		return fmt.Errorf("no reveal was asked for: %s", a.Text())
 	}
-	return t.w.decide(ctx, "keeper", id, "approve", map[string]any{"mode": "reveal", "columns": []string{"public.mails.email"}, "until": until.UTC().Format(time.RFC3339Nano)})
+	if err := t.w.decide(ctx, "keeper", id, "approve", map[string]any{"mode": "reveal", "columns": []string{"public.mails.email"}, "until": until.UTC().Format(time.RFC3339Nano)}); err != nil {
+		return err
+	}
+	if raw := c.Simple("SELECT email FROM mails"); !strings.Contains(raw.Text(), canaryMail) {
+		return fmt.Errorf("what was approved is not shown: %s", raw.Text())
+	}
+	return nil
 }
 
 // revealAttacks look for the mail where nobody has approved that it is shown.
@@ -126,10 +132,6 @@ func revealAttacks() (out []attack) {
 			if err := t.revealed(ctx, c, time.Now().Add(time.Minute)); err != nil {
 				return err
 			}
-			if raw := c.Simple(look); !strings.Contains(raw.Text(), canaryMail) {
-				return fmt.Errorf("what was approved is not shown: %s", raw.Text())
-			}
-			t.seen.Reset()
 			forms := []string{look, "COPY mails TO STDOUT", "SELECT to_jsonb(m) FROM mails m", "SELECT m FROM mails m", "SELECT min(email) FROM mails"}
 			if name == "an-agent" || name == "another-door" {
 				a, err := t.bot(ctx, who)
@@ -249,17 +251,14 @@ func glassAttacks() (out []attack) {
 			if a := t.send(c, text(sql)); !a.Failed() && !strings.HasPrefix(sql, "SELECT email") {
 				return fmt.Errorf("%w: %s ran behind the glass: %s", errLucky, sql, a.Text())
 			}
-			return nil
+			return t.still(ctx, c, text(count), 0) // it is broken, for what it is for
 		}})
 	}
-	for _, who := range []string{"bot", "hero", "botkeeper"} {
+	for _, who := range []string{"bot", "botkeeper"} {
 		out = append(out, attack{family: "glass", name: "agents-door." + who, run: func(ctx context.Context, t *try) error {
 			a, err := t.bot(ctx, who)
 			if err != nil {
 				return err
-			}
-			if who == "hero" {
-				return nil // a person of the group may, at any door
 			}
 			a.Reason = "break-glass: the shop is down, incident 12"
 			t.tool(ctx, a, "query", t.args(map[string]any{"sql": count}))
@@ -272,16 +271,20 @@ func glassAttacks() (out []attack) {
 // previewAttacks have plans and trial runs do what the statement would.
 func previewAttacks() (out []attack) {
 	for _, sql := range []string{"EXPLAIN ANALYZE " + count, "EXPLAIN (ANALYZE, VERBOSE) " + count, "EXPLAIN " + count, "EXPLAIN ANALYZE SELECT v FROM secrets", "EXPLAIN (VERBOSE) SELECT v FROM secrets WHERE v = 'x'",
-		"EXPLAIN ANALYZE EXECUTE p", "PREPARE p AS " + count, "BEGIN; " + count + "; ROLLBACK", "BEGIN; " + count + "; ROLLBACK AND CHAIN", "EXPLAIN ANALYZE UPDATE accounts SET n = nextval('counter') WHERE id = {id}",
+		"EXPLAIN ANALYZE EXECUTE prepared", "PREPARE p AS " + count, "BEGIN; " + count + "; ROLLBACK", "BEGIN; " + count + "; ROLLBACK AND CHAIN", "EXPLAIN ANALYZE UPDATE accounts SET n = nextval('counter') WHERE id = {id}",
 		"DECLARE c CURSOR WITH HOLD FOR SELECT v FROM secrets", "COPY (SELECT v FROM secrets) TO STDOUT", "SELECT v FROM secrets LIMIT 0", "SELECT count(*) FROM secrets WHERE v LIKE 'zq%'"} {
 		for _, s := range []stmt{text(sql), extended(sql)} {
 			out = append(out, attack{family: "preview", name: fmt.Sprintf("%.40s.%v", sql, s.extended), run: func(ctx context.Context, t *try) error {
 				c, err := t.client(ctx, "ada")
-				if err == nil {
-					t.send(c, s)
-					t.saw(c.Simple("COMMIT"))
+				if err != nil {
+					return err
 				}
-				return err
+				if err := t.must(c, "PREPARE prepared AS "+count); err != nil {
+					return err
+				}
+				t.send(c, s)
+				t.saw(c.Simple("COMMIT"))
+				return nil
 			}})
 		}
 	}

@@ -2,6 +2,7 @@ package approval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -18,7 +19,8 @@ func attacks() []attack {
 	return out
 }
 
-// deciding asks as somebody, has some calls made about the request, and sends the statement again. Nothing may run.
+// deciding asks as somebody, has some calls made about the request, and sends the statement again. Nothing may run, until
+// somebody approves it who may.
 func deciding(family, name, asker string, calls func(ctx context.Context, t *try, id string) error) attack {
 	return attack{family: family, name: name, run: func(ctx context.Context, t *try) error {
 		c, err := t.client(ctx, asker)
@@ -32,8 +34,13 @@ func deciding(family, name, asker string, calls func(ctx context.Context, t *try
 		if err := calls(ctx, t, id); err != nil {
 			return err
 		}
-		t.send(c, text(count))
-		return nil
+		if id, err = t.ask(c, text(count)); err != nil {
+			return errors.Join(t.before(ctx, 0), err)
+		}
+		if err := t.w.decide(ctx, "keeper", id, "approve", nil); err != nil {
+			return err
+		}
+		return t.still(ctx, c, text(count), 0)
 	}}
 }
 
@@ -151,11 +158,7 @@ func forgedAttacks() (out []attack) {
 			return err
 		}
 		t.send(eve, text(count))
-		if a := t.send(ada, text(count)); a.Failed() {
-			return fmt.Errorf("what was approved does not run: %s", a.Error)
-		}
-		t.control = true
-		return nil
+		return t.still(ctx, ada, text(count), 0)
 	}})
 	for name, who := range map[string]string{"another-session": "ada", "another-person": "eve", "a-reviewer": "self", "the-glass": "hero"} {
 		s := swap{name: "claimed-by-" + name, ask: text(count), control: true, others: func(ctx context.Context, t *try) error {
@@ -205,16 +208,27 @@ func reviewerAttacks() (out []attack) {
 						return call{method: "POST", path: path(id, "approve"), user: c.user, password: password, body: verdict(1, nil)}
 					})(ctx, t, id)
 				}
-				// By the form of the page, with all that the page gives, where they are let in at all.
-				b, err := t.w.browser(ctx, c.user)
-				if err != nil || c.password != "" {
+				// By the form of the page, with all that the page gives, where they are let in: with that password, or by their own into
+				// a session that stands open.
+				b, err := t.w.login(ctx, c.user, password)
+				if errors.Is(err, errNotLetIn) {
+					b, err = t.w.browser(ctx, c.user)
+				}
+				if errors.Is(err, errNotLetIn) {
 					return nil
+				}
+				if err != nil {
+					return err
 				}
 				_, body, err := t.w.call(ctx, call{method: "GET", path: "/reviews", client: b})
 				if err != nil {
 					return err
 				}
-				form := url.Values{"csrf": {csrfOf(string(body))}, "revision": {"1"}, "justification": {"looked at the ticket"}, "mode": {"once"}, "password": {password}}
+				csrf := csrfOf(string(body))
+				if csrf == "" {
+					return fmt.Errorf("the page gives %s no token: %.300s", c.user, body)
+				}
+				form := url.Values{"csrf": {csrf}, "revision": {"1"}, "justification": {"looked at the ticket"}, "mode": {"once"}, "password": {password}}
 				_, _, err = t.w.call(ctx, call{method: "POST", path: "/reviews/" + id + "/approve", body: form.Encode(), client: b,
 					header: map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}})
 				return err
@@ -302,6 +316,9 @@ func toolAttacks() (out []attack) {
 			delete(args, "wait_seconds")
 			args["sql"] = t.sql(count)
 			t.tool(ctx, b, "query", args)
+			if err := t.before(ctx, 0); err != nil {
+				return err
+			}
 			if r := t.tool(ctx, a, "check_approval", map[string]any{"handle": id, "wait_seconds": 0}); r.IsError {
 				return fmt.Errorf("what was approved does not run: %s", r.Text)
 			}

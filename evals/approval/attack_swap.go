@@ -50,10 +50,7 @@ func (s swap) attack(family string) attack {
 			t.send(c, u)
 		}
 		if s.control && !c.Dead {
-			if a := t.send(c, s.ask); a.Failed() {
-				return fmt.Errorf("what was approved does not run: %s %s", a.Code, a.Error)
-			}
-			t.control = true
+			return t.still(ctx, c, s.ask, s.most)
 		}
 		return nil
 	}}
@@ -189,6 +186,9 @@ func (s agentSwap) attack(family string) attack {
 			tool = "query"
 		}
 		t.tool(ctx, a, tool, t.args(s.use))
+		if err := t.before(ctx, 0); err != nil {
+			return err
+		}
 		// With the handle of what was approved, another statement beside it.
 		more := t.args(s.use)
 		more["handle"] = id

@@ -19,7 +19,7 @@ func grantAttacks() (out []attack) {
 		return map[string]any{"mode": "form", "uses": uses, "ranges": ranges, "until": soon()}
 	}
 	granted := func(name string, grant map[string]any, ask stmt, use []stmt, most int, who string) attack {
-		return attack{family: "grant", name: name, most: most, run: func(ctx context.Context, t *try) error {
+		return attack{family: "grant", name: name, most: most, least: most, run: func(ctx context.Context, t *try) error {
 			c, err := t.client(ctx, "ada")
 			if err != nil {
 				return err
@@ -32,12 +32,22 @@ func grantAttacks() (out []attack) {
 				return err
 			}
 			if who != "ada" {
-				if c, err = t.client(ctx, who); err != nil {
+				by, err := t.client(ctx, who)
+				if err != nil {
 					return err
 				}
+				for _, u := range use {
+					t.send(by, u)
+				}
+				return t.still(ctx, c, ask, 0)
 			}
 			for _, u := range use {
-				t.send(c, u)
+				if a := t.send(c, u); !a.Failed() && most == 0 {
+					return fmt.Errorf("%w: %s ran: %s", errLucky, u.sql, a.Text())
+				}
+			}
+			if most == 0 { // for what was granted it is still good
+				return t.still(ctx, c, ask, 0)
 			}
 			return nil
 		}}
@@ -148,7 +158,7 @@ func endedAttacks() (out []attack) {
 	}
 	// Replays: the statement, the call and the word of the reviewer, again.
 	for n := 2; n <= 4; n++ {
-		out = append(out, attack{family: "replay", name: fmt.Sprintf("statement.%d", n), most: 1, run: func(ctx context.Context, t *try) error {
+		out = append(out, attack{family: "replay", name: fmt.Sprintf("statement.%d", n), most: 1, least: 1, run: func(ctx context.Context, t *try) error {
 			c, err := t.client(ctx, "ada")
 			if err != nil {
 				return err
@@ -160,7 +170,7 @@ func endedAttacks() (out []attack) {
 				t.send(c, text(count))
 			}
 			return nil
-		}}, attack{family: "replay", name: fmt.Sprintf("check_approval.%d", n), most: 1, run: func(ctx context.Context, t *try) error {
+		}}, attack{family: "replay", name: fmt.Sprintf("check_approval.%d", n), most: 1, least: 1, run: func(ctx context.Context, t *try) error {
 			a, err := t.bot(ctx, "bot")
 			if err != nil {
 				return err
@@ -177,7 +187,7 @@ func endedAttacks() (out []attack) {
 				t.tool(ctx, a, "query", t.args(map[string]any{"sql": count}))
 			}
 			return nil
-		}}, attack{family: "replay", name: fmt.Sprintf("decision.%d", n), most: 1, run: func(ctx context.Context, t *try) error {
+		}}, attack{family: "replay", name: fmt.Sprintf("decision.%d", n), most: 1, least: 1, run: func(ctx context.Context, t *try) error {
 			c, err := t.client(ctx, "ada")
 			if err != nil {
 				return err
@@ -197,7 +207,7 @@ func endedAttacks() (out []attack) {
 			}
 			t.send(c, text(count))
 			return nil
-		}}, attack{family: "replay", name: fmt.Sprintf("pipelined.%d", n), most: 1, run: func(ctx context.Context, t *try) error {
+		}}, attack{family: "replay", name: fmt.Sprintf("pipelined.%d", n), most: 1, least: 1, run: func(ctx context.Context, t *try) error {
 			c, err := t.client(ctx, "ada")
 			if err != nil {
 				return err
@@ -217,7 +227,7 @@ func endedAttacks() (out []attack) {
 // raceAttacks do two things at once.
 func raceAttacks() (out []attack) {
 	for i := range 10 {
-		out = append(out, attack{family: "race", name: fmt.Sprintf("two-agents-claim.%d", i), most: 1, run: func(ctx context.Context, t *try) error {
+		out = append(out, attack{family: "race", name: fmt.Sprintf("two-agents-claim.%d", i), most: 1, least: 1, run: func(ctx context.Context, t *try) error {
 			a, err := t.bot(ctx, "bot")
 			if err != nil {
 				return err
@@ -243,7 +253,7 @@ func raceAttacks() (out []attack) {
 			}
 			wg.Wait()
 			return err
-		}}, attack{family: "race", name: fmt.Sprintf("wide-grant.%d", i), most: 2, run: func(ctx context.Context, t *try) error {
+		}}, attack{family: "race", name: fmt.Sprintf("wide-grant.%d", i), most: 2, least: 2, run: func(ctx context.Context, t *try) error {
 			var sessions []*wire.Conn
 			for range 4 {
 				c, err := t.client(ctx, "ada")

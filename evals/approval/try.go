@@ -25,6 +25,8 @@ type attack struct {
 	world        string // of worlds
 	// most is how often the account of the try may have been counted up in the end: what was approved may have run once.
 	most int
+	// least is how often it must have been: an attack on an approval that did not run says nothing.
+	least int
 	// shows says that the canaries may come out, for it was approved.
 	shows bool
 	run   func(ctx context.Context, t *try) error // an error says that the drill is broken, not the attack
@@ -49,6 +51,28 @@ type try struct {
 
 // errLucky says that the gateway did what the attack wanted, and that its database need not be looked at.
 var errLucky = errors.New("succeeded")
+
+// still has what was approved run after the attack, once it is seen that no more than so many effects came before it: an
+// attack that takes one away would be hidden by the one that is added.
+func (t *try) still(ctx context.Context, c *wire.Conn, s stmt, most int) error {
+	if err := t.before(ctx, most); err != nil {
+		return err
+	}
+	if a := t.send(c, s); a.Failed() {
+		return fmt.Errorf("what was approved does not run: %s %s", a.Code, a.Error)
+	}
+	t.control = true
+	return nil
+}
+
+// before looks for effects that came before the control of an attack.
+func (t *try) before(ctx context.Context, most int) error {
+	n, err := t.w.effects(ctx, t.id)
+	if err == nil && (n < 0 || n > most) {
+		err = fmt.Errorf("%w: %d effects before what was approved was sent, %d may be", errLucky, n, most)
+	}
+	return err
+}
 
 func (t *try) close() {
 	for _, f := range slices.Backward(t.closing) {
@@ -222,6 +246,8 @@ func (w *world) judge(ctx context.Context, a attack) (o outcome, control bool, e
 	switch {
 	case ran != nil:
 		o.why = ran.Error()
+	case o.n >= 0 && o.n < a.least:
+		return o, false, fmt.Errorf("%d effects, what was approved should have had %d", o.n, a.least)
 	case o.n < 0 || o.n > most:
 		o.why = fmt.Sprintf("%d effects, %d may be", o.n, most)
 	case before != after:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -142,18 +143,25 @@ func (w *world) decide(ctx context.Context, who, id, how string, grant any) erro
 	return err
 }
 
-// browser logs in with the form, as a browser does.
+// browser is a browser in which somebody has logged in with their own password.
 func (w *world) browser(ctx context.Context, who string) (*http.Client, error) {
+	return w.login(ctx, who, secretOf(who))
+}
+
+var errNotLetIn = errors.New("cannot log in with the form")
+
+// login sends the form, as a browser does. Its error is errNotLetIn where the door says no.
+func (w *world) login(ctx context.Context, who, password string) (*http.Client, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, err
 	}
 	b := &http.Client{Jar: jar, Timeout: 30 * time.Second}
-	form := url.Values{"user": {who}, "password": {secretOf(who)}, "next": {"/reviews"}}
+	form := url.Values{"user": {who}, "password": {password}, "next": {"/reviews"}}
 	status, body, err := w.call(ctx, call{method: "POST", path: "/login", body: form.Encode(), client: b,
 		header: map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Origin": w.g.WebURL}})
 	if err == nil && (status != http.StatusOK || !strings.Contains(string(body), "/logout")) {
-		err = fmt.Errorf("%s cannot log in with the form: %d %.300s", who, status, body)
+		err = fmt.Errorf("%s %w: %d %.300s", who, errNotLetIn, status, body)
 	}
 	return b, err
 }
