@@ -49,6 +49,7 @@ type (
 	ReviewRange   = approval.Range
 	ReviewState   = approval.State
 	ReviewEvent   = approval.Event
+	BadReviewVote = approval.BadVote
 )
 
 // openApprovals opens the file of requests. What was claimed when the gateway last ended becomes unknown.
