@@ -258,13 +258,17 @@ func (v *dirVerifier) finish() {
 	}
 	if v.matched || n == 0 && v.head.Origin != "" {
 		v.proven("records 1 to %d of the log %s are those that were signed, unchanged and in order", n, v.head.Origin)
-		v.proven("%d sessions that have ended are among them, and no others have", v.closedHead.N)
+		v.proven("%d sessions that have ended are among them, and no others had ended by then", v.closedHead.N)
 	}
 	if v.Good() {
-		v.proven("of each of %d sessions that have ended every record is there", v.ended)
+		v.proven("of each of these %d sessions every record is there", v.closedHead.N)
 	}
 	if more := v.all.size - n; more > 0 {
-		v.unproven("the %d records after record %d, which no checkpoint signs yet", more, n)
+		also := ""
+		if later := int64(v.ended) - v.closedHead.N; later > 0 {
+			also = fmt.Sprintf("; %d more sessions end in them, each with every record if these are what was written", later)
+		}
+		v.unproven("the %d records after record %d, which no checkpoint signs yet%s", more, n, also)
 	}
 	if v.open > 0 {
 		v.unproven("that nothing is missing at the end of %d sessions that have not ended", v.open)

@@ -58,7 +58,7 @@ func TestSoundLogsAreProven(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	text := fmt.Sprint(r.Proven)
-	for _, want := range []string{"the key is the one that is trusted", "records 1 to 420 ", "59 sessions that have ended are among them", "of each of 59 sessions"} {
+	for _, want := range []string{"the key is the one that is trusted", "records 1 to 420 ", "59 sessions that have ended are among them", "and no others had ended by then", "of each of these 59 sessions every record"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in %s", want, text)
 		}

@@ -100,6 +100,34 @@ func TestVerify(t *testing.T) {
 	if text := cli(t, exitOK, "verify", dir); !strings.Contains(text, "records 1 to 8 of the log") || !strings.Contains(text, "The evidence is good.") {
 		t.Error(text)
 	}
+	if text := cli(t, exitOK, "verify", "--data", dir); !strings.Contains(text, "records 1 to 8 of the log") {
+		t.Error(text)
+	}
+	cli(t, exitUsage, "verify", dir, "--data", dir)
+	log, err := audit.Open(filepath.Join(dir, "log"), audit.Options{SignEvery: time.Hour, BeatEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	for i, kind := range []access.RecordKind{access.RecordOpen, access.RecordClose} {
+		rec := &access.Record{Session: "s_later", Seq: uint64(i + 1), Time: time.Date(2026, 1, 9, 0, 0, 0, 0, time.UTC), Kind: kind, Principal: "ada"}
+		if kind == access.RecordClose {
+			rec.Rows = 2
+		}
+		if _, err := log.Append(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := cli(t, exitOK, "verify", dir)
+	for _, want := range []string{"records 1 to 8 of the log", "2 sessions that have ended are among them, and no others had ended by then", "of each of these 2 sessions every record is there",
+		"the 2 records after record 8, which no checkpoint signs yet; 1 more sessions end in them"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %s", want, text)
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if text := cli(t, exitOK, "verify", dir, "--key", filepath.Join(dir, "log", "signing", "checkpoint.pub")); !strings.Contains(text, "the key is the one that is trusted") {
 		t.Error(text)
 	}

@@ -152,7 +152,7 @@ func (o *evidenceOptions) texts(in *evidence.Input) (string, error) {
 		if o.data == "" {
 			return "", fmt.Errorf("%w\n  hint: --data DIR reads a record without a configuration; its texts are then not in the bundle", err)
 		}
-		fmt.Fprintf(o.err, "no texts of policies and labels in the bundle: %v\n", err)
+		fmt.Fprintf(o.err, "no texts of policies and labels in the bundle: %v\n", beside(err, o.data))
 		return logDir(o.data)
 	}
 	if o.data == "" {
@@ -189,6 +189,18 @@ func (o *evidenceOptions) texts(in *evidence.Input) (string, error) {
 		}
 	}
 	return logDir(o.data)
+}
+
+// beside gives err, where it says that there is no configuration, a hint how to name one: that beside the data directory where there is.
+func beside(err error, data string) error {
+	if !errors.Is(err, config.ErrNone) {
+		return err
+	}
+	file := filepath.Join(filepath.Dir(filepath.Clean(data)), config.DefaultName)
+	if _, missing := os.Stat(file); missing != nil {
+		return fmt.Errorf("%w\n  hint: -c FILE names the one of the gateway whose record this is", err)
+	}
+	return fmt.Errorf("%w\n  hint: -c %s may be the one of the gateway whose record this is", err, printable(file))
 }
 
 // logDir is the folder of the log in a data directory.

@@ -14,6 +14,31 @@ import (
 	"sallyport/internal/access"
 )
 
+func TestARecordWithoutConfigurationHintsAtOneBesideIt(t *testing.T) {
+	t.Setenv("SALLYPORT_CONFIG", "")
+	t.Chdir(t.TempDir())
+	data := recorded(t)
+	home := filepath.Join(t.TempDir(), "home")
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(data, filepath.Join(home, "data")); err != nil {
+		t.Fatal(err)
+	}
+	data = filepath.Join(home, "data")
+	if text := cli(t, exitOK, "report", "drift", "--data", data); !strings.Contains(text, "no configuration at sallyport.yaml") || !strings.Contains(text, "hint: -c FILE names") {
+		t.Error(text)
+	}
+	if err := os.WriteFile(filepath.Join(home, "sallyport.yaml"), []byte("version: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"report", "drift"}, {"evidence", "--session", "s_8c1e", "--out", "e.zip"}} {
+		if text := cli(t, exitOK, append(args, "--data", data)...); !strings.Contains(text, "hint: -c "+filepath.Join(home, "sallyport.yaml")) {
+			t.Errorf("%q: %s", args, text)
+		}
+	}
+}
+
 // recorded is a data directory with two sessions of ada.
 func recorded(t *testing.T) string {
 	dir := t.TempDir()

@@ -85,7 +85,7 @@ func (o *reportOptions) run(ctx context.Context, now time.Time, make func(contex
 	case err != nil && o.data == "":
 		return fmt.Errorf("%w\n  hint: --data DIR reads a record without a configuration; purposes are then not known", err)
 	case err != nil:
-		fmt.Fprintf(o.err, "no purposes: %v\n", err)
+		fmt.Fprintf(o.err, "no purposes: %v\n", beside(err, o.data))
 	default:
 		if o.data == "" {
 			o.data = cfg.DataDir

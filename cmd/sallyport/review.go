@@ -21,6 +21,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/audit/export"
+	"sallyport/internal/config"
 	"sallyport/internal/web"
 )
 
@@ -51,6 +52,9 @@ func (o *reviewOptions) client() (*reviewClient, error) {
 	base := o.url
 	if base == "" {
 		cfg, err := o.loadOffline()
+		if errors.Is(err, config.ErrNone) {
+			return nil, fmt.Errorf("%w\n  hint: --url https://HOST speaks to a web door without a configuration", err)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -135,7 +139,11 @@ func (o *reviewOptions) table(list *web.ReviewList, now time.Time) error {
 		if len(touches) == 0 {
 			touches = r.Subject.Columns
 		}
-		cells := []string{r.ID[:min(len(r.ID), idShown)], string(r.State), howOld(now.Sub(r.Created)), asker(&r), r.Binding.Connection, cmp.Or(r.Subject.Tag, r.Subject.Kind), brief(touches), needs}
+		state := string(r.State)
+		if r.Grant != nil && r.Grant.Mode == "form" {
+			state += ", used " + used(&r)
+		}
+		cells := []string{r.ID[:min(len(r.ID), idShown)], state, howOld(now.Sub(r.Created)), asker(&r), r.Binding.Connection, cmp.Or(r.Subject.Tag, r.Subject.Kind), brief(touches), needs}
 		for i := range cells {
 			cells[i] = cmp.Or(audit.Clean(cells[i]), "-")
 		}
@@ -178,12 +186,23 @@ func howOld(d time.Duration) string {
 	return strconv.Itoa(int(d.Hours()/24)) + "d"
 }
 
+// oneRequest wants the id of a request and nothing else.
+func oneRequest(_ *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0 || args[0] == "":
+		return usagef("name the request: its ID is missing; `sallyport review list` has those that wait")
+	case len(args) > 1:
+		return usagef("one request at a time: %q is an ID, and %q is too much", printable(args[0]), printable(args[1]))
+	}
+	return nil
+}
+
 // onOne makes a command about one request, which it is given as the door shows it.
 func (o *reviewOptions) onOne(name, short string, do func(ctx context.Context, c *reviewClient, r *web.Review, text []byte) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   name + " ID",
 		Short: short,
-		Args:  cobra.ExactArgs(1),
+		Args:  oneRequest,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := o.client()
 			if err != nil {
@@ -224,9 +243,11 @@ func newReviewPreview(o *reviewOptions) *cobra.Command {
 }
 
 func newReviewCancel(o *reviewOptions) *cobra.Command {
-	return o.onOne("cancel", "Withdraw a request of your own, or of an agent that acts for you", func(ctx context.Context, c *reviewClient, r *web.Review, _ []byte) error {
+	cmd := o.onOne("cancel", "Withdraw a request of your own, or of an agent that acts for you", func(ctx context.Context, c *reviewClient, r *web.Review, _ []byte) error {
 		return o.post(ctx, c, r.ID, "cancel", struct{}{})
 	})
+	cmd.Flags().Bool("yes", false, "taken as approve and deny take it; cancel asks nothing")
+	return cmd
 }
 
 // post sends a word about a request and prints what has become of it.
@@ -286,6 +307,8 @@ func (a *app) channels(asJSON bool) error {
 			return err
 		}
 		fmt.Fprintf(a.out, "%s\n", audit.CleanJSON(text))
+	} else if len(all) == 0 {
+		fmt.Fprintln(a.err, "none: notify in the configuration names no channel")
 	} else {
 		w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "CHANNEL\tTO\tSTATE\tBEHIND\tLAST ERROR")

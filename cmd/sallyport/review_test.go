@@ -185,12 +185,76 @@ func TestReviewIDsCanBeShort(t *testing.T) {
 	if code, _, errs := s.run("show", stubID[:15]); code != exitUsage || !strings.Contains(errs, "2 requests begin with") {
 		t.Errorf("%d %s", code, errs)
 	}
-	if code, _, errs := s.run("show", "1999"); code != exitFailed || !strings.Contains(errs, "no such request") {
-		t.Errorf("%d %s", code, errs)
+	for _, args := range [][]string{{"show", "1999"}, {"approve", "1999", "--justification", "looked at it", "--yes"}} {
+		if code, _, errs := s.run(args...); code != exitFailed || !strings.Contains(errs, `no request that you have made or may decide about begins with "1999"`) || !strings.Contains(errs, "review list --state all") {
+			t.Errorf("%d %s", code, errs)
+		}
+	}
+	if len(s.words) > 0 {
+		t.Errorf("sent %+v", s.words)
 	}
 	_, out, _ := s.run("list")
 	if !strings.Contains(out, stubID[:20]+"  pending  2m   ada through support-agent  shop") || !strings.Contains(out, "keepers (you)") {
 		t.Errorf("list: %s", out)
+	}
+}
+
+func TestReviewSaysWhatItTakes(t *testing.T) {
+	s := newStub(t)
+	t.Setenv("SALLYPORT_CONFIG", "")
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"approve", "--justification", "looked at it"}, "name the request: its ID is missing; `sallyport review list` has those that wait\n  hint: `sallyport review approve --help`"},
+		{[]string{"deny"}, "hint: `sallyport review deny --help`"},
+		{[]string{"show", "a", "b"}, `one request at a time: "a" is an ID, and "b" is too much`},
+		{[]string{"approve", stubID, "--yes", "--justification", "looked at it", "--mode", "form", "--range", "9=any"}, "hint: `sallyport review approve --help` says what it takes"},
+		{[]string{"approve", stubID, "--yes", "--justification", "looked at it", "--mode", "form", "--until", "tomorrow"}, "hint: `sallyport review approve --help` says what it takes"},
+		{[]string{"list", "--nope"}, "hint: `sallyport review list --help`"},
+	} {
+		if code, _, errs := s.run(tc.args...); code != exitUsage || !strings.Contains(errs, tc.want) {
+			t.Errorf("%q: %d %s", tc.args, code, errs)
+		}
+	}
+	if len(s.words) > 0 {
+		t.Errorf("sent %+v", s.words)
+	}
+	if code, out, errs := s.run("cancel", stubID, "--yes"); code != 0 {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+	t.Chdir(t.TempDir())
+	var o, e bytes.Buffer
+	if code := run([]string{"review", "list", "--user", "bob"}, strings.NewReader(""), &o, &e); code != exitFailed || !strings.Contains(e.String(), "no configuration at sallyport.yaml") || !strings.Contains(e.String(), "hint: --url https://HOST") {
+		t.Errorf("%d %s", code, e.String())
+	}
+}
+
+func TestReviewSaysHowMuchOfAGrantIsLeft(t *testing.T) {
+	s := newStub(t)
+	s.review.State, s.review.Uses, s.review.Grant = "approved", 2, &gateway.ReviewGrant{Mode: "form", Uses: 3, Until: time.Now().Add(time.Hour)}
+	if _, out, _ := s.run("list"); !strings.Contains(out, "  approved, used 2 of 3  ") {
+		t.Error(out)
+	}
+	if _, out, _ := s.run("show", stubID); !strings.Contains(out, "2 of 3\n") || strings.Contains(out, "nothing is allowed any more") {
+		t.Error(out)
+	}
+	s.review.State = "cancelled"
+	if _, out, _ := s.run("show", stubID); !strings.Contains(out, "(it has ended: nothing is allowed any more)") {
+		t.Error(out)
+	}
+}
+
+func TestNoChannelsAreSaidToBeNone(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("SALLYPORT_CONFIG", "")
+	var o, e bytes.Buffer
+	if code := run([]string{"init"}, strings.NewReader(""), &o, &e); code != 0 {
+		t.Fatal(e.String())
+	}
+	if code := run([]string{"review", "channels"}, strings.NewReader(""), &o, &e); code != 0 || !strings.Contains(e.String(), "none: notify in the configuration names no channel") || strings.Contains(o.String(), "CHANNEL") {
+		t.Errorf("%d %s%s", code, o.String(), e.String())
 	}
 }
 

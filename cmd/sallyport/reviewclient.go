@@ -130,6 +130,9 @@ func (c *reviewClient) find(ctx context.Context, id string) (*web.Review, []byte
 			return nil, nil, usagef("%d requests begin with %s: give more of the id", len(found), printable(id))
 		case len(found) == 1:
 			id = found[0]
+		default:
+			return nil, nil, &access.Error{Kind: access.Denied, Message: fmt.Sprintf("no request that you have made or may decide about begins with %q", printable(id)),
+				Hint: "`sallyport review list --state all` shows those that you may know of"}
 		}
 	}
 	return c.one(ctx, http.MethodGet, "/reviews/"+url.PathEscape(id), nil)

@@ -39,7 +39,7 @@ value that may differ); window (any statement of this class on the same relation
 Ranges: N=any, N=LEAST..MOST for numbers, or N=in:VALUE, which may be given again; N is the number that show has.`,
 		Example: `  sallyport review approve 20261126090000001122 --justification "checked ticket SUP-1"
   sallyport review approve 20261126090000001122 --justification "nightly clean-up" --mode form --uses 20 --until 2h --range 1=1..500`,
-		Args: cobra.ExactArgs(1),
+		Args: oneRequest,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.decide(cmd.Context(), args[0], "approve", time.Now())
 		},
@@ -61,7 +61,7 @@ func newReviewDeny(r *reviewOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deny ID",
 		Short: "Deny a request; who asked reads the justification",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneRequest,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.decide(cmd.Context(), args[0], "deny", time.Now())
 		},

@@ -88,8 +88,12 @@ func printReview(w io.Writer, r *web.Review, now time.Time) {
 		line("Vote", voteText(&v))
 	}
 	if r.Grant != nil {
-		line("Granted", grantText(r.Grant))
-		line("Used", strconv.Itoa(r.Uses)+" times")
+		granted := grantText(r.Grant)
+		if r.State.Ended() {
+			granted += " (it has ended: nothing is allowed any more)"
+		}
+		line("Granted", granted)
+		line("Used", used(r))
 	}
 	line("Outcome", r.Outcome)
 	if r.MayDecide {
@@ -97,6 +101,14 @@ func printReview(w io.Writer, r *web.Review, now time.Time) {
 	} else {
 		line("You", "may not decide: "+cmp.Or(r.WhyNot, "there is nothing to decide"))
 	}
+}
+
+// used says how often a grant was used, and of how many times.
+func used(r *web.Review) string {
+	if r.Grant.Mode == "form" {
+		return fmt.Sprintf("%d of %d", r.Uses, r.Grant.Uses)
+	}
+	return plural(r.Uses, "time", "times")
 }
 
 // claimed marks what nobody has verified.

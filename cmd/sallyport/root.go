@@ -59,7 +59,8 @@ func run(args []string, in io.Reader, out, errw io.Writer) int {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
-	return a.exit(root.ExecuteContext(ctx))
+	cmd, err := root.ExecuteContextC(ctx)
+	return a.exit(cmd, err)
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -110,8 +111,8 @@ func usageErrors(cmd *cobra.Command) {
 	}
 }
 
-// exit reports an error and chooses the exit code.
-func (a *app) exit(err error) int {
+// exit reports the error of a command and chooses the exit code.
+func (a *app) exit(cmd *cobra.Command, err error) int {
 	if err == nil {
 		return exitOK
 	}
@@ -133,7 +134,11 @@ func (a *app) exit(err error) int {
 	var refused *access.Error
 	switch {
 	case errors.As(err, &usage), strings.HasPrefix(err.Error(), "unknown command"):
-		fmt.Fprintln(a.err, "  hint: `sallyport help` lists the commands, `sallyport COMMAND --help` their flags")
+		hint := "`sallyport help` lists the commands, `sallyport COMMAND --help` their flags"
+		if cmd.HasParent() {
+			hint = "`" + cmd.CommandPath() + " --help` says what it takes"
+		}
+		fmt.Fprintln(a.err, "  hint: "+hint)
 		return exitUsage
 	case errors.As(err, &refused) && refused.Kind == access.Internal:
 		return exitInternal

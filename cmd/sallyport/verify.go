@@ -15,7 +15,7 @@ import (
 )
 
 func newVerify(a *app) *cobra.Command {
-	var key, kept, witnesses, ca string
+	var key, kept, witnesses, ca, data string
 	cmd := &cobra.Command{
 		Use:   "verify [BUNDLE | CERTIFICATE | DIR]",
 		Short: "Say what a bundle of evidence, a certificate or a log proves and what it does not",
@@ -30,9 +30,14 @@ the same as the small program sallyport-verify, which leaves timestamps to opens
 			t := verify.Trust{Key: key, KeptFile: kept}
 			var path string
 			var roots *x509.CertPool
-			if len(args) == 1 {
+			switch {
+			case len(args) == 1 && data != "":
+				return usagef("%q and --data name two things to verify: give one", printable(args[0]))
+			case len(args) == 1:
 				path = args[0]
-			} else {
+			case data != "":
+				path = data
+			default:
 				cfg, err := config.LoadOffline(a.config)
 				if err != nil {
 					return err
@@ -71,6 +76,7 @@ the same as the small program sallyport-verify, which leaves timestamps to opens
 		},
 	}
 	f := cmd.Flags()
+	f.StringVar(&data, "data", "", "data directory with the log to verify, as DIR")
 	f.StringVar(&key, "key", "", "public key that must have signed, or a file with it (checkpoint.pub)")
 	f.StringVar(&kept, "checkpoint", "", "file with a signed checkpoint of the log that was kept elsewhere: the log must go on from it")
 	f.StringVar(&witnesses, "witnesses", "", "file with the witnesses that count (C2SP tlog-policy; default: the configuration's, or those that the evidence names)")

@@ -190,6 +190,43 @@ func TestReviewerSeesWhatTheyDecide(t *testing.T) {
 
 // TestRaces has two reviewers, the requester and the clock at one request at once, many times: one comes first, and the file, the
 // record and what each was told say the same.
+func TestASecondWordSaysWhereTheRequestStands(t *testing.T) {
+	b := newBench(t)
+	two := wish("two")
+	two.Needs = []Need{{Group: "dba", Quorum: 2}}
+	r, err := b.Request(context.Background(), two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"", "you have decided about this request before; it is pending and waits for dba"} {
+		next, err := b.approve(r)
+		if want == "" && err != nil || want != "" && (!errors.Is(err, ErrVoted) || err.Error() != want) {
+			t.Fatalf("%v, want %q", err, want)
+		}
+		r = next
+	}
+	one := b.ask("one")
+	if one, err = b.approve(one); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.approve(one); !errors.Is(err, ErrVoted) || !strings.HasSuffix(err.Error(), "it is approved") {
+		t.Error(err)
+	}
+	// What is wrong with a vote by itself is told apart from a request that cannot take it.
+	r = b.ask("bad")
+	for name, v := range map[string]Vote{"short": {Verdict: Refuse, Justification: "no"}, "verdict": {Verdict: "maybe", Justification: "looked at it"},
+		"mode": {Verdict: Approve, Justification: "looked at it", Grant: Grant{Mode: "all"}}} {
+		_, err := b.Decide(context.Background(), r.ID, r.Revision, dana, v)
+		if bad := BadVote(""); !errors.As(err, &bad) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var bad BadVote
+	if _, err := b.Decide(context.Background(), r.ID, r.Revision+1, dana, Vote{Verdict: Refuse, Justification: "looked at it"}); err == nil || errors.As(err, &bad) {
+		t.Error(err)
+	}
+}
+
 func TestRaces(t *testing.T) {
 	b := newBench(t)
 	ctx := context.Background()

@@ -39,7 +39,13 @@ var (
 	ErrClaimed  = errors.New("the approval is being used")
 	ErrTooLate  = errors.New("the time for it is over")
 	ErrVoted    = errors.New("you have decided about this request before")
+	ErrLooked   = errors.New("somebody has looked at this broken glass before")
 )
+
+// BadVote says what is wrong with a vote by itself, in whatever state its request is.
+type BadVote string
+
+func (b BadVote) Error() string { return string(b) }
 
 // Next is the request after a step at a time, or an error where the step cannot be made. It changes nothing itself.
 func Next(r Request, s Step, v Reviewer, t Terms, now time.Time) (Request, error) {
@@ -72,16 +78,16 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 		return r, errors.New(why)
 	}
 	if v.Verdict != Approve && v.Verdict != Refuse {
-		return r, fmt.Errorf("there is no verdict %q: approve or deny", v.Verdict)
+		return r, badVote("there is no verdict %q: approve or deny", v.Verdict)
 	}
 	if len([]rune(strings.TrimSpace(v.Justification))) < LeastJustification {
-		return r, fmt.Errorf("a decision is justified in at least %d characters; who asked reads them, and they are recorded", LeastJustification)
+		return r, badVote("a decision is justified in at least %d characters; who asked reads them, and they are recorded", LeastJustification)
 	}
 	v.Reviewer, v.Groups, v.At = by.Name, slices.Clone(by.Groups), now
 	if v.Purpose != "" || t.NeedPurpose && v.Verdict == Approve {
 		basis, ok := t.Purposes[v.Purpose]
 		if !ok {
-			return r, fmt.Errorf("there is no purpose %q in the catalogue", v.Purpose)
+			return r, badVote("there is no purpose %q in the catalogue", v.Purpose)
 		}
 		v.LawfulBasis = basis
 	} else {
@@ -98,7 +104,7 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 		return r, nil
 	}
 	if slices.ContainsFunc(r.Votes, func(o Vote) bool { return o.Reviewer == by.Name }) {
-		return r, ErrVoted
+		return r, fmt.Errorf("%w; %s", ErrVoted, r.stands())
 	}
 	switch {
 	case r.State.Ended():
@@ -119,7 +125,7 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 		v.Grant = Grant{Mode: Once}
 	}
 	if err := r.narrower(v.Grant, now); err != nil {
-		return r, err
+		return r, BadVote(err.Error())
 	}
 	// All reviewers approve the same: who comes later takes what the first has granted, or denies.
 	if first := slices.IndexFunc(r.Votes, func(o Vote) bool { return o.Verdict == Approve }); first >= 0 {
@@ -138,10 +144,21 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 	return r, nil
 }
 
+func badVote(format string, args ...any) BadVote { return BadVote(fmt.Sprintf(format, args...)) }
+
+// stands says in words where the request is.
+func (r *Request) stands() string {
+	text := "it is " + string(r.State)
+	if missing := r.Missing(); r.State == Pending && len(missing) > 0 {
+		text += " and waits for " + strings.Join(missing, " and ")
+	}
+	return text
+}
+
 // lookedAt is the word of a reviewer on a broken glass, afterwards. It changes nothing about what ran.
 func lookedAt(r Request, v Vote) (Request, error) {
 	if r.Glass.Reviewed {
-		return r, ErrVoted
+		return r, ErrLooked
 	}
 	v.Review, v.Grant = true, Grant{}
 	glass := *r.Glass

@@ -37,6 +37,9 @@ type Config struct {
 // Policy is the text of a policy file. Name is its path as the configuration gives it.
 type Policy struct{ Name, Text string }
 
+// ErrNone says that there is no file where a configuration was looked for.
+var ErrNone = errors.New("no configuration")
+
 // DefaultName is the file that the commands look for.
 const DefaultName = "sallyport.yaml"
 
@@ -58,7 +61,7 @@ func whole(c *Config, err error) (*Config, error) {
 func LoadOffline(path string) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("no configuration at %s: `sallyport init` writes one, --config names another", path)
+		return nil, fmt.Errorf("%w at %s: `sallyport init` writes one, --config names another", ErrNone, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)

@@ -49,6 +49,7 @@ type (
 	ReviewRange   = approval.Range
 	ReviewState   = approval.State
 	ReviewEvent   = approval.Event
+	BadReviewVote = approval.BadVote
 )
 
 // openApprovals opens the file of requests. What was claimed when the gateway last ended becomes unknown.
@@ -106,8 +107,12 @@ func (g *Gateway) recordReview(_ context.Context, e approval.Event) error {
 		if len(r.Binding.Actors) > 0 {
 			rec.Actor = r.Binding.Actors[0]
 		}
+		outcome := r.Outcome
+		if outcome != withdrawnBy(r.Binding.Principal) { // the gateway's own words, with a name that the record has beside them
+			outcome = g.forRecord(rec, outcome)
+		}
 		step := access.ReviewStep{Session: r.Binding.Session, From: string(e.From), To: string(r.State), Digest: r.Digest, Expires: r.Expires, Use: e.Use,
-			Missing: r.Missing(), Outcome: g.forRecord(rec, r.Outcome), Relations: r.Subject.Relations, Labels: r.Subject.Labels, Columns: r.Subject.Columns}
+			Missing: r.Missing(), Outcome: outcome, Relations: r.Subject.Relations, Labels: r.Subject.Labels, Columns: r.Subject.Columns}
 		for _, n := range r.Needs {
 			step.Asked = append(step.Asked, n.Group)
 		}
@@ -179,6 +184,9 @@ func (g *Gateway) Decide(ctx context.Context, p access.Principal, id string, rev
 	return g.approvals.Decide(ctx, id, revision, reviewerOf(p), v)
 }
 
+// withdrawnBy is the outcome of a request that was withdrawn by who asked, or whose asker has gone.
+func withdrawnBy(name string) string { return "withdrawn by " + name }
+
 // CancelReview withdraws a request in the name of who made it.
 func (g *Gateway) CancelReview(ctx context.Context, p access.Principal, id string) (*ReviewRequest, error) {
 	r, err := g.approvals.Get(id)
@@ -188,7 +196,7 @@ func (g *Gateway) CancelReview(ctx context.Context, p access.Principal, id strin
 	if !ownRequest(p, r) {
 		return nil, approval.ErrUnknown
 	}
-	return g.approvals.Cancel(ctx, id, "withdrawn by "+p.Name)
+	return g.approvals.Cancel(ctx, id, withdrawnBy(p.Name))
 }
 
 // Approval gives a request to who made it.

@@ -37,7 +37,7 @@ func (s *Session) ask(question []byte, closes int, pl *plan, sql string, take fu
 			failed = s.notDescribed(pl, pgframe.Fields(f.Body()))
 			if s.unsync {
 				// The server answers nothing before Sync, so the refusal is answered here.
-				s.recordRefused(sql, pl, 0, failed)
+				s.recordRefused(refusal{why: failed, plan: pl, sql: sql})
 				s.held = appendError(s.held, "ERROR", failed)
 				s.skip = true
 				return failed

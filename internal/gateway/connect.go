@@ -39,10 +39,14 @@ func (g *Gateway) Cancel(pid, key uint32) {
 	}
 }
 
-// noSuchConnection is also the answer where a connection exists that the principal may not use.
-func noSuchConnection(name string, p access.Principal) *access.Error {
+// noSuchConnection is also the answer where a connection exists that the principal may not use, so that its hint fits both.
+func noSuchConnection(name string, p access.Principal, door access.Door) *access.Error {
+	hint := "a client connects to a connection that it may use by giving its name as the name of the database"
+	if door == access.DoorMCP {
+		hint = "the argument connection is one of those that list_connections names"
+	}
 	return &access.Error{Kind: access.Denied, Code: "3D000", Message: fmt.Sprintf("there is no connection %q that %s may use", shortened(name, mostTask), p.Name),
-		Hint: "the database name is the name of a connection in the gateway's configuration"}
+		Hint: hint + "; who runs the gateway says which there are, and permits them"}
 }
 
 // Connect opens a session: the credentials are verified, policy is asked, the upstream is dialled, and the
@@ -65,11 +69,11 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (s *
 	db := g.dbs[l.Connection]
 	policies := g.policies.Load()
 	if db == nil {
-		return nil, noSuchConnection(l.Connection, p)
+		return nil, noSuchConnection(l.Connection, p, l.Door)
 	}
 	may := sqlguard.MayConnect(p, l.Connection, l.Door, policies)
 	if may.Effect != access.Allow {
-		return nil, noSuchConnection(l.Connection, p)
+		return nil, noSuchConnection(l.Connection, p, l.Door)
 	}
 	if err := g.enter(p, may.Obligations.Sessions); err != nil {
 		return nil, err

@@ -312,7 +312,9 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 			return nil
 		case approval.Denied:
 			v := r.Votes[len(r.Votes)-1]
-			return no("42501", fmt.Sprintf("%s denied request %s: %s", v.Reviewer, r.ID, v.Justification), "nothing ran; talk to the reviewer, or ask for less")
+			own := fmt.Sprintf("%s denied request %s: ", v.Reviewer, r.ID)
+			return refusal{plan: pl, sql: sql, own: own, why: &access.Error{Kind: access.Denied, Code: "42501", Message: own + v.Justification,
+				Hint: "nothing ran; talk to the reviewer, or ask for less", Review: r.ID}}
 		case approval.Expired:
 			return no("42501", "nobody decided about request "+r.ID+" in time", "nothing ran; run it again to ask again")
 		case approval.Cancelled:
@@ -350,7 +352,7 @@ func (s *Session) withdraw(ctx context.Context, r *approval.Request) {
 		return
 	default:
 	}
-	if _, err := s.gw.approvals.Cancel(ctx, r.ID, "withdrawn by who asked"); err != nil && !errors.Is(err, approval.ErrEnded) {
+	if _, err := s.gw.approvals.Cancel(ctx, r.ID, withdrawnBy(r.Binding.Principal)); err != nil && !errors.Is(err, approval.ErrEnded) {
 		s.gw.logger.Warn("a request could not be withdrawn", "request", r.ID, "error", err)
 	}
 }

@@ -44,5 +44,5 @@ func (g *Gateway) WithdrawReview(ctx context.Context, p access.Principal, id str
 	if p.Name == "" || p.Kind != access.Human || p.Actor != "" || r.Binding.Principal != p.Name {
 		return nil, ErrNoReview
 	}
-	return g.approvals.Cancel(ctx, id, "withdrawn by "+p.Name)
+	return g.approvals.Cancel(ctx, id, withdrawnBy(p.Name))
 }

@@ -148,14 +148,18 @@ func (s *Session) recordSkipped(r *run) {
 }
 
 // recordRefused enqueues a refusal.
-func (s *Session) recordRefused(sql string, pl *plan, probes int64, e *access.Error) {
+func (s *Session) recordRefused(r refusal) {
 	rec := s.newRecord(access.RecordRefused)
-	rec.SQL = s.gw.sqlForRecord(rec, sql)
-	if pl != nil {
-		rec.Plan = pl.record
+	rec.SQL = s.gw.sqlForRecord(rec, r.sql)
+	if r.plan != nil {
+		rec.Plan = r.plan.record
 	}
-	rec.Probes, rec.Approval = probes, e.Review
-	rec.Code, rec.Error, rec.Hint = e.Code, s.gw.forRecord(rec, e.Message), s.gw.forRecord(rec, e.Hint)
+	rec.Probes, rec.Approval = r.probes, r.why.Review
+	said, own := strings.CutPrefix(r.why.Message, r.own)
+	rec.Code, rec.Error, rec.Hint = r.why.Code, s.gw.forRecord(rec, said), s.gw.forRecord(rec, r.why.Hint)
+	if own {
+		rec.Error = r.own + rec.Error
+	}
 	s.note(rec)
 }
 

@@ -18,6 +18,9 @@ type refusal struct {
 	sql  string
 	// probes are the guesses that it would have answered.
 	probes int64
+	// own is with what why's message begins in words of the gateway's alone, which the record keeps as they are: detectors take the
+	// name of a reviewer for that of somebody in the data.
+	own string
 }
 
 func (r refusal) Error() string { return r.why.Error() }
@@ -41,7 +44,7 @@ func (s *Session) refuse(err error, sql string, kind byte, sink Sink) error {
 		s.gw.logger.Warn("refused", "session", s.id, "code", r.why.Code, "error", r.why.Err)
 	}
 	s.unused(r.why.Message)
-	s.recordRefused(r.sql, r.plan, r.probes, r.why)
+	s.recordRefused(r)
 	if s.tx == 'I' && !s.unsync {
 		s.held = appendError(s.held, "ERROR", r.why)
 		if kind == 'Q' {

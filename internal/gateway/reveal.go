@@ -83,11 +83,16 @@ func (s *Session) AskReveal(ctx context.Context, q RevealQuery) (string, error) 
 		s.close("the connection to the database was lost")
 		return "", ErrEnded
 	}
-	s.recordRefused("SET "+settingReveal+" = '"+strings.Join(q.Columns, ", ")+"'", nil, 0, ae)
+	s.notRevealed(strings.Join(q.Columns, ", "), ae)
 	if err := s.durable(); err != nil {
 		return "", err
 	}
 	return "", ae
+}
+
+// notRevealed records a wish to see columns of which no request was made.
+func (s *Session) notRevealed(columns string, why *access.Error) {
+	s.recordRefused(refusal{why: why, sql: "SET " + settingReveal + " = " + quoteLiteral(columns)})
 }
 
 // askReveal makes a request to see columns, named as table.column or schema.table.column, and gives it.
@@ -114,7 +119,7 @@ func (s *Session) askReveal(names []string) (*approval.Request, error) {
 		groups = append(groups, d.Obligations.Review...)
 		req.Subject.Columns = append(req.Subject.Columns, id.Relation.String()+"."+id.Column)
 		req.Subject.Labels = append(req.Subject.Labels, sc.snap.labels.Columns(id.Relation)[id.Column]...)
-		req.Subject.Policies = append(req.Subject.Policies, d.Policies...)
+		req.Subject.Policies = append(req.Subject.Policies, sc.policies.Reviewing(d.Policies)...)
 	}
 	slices.Sort(req.Subject.Columns)
 	slices.Sort(req.Subject.Labels)
@@ -160,6 +165,7 @@ func (s *Session) revealSet(columns string) {
 	r, err := s.askReveal(strings.Split(columns, ","))
 	if err != nil {
 		e := access.AsError(err)
+		s.notRevealed(columns, e)
 		s.held = appendNotice(s.held, "nothing was asked for: "+e.Message, e.Hint)
 		return
 	}

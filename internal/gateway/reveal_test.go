@@ -35,6 +35,18 @@ func TestReveal(t *testing.T) {
 			t.Errorf("%s: %q %q", bad, a.notices, a.errs)
 		}
 	}
+	refused := 0
+	for _, rec := range w.records() {
+		if rec.Kind == access.RecordRefused && rec.Session == s.id {
+			refused++
+			if !strings.HasPrefix(rec.SQL, "SET sallyport.reveal = '") || rec.Code == "" || rec.Error == "" {
+				t.Errorf("recorded %+v", rec)
+			}
+		}
+	}
+	if refused != 5 {
+		t.Errorf("%d of 5 wishes that were not granted are on record", refused)
+	}
 	a := w.query(s, "set sallyport.reveal = 'customers.email'")
 	r := w.pendingOne()
 	if len(a.notices) != 1 || !strings.Contains(a.notices[0], r.ID) {

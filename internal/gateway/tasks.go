@@ -152,7 +152,7 @@ func (g *Gateway) SearchSchema(_ context.Context, c access.Credentials, q Schema
 	}
 	db := g.dbs[connection]
 	if db == nil || sqlguard.MayConnect(p, connection, access.DoorMCP, g.policies.Load()).Effect != access.Allow {
-		return nil, noSuchConnection(connection, p)
+		return nil, noSuchConnection(connection, p, access.DoorMCP)
 	}
 	sc := g.viewOf(db, p)
 	if sc == nil {

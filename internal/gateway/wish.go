@@ -168,7 +168,9 @@ func describeSubject(sub *approval.Subject, p *plan) {
 			sub.Relations = add(sub.Relations, "call "+f.Name.String())
 		}
 	}
-	sub.Policies = add(sub.Policies, rec.Policies...)
+	if p.scope != nil { // what waits was judged; those that only permit do not say why
+		sub.Policies = add(sub.Policies, p.scope.policies.Reviewing(rec.Policies)...)
+	}
 	for _, l := range rec.Labels {
 		if !slices.Contains(sub.Labels, l) {
 			sub.Labels = append(sub.Labels, l)

@@ -247,8 +247,8 @@ func (v *visit) apiCancel() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r, err = v.s.core.WithdrawReview(v.recorded(), v.who, r.ID); err != nil {
-		return nil, notDecided(err)
+	if r, err = v.withdraw(r); err != nil {
+		return nil, err
 	}
 	return v.apiReview(r), nil
 }

@@ -2,7 +2,9 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -210,7 +212,23 @@ func notDecided(err error) *problem {
 	if p := asProblem(err); p.status != 500 {
 		return p
 	}
-	return &problem{status: 409, text: err.Error()} // words of the engine's, for reviewers to read
+	status := http.StatusConflict
+	if bad := gateway.BadReviewVote(""); errors.As(err, &bad) {
+		status = http.StatusUnprocessableEntity
+	}
+	return &problem{status: status, text: err.Error()} // words of the engine's, for reviewers to read
+}
+
+// withdraw ends a request that the visitor sees, if it was asked in their name.
+func (v *visit) withdraw(r *gateway.ReviewRequest) (*gateway.ReviewRequest, error) {
+	after, err := v.s.core.WithdrawReview(v.recorded(), v.who, r.ID)
+	switch {
+	case errors.Is(err, gateway.ErrNoReview) && r.Binding.Principal != v.who.Name:
+		return nil, &problem{http.StatusForbidden, "only " + r.Binding.Principal + " can withdraw this request: it was asked in their name", "who may decide about it can deny it"}
+	case err != nil:
+		return nil, notDecided(err)
+	}
+	return after, nil
 }
 
 func (v *visit) cancel() error {
@@ -218,8 +236,8 @@ func (v *visit) cancel() error {
 	if err != nil {
 		return err
 	}
-	if _, err := v.s.core.WithdrawReview(v.recorded(), v.who, r.ID); err != nil {
-		return notDecided(err)
+	if _, err := v.withdraw(r); err != nil {
+		return err
 	}
 	return v.redirect("/reviews/" + r.ID)
 }

@@ -24,7 +24,7 @@ func TestPurposesAndSecondReviewers(t *testing.T) {
 	if _, body := first.get("/reviews/" + r.ID); !strings.Contains(body, `<option value="support">support: answering &lt;b&gt;customers&lt;/b&gt; (contract)</option>`) || !strings.Contains(body, "2 missing") {
 		t.Error("the form does not offer the purpose")
 	}
-	if res, _ := first.post("/reviews/"+r.ID+"/approve", decisionOn(r)); res.StatusCode != 409 {
+	if res, _ := first.post("/reviews/"+r.ID+"/approve", decisionOn(r)); res.StatusCode != 422 {
 		t.Errorf("approved without a purpose: %s", res.Status)
 	}
 	f := decisionOn(r, "purpose", "support", "uses", "3", "until", "1h")
@@ -52,8 +52,18 @@ func TestPurposesAndSecondReviewers(t *testing.T) {
 	if v := r.Votes[1]; v.LawfulBasis != "contract" || r.Grant.Uses != 3 {
 		t.Errorf("%+v, granted %+v", v, r.Grant)
 	}
-	if _, body := first.get("/reviews/" + r.ID); !strings.Contains(body, "lawful basis: contract") {
-		t.Error("the lawful basis is not shown")
+	if _, body := first.get("/reviews/" + r.ID); !strings.Contains(body, "lawful basis: contract") || !strings.Contains(body, "used 0 of 3") || !strings.Contains(body, "<h3>What is allowed</h3>") {
+		t.Errorf("the lawful basis or the uses are not shown: %s", body)
+	}
+	if res, body := second.post("/reviews/"+r.ID+"/cancel", url.Values{}); res.StatusCode != 403 || !strings.Contains(body, "only asker can withdraw this request") {
+		t.Errorf("a reviewer withdraws: %s %s", res.Status, body)
+	}
+	asker := w.login("asker")
+	if res, body := asker.post("/reviews/"+r.ID+"/cancel", url.Values{}); res.StatusCode != 303 {
+		t.Fatalf("%s %s", res.Status, body)
+	}
+	if _, body := asker.get("/reviews/" + r.ID); strings.Contains(body, "What is allowed") || !strings.Contains(body, "<h3>What was allowed, and is no more</h3>") {
+		t.Errorf("what was withdrawn is said to be allowed: %s", body)
 	}
 }
 

@@ -69,7 +69,7 @@ func (v *visit) ask() (*gateway.ReviewRequest, error) {
 		return nil, err
 	}
 	if !v.sees(r) {
-		return nil, errNotFound
+		return nil, errNoReview
 	}
 	return r, nil
 }

@@ -390,7 +390,7 @@ func TestProgramsInterface(t *testing.T) {
 		"no revision":      {"keeper", `{"justification": "looked at ticket 4711"}`, nil, 422},
 		"unknown key":      {"keeper", `{"revision": 1, "force": true}`, nil, 400},
 		"two values":       {"keeper", verdict + verdict, nil, 400},
-		"no justification": {"keeper", fmt.Sprintf(`{"revision": %d}`, r.Revision), nil, 409},
+		"no justification": {"keeper", fmt.Sprintf(`{"revision": %d}`, r.Revision), nil, 422},
 		"long":             {"keeper", `{"justification": "` + strings.Repeat("x", maxBody) + `"}`, nil, 400},
 	} {
 		if got, body := call("POST", approve, c.user, c.body, c.change); got != c.want || !strings.Contains(body, `"error"`) {
@@ -411,8 +411,11 @@ func TestProgramsInterface(t *testing.T) {
 		t.Errorf("approve: %d %s", got, body)
 	}
 	r = w.wish("asker", "update customers set region = 'y' where id = 8", nil)
-	if got, _ := call("POST", "/api/v1/reviews/"+r.ID+"/cancel", "keeper", "", nil); got != 404 {
-		t.Errorf("a reviewer withdraws: %d", got)
+	if got, body := call("POST", "/api/v1/reviews/"+r.ID+"/cancel", "keeper", "", nil); got != 403 || !strings.Contains(body, "only asker can withdraw") {
+		t.Errorf("a reviewer withdraws: %d %s", got, body)
+	}
+	if got, body := call("POST", "/api/v1/reviews/"+r.ID+"/cancel", "stranger", "", nil); got != 404 || !strings.Contains(body, "there is no such request") || strings.Contains(body, "asker") {
+		t.Errorf("a stranger withdraws: %d %s", got, body)
 	}
 	if got, body := call("POST", "/api/v1/reviews/"+r.ID+"/deny", "keeper", verdict, nil); got != 200 || !strings.Contains(body, `"state":"denied"`) {
 		t.Errorf("deny: %d %s", got, body)

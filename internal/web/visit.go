@@ -37,6 +37,7 @@ func (p *problem) Error() string { return p.text }
 
 var (
 	errNotFound = &problem{http.StatusNotFound, "there is no such page, or you may not see it", "go back, or ask who gave you the address"}
+	errNoReview = &problem{http.StatusNotFound, "there is no such request that you have made or may decide about", "the list of requests has those that you may know of"}
 	errForeign  = &problem{http.StatusForbidden, "this was not sent by a page of this site: nothing was changed", "open the page anew and try again"}
 	errToken    = &problem{http.StatusForbidden, "this page belongs to another log-in: nothing was changed", "open the page anew and try again"}
 	errForm     = &problem{http.StatusBadRequest, "the form cannot be read: nothing was changed", "it may be too long"}
@@ -50,7 +51,7 @@ func asProblem(err error) *problem {
 		return p
 	}
 	if errors.Is(err, gateway.ErrNoReview) {
-		return errNotFound
+		return errNoReview
 	}
 	e := access.AsError(err)
 	status := http.StatusInternalServerError

@@ -144,6 +144,17 @@ func (s *Set) Asked() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
+// Reviewing picks those of ids, which are of policies, that ask for a review.
+func (s *Set) Reviewing(ids []string) []string {
+	var out []string
+	for _, r := range s.rules {
+		if len(r.obligations.Review) > 0 && slices.Contains(ids, r.id) {
+			out = append(out, r.id)
+		}
+	}
+	return out
+}
+
 // Len is the number of policies.
 func (s *Set) Len() int { return len(s.rules) }
 
