@@ -20,6 +20,24 @@ func idleStream(body []byte) (id json.RawMessage, ok bool) {
 	return m.ID, ok
 }
 
+// wantsSession says whether body is a message of protocol 2025-11-25 that belongs to a session: all but initialize do, and what
+// is no message is for the library to refuse.
+func wantsSession(h http.Header, body []byte) bool {
+	if v := h.Get(mcp.HeaderProtocolVersion); v != "" && !mcp.IsValidProtocolVersion(v) {
+		return false
+	}
+	var m struct {
+		Method mcp.MCPMethod `json:"method"`
+		Params struct {
+			Meta *mcp.Meta `json:"_meta"`
+		} `json:"params"`
+	}
+	if json.Unmarshal(body, &m) != nil || m.Method == "" || m.Method == mcp.MethodInitialize {
+		return false
+	}
+	return !mcp.IsModernProtocol(h.Get(mcp.HeaderProtocolVersion)) && !mcp.IsModernProtocol(m.Params.Meta.ProtocolVersion())
+}
+
 // refuseMethod answers like a server that does not know the method.
 func refuseMethod(w http.ResponseWriter, id json.RawMessage, message string) {
 	if len(id) == 0 {

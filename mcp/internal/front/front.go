@@ -117,6 +117,13 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	if caller.Session == "" && r.Method == http.MethodPost && wantsSession(r.Header, body) {
+		// The library would call the session that was not named invalid (404), which sends a client to look for what it did wrong
+		// with one that it has. 400 is what 2025-11-25 says (Streamable HTTP, Session Management).
+		refuse(w, http.StatusBadRequest, "the header "+sdk.HeaderKeySessionID+" is missing: send the one that the answer to initialize has, or speak protocol "+mcp.ProtocolVersion20260728+", which has no sessions")
+		return
+	}
+
 	r = r.WithContext(WithCaller(r.Context(), caller))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	f.stream.ServeHTTP(w, r)

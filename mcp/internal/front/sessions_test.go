@@ -39,8 +39,21 @@ func TestSessionInForeignHands(t *testing.T) {
 	})
 	t.Run("none", func(t *testing.T) {
 		none := func(r *http.Request) { r.Header.Set("Mcp-Protocol-Version", legacy) }
-		if got := r.send(t, "ta", legacyCall("whoami"), none); got.status != 404 {
-			t.Errorf("got %d", got.status)
+		for name, body := range map[string]string{"call": legacyCall("whoami"), "ping": `{"jsonrpc":"2.0","id":1,"method":"ping"}`} {
+			if got := r.send(t, "ta", body, none); got.status != 400 || !strings.Contains(got.body, "the header Mcp-Session-Id is missing") {
+				t.Errorf("%s: got %d %s", name, got.status, got.body)
+			}
+			if got := r.send(t, "ta", body, nil); got.status != 400 || !strings.Contains(got.body, "the header Mcp-Session-Id is missing") {
+				t.Errorf("%s without a version: got %d %s", name, got.status, got.body)
+			}
+		}
+		// What else is wrong is told as before.
+		body, _ := modernMessage("1", "tools/call", `"name":"whoami","arguments":{},`)
+		if got := r.send(t, "ta", body, nil); strings.Contains(got.body, "Mcp-Session-Id") || got.status != 400 {
+			t.Errorf("a message of 2026-07-28 without its header: %d %s", got.status, got.body)
+		}
+		if got := r.send(t, "ta", `{"jsonrpc":"2.0","id":1,`, none); strings.Contains(got.body, "Mcp-Session-Id") || got.status != 400 {
+			t.Errorf("what is no message: %d %s", got.status, got.body)
 		}
 	})
 	t.Run("modern_ignores_it", func(t *testing.T) {
