@@ -14,6 +14,9 @@ type Principal struct {
 	Kind   PrincipalKind
 	Groups []string // sorted, without duplicates
 	Actor  string   // the agent acting for Name (RFC 8693 "act"); empty when Name acts itself
+	// Behind are who acted before Actor (nested "act"), the nearest first. They are recorded and may not approve; they permit nothing.
+	Behind []string
+	Proof  Proof
 	// Attributes are what else is known about Name, for conditions on rows: principal.tenant.
 	Attributes map[string]string
 }

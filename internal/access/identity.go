@@ -1,0 +1,86 @@
+package access
+
+import "time"
+
+// Method is how a principal was proven.
+type Method string
+
+const (
+	ByPassword    Method = "password"     // of a principal of the configuration
+	ByToken       Method = "token"        // static, of a principal of the configuration
+	ByAccessToken Method = "access token" // of a provider, for this gateway
+	ByIDToken     Method = "id token"     // of a provider, handed over once at log-in; never a password
+	BySecret      Method = "secret"       // that the gateway issued at a log-in
+	ByCertificate Method = "certificate"  // that the gateway issued at a log-in
+)
+
+// Proof is what a principal was proven by, for the record and for whoever ends sessions. Nothing in it is secret.
+type Proof struct {
+	Method  Method `json:"method,omitempty"`
+	Issuer  string `json:"issuer,omitempty"`  // URL of the provider; "" for principals of the configuration
+	Subject string `json:"subject,omitempty"` // the provider's "sub"
+	Client  string `json:"client,omitempty"`  // "azp", or "client_id": the program that the token was given to
+	// Session is the provider's "sid", by which a back-channel logout names it.
+	Session string `json:"sid,omitempty"`
+	// Token is the SHA-256, in hex, of what was presented; of what the gateway issued, of the token that it was issued for.
+	Token string `json:"token,omitempty"`
+	// Credential is the id of what the gateway issued at a log-in: a certificate's serial number, or a secret's.
+	Credential    string    `json:"credential,omitempty"`
+	Issued        time.Time `json:"issued,omitzero"`
+	Authenticated time.Time `json:"authenticated,omitzero"` // "auth_time": when the person last proved who they are
+	Expires       time.Time `json:"expires,omitzero"`       // sessions end then; zero is never
+	ACR           string    `json:"acr,omitempty"`
+	AMR           []string  `json:"amr,omitempty"`
+	// Scopes are those of an access token. Scoped says that they limit what may be done.
+	Scopes []string `json:"scopes,omitempty"`
+	Scoped bool     `json:"-"`
+}
+
+// IDToken is what a provider says of somebody who has just logged in there with this gateway, or its command, as client.
+type IDToken struct {
+	Provider string // its name in the configuration
+	Token    string
+	// Nonce is what the token must be bound to.
+	Nonce string
+	// MaxAge is how long ago the person may have proved who they are; 0 asks for nothing.
+	MaxAge time.Duration
+}
+
+func (IDToken) credentials() {}
+
+// Certificate is a client certificate of which the client has proved the key in a TLS handshake, for the user that it asks to be.
+type Certificate struct {
+	User  string
+	Chain [][]byte // DER, the client's own first
+}
+
+func (Certificate) credentials() {}
+
+// Provider is an OpenID Connect provider that the configuration names.
+type Provider struct {
+	Name         string
+	Issuer       string // URL, exactly as its tokens have it
+	ClientID     string // of this gateway: of its web door and of `sallyport login`
+	ClientSecret string // "" for a public client
+	// Audiences are what access tokens for this gateway may have in "aud": the URL of the agents' door, where nothing else is said.
+	Audiences   []string
+	LoginScopes []string // asked for at log-in, beside openid
+
+	// UserClaim and GroupsClaim are paths into the claims: "sub", "preferred_username", "realm_access.roles", `"https://a.b/groups"`.
+	UserClaim, GroupsClaim string
+	Prefix                 string            // before user names, so that no two providers name the same person
+	Groups                 map[string]string // the provider's name of a group to that of policies; nil takes all as they are
+	Attributes             map[string]string // attributes of principals, to paths into the claims
+	// Agents says which tokens are an agent's own: those that these clients got for themselves (client credentials).
+	Agents []string
+	// Actors are the clients that may act for people (RFC 8693 "act", or a client's own name as "azp"); nil none.
+	Actors []string
+	// Scopes are what each scope of an access token lets be done, by action of the policies; nil: scopes limit nothing.
+	Scopes map[string][]Action
+
+	ACR        []string      // "acr" values of which one is asked for to approve; nil: a fresh "auth_time" is enough
+	Algorithms []string      // of signatures; nil: RS256, ES256 and EdDSA
+	Skew       time.Duration // that clocks may differ by; 0 is 30 s
+	Refresh    time.Duration // age at which keys are fetched again; 0 is 10 min
+	CAFile     string        // certificates that the provider's TLS is checked by; "" the system's
+}

@@ -1,0 +1,39 @@
+package access
+
+import "time"
+
+// Revocation says which proofs hold no longer. A proof that has each of its fields that is not empty is withdrawn; a Revocation
+// without any withdraws nothing.
+type Revocation struct {
+	Principal  string `json:"principal,omitempty"`
+	Actor      string `json:"actor,omitempty"` // of those in whose chain it is
+	Issuer     string `json:"issuer,omitempty"`
+	Subject    string `json:"subject,omitempty"`
+	Session    string `json:"sid,omitempty"`        // the provider's, with Issuer
+	Token      string `json:"token,omitempty"`      // SHA-256, as in Proof
+	Credential string `json:"credential,omitempty"` // of what the gateway issued
+	// Before limits it to what was issued before then: somebody who logs in anew has a proof that holds. Zero is for ever.
+	Before time.Time `json:"before,omitzero"`
+	Cause  string    `json:"cause"` // for the record, and for who is told: "logged out"
+}
+
+// Covers reports whether r withdraws the proof of p.
+func (r Revocation) Covers(p Principal) bool {
+	any := false
+	is := func(want, got string) bool {
+		any = any || want != ""
+		return want == "" || want == got
+	}
+	q := p.Proof
+	all := is(r.Principal, p.Name) && is(r.Issuer, q.Issuer) && is(r.Subject, q.Subject) && is(r.Session, q.Session) &&
+		is(r.Token, q.Token) && is(r.Credential, q.Credential)
+	if r.Actor != "" {
+		any = true
+		in := p.Actor == r.Actor
+		for _, a := range p.Behind {
+			in = in || a == r.Actor
+		}
+		all = all && in
+	}
+	return any && all && (r.Before.IsZero() || q.Issued.Before(r.Before))
+}
