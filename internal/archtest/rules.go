@@ -26,7 +26,7 @@ var ours = []rule{
 	{"sqlguard/...", []string{"internal/access", "internal/pgtree", "sqlguard/..."}},
 	{"mask/...", []string{"internal/access", "internal/pgtree", "mask/..."}},
 	{"audit/...", []string{"internal/access", "audit/..."}},
-	{"internal/identity", []string{"internal/access"}},
+	{"internal/identity/...", []string{"internal/access", "internal/identity/..."}},
 	{"internal/approval", []string{"internal/access"}},
 
 	// What tells people reads the record, as the exporters do.
@@ -40,7 +40,7 @@ var ours = []rule{
 	// The core, and behind it the only code that talks to a database.
 	{"internal/gateway/internal/...", []string{"internal/access", "internal/loop", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/..."}},
 	{"internal/gateway", []string{"internal/access", "internal/loop", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/...",
-		"sqlguard/...", "mask/...", "audit/...", "internal/identity", "internal/approval"}},
+		"sqlguard/...", "mask/...", "audit/...", "internal/identity/...", "internal/approval"}},
 
 	// Doors: the core, the nouns and their codec.
 	{"mcp/...", []string{"internal/access", "internal/gateway", "mcp/..."}},
@@ -55,9 +55,10 @@ var ours = []rule{
 	{"internal/testcorpus", nil},
 	{"internal/testdb", nil},
 	{"internal/testtsa", nil},
+	{"internal/testidp", nil},
 	{"internal/archtest", nil},
 	{"evals/detect", []string{"mask", "evals/..."}}, // what it measures is a function
-	{"evals/...", []string{"internal/access", "internal/testdb", "audit/...", "evals/..."}},
+	{"evals/...", []string{"internal/access", "internal/testdb", "internal/testidp", "audit/...", "evals/..."}},
 }
 
 // inTests is what test code may import beyond its package's rule: a real database, and for leaves
@@ -65,11 +66,11 @@ var ours = []rule{
 var inTests = []rule{
 	{"sqlguard/...", []string{"internal/testcorpus", "internal/testdb", "mask/..."}},
 	{"mask/...", []string{"internal/testcorpus", "internal/testdb", "sqlguard/..."}},
-	{"internal/gateway", []string{"internal/testcorpus", "internal/testdb", "mcp/...", "proxy/..."}}, // the core, seen through a door
-	{"mcp/...", []string{"internal/testcorpus", "internal/testdb", "internal/identity", "audit"}},    // what a door's calls leave on record
-	{"proxy/...", []string{"internal/testcorpus", "internal/testdb", "internal/identity"}},
-	{"internal/web/...", []string{"internal/testcorpus", "internal/testdb", "internal/identity"}},
-	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testtsa"}},
+	{"internal/gateway", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "mcp/...", "proxy/..."}}, // the core, seen through a door
+	{"mcp/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity", "audit"}},    // what a door's calls leave on record
+	{"proxy/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity"}},
+	{"internal/web/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity"}},
+	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/testtsa"}},
 }
 
 // fences are packages of others that only some of ours may import in non-test code.
@@ -85,8 +86,8 @@ var fences = []struct {
 	{[]string{"github.com/pganalyze/pg_query_go/"}, []string{"internal/pgtree", "internal/gateway", "sqlguard/...", "mask/...", "evals/..."}, "only the guard, the masks and the core read syntax trees"},
 	{[]string{"github.com/chromedp/"}, []string{"evals/browser"}, "only the browser tests drive a browser"},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd/..."}, "flags are the program's business"},
-	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/loop", "internal/testdb", "internal/testtsa", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "internal/desk", "sqlguard/registry/gen",
-		"internal/notify/...", "audit/export", "audit/witness", "audit/timestamp"},
+	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/loop", "internal/testdb", "internal/testidp", "internal/testtsa", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "internal/desk", "sqlguard/registry/gen",
+		"internal/notify/...", "audit/export", "audit/witness", "audit/timestamp", "internal/identity/oidc"},
 		"leaves are pure: no network, no processes (but for those that send the log elsewhere, or ask others to vouch for it)"},
 	{[]string{"github.com/wneessen/go-mail"}, []string{"internal/notify"}, "only the channels send mail"},
 	{[]string{"go.opentelemetry.io/"}, []string{"audit/export"}, "only the exporters speak OpenTelemetry"},
