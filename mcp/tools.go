@@ -62,7 +62,7 @@ var tools = []tool{{
 	hints:   readOnly,
 	perform: (*Server).listConnections,
 }, {
-	name: "search_schema",
+	name:  "search_schema",
 	about: "Find tables and views by a part of a name, column or comment; without a pattern, list all. Tells types and which columns you see masked.",
 	params: []param{
 		connection,
@@ -90,7 +90,7 @@ var tools = []tool{{
 	hints:   anything,
 	perform: (*Server).query,
 }, {
-	name: "check_approval",
+	name:  "check_approval",
 	about: "Wait for people to decide about what needs approval. Once approved, this runs the statement as reviewed and answers like query.",
 	params: []param{
 		{name: "handle", kind: kindString, about: "from pending_approval", required: true, min: 1, max: 128},
