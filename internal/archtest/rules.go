@@ -49,7 +49,9 @@ var ours = []rule{
 
 	// The program. The demo hands its configuration to the same code as `serve`.
 	{"cmd/...", []string{"internal/...", "mcp/...", "proxy/...", "sqlguard/...", "mask/...", "audit/...", "cmd/..."}},
-	{"internal/demo", []string{"internal/config", "internal/identity", "internal/testdb"}},
+	{"internal/demo", []string{"internal/config", "internal/identity", "internal/testdb", "internal/testidp"}}, // its provider approves everybody
+	{"internal/login", []string{"internal/access"}},                                                            // the client's side: it knows the gateway by its URL only
+	{"internal/connect", []string{"internal/access", "internal/pgframe"}},
 
 	// Beside the program: tests and evals look at it from outside.
 	{"internal/testcorpus", nil},
@@ -87,7 +89,7 @@ var fences = []struct {
 	{[]string{"github.com/chromedp/"}, []string{"evals/browser"}, "only the browser tests drive a browser"},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd/..."}, "flags are the program's business"},
 	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/loop", "internal/testdb", "internal/testidp", "internal/testtsa", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "internal/desk", "sqlguard/registry/gen",
-		"internal/notify/...", "audit/export", "audit/witness", "audit/timestamp", "internal/identity/oidc"},
+		"internal/notify/...", "audit/export", "audit/witness", "audit/timestamp", "internal/identity/oidc", "internal/login", "internal/connect"},
 		"leaves are pure: no network, no processes (but for those that send the log elsewhere, or ask others to vouch for it)"},
 	{[]string{"github.com/wneessen/go-mail"}, []string{"internal/notify"}, "only the channels send mail"},
 	{[]string{"go.opentelemetry.io/"}, []string{"audit/export"}, "only the exporters speak OpenTelemetry"},
