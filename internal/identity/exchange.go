@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"crypto/rand"
 	"errors"
 	"strings"
 	"sync"
@@ -20,26 +21,33 @@ type Exchange struct {
 
 	store *Store
 	name  string
-	user  *user // nil: nobody can log in with this exchange, whatever it proves
-	conv  *scram.ServerConversation
+	tries []try // one conversation for each way to prove the name, with one salt, iteration count and nonce
 
-	mu    sync.Mutex
-	ended bool
-	valid bool // ended well and not yet taken
-	wrong bool // the proof failed
+	mu     sync.Mutex
+	ended  bool
+	proved *candidate // ended well and not yet taken
+	wrong  bool       // the proof failed
+}
+
+// try is a conversation about one candidate. All are held to the end, so that their number and what comes of each take the
+// same time for every name.
+type try struct {
+	of   candidate
+	conv *scram.ServerConversation
 }
 
 // SCRAM begins an exchange for the user that the client named at startup; the name inside the SCRAM
 // messages is ignored, as PostgreSQL does. An unknown user gets an exchange that fails at its end.
 func (s *Store) SCRAM(name string) *Exchange {
-	u, keys := s.lookup(name)
-	x := &Exchange{store: s, name: name, user: u}
-	server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) { return keys, nil })
-	if err != nil {
-		x.ended = true
-		return x
+	x := &Exchange{store: s, name: name}
+	nonce := rand.Text() + rand.Text()
+	for _, c := range s.candidates(name) {
+		server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) { return c.keys, nil })
+		if err != nil {
+			return &Exchange{store: s, name: name, ended: true}
+		}
+		x.tries = append(x.tries, try{of: c, conv: server.WithNonceGenerator(func() string { return nonce }).NewConversation()})
 	}
-	x.conv = server.NewConversation()
 	return x
 }
 
@@ -49,47 +57,56 @@ func (s *Store) SCRAM(name string) *Exchange {
 func (x *Exchange) Step(client string) (server string, done bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.ended || x.conv == nil {
+	if x.ended || len(x.tries) == 0 {
 		return "", false, errMessage(errors.New("the exchange is over"))
 	}
 	if len(client) > maxMessage {
 		x.ended = true
 		return "", false, errMessage(errors.New("the message is too long"))
 	}
-	server, err = x.conv.Step(client)
+	var answer string // of the conversation that counts, or else of the first
+	for i := range x.tries {
+		t := &x.tries[i]
+		said, failed := t.conv.Step(client)
+		if i == 0 {
+			answer, err = said, failed
+		}
+		if failed == nil && t.conv.Done() && t.conv.Valid() && t.of.counts() {
+			answer, err, x.proved = said, nil, &t.of
+		}
+	}
 	if err != nil {
 		x.ended = true
 		// The library answers a failed proof with e=invalid-proof; everything else is a message that
 		// a correct client would not send. Both are reached alike by real and by mock exchanges.
-		if server == scram.ErrInvalidProof {
+		if answer == scram.ErrInvalidProof {
 			x.wrong = true
 			return "", false, errPassword(x.name, nil)
 		}
 		return "", false, errMessage(err)
 	}
-	if !x.conv.Done() {
-		if x.conv.AuthzID() != "" {
+	if first := x.tries[0].conv; !first.Done() {
+		if first.AuthzID() != "" {
 			x.ended = true
 			return "", false, errMessage(errors.New("an authorization identity was given"))
 		}
-		return server, false, nil
+		return answer, false, nil
 	}
 	x.ended = true
-	if !x.conv.Valid() || x.user == nil {
+	if x.proved == nil {
 		x.wrong = true
 		return "", false, errPassword(x.name, nil)
 	}
-	x.valid = true
-	return server, true, nil
+	return answer, true, nil
 }
 
-// take reports whether the exchange ended well, once, and whether its proof failed.
-func (x *Exchange) take() (ok, wrong bool) {
+// take gives what the exchange has proved, once, and whether its proof failed.
+func (x *Exchange) take() (proved *candidate, wrong bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	ok = x.valid && x.user != nil
-	x.valid = false
-	return ok, x.wrong
+	proved = x.proved
+	x.proved = nil
+	return proved, x.wrong
 }
 
 // errMessage hides the library's text from the client: it repeats what the client sent.

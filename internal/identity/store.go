@@ -17,6 +17,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"sallyport/internal/access"
+	"sallyport/internal/identity/credential"
 )
 
 // maxSecret bounds a password presented in the clear, so that hashing it costs a known amount.
@@ -34,6 +35,9 @@ type Store struct {
 	mockKey []byte
 	// factors are the salt sizes and iteration counts in use, for mocks that do not stand out.
 	factors []scram.KeyFactors
+
+	issued     *credential.Store    // what the gateway gave out, and withdrew; nil: nothing
+	firstKnown map[string]time.Time // tokens, by their hex SHA-256
 
 	now func() time.Time // injected by tests
 }
@@ -124,10 +128,21 @@ func (s *Store) addToken(t access.LocalToken, p access.Principal) error {
 	return nil
 }
 
-// Verify turns credentials into a principal: a Bearer token, a Password, or an Exchange of this Store
+// Verify turns credentials into a principal: a Bearer token, a Password, a Certificate of the gateway's, or an Exchange of this Store
 // that ended well and was not verified before. Every failure is an *access.Error of Kind Denied that
-// does not tell which part was wrong.
+// does not tell which part was wrong. What was withdrawn is refused, whatever it is.
 func (s *Store) Verify(c access.Credentials) (access.Principal, error) {
+	p, err := s.verify(c)
+	if err != nil {
+		return access.Principal{}, err
+	}
+	if err := s.holds(p); err != nil {
+		return access.Principal{}, err
+	}
+	return p, nil
+}
+
+func (s *Store) verify(c access.Credentials) (access.Principal, error) {
 	switch c := c.(type) {
 	case access.Bearer:
 		return s.verifyToken(string(c))
@@ -135,6 +150,8 @@ func (s *Store) Verify(c access.Credentials) (access.Principal, error) {
 		return s.verifyPassword(c)
 	case *Exchange:
 		return s.verifyExchange(c)
+	case access.Certificate:
+		return s.verifyCertificate(c)
 	default:
 		return access.Principal{}, &access.Error{
 			Kind: access.Denied, Code: "28000", Message: "no usable credentials were given",
@@ -160,7 +177,10 @@ func (s *Store) verifyToken(presented string) (access.Principal, error) {
 			Hint: "ask the operator for a new one (sallyport token)",
 		}
 	}
-	return clonePrincipal(t.principal), nil
+	p := clonePrincipal(t.principal)
+	hexSum := hex.EncodeToString(sum[:])
+	p.Proof = access.Proof{Method: access.ByToken, Token: hexSum, Issued: s.firstKnown[hexSum], Expires: t.expires}
+	return p, nil
 }
 
 // verifyPassword does the same work for users that do not exist, or have no password, as for others.
@@ -168,21 +188,26 @@ func (s *Store) verifyPassword(c access.Password) (access.Principal, error) {
 	if len(c.Secret) > maxSecret {
 		return access.Principal{}, errPassword(c.User, nil)
 	}
-	u, keys := s.lookup(c.User)
-	got := derive(c.Secret, keys.KeyFactors)
-	same := subtle.ConstantTimeCompare(got.StoredKey, keys.StoredKey) == 1
-	if !same || u == nil {
+	all := s.candidates(c.User)
+	got := derive(c.Secret, all[0].keys.KeyFactors)
+	var proved *candidate
+	for i := range all {
+		if subtle.ConstantTimeCompare(got.StoredKey, all[i].keys.StoredKey) == 1 && all[i].counts() {
+			proved = &all[i]
+		}
+	}
+	if proved == nil {
 		return access.Principal{}, errPassword(c.User, nil)
 	}
-	return clonePrincipal(u.principal), nil
+	return s.who(proved)
 }
 
 // verifyExchange says of a failed proof what Step said, so that a door may have it put on record.
 func (s *Store) verifyExchange(x *Exchange) (access.Principal, error) {
 	if x != nil && x.store == s {
-		ok, wrong := x.take()
-		if ok {
-			return clonePrincipal(x.user.principal), nil
+		proved, wrong := x.take()
+		if proved != nil {
+			return s.who(proved)
 		}
 		if wrong {
 			return access.Principal{}, errPassword(x.name, nil)
@@ -191,14 +216,6 @@ func (s *Store) verifyExchange(x *Exchange) (access.Principal, error) {
 	return access.Principal{}, &access.Error{
 		Kind: access.Denied, Code: "28000", Message: "the log-in was not completed", Hint: "connect again",
 	}
-}
-
-// lookup gives the keys to check name against; u is nil and the keys are made up when name has none.
-func (s *Store) lookup(name string) (u *user, keys scram.StoredCredentials) {
-	if u := s.users[name]; u != nil && u.keys != nil {
-		return u, *u.keys
-	}
-	return nil, s.mock(name)
 }
 
 // mock makes up keys for a name: the same each time, with factors as real users have them. Nobody

@@ -331,7 +331,7 @@ func TestGatewayTrouble(t *testing.T) {
 	f := newFake(t)
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	defer secure.Close()
-	elsewhere := httptest.NewServer(http.RedirectHandler("https://evil.example/", 302))
+	elsewhere := httptest.NewServer(http.RedirectHandler("https://evil.example/", http.StatusFound))
 	defer elsewhere.Close()
 	nothing := httptest.NewServer(http.NotFoundHandler())
 	nothing.Close()

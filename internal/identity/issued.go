@@ -1,0 +1,140 @@
+package identity
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/xdg-go/scram"
+
+	"sallyport/internal/access"
+	"sallyport/internal/identity/credential"
+)
+
+// What the gateway itself issued proves people too: a secret in the place of a password, and a client certificate.
+
+// With has s take what c has issued, and refuse what it has withdrawn. It is called before s is used.
+func (s *Store) With(c *credential.Store) error {
+	known, err := c.FirstKnown(s.tokenSums())
+	if err != nil {
+		return err
+	}
+	s.issued, s.firstKnown, s.mockKey = c, known, c.MockKey()
+	return nil
+}
+
+// Issue gives p, who has logged in at a provider, a certificate for the key of a request and a secret.
+func (s *Store) Issue(p access.Principal, request []byte, life time.Duration) (credential.Issued, error) {
+	// The salt is the one that everybody was shown before p had a secret.
+	return s.issued.Issue(p, request, life, s.mock(p.Name).KeyFactors)
+}
+
+// candidate is one way to prove a name: the password of the configuration, or a secret that was issued. One with neither is made up.
+type candidate struct {
+	keys   scram.StoredCredentials
+	user   *user
+	secret string // id of the credential
+}
+
+// counts reports whether somebody is proved by it at all.
+func (c *candidate) counts() bool { return c.user != nil || c.secret != "" }
+
+// candidates gives the ways to prove a name, as many for each, all with the same salt and iteration count.
+func (s *Store) candidates(name string) []candidate {
+	made := s.mock(name)
+	if s.issued == nil {
+		if u := s.users[name]; u != nil && u.keys != nil {
+			return []candidate{{keys: *u.keys, user: u}}
+		}
+		return []candidate{{keys: made}}
+	}
+	var list []candidate
+	if u := s.users[name]; u != nil && u.keys != nil {
+		list = append(list, candidate{keys: *u.keys, user: u})
+		made.KeyFactors = u.keys.KeyFactors
+	} else {
+		for _, v := range s.issued.Verifiers(name, made.KeyFactors) {
+			list = append(list, candidate{keys: v.Keys, secret: v.ID})
+		}
+	}
+	for len(list) < credential.Most {
+		list = append(list, candidate{keys: made})
+	}
+	return list
+}
+
+// who is the principal that a candidate speaks for.
+func (s *Store) who(c *candidate) (access.Principal, error) {
+	if c.user == nil {
+		return s.issued.Secret(c.secret)
+	}
+	p := clonePrincipal(c.user.principal)
+	now := s.now()
+	p.Proof = access.Proof{Method: access.ByPassword, Issued: now, Authenticated: now}
+	return p, nil
+}
+
+func (s *Store) verifyCertificate(c access.Certificate) (access.Principal, error) {
+	if s.issued == nil {
+		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "client certificates are not accepted here", Hint: "log in with a password or a token"}
+	}
+	return s.issued.Certificate(c)
+}
+
+// holds refuses a proof that was withdrawn.
+func (s *Store) holds(p access.Principal) error {
+	if s.issued == nil {
+		return nil
+	}
+	cause, yes := s.issued.Withdrawn(p)
+	if !yes {
+		return nil
+	}
+	return &access.Error{Kind: access.Denied, Code: "28000", Message: "what proves " + p.Name + " does not hold any more: " + cause, Hint: "log in again, or ask the operator for a new token"}
+}
+
+// tokenSums lists the static tokens, by their hex SHA-256.
+func (s *Store) tokenSums() []string {
+	var out []string
+	for sum := range s.tokens {
+		out = append(out, hex.EncodeToString(sum[:]))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Same reports whether now, which takes the place of s, says of a principal of the configuration what p was proven to be: groups, attributes,
+// and that the password or token is still the one that proved it. Of people whom a provider speaks for it knows nothing, and says yes.
+func (s *Store) Same(now *Store, p access.Principal) bool {
+	if p.Proof.Issuer != "" {
+		return true
+	}
+	u := now.users[p.Name]
+	if u == nil || u.principal.Kind != p.Kind || !slices.Equal(u.principal.Groups, p.Groups) || !maps.Equal(u.principal.Attributes, p.Attributes) {
+		return false
+	}
+	switch p.Proof.Method {
+	case access.ByPassword:
+		before := s.users[p.Name]
+		return before != nil && sameKeys(before.keys, u.keys)
+	case access.ByToken:
+		return now.hasToken(p)
+	}
+	return true
+}
+
+func sameKeys(a, b *scram.StoredCredentials) bool {
+	return a != nil && b != nil && a.KeyFactors == b.KeyFactors && string(a.StoredKey) == string(b.StoredKey) && string(a.ServerKey) == string(b.ServerKey)
+}
+
+// hasToken reports whether the token that proved p is p's in s, with the same end.
+func (s *Store) hasToken(p access.Principal) bool {
+	raw, err := hex.DecodeString(p.Proof.Token)
+	if err != nil || len(raw) != sha256.Size {
+		return false
+	}
+	t, ok := s.tokens[[sha256.Size]byte(raw)]
+	return ok && t.principal.Name == p.Name && t.expires.Equal(p.Proof.Expires)
+}
