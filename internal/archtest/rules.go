@@ -56,6 +56,7 @@ var ours = []rule{
 	{"internal/testdb", nil},
 	{"internal/testtsa", nil},
 	{"internal/testidp", nil},
+	{"internal/testop", nil},
 	{"internal/archtest", nil},
 	{"evals/detect", []string{"mask", "evals/..."}}, // what it measures is a function
 	{"evals/...", []string{"internal/access", "internal/testdb", "internal/testidp", "audit/...", "evals/..."}},
@@ -70,7 +71,7 @@ var inTests = []rule{
 	{"mcp/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity", "audit"}},    // what a door's calls leave on record
 	{"proxy/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity"}},
 	{"internal/web/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity"}},
-	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/testtsa"}},
+	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/testop", "internal/testtsa"}},
 }
 
 // fences are packages of others that only some of ours may import in non-test code.
@@ -84,9 +85,10 @@ var fences = []struct {
 		"only upstream talks to a database (testdb to servers that it started, evals from outside, the registry's generator at build time)"},
 	{[]string{"github.com/mark3labs/mcp-go/"}, []string{"mcp/...", "internal/demo", "evals/..."}, "only the agents' door speaks MCP, and its clients in the demo and the evals"},
 	{[]string{"github.com/pganalyze/pg_query_go/"}, []string{"internal/pgtree", "internal/gateway", "sqlguard/...", "mask/...", "evals/..."}, "only the guard, the masks and the core read syntax trees"},
+	{[]string{"github.com/zitadel/oidc/"}, []string{"internal/testop"}, "a provider of tests; the gateway is on the other side"},
 	{[]string{"github.com/chromedp/"}, []string{"evals/browser"}, "only the browser tests drive a browser"},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd/..."}, "flags are the program's business"},
-	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/loop", "internal/testdb", "internal/testidp", "internal/testtsa", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "internal/desk", "sqlguard/registry/gen",
+	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/loop", "internal/testdb", "internal/testidp", "internal/testop", "internal/testtsa", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "internal/desk", "sqlguard/registry/gen",
 		"internal/notify/...", "audit/export", "audit/witness", "audit/timestamp", "internal/identity/oidc"},
 		"leaves are pure: no network, no processes (but for those that send the log elsewhere, or ask others to vouch for it)"},
 	{[]string{"github.com/wneessen/go-mail"}, []string{"internal/notify"}, "only the channels send mail"},
