@@ -34,6 +34,8 @@ type Proof struct {
 	// Scopes are those of an access token. Scoped says that they limit what may be done.
 	Scopes []string `json:"scopes,omitempty"`
 	Scoped bool     `json:"-"`
+	// Grants are the actions that each scope lets be done, as Provider.Scopes has them; nil: a scope is the name of one.
+	Grants map[string][]Action `json:"-"`
 }
 
 // IDToken is what a provider says of somebody who has just logged in there with this gateway, or its command, as client.

@@ -39,6 +39,7 @@ func (s State) Ended() bool {
 // Binding is all that an approval holds for. Whatever differs is another request.
 type Binding struct {
 	Principal      string      `json:"principal"`
+	Issuer         string      `json:"issuer,omitempty"` // of the provider by whose word it is Principal; "" for those of the configuration
 	Actors         []string    `json:"actors,omitempty"` // who acts for Principal, the nearest first
 	Door           access.Door `json:"door"`
 	Session        string      `json:"session"` // at the agents' door the task
@@ -89,6 +90,9 @@ func (b Binding) Digest(expires time.Time) string {
 	part(b.CatalogVersion)
 	part(strconv.FormatInt(b.Rows, 10))
 	part(expires.UTC().Format(time.RFC3339Nano))
+	if b.Issuer != "" { // last, so that requests from before there were providers keep their digests
+		part(b.Issuer)
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
