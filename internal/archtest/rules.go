@@ -51,7 +51,9 @@ var ours = []rule{
 
 	// The program. The demo hands its configuration to the same code as `serve`.
 	{"cmd/...", []string{"internal/...", "mcp/...", "proxy/...", "sqlguard/...", "mask/...", "audit/...", "cmd/..."}},
-	{"internal/demo", []string{"internal/config", "internal/identity", "internal/testdb"}},
+	{"internal/demo", []string{"internal/config", "internal/identity", "internal/testdb", "internal/testidp"}}, // its provider approves everybody
+	{"internal/login", []string{"internal/access"}},                                                            // the client's side: it knows the gateway by its URL only
+	{"internal/connect", []string{"internal/access", "internal/pgframe"}},
 
 	// Beside the program: tests and evals look at it from outside.
 	{"internal/testcorpus", nil},
@@ -94,6 +96,7 @@ var fences = []struct {
 		"evals/...",
 		"internal/balancer",
 		"internal/config",
+		"internal/connect",
 		"internal/demo",
 		"internal/desk",
 		"internal/gateway/...",
