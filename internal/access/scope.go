@@ -20,9 +20,12 @@ func lets(actions []Action, a Action) bool {
 	return slices.Contains(actions, a) || a == ActConnect && len(actions) > 0
 }
 
-// actionsOf are the actions of a scope. Where nothing says what scopes mean, as with static tokens, a scope is the name of an action.
+// static reports whether scopes are names of actions, as those of the configuration's tokens are. A provider's mean what Grants says,
+// and without it nothing.
+func (p Proof) static() bool { return p.Grants == nil && p.Issuer == "" }
+
 func (p Proof) actionsOf(scope string) []Action {
-	if p.Grants == nil {
+	if p.static() {
 		if a := Action(scope); slices.Contains(Actions, a) {
 			return []Action{a}
 		}
@@ -34,7 +37,7 @@ func (p Proof) actionsOf(scope string) []Action {
 // Wants gives the scope that a token would have to have for an action: of those that let it be done the one that lets the fewest
 // others. It is "" where none does.
 func (p Proof) Wants(a Action) string {
-	if p.Grants == nil {
+	if p.static() {
 		return string(a)
 	}
 	if a == ActConnect {

@@ -81,13 +81,14 @@ permit (principal, action in [Action::"order", Action::"group"], resource);
 			proof access.Proof
 			want  bool
 		}{
-			"unlimited":        {access.Proof{Scopes: []string{"openid"}}, true},
-			"this_action":      {access.Proof{Scoped: true, Scopes: []string{string(a)}}, true},
-			"no_scope":         {access.Proof{Scoped: true}, false},
-			"unknown_scope":    {access.Proof{Scoped: true, Scopes: []string{"openid", string(a)}, Grants: grants}, false},
-			"reading":          {access.Proof{Scoped: true, Scopes: []string{"db.read"}, Grants: grants}, a == access.ActConnect || a == access.ActRead},
-			"another_action":   {access.Proof{Scoped: true, Scopes: []string{"session"}}, a == access.ActConnect || a == access.ActSession},
-			"provider_of_none": {access.Proof{Scoped: true, Scopes: []string{"db.read"}, Grants: map[string][]access.Action{}}, false},
+			"unlimited":                {access.Proof{Scopes: []string{"openid"}}, true},
+			"this_action":              {access.Proof{Scoped: true, Scopes: []string{string(a)}}, true},
+			"no_scope":                 {access.Proof{Scoped: true}, false},
+			"unknown_scope":            {access.Proof{Scoped: true, Scopes: []string{"openid", string(a)}, Grants: grants}, false},
+			"reading":                  {access.Proof{Scoped: true, Scopes: []string{"db.read"}, Grants: grants}, a == access.ActConnect || a == access.ActRead},
+			"another_action":           {access.Proof{Scoped: true, Scopes: []string{"session"}}, a == access.ActConnect || a == access.ActSession},
+			"provider_without_meaning": {access.Proof{Scoped: true, Issuer: "https://idp.example", Scopes: []string{string(a), "connect"}}, false},
+			"provider_of_none":         {access.Proof{Scoped: true, Scopes: []string{"db.read"}, Grants: map[string][]access.Action{}}, false},
 		} {
 			p := agent
 			p.Proof = c.proof
@@ -119,7 +120,7 @@ func TestCasesNameActorsAndTokens(t *testing.T) {
 	const text = `
 - {name: this agent, principal: ada, kind: human, groups: [support], actors: [triage-bot, planner], connection: shop, action: read, resource: 'Table::"shop.public.orders"', expect: allow}
 - {name: one actor, principal: ada, kind: human, groups: [support], actor: triage-bot, connection: shop, action: read, resource: 'Table::"shop.public.orders"', expect: allow}
-- {name: behind, principal: ada, kind: human, groups: [support], actors: [x, planner], issuer: https://idp.example, connection: shop, action: write, resource: 'Table::"shop.public.orders"', expect: allow}
+- {name: behind, principal: ada, kind: human, groups: [support], actors: [x, planner], issuer: https://idp.example, scopes: [write], connection: shop, action: write, resource: 'Table::"shop.public.orders"', expect: allow}
 - {name: not behind, principal: ada, kind: human, groups: [support], actors: [x], issuer: https://idp.example, connection: shop, action: write, resource: 'Table::"shop.public.orders"', expect: deny}
 - {name: strong, principal: ada, kind: human, groups: [support], acr: phr, scopes: [read, reveal], connection: shop, action: reveal, resource: 'Column::"shop.public.customers.email"', labels: [pii.email], expect: allow}
 - {name: strong but limited, principal: ada, kind: human, groups: [support], acr: phr, scopes: [read], connection: shop, action: reveal, resource: 'Column::"shop.public.customers.email"', labels: [pii.email], expect: deny}`

@@ -200,6 +200,12 @@ func (c *Case) Who() access.Principal {
 	slices.Sort(groups)
 	p := access.Principal{Name: c.Principal, Kind: access.PrincipalKind(c.Kind), Groups: slices.Compact(groups), Attributes: c.attributes, Actor: c.Actor,
 		Proof: access.Proof{ACR: c.ACR, Issuer: c.Issuer, Scopes: c.Scopes, Scoped: len(c.Scopes) > 0}}
+	if len(c.Scopes) > 0 {
+		p.Proof.Grants = map[string][]access.Action{} // whatever the provider calls them, a case names actions
+		for _, s := range c.Scopes {
+			p.Proof.Grants[s] = []access.Action{access.Action(s)}
+		}
+	}
 	if len(c.Actors) > 0 {
 		p.Actor, p.Behind = c.Actors[0], c.Actors[1:]
 	}
