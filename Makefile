@@ -72,6 +72,14 @@ bench-search: ## searches of the record over an index of 10 million records (ARG
 	$(GO) run ./evals/cmd/search $(ARGS)
 	$(GO) run ./evals/cmd/report
 
+.PHONY: providers
+providers: ## install OpenID Connect providers that others wrote, for tests: node's oidc-provider (npm), dex
+	@scripts/deps.sh providers
+
+.PHONY: providers-test
+providers-test: deps-test providers ## every way to log in, against each of the providers
+	$(GO) test -count 1 -v -run 'Provider|Device' ./internal/testop
+
 # Each eval is a program that ends with status 1 when a figure misses its bound; the others run anyway.
 EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning tamper crash erasure bundle approval commit
 .PHONY: evals
