@@ -40,7 +40,7 @@ func (r *rest) weight() int {
 }
 
 // cursors keeps rests under handles that cannot be guessed, are used once, expire, and are of no use to
-// another principal or for another task. A handle is for what its reason was given for.
+// another caller (see front.Caller.Grant) or for another task. A handle is for what its reason was given for.
 type cursors struct {
 	life      time.Duration
 	perOwner  int // bytes

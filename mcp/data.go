@@ -60,7 +60,7 @@ func (s *Server) query(ctx context.Context, c *front.Caller, a args) (*answer, e
 		if a.text["sql"] != "" || a.text["connection"] != "" || a.params != nil {
 			return nil, invalid("cursor goes on with an earlier query and takes no connection, sql or params", "send cursor, task_id and reason alone")
 		}
-		r, err := s.cursors.take(id, c.Key(), task.ID, s.core.PolicyVersion(), time.Now())
+		r, err := s.cursors.take(id, c.Grant(), task.ID, s.core.PolicyVersion(), time.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +148,7 @@ func (s *Server) page(c *front.Caller, task gateway.Task, r rest) *answer {
 	if len(r.rows) > 0 {
 		body.Truncated = true
 		r.detected, r.notices = 0, nil // said once
-		body.Cursor = s.cursors.put(c.Key(), task.ID, r, time.Now())
+		body.Cursor = s.cursors.put(c.Grant(), task.ID, r, time.Now())
 	}
 	if r.truncated {
 		body.Truncated = true

@@ -26,6 +26,9 @@ type fakeCore struct {
 	resetErr error
 	answer   func(ctx context.Context, q gateway.Query) (*gateway.Result, error)
 	schema   []gateway.RelationInfo
+
+	providers []access.Provider
+	watched   map[string]chan string // by token hash of the principal
 }
 
 type taskOf struct {
@@ -63,6 +66,33 @@ func (f *fakeCore) PolicyVersion() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.policies
+}
+
+func (f *fakeCore) Providers() []access.Provider { return f.providers }
+
+// Watch gives the channel that withdraw closes.
+func (f *fakeCore) Watch(p access.Principal) (<-chan string, func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.watched == nil {
+		f.watched = map[string]chan string{}
+	}
+	if f.watched[p.Name] == nil {
+		f.watched[p.Name] = make(chan string, 1)
+	}
+	return f.watched[p.Name], func() {}
+}
+
+// withdraw ends what rests on a token, as an operator does.
+func (f *fakeCore) withdraw(token string) {
+	f.mu.Lock()
+	ended := f.watched[f.tokens[token].Name]
+	f.mu.Unlock()
+	f.revoke(token)
+	if ended != nil {
+		ended <- "withdrawn by an operator"
+		close(ended)
+	}
 }
 
 func (f *fakeCore) revoke(token string) {

@@ -31,7 +31,11 @@ type Options struct {
 	Concurrency     int           // calls of one principal at once; 0 is 8
 	SessionIdle     time.Duration // a database session unused for so long is closed; 0 is 2 min
 	Version         string        // told to clients
-	Log             *slog.Logger  // nil discards
+	// Resource is the URL of this door, which access tokens of providers are for; "" where there are none.
+	Resource string
+	// Documentation is the URL of a page for people who write clients, or "".
+	Documentation string
+	Log           *slog.Logger // nil discards
 }
 
 func (o Options) withDefaults() Options {
@@ -110,7 +114,7 @@ func newServer(core gateway.Core, opt Options, c connect) *Server {
 		s.mcp.AddTool(tools[i].definition(), s.handler(&tools[i]))
 	}
 	s.front = front.New(s.mcp, front.Options{
-		Verify: core.Verify, Log: opt.Log,
+		Verify: core.Verify, Watch: core.Watch, Resource: s.resource, Log: opt.Log,
 		Hosts: opt.Hosts, Origins: opt.Origins, LoopbackOrigins: opt.LoopbackOrigins,
 		MaxBody: opt.MaxBody, MaxSessions: 64, SessionIdle: 30 * time.Minute,
 		ReadTimeout: 15 * time.Second, WriteTimeout: time.Minute,
@@ -119,7 +123,7 @@ func newServer(core gateway.Core, opt Options, c connect) *Server {
 	return s
 }
 
-// Handler serves /mcp.
+// Handler serves /mcp, and what clients are told of it as a protected resource.
 func (s *Server) Handler() http.Handler { return s.front }
 
 // handler is what the library calls for t. It gives no error but the one that asks a client of 2025-11-25 to show a page: any
@@ -134,6 +138,9 @@ func (s *Server) handler(t *tool) server.ToolHandlerFunc {
 			return a.result(), nil
 		}
 		e := access.AsError(err)
+		if c := front.CallerFrom(ctx); c != nil {
+			c.Lacks(e.Scopes)
+		}
 		if e.Kind == access.Internal {
 			s.opt.Log.Error("a tool call failed", slog.String("tool", t.name), slog.Any("error", err))
 		}

@@ -27,7 +27,7 @@ type session interface {
 type connect func(ctx context.Context, l gateway.Login) (session, error)
 
 // sessions keeps idle sessions, so that a call does not pay for a connect. A session is only ever
-// handed to the principal (with the same groups), MCP session and connection that it was opened for.
+// handed to who proves with the same token to be who it was opened for (same groups, same agents), in the same MCP session.
 type sessions struct {
 	connect connect
 	idle    time.Duration
@@ -81,7 +81,7 @@ func (s *sessions) reveal(ctx context.Context, c *front.Caller, connection strin
 // with has use work with a session of c to connection, and keeps it for the next call where use says so. When ctx ends
 // first, what runs is cancelled and the session with it.
 func (s *sessions) with(ctx context.Context, c *front.Caller, connection string, use func(*live) (keep bool, err error)) error {
-	key := c.Key() + "\x00\x00" + c.Session + "\x00\x00" + connection
+	key := c.Proven() + "\x00" + c.Session + "\x00" + connection
 	l := s.take(key)
 	if l == nil {
 		opened, err := s.connect(ctx, gateway.Login{

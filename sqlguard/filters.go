@@ -133,7 +133,7 @@ func (j *judge) hideBelow(view *access.Relation) (bool, *access.Decision) {
 func (j *judge) conditions(rel *access.Relation) []string {
 	var o access.Obligations
 	take := func(a access.Action, r policy.Resource) {
-		if v := j.ask.Is(a, r); v.Allowed {
+		if v := j.ask.Is(a, r); v.Allowed || v.Limited { // a token that is good for less must not show more rows
 			o = policy.Strictest(o, access.Obligations{Where: v.Obligations.Where})
 		}
 	}

@@ -85,6 +85,8 @@ func (j *judge) refuse(v policy.Verdict, a access.Action, r policy.Resource, wha
 	d := denied(fmt.Sprintf("%s is not permitted for %s", what, who), "")
 	d.Policies = v.Policies
 	switch {
+	case v.Limited:
+		return j.limited(v, a, what)
 	case v.Err != nil:
 		// Which policy, not why: the cause may quote what the policy compares with.
 		d.Hint = "policy " + strings.Join(v.Policies, ", ") + " could not be evaluated, and then everything is denied; tell whoever keeps the policies"
@@ -98,6 +100,18 @@ func (j *judge) refuse(v policy.Verdict, a access.Action, r policy.Resource, wha
 		d.Hint = fmt.Sprintf("ask for %q on %s; its definition is %s", a, r, r.Definition())
 	default:
 		d.Hint = fmt.Sprintf("ask for %q on %s", a, r)
+	}
+	return &d
+}
+
+// limited refuses what policies permit and the token is not good for.
+func (j *judge) limited(v policy.Verdict, a access.Action, what string) *access.Decision {
+	proof := j.in.Principal.Proof
+	d := denied(fmt.Sprintf("the token's scopes do not cover %s (%q)", what, a), "policies permit it, and no scope of this gateway covers it: only another credential would do")
+	d.Policies = v.Policies
+	if s := proof.Wants(a); s != "" {
+		d.Scopes = append(proof.Known(), s)
+		d.Hint = fmt.Sprintf("policies permit it: it takes a token that has the scope %q too", s)
 	}
 	return &d
 }

@@ -124,7 +124,7 @@ func (j *judge) columns(use access.RelationUse, rel *access.Relation, uses acces
 	// A policy about the relation itself (resource == Table::"...") speaks of all its columns: a forbid
 	// of it forbids them, a permit of it permits those that nothing forbids.
 	whole := j.ask.Is(use.Action, policy.Table(j.in.Connection, use.Name))
-	if !whole.Allowed && len(whole.Policies) > 0 {
+	if !whole.Allowed && !whole.Limited && len(whole.Policies) > 0 {
 		return j.refuse(whole, use.Action, policy.Table(j.in.Connection, use.Name), verbs[use.Action]+" "+use.Name.String())
 	}
 	labels := j.in.Labels(use.Name)
@@ -135,7 +135,7 @@ func (j *judge) columns(use access.RelationUse, rel *access.Relation, uses acces
 		v := j.ask.Is(use.Action, column)
 		j.asked = true
 		if !v.Allowed && len(v.Policies) == 0 {
-			v = whole
+			v = whole // what policies say of the column comes first
 		}
 		if v.Allowed {
 			j.grant(v)
@@ -152,7 +152,7 @@ func (j *judge) columns(use access.RelationUse, rel *access.Relation, uses acces
 	}
 	table := policy.Table(j.in.Connection, use.Name)
 	switch {
-	case len(first.Policies) > 0: // forbidden: the message about the first says by what
+	case len(first.Policies) > 0: // forbidden, or the token is not good for it: the message about the first says by what
 	case len(refused) == len(wanted):
 		first.Message = fmt.Sprintf("%s %s is not permitted for %s", verbs[use.Action], use.Name, j.in.Principal.Name)
 		first.Hint = fmt.Sprintf("ask for %q on %s", use.Action, table)

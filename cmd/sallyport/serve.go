@@ -260,7 +260,7 @@ func mcpURL(m *config.MCP, address string) string {
 }
 
 func (g *gate) newMCP(hosts, origins []string) (*mcp.Server, error) {
-	return mcp.New(g.core, mcp.Options{Hosts: hosts, Origins: origins, Version: programVersion(), Log: g.log})
+	return mcp.New(g.core, mcp.Options{Hosts: hosts, Origins: origins, Resource: g.mcpURL, Version: programVersion(), Log: g.log})
 }
 
 // hosts are the names under which clients may address the agents' door.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"sallyport/internal/config"
 	"sallyport/internal/identity"
+	"sallyport/sqlguard/policy"
 )
 
 func newToken(a *app) *cobra.Command {
@@ -20,6 +22,7 @@ func newToken(a *app) *cobra.Command {
 type tokenNewOptions struct {
 	*app
 	name, expires, note string
+	scopes              []string
 	write               bool
 }
 
@@ -29,11 +32,13 @@ func newTokenNew(a *app) *cobra.Command {
 		Use:   "new PRINCIPAL",
 		Short: "Make a token for a principal; it is shown once, only its hash is kept",
 		Example: `  sallyport token new support-agent --expires 90d --note "ticket triage" --write
+  sallyport token new support-agent --scope read --expires 30d --write
   TOKEN=$(sallyport token new support-agent --write)`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { o.name = args[0]; return o.run() },
 	}
 	cmd.Flags().StringVar(&o.expires, "expires", "", "how long it is valid (90d, 12h) or until when (2027-01-31); default: for good")
+	cmd.Flags().StringSliceVar(&o.scopes, "scope", nil, "an action of the policies that it is good for, such as read; default: all that the principal may do")
 	cmd.Flags().StringVar(&o.note, "note", "", "what it is for")
 	cmd.Flags().BoolVar(&o.write, "write", false, "edit the configuration file")
 	return cmd
@@ -44,12 +49,17 @@ func (o *tokenNewOptions) run() error {
 	if err != nil {
 		return err
 	}
+	for _, s := range o.scopes {
+		if _, err := policy.ParseAction(s); err != nil {
+			return usagef("--scope %s: %v", s, err)
+		}
+	}
 	ed, err := config.Edit(o.config)
 	if err != nil {
 		return err
 	}
 	token, hash := identity.NewToken()
-	entry := config.Token{SHA256: hash, Expires: expires, Note: o.note}
+	entry := config.Token{SHA256: hash, Expires: expires, Note: o.note, Scopes: o.scopes}
 	if err := ed.AddToken(o.name, entry); err != nil {
 		return err
 	}
@@ -91,9 +101,9 @@ func newTokenList(a *app) *cobra.Command {
 				}
 				for _, t := range tokens {
 					if rows++; rows == 1 {
-						fmt.Fprintln(w, "PRINCIPAL\tHASH\tNOTE\tEXPIRES")
+						fmt.Fprintln(w, "PRINCIPAL\tHASH\tNOTE\tSCOPES\tEXPIRES")
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, t.SHA256[:min(8, len(t.SHA256))], t.Note, until(t.Expires, time.Now()))
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", name, t.SHA256[:min(8, len(t.SHA256))], t.Note, cmp.Or(strings.Join(t.Scopes, ","), "all"), until(t.Expires, time.Now()))
 				}
 			}
 			if rows == 0 {

@@ -55,6 +55,7 @@ var Required = map[string]Bound{
 	"detect.business.hidden_share":      {"<=", 0.01}, // ours
 	"regress.passed":                    {">=", 190},
 	"mcp.tools_list_tokens":             {"<=", 1400},
+	"mcp.conformance.auth.sdk_client":   {">=", 9}, // ours: what an OAuth client of others' finds out
 	"mutation.survivors":                {"=", 0},
 	"audit.append.32.vs_bbolt_batch":    {">=", 3},
 	"tamper.manipulations":              {">=", 200},

@@ -30,6 +30,8 @@ type Decision struct {
 	Code        string // SQLSTATE of a denial; "42501" unless something fits better
 	Policies    []string
 	Obligations Obligations
+	// Scopes, of a denial, are what a token would have to have that is not denied for want of a scope; see Error.Scopes.
+	Scopes []string
 	// Masked lists the labelled columns, among those of the relations that the statement touches,
 	// that the principal may not see raw. They are masked wherever the statement reads them.
 	Masked []ColumnID

@@ -35,6 +35,9 @@ type Error struct {
 	Position int
 	// Review is the id of the request that a person has to decide about, of a ReviewPending.
 	Review string
+	// Scopes, of a Denied, says that policy would allow it, and that the token lacks a scope: those that it has and the one that it
+	// needs. Where no scope would do there is none.
+	Scopes []string
 	Err    error
 }
 

@@ -49,6 +49,10 @@ const (
 	ActUnrestricted Action = "unrestricted" // any statement that parses, unresolved and unmasked
 )
 
+// Actions are all there are.
+var Actions = []Action{ActConnect, ActUnrestricted, ActRead, ActWrite, ActWriteAll, ActDDL, ActCall,
+	ActSession, ActNotify, ActReveal, ActLookup, ActPredicate, ActOrder, ActGroup, ActAggregate}
+
 // Facts is what the guard found out about one statement. The zero value is not a pure read.
 type Facts struct {
 	Class       Class

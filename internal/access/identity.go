@@ -37,6 +37,8 @@ type Proof struct {
 	// Scopes are those of an access token. Scoped says that they limit what may be done.
 	Scopes []string `json:"scopes,omitempty"`
 	Scoped bool     `json:"-"`
+	// Grants are the actions that each scope lets be done, as Provider.Scopes has them. Without an issuer, and it, a scope is the name of one.
+	Grants map[string][]Action `json:"-"`
 }
 
 // Recorded is p for a record: nil where nothing was proven.

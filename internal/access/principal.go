@@ -63,6 +63,7 @@ type LocalToken struct {
 	SHA256  string // hex of sha256(token)
 	Expires string // RFC 3339; empty never expires
 	Note    string
+	Scopes  []string // the actions that it is good for; nil: all that its principal may do
 }
 
 // Door names an entrance.

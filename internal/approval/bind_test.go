@@ -11,7 +11,7 @@ import (
 // TestDigestHoldsEverything changes each field of a binding, and the time, and wants another digest each time. A field that
 // is added later is in the loop by itself.
 func TestDigestHoldsEverything(t *testing.T) {
-	base := Binding{Principal: "a", Actors: []string{"b"}, Door: access.DoorMCP, Session: "s", Connection: "c", SQL: "SELECT 1", Inner: []string{"i"}, Params: []string{"1"}, Types: []string{"23"}, Bound: "x",
+	base := Binding{Principal: "a", Issuer: "https://idp.example", Actors: []string{"b"}, Door: access.DoorMCP, Session: "s", Connection: "c", SQL: "SELECT 1", Inner: []string{"i"}, Params: []string{"1"}, Types: []string{"23"}, Bound: "x",
 		Role: "r", Path: []string{"public"}, Settings: []string{"timezone=UTC"}, PolicyVersion: "p", CatalogVersion: "k", Rows: 5}
 	until := start.Add(time.Hour)
 	seen := map[string]string{base.Digest(until): "nothing"}

@@ -221,7 +221,7 @@ func (r *Request) Values() []string { return slices.Concat(r.Subject.Constants, 
 
 // sameAsker compares who asks, with everybody who acts for them.
 func sameAsker(a, b *Request) bool {
-	return a.Binding.Principal == b.Binding.Principal && slices.Equal(a.Binding.Actors, b.Binding.Actors) &&
+	return a.Binding.Principal == b.Binding.Principal && a.Binding.Issuer == b.Binding.Issuer && slices.Equal(a.Binding.Actors, b.Binding.Actors) &&
 		a.Binding.Door == b.Binding.Door && a.Binding.Connection == b.Binding.Connection && a.Subject.Kind == b.Subject.Kind
 }
 

@@ -39,6 +39,7 @@ func (s State) Ended() bool {
 // Binding is all that an approval holds for. Whatever differs is another request.
 type Binding struct {
 	Principal      string      `json:"principal"`
+	Issuer         string      `json:"issuer,omitempty"` // of the provider by whose word it is Principal; "" for those of the configuration
 	Actors         []string    `json:"actors,omitempty"` // who acts for Principal, the nearest first
 	Door           access.Door `json:"door"`
 	Session        string      `json:"session"` // at the agents' door the task
@@ -89,6 +90,9 @@ func (b Binding) Digest(expires time.Time) string {
 	part(b.CatalogVersion)
 	part(strconv.FormatInt(b.Rows, 10))
 	part(expires.UTC().Format(time.RFC3339Nano))
+	if b.Issuer != "" { // last, so that requests from before there were providers keep their digests
+		part(b.Issuer)
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
@@ -117,16 +121,17 @@ type Request struct {
 
 // Subject is what a reviewer is shown, beside the binding.
 type Subject struct {
-	Kind        string       `json:"kind"` // "statement" or "reveal"
-	Groups      []string     `json:"groups,omitempty"`
-	Client      string       `json:"client,omitempty"`
-	Reason      string       `json:"reason,omitempty"` // claimed, never verified
-	Task        string       `json:"task,omitempty"`
-	Goal        string       `json:"goal,omitempty"`
-	Ticket      string       `json:"ticket,omitempty"`
-	Class       access.Class `json:"class,omitempty"`
-	Tag         string       `json:"tag,omitempty"`
-	Fingerprint string       `json:"fingerprint,omitempty"`
+	Kind        string               `json:"kind"`          // "statement" or "reveal"
+	Who         access.PrincipalKind `json:"who,omitempty"` // asks: a person or a program
+	Groups      []string             `json:"groups,omitempty"`
+	Client      string               `json:"client,omitempty"`
+	Reason      string               `json:"reason,omitempty"` // claimed, never verified
+	Task        string               `json:"task,omitempty"`
+	Goal        string               `json:"goal,omitempty"`
+	Ticket      string               `json:"ticket,omitempty"`
+	Class       access.Class         `json:"class,omitempty"`
+	Tag         string               `json:"tag,omitempty"`
+	Fingerprint string               `json:"fingerprint,omitempty"`
 	// Normal is the text with a mark (bytes 1 to 3, for an integer, another number and a string) in the place of each constant, and
 	// Constants are these, where it is one statement that could be cut so.
 	Normal    string         `json:"normal,omitempty"`

@@ -106,6 +106,8 @@ func TestProblemsNameLineAndCure(t *testing.T) {
 		{"half_a_certificate", "127.0.0.1:6543", "127.0.0.1:6543, tls: {cert: a.pem}", "`tls` needs both `cert` and `key`"},
 		{"origin_with_path", "listen:\n", "listen:\n  mcp: {address: 127.0.0.1:1, origins: [https://a.example/x]}\n", "`https://a.example/x` is not a web origin"},
 		{"both_doors_at_one_address", "listen:\n", "listen:\n  mcp: {address: 127.0.0.1:6543}\n", "two doors have the same address"},
+		{"token_good_for_nothing", "        expires: 2099-01-31T00:00:00Z\n", "        scopes: []\n", "sallyport.yaml:18: a token of `bot` is good for nothing"},
+		{"token_with_a_scope_that_is_no_action", "        expires: 2099-01-31T00:00:00Z\n", "        scopes: [read, reed]\n", "sallyport.yaml:18: a token of `bot` has the scope `reed`, which is no action"},
 		{"unknown_driver", "driver: postgres", "driver: postgresql", "driver `postgresql` of `shop` is not supported"},
 		{"unset_variable", "SHOP_DSN", "NO_SUCH_DSN", "sallyport.yaml:8: the environment variable `NO_SUCH_DSN` is not set"},
 		{"dsn_given_twice", "dsn_env: SHOP_DSN", "dsn_env: SHOP_DSN\n    dsn: postgres://x", "more than one of `dsn`"},

@@ -276,6 +276,9 @@ func tokenLines(t Token, pad string) []string {
 	if t.Note != "" {
 		lines = append(lines, pad+"  note: "+scalar(t.Note))
 	}
+	if len(t.Scopes) > 0 {
+		lines = append(lines, pad+"  scopes: ["+strings.Join(t.Scopes, ", ")+"]")
+	}
 	return lines
 }
 

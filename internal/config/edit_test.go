@@ -66,12 +66,12 @@ func TestAddKeepsTheLayout(t *testing.T) {
 
 func TestAddMakesTheSection(t *testing.T) {
 	out, err := edit(t, "data_dir: data\n", func(e *Editor) error {
-		return e.Add("grace", Principal{Kind: "agent", Tokens: []Token{{SHA256: "ab", Expires: "2027-01-31T00:00:00Z", Note: "ci: nightly #1"}}})
+		return e.Add("grace", Principal{Kind: "agent", Tokens: []Token{{SHA256: "ab", Expires: "2027-01-31T00:00:00Z", Note: "ci: nightly #1", Scopes: []string{"read", "call"}}}})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "data_dir: data\n\nprincipals:\n  grace:\n    kind: agent\n    tokens:\n      - sha256: ab\n        expires: \"2027-01-31T00:00:00Z\"\n        note: 'ci: nightly #1'\n"
+	want := "data_dir: data\n\nprincipals:\n  grace:\n    kind: agent\n    tokens:\n      - sha256: ab\n        expires: \"2027-01-31T00:00:00Z\"\n        note: 'ci: nightly #1'\n        scopes: [read, call]\n"
 	if out != want {
 		t.Errorf("got:\n%s", out)
 	}

@@ -166,6 +166,9 @@ type Token struct {
 	// Expires is a time like 2027-01-31T00:00:00Z. Without it the token does not expire.
 	Expires string `yaml:"expires"`
 	Note    string `yaml:"note"`
+	// Scopes are the actions of the policies that the token is good for, such as [read]: connecting goes with each. Without it, it is
+	// good for all that its principal may do.
+	Scopes []string `yaml:"scopes"`
 }
 
 // LabelRule gives one label to columns.

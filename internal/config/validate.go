@@ -173,7 +173,7 @@ func (c *Config) principals(d *document) {
 		for i, tok := range p.Tokens {
 			at := append(path[:2:2], "tokens", fmt.Sprint(i))
 			c.token(d, at, name, tok, tokenOwner)
-			lp.Tokens = append(lp.Tokens, access.LocalToken{SHA256: strings.ToLower(tok.SHA256), Expires: tok.Expires, Note: tok.Note})
+			lp.Tokens = append(lp.Tokens, access.LocalToken{SHA256: strings.ToLower(tok.SHA256), Expires: tok.Expires, Note: tok.Note, Scopes: tok.Scopes})
 		}
 		if p.Secret == "" && p.SecretEnv == "" && p.SecretFile == "" && len(p.Tokens) == 0 {
 			c.warn(d.line(path...), fmt.Sprintf("`%s` has neither a secret nor a token and cannot log in", name), fmt.Sprintf("`sallyport principal passwd %s` or `sallyport token new %s`", name, name))
@@ -198,6 +198,14 @@ func (c *Config) token(d *document, path []string, principal string, tok Token, 
 		d.add(d.line(append(path, "sha256")...), fmt.Sprintf("`%s` has the same token as `%s`", principal, first), "a token belongs to one principal")
 	}
 	owner[key] = principal
+	if tok.Scopes != nil && len(tok.Scopes) == 0 {
+		d.add(d.line(append(path, "scopes")...), fmt.Sprintf("a token of `%s` is good for nothing: its `scopes` are empty", principal), "name the actions that it is good for, or leave `scopes` out")
+	}
+	for i, s := range tok.Scopes {
+		if !slices.Contains(access.Actions, access.Action(s)) {
+			d.add(d.line(append(path, "scopes", fmt.Sprint(i))...), fmt.Sprintf("a token of `%s` has the scope `%s`, which is no action", principal, s), fmt.Sprintf("known are %v", access.Actions))
+		}
+	}
 	if tok.Expires == "" {
 		return
 	}

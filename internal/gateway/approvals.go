@@ -253,12 +253,5 @@ func (g *Gateway) statusOf(r *ReviewRequest) ApprovalStatus {
 
 // ownRequest reports whether a request is p's, acting as it did then.
 func ownRequest(p access.Principal, r *ReviewRequest) bool {
-	return p.Name != "" && r.Binding.Principal == p.Name && slices.Equal(r.Binding.Actors, actorsOf(p))
-}
-
-func actorsOf(p access.Principal) []string {
-	if p.Actor == "" {
-		return nil
-	}
-	return []string{p.Actor}
+	return p.Name != "" && r.Binding.Principal == p.Name && r.Binding.Issuer == p.Proof.Issuer && slices.Equal(r.Binding.Actors, p.Chain())
 }

@@ -78,6 +78,9 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (s *
 	}
 	may := sqlguard.MayConnect(p, l.Connection, l.Door, policies)
 	if may.Effect != access.Allow {
+		if len(may.Scopes) > 0 {
+			return nil, &access.Error{Kind: access.Denied, Code: "42501", Message: may.Message, Hint: may.Hint, Scopes: may.Scopes}
+		}
 		return nil, noSuchConnection(l.Connection, p, l.Door)
 	}
 	if err := g.enter(p, may.Obligations.Sessions); err != nil {

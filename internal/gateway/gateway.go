@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -299,7 +298,7 @@ func (g *Gateway) scope(db *database, snap *snapshot, policies *policy.Set, p ac
 		reason = ""
 	}
 	shown := g.reveals(p, door, db.conf.Name)
-	key := scopeKey{db, snap, policies, p.Name + "\x00" + p.Actor + "\x00" + string(p.Kind) + "\x00" + strings.Join(p.Groups, "\x00") + fmt.Sprint(p.Attributes), door, pathID, hasReason, reason, shown.key}
+	key := scopeKey{db, snap, policies, judgedAs(p), door, pathID, hasReason, reason, shown.key}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if sc := g.scopes[key]; sc != nil && sc.revealed.until.Equal(shown.until) {

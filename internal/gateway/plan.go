@@ -156,7 +156,7 @@ func (p *plan) denied(sql string) refusal {
 	if d.Code == "" {
 		d.Code = "42501"
 	}
-	return refusal{plan: p, sql: sql, why: &access.Error{Kind: access.Denied, Code: d.Code, Message: d.Message, Hint: d.Hint}}
+	return refusal{plan: p, sql: sql, why: &access.Error{Kind: access.Denied, Code: d.Code, Message: d.Message, Hint: d.Hint, Scopes: d.Scopes}}
 }
 
 // finish fills in what follows from the rest.

@@ -15,7 +15,7 @@ import (
 func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	s.mu.Lock()
 	s.bring(q.Task, q.Reason, q.Traceparent)
-	s.wish, s.lastPlan, s.handle = q.MaxBytes, nil, ""
+	s.wish, s.lastPlan, s.handle, s.lacking = q.MaxBytes, nil, "", nil
 	if s.up.MaxRow == 0 { // once: later an idle reader may look at it
 		s.up.MaxRow = maxRow
 	}
@@ -41,6 +41,7 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.err != nil {
+		d.err.Scopes = s.lacking
 		if s.handle != "" {
 			d.err.Kind, d.err.Review = access.ReviewPending, s.handle
 		}

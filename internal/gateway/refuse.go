@@ -44,6 +44,7 @@ func (s *Session) refuse(err error, sql string, kind byte, sink Sink) error {
 		s.gw.logger.Warn("refused", "session", s.id, "code", r.why.Code, "error", r.why.Err)
 	}
 	s.unused(r.why.Message)
+	s.lacking = r.why.Scopes
 	s.recordRefused(r)
 	if s.tx == 'I' && !s.unsync {
 		s.held = appendError(s.held, "ERROR", r.why)

@@ -41,7 +41,7 @@ func (g *Gateway) reveals(p access.Principal, door access.Door, connection strin
 		return r // none is in force
 	}
 	var columns []string
-	columns, r.requests, r.until = g.approvals.Revealed(approval.Binding{Principal: p.Name, Actors: actorsOf(p), Door: door, Connection: connection})
+	columns, r.requests, r.until = g.approvals.Revealed(approval.Binding{Principal: p.Name, Issuer: p.Proof.Issuer, Actors: p.Chain(), Door: door, Connection: connection})
 	r.key = strings.Join(columns, "\x00") + "\x01" + strings.Join(r.requests, "\x00")
 	for _, c := range columns {
 		if id, ok := columnID(c); ok {
@@ -114,7 +114,7 @@ func (s *Session) askReveal(names []string) (*approval.Request, error) {
 		}
 		d := sqlguard.Revealable(in, id)
 		if d.Effect != access.Review {
-			return nil, &access.Error{Kind: access.Denied, Code: "42501", Message: d.Message, Hint: d.Hint}
+			return nil, &access.Error{Kind: access.Denied, Code: "42501", Message: d.Message, Hint: d.Hint, Scopes: d.Scopes}
 		}
 		groups = append(groups, d.Obligations.Review...)
 		req.Subject.Columns = append(req.Subject.Columns, id.Relation.String()+"."+id.Column)

@@ -83,6 +83,7 @@ type Session struct {
 	underway     underway
 	preview      string        // the request that this session tries out
 	meaning      []string      // settings of the session that the statement in hand may depend on, "name=value", sorted; see askMeaning
+	lacking      []string      // scopes of which the token wants one for what was refused last; see access.Error
 	handle       string        // the newest request for approval that was made without waiting
 	idle         chan struct{} // closed when the idle reader has ended; nil when none runs
 	shapes       shapeBuffer

@@ -21,8 +21,6 @@ type taskEntry struct {
 
 const taskLife = 24 * time.Hour
 
-func ownerOf(p access.Principal) string { return p.Name + "\x00" + p.Actor }
-
 // mostTask is the longest name of a task that a wire client may claim to work on.
 const mostTask = 128
 
@@ -35,7 +33,7 @@ func (g *Gateway) claimedTask(name string) Task {
 // claimedReason keeps a reason to what a person reads: every record of the session repeats it.
 func claimedReason(reason string) string { return shortened(reason, mostParam) }
 
-// StartTask records a task and gives its id, an unguessable handle bound to principal and actor.
+// StartTask records a task and gives its id, an unguessable handle bound to the principal and everybody who acts for them.
 func (g *Gateway) StartTask(_ context.Context, door access.Door, c access.Credentials, goal, ticket string) (Task, error) {
 	p, err := g.people.Verify(c)
 	if err != nil {
@@ -62,7 +60,7 @@ func (g *Gateway) StartTask(_ context.Context, door access.Door, c access.Creden
 	return t, nil
 }
 
-// LookupTask gives a task to the principal and actor who started it; to others it does not exist.
+// LookupTask gives a task to the principal who started it, acting as then; to others it does not exist.
 func (g *Gateway) LookupTask(_ context.Context, c access.Credentials, id string) (Task, error) {
 	p, err := g.people.Verify(c)
 	if err != nil {

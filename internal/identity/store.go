@@ -52,6 +52,7 @@ type token struct {
 	sum       [sha256.Size]byte
 	principal access.Principal
 	expires   time.Time // zero never expires
+	scopes    []string  // the actions that it is good for; nil: no limit
 }
 
 // New makes a Store of the principals that the configuration declares. It refuses what cannot be
@@ -119,7 +120,7 @@ func (s *Store) addToken(t access.LocalToken, p access.Principal) error {
 	if _, ok := s.tokens[sum]; ok {
 		return errors.New("the same token is declared twice")
 	}
-	entry := token{sum: sum, principal: p}
+	entry := token{sum: sum, principal: p, scopes: slices.Clone(t.Scopes)}
 	if t.Expires != "" {
 		if entry.expires, err = time.Parse(time.RFC3339, t.Expires); err != nil {
 			return fmt.Errorf("expires %q is not an RFC 3339 time such as 2027-01-31T00:00:00Z", t.Expires)
@@ -182,7 +183,8 @@ func (s *Store) verifyToken(presented string) (access.Principal, error) {
 	}
 	p := clonePrincipal(t.principal)
 	hexSum := hex.EncodeToString(sum[:])
-	p.Proof = access.Proof{Method: access.ByToken, Token: hexSum, Issued: s.firstKnown[hexSum], Expires: t.expires}
+	p.Proof = access.Proof{Method: access.ByToken, Token: hexSum, Issued: s.firstKnown[hexSum], Expires: t.expires,
+		Scopes: t.scopes, Scoped: t.scopes != nil}
 	return p, nil
 }
 

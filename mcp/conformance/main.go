@@ -6,6 +6,9 @@
 // the gateway's binary does not hold: behind the same front (internal/front) and the same library as the
 // door's own tools. The suite cannot log in, so a token is added to its requests here.
 //
+// What the suite has about authorization is listed with whom it is for, and the server's side of it tried by the OAuth client of the
+// TypeScript SDK (auth.go).
+//
 // It needs npm; the suite and the Node.js 22 that it runs on are installed into -dir. Start it with
 //
 //	go run ./mcp/conformance
@@ -72,6 +75,11 @@ func run(ctx context.Context, dir, out, serve string, streams bool) error {
 		}
 		all = append(all, list...)
 	}
+	list, err := suite.auth(ctx)
+	if err != nil {
+		return err
+	}
+	all = append(all, list...)
 	text, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return err

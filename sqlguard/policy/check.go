@@ -114,10 +114,7 @@ func suggest(name string, known []string, format string) string {
 }
 
 // actions are all actions of the schema.
-var actions = []access.Action{
-	access.ActConnect, access.ActUnrestricted, access.ActRead, access.ActWrite, access.ActWriteAll, access.ActDDL, access.ActCall,
-	access.ActSession, access.ActNotify, access.ActReveal, access.ActLookup, access.ActPredicate, access.ActOrder, access.ActGroup, access.ActAggregate,
-}
+var actions = access.Actions
 
 // ParseAction reads the name of an action, as policies write it between the quotes.
 func ParseAction(name string) (access.Action, error) {

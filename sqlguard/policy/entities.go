@@ -188,8 +188,9 @@ type Context struct {
 
 // record gives the context as the schema declares it for an action: what an action's context does
 // not have, its policies cannot depend on.
-func (c Context) record(action access.Action, actor string) cedar.Record {
-	m := cedar.RecordMap{"door": cedar.String(c.Door), "actor": cedar.String(actor)}
+func (c Context) record(action access.Action, p access.Principal) cedar.Record {
+	m := cedar.RecordMap{"door": cedar.String(c.Door), "actor": cedar.String(p.Actor), "actors": set(p.Chain()),
+		"acr": cedar.String(p.Proof.ACR), "issuer": cedar.String(p.Proof.Issuer), "scopes": set(p.Proof.Scopes)}
 	switch action {
 	case access.ActConnect, access.ActUnrestricted:
 		return cedar.NewRecord(m)
@@ -203,4 +204,12 @@ func (c Context) record(action access.Action, actor string) cedar.Record {
 	m["class"] = cedar.String(c.Class)
 	m["tag"] = cedar.String(c.Tag)
 	return cedar.NewRecord(m)
+}
+
+func set(names []string) cedar.Set {
+	values := make([]cedar.Value, len(names))
+	for i, n := range names {
+		values[i] = cedar.String(n)
+	}
+	return cedar.NewSet(values...)
 }

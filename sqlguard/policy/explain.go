@@ -47,7 +47,7 @@ func (s *Set) Explain(req Request) Explanation {
 		Principal: principal.UID,
 		Action:    cedar.NewEntityUID(typeAction, cedar.String(req.Action)),
 		Resource:  req.Resource.entity.UID,
-		Context:   req.Context.record(req.Action, req.Principal.Actor),
+		Context:   req.Context.record(req.Action, req.Principal),
 	}
 	for _, r := range s.byAction[req.Action] {
 		if p := r.explain(env, req.Resource); p.Matched || p.misses == 1 {
@@ -146,6 +146,9 @@ func (ex Explanation) String() string {
 		effect = "allowed"
 	}
 	fmt.Fprintf(&b, "%s: %s %s on %s\n", effect, ex.Request.Principal.Name, ex.Request.Action, ex.Request.Resource)
+	if ex.Verdict.Limited {
+		fmt.Fprintf(&b, "  policies permit it, and the scopes of the token do not (%s)\n", strings.Join(ex.Request.Principal.Proof.Scopes, " "))
+	}
 	if ex.Verdict.Err != nil {
 		fmt.Fprintf(&b, "  %v\n", ex.Verdict.Err)
 	}

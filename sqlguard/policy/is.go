@@ -29,6 +29,9 @@ type Verdict struct {
 	// Outdated are, where nothing else permits it, the permits that would but for @definition: the function is not
 	// what they were written for.
 	Outdated []string
+	// Limited says that policies permit it, and the scopes of the principal's token do not. Policies and Obligations are then those
+	// of the permits.
+	Limited bool
 	// Err says which policy could not be evaluated. cedar-go skips such a policy, even a forbid, so
 	// the request is denied whatever the others say.
 	Err error
@@ -45,26 +48,35 @@ type Asker struct {
 	known     bool // the principal is somebody
 	loose     bool // see Might
 	principal cedar.Entity
-	actor     string
+	who       access.Principal
 	context   Context
 	records   map[access.Action]cedar.Record
 }
 
 // For prepares to judge the requests of p.
 func (s *Set) For(p access.Principal, c Context) *Asker {
-	a := &Asker{set: s, actor: p.Actor, context: c, records: map[access.Action]cedar.Record{}}
+	a := &Asker{set: s, who: p, context: c, records: map[access.Action]cedar.Record{}}
 	a.principal, a.known = principalEntity(p)
 	return a
 }
 
-// Is judges one request.
+// Is judges one request: by the policies, and then by the scopes of the token that the principal came with, which only take away.
 func (a *Asker) Is(action access.Action, r Resource) Verdict {
+	v := a.judge(action, r)
+	if v.Allowed && !a.loose && !a.who.Proof.Permits(action) {
+		v.Allowed, v.Limited = false, true
+	}
+	return v
+}
+
+// judge asks the policies.
+func (a *Asker) judge(action access.Action, r Resource) Verdict {
 	if a.set == nil || !a.known || r.entity.UID.IsZero() {
 		return Verdict{}
 	}
 	context, ok := a.records[action]
 	if !ok {
-		context = a.context.record(action, a.actor)
+		context = a.context.record(action, a.who)
 		a.records[action] = context
 	}
 	rules := a.set.byAction[action]

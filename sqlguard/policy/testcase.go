@@ -24,6 +24,11 @@ import (
 //     principal: support-bot          # from the configuration, or give kind and groups here
 //     kind: agent                     # human or agent
 //     groups: [agents]
+//     actor: triage-bot               # who acts for the principal; or all who do, the nearest first:
+//     actors: [triage-bot, planner]
+//     issuer: https://idp.example     # of the token; with acr, and scopes where they limit what may be done
+//     acr: phr
+//     scopes: [read]
 //     connection: shop                # may be left out where there is only one
 //     door: mcp                       # pgwire when left out
 //     reason: looking into ticket 4711
@@ -48,6 +53,10 @@ type Case struct {
 	Kind       string            `yaml:"kind"`
 	Groups     []string          `yaml:"groups"`
 	Actor      string            `yaml:"actor"`
+	Actors     []string          `yaml:"actors"`
+	ACR        string            `yaml:"acr"`
+	Issuer     string            `yaml:"issuer"`
+	Scopes     []string          `yaml:"scopes"` // actions that the token lets be done; none: all
 	Connection string            `yaml:"connection"`
 	Door       string            `yaml:"door"`
 	Reason     string            `yaml:"reason"`
@@ -133,6 +142,10 @@ func (c *Case) complete(known map[string]access.Principal) error {
 		return fmt.Errorf("expect is %q: allow, deny or review", c.Expect)
 	case (c.SQL == "") == (c.Action == ""):
 		return errors.New("give either sql, or action and resource")
+	case c.Actor != "" && len(c.Actors) > 0:
+		return errors.New("give either actor, or actors")
+	case slices.Contains(c.Actors, ""):
+		return errors.New("an actor without a name")
 	case c.SQL == "" && len(c.Masked) > 0:
 		return errors.New("masked needs a case with sql")
 	}
@@ -145,6 +158,11 @@ func (c *Case) complete(known map[string]access.Principal) error {
 	}
 	if c.Kind != string(access.Human) && c.Kind != string(access.Agent) {
 		return fmt.Errorf("kind is %q: human or agent", c.Kind)
+	}
+	for _, s := range c.Scopes {
+		if _, err := ParseAction(s); err != nil {
+			return err
+		}
 	}
 	if c.Door == "" {
 		c.Door = string(access.DoorPGWire)
@@ -180,7 +198,18 @@ func (c *Case) complete(known map[string]access.Principal) error {
 func (c *Case) Who() access.Principal {
 	groups := slices.Clone(c.Groups)
 	slices.Sort(groups)
-	return access.Principal{Name: c.Principal, Kind: access.PrincipalKind(c.Kind), Groups: slices.Compact(groups), Attributes: c.attributes, Actor: c.Actor}
+	p := access.Principal{Name: c.Principal, Kind: access.PrincipalKind(c.Kind), Groups: slices.Compact(groups), Attributes: c.attributes, Actor: c.Actor,
+		Proof: access.Proof{ACR: c.ACR, Issuer: c.Issuer, Scopes: c.Scopes, Scoped: len(c.Scopes) > 0}}
+	if len(c.Scopes) > 0 {
+		p.Proof.Grants = map[string][]access.Action{} // whatever the provider calls them, a case names actions
+		for _, s := range c.Scopes {
+			p.Proof.Grants[s] = []access.Action{access.Action(s)}
+		}
+	}
+	if len(c.Actors) > 0 {
+		p.Actor, p.Behind = c.Actors[0], c.Actors[1:]
+	}
+	return p
 }
 
 // HasReason reports whether the case's reason is long enough to count.

@@ -16,18 +16,21 @@ func bearer(r *http.Request) (access.Bearer, bool) {
 	}
 	scheme, token, ok := strings.Cut(values[0], " ")
 	token = strings.TrimSpace(token)
-	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 8192 {
+	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxToken {
 		return "", false
 	}
 	return access.Bearer(token), true
 }
+
+// maxToken is the longest token. Those of a provider name all groups of a person.
+const maxToken = 16 << 10
 
 // authenticate finds out who is asking, or answers the request and gives nil.
 func (f *Front) authenticate(w http.ResponseWriter, r *http.Request) *Caller {
 	token, ok := bearer(r)
 	if !ok {
 		// No error attribute when no credentials were sent: RFC 6750 section 3.1.
-		challenge(w, `Bearer realm="sallyport"`, "a bearer token is required in the Authorization header")
+		f.unauthorized(w, challenge{}, "a bearer token is required, once, in the Authorization header")
 		return nil
 	}
 	principal, err := f.opt.Verify(r.Context(), token)
@@ -39,7 +42,7 @@ func (f *Front) authenticate(w http.ResponseWriter, r *http.Request) *Caller {
 	}
 	switch access.AsError(err).Kind {
 	case access.Denied, access.Invalid:
-		challenge(w, `Bearer realm="sallyport", error="invalid_token"`, "the bearer token is unknown or has expired")
+		f.unauthorized(w, invalidToken, "the bearer token is unknown, has expired, was withdrawn, or is for another resource")
 	default:
 		f.opt.Log.Error("token could not be verified", "error", err)
 		refuse(w, http.StatusServiceUnavailable, "the token cannot be verified at the moment: try again later")
@@ -47,7 +50,13 @@ func (f *Front) authenticate(w http.ResponseWriter, r *http.Request) *Caller {
 	return nil
 }
 
-func challenge(w http.ResponseWriter, header, message string) {
-	w.Header().Set("WWW-Authenticate", header)
+// invalidToken says the same of every token that is of no use: which check it failed would help who makes some up.
+var invalidToken = challenge{code: "invalid_token", description: "the token is unknown, has expired, was withdrawn, or is for another resource"}
+
+// unauthorized answers 401 with where a token is to be had, and which scopes to ask for.
+func (f *Front) unauthorized(w http.ResponseWriter, c challenge, message string) {
+	resource := f.opt.Resource()
+	c.scopes = resource.Basic
+	w.Header().Set("WWW-Authenticate", c.header(resource))
 	refuse(w, http.StatusUnauthorized, message)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -26,6 +27,11 @@ type Options struct {
 	// request, so that a withdrawn token stops working at once.
 	Verify func(context.Context, access.Credentials) (access.Principal, error)
 	Log    *slog.Logger
+	// Watch gives a channel that is closed, with the cause in it before, when the proof of a principal holds no longer; nil: none
+	// ever does.
+	Watch func(access.Principal) (ended <-chan string, stop func())
+	// Resource is what clients are told of this door; nil: nothing.
+	Resource func() Resource
 
 	Hosts           []string      // names allowed in Host beside localhost and addresses
 	Origins         []string      // origins allowed, e.g. "https://inspector.example"
@@ -47,6 +53,12 @@ type Front struct {
 
 // New puts a front before server. Call Sweep now and then, and Close at the end.
 func New(server *sdk.MCPServer, opt Options) *Front {
+	if opt.Resource == nil {
+		opt.Resource = func() Resource { return Resource{} }
+	}
+	if opt.Watch == nil {
+		opt.Watch = func(access.Principal) (<-chan string, func()) { return nil, func() {} }
+	}
 	f := &Front{opt: opt, sessions: newSessions(opt.SessionIdle, opt.MaxSessions)}
 	f.stream = sdk.NewStreamableHTTPServer(server,
 		sdk.WithSessionIdManagerResolver(f.sessions),
@@ -74,8 +86,15 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "this host name is not allowed: the operator lists those that are")
 		return
 	}
+	if f.opt.Resource().isMetadata(r.URL.Path) {
+		f.metadata(w, r)
+		return
+	}
 	if !f.originAllowed(r) {
 		refuse(w, http.StatusForbidden, "requests from this origin are not allowed: the operator lists those that are")
+		return
+	}
+	if f.crossOrigin(w, r) {
 		return
 	}
 	caller := f.authenticate(w, r)
@@ -124,12 +143,37 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	r = r.WithContext(WithCaller(r.Context(), caller))
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	f.stream.ServeHTTP(w, r)
+	f.serve(w, r, caller, body)
 	if caller.Session == "" && !modern {
 		f.Sweep(time.Now()) // it may have been an initialize: hold the cap
 	}
+}
+
+// serve hands a request to the library. When the caller's proof holds no longer, what it runs is cancelled and streams end.
+func (f *Front) serve(w http.ResponseWriter, r *http.Request, caller *Caller, body []byte) {
+	caller.verdict = &verdict{}
+	ctx, cancel := context.WithCancel(WithCaller(r.Context(), caller))
+	ended, unwatch := f.opt.Watch(caller.Principal)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case cause, ok := <-ended:
+			if !ok {
+				cause = "withdrawn"
+			}
+			caller.verdict.end(cause)
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	defer watching.Wait()
+	defer unwatch()
+	defer cancel()
+	r = r.WithContext(ctx)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	answer := &judged{ResponseWriter: w, front: f, verdict: caller.verdict}
+	f.stream.ServeHTTP(answer, r)
+	answer.finish()
 }
 
 // deadline sets one where the server knows any; tests' recorders do not.

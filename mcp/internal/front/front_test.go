@@ -28,11 +28,13 @@ type rig struct {
 
 	mu     sync.Mutex
 	tokens map[string]string
+	idp    map[string]bool // who is of a provider
+	ended  chan string     // what Watch gives of everybody
 }
 
 func newRig(t *testing.T, edit func(*Options)) *rig {
 	t.Helper()
-	r := &rig{let: make(chan struct{}), in: make(chan struct{}, 16), tokens: map[string]string{"ta": "anna", "tb": "bert"}}
+	r := &rig{ended: make(chan string, 1), let: make(chan struct{}), in: make(chan struct{}, 16), tokens: map[string]string{"ta": "anna", "tb": "bert"}}
 	server := sdk.NewMCPServer("rig", "1", sdk.WithToolCapabilities(false))
 	server.AddTool(mcp.NewTool("whoami"), func(ctx context.Context, _ mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		return mcp.NewToolResultText(CallerFrom(ctx).Principal.Name), nil
@@ -45,6 +47,10 @@ func newRig(t *testing.T, edit func(*Options)) *rig {
 		case <-r.let:
 			return mcp.NewToolResultText("finished"), nil
 		}
+	})
+	server.AddTool(mcp.NewTool("lacks"), func(ctx context.Context, _ mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		CallerFrom(ctx).Lacks([]string{"db:read", "db:write\"\r\nX: y", "db:write"})
+		return mcp.NewToolResultError("it takes db:write"), nil
 	})
 	server.AddTool(mcp.NewTool("panic"), func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		panic("a secret in a panic")
@@ -60,9 +66,14 @@ func newRig(t *testing.T, edit func(*Options)) *rig {
 			case "down":
 				return access.Principal{}, &access.Error{Kind: access.Unavailable, Message: "identity is down"}
 			default:
-				return access.Principal{Name: name, Kind: access.Agent}, nil
+				p := access.Principal{Name: name, Kind: access.Agent}
+				if r.idp[name] {
+					p.Proof.Issuer = "https://idp.example"
+				}
+				return p, nil
 			}
 		},
+		Watch:   func(access.Principal) (<-chan string, func()) { return r.ended, func() {} },
 		Log:     slog.New(slog.DiscardHandler),
 		MaxBody: 4096, MaxSessions: 3, SessionIdle: time.Minute,
 		ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
@@ -170,12 +181,12 @@ func TestBearer(t *testing.T) {
 	}{
 		"valid":           {"ta", head, 200, ""},
 		"none":            {"", head, 401, `Bearer realm="sallyport"`},
-		"unknown":         {"tx", head, 401, `Bearer realm="sallyport", error="invalid_token"`},
+		"unknown":         {"tx", head, 401, `Bearer realm="sallyport", error="invalid_token", error_description="` + invalidToken.description + `"`},
 		"basic":           {"", with("Authorization", "Basic dGE6dGE="), 401, `Bearer realm="sallyport"`},
 		"bare":            {"", with("Authorization", "ta"), 401, `Bearer realm="sallyport"`},
 		"empty":           {"", with("Authorization", "Bearer "), 401, `Bearer realm="sallyport"`},
 		"lower_case":      {"", with("Authorization", "bearer ta"), 200, ""},
-		"huge":            {strings.Repeat("a", 9000), head, 401, `Bearer realm="sallyport"`},
+		"huge":            {strings.Repeat("a", maxToken+1), head, 401, `Bearer realm="sallyport"`},
 		"in_query":        {"", func(req *http.Request) { head(req); req.URL.RawQuery = "access_token=ta&token=ta" }, 401, `Bearer realm="sallyport"`},
 		"in_cookie":       {"", with("Cookie", "access_token=ta"), 401, `Bearer realm="sallyport"`},
 		"two_headers":     {"ta", func(req *http.Request) { head(req); req.Header.Add("Authorization", "Bearer tb") }, 401, `Bearer realm="sallyport"`},

@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	sdk "github.com/mark3labs/mcp-go/server"
 )
 
 // hostAllowed defends against DNS rebinding: a page of evil.example whose name suddenly resolves to
@@ -41,6 +44,26 @@ func (f *Front) originAllowed(r *http.Request) bool {
 		return false
 	}
 	return isLoopback(hostname(u.Host))
+}
+
+// crossOrigin lets a page of an allowed origin read the answer, the challenge in it too, and answers what a browser asks before it
+// sends such a page's request: that has no credentials, and does nothing. It reports whether that was all.
+func (f *Front) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Add("Vary", "Origin")
+	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, "+sdk.HeaderKeySessionID)
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" || r.URL.Path != Path {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "POST, DELETE")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, "+sdk.HeaderKeySessionID+", "+mcp.HeaderProtocolVersion+", Mcp-Method, Mcp-Name")
+	w.WriteHeader(http.StatusNoContent)
+	return true
 }
 
 // hostname strips the port and the brackets of an IPv6 literal.
