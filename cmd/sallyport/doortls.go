@@ -17,8 +17,8 @@ import (
 // certs are what the doors show for certificates; nil where a door has none.
 type certs struct {
 	pgwire, mcp, web *tls.Config
-	// authority is the certificate, PEM, that clients check the PostgreSQL door's own one by; nil where it has another.
-	authority []byte
+	// authority gives the certificate, PEM, that clients check the PostgreSQL door's own one by; nil where it has another.
+	authority func() []byte
 	sources   []*tlsconf.Source
 }
 
@@ -72,7 +72,10 @@ func doorTLS(cfg *config.Config, log *slog.Logger) (c certs, err error) {
 		c.sources = append(c.sources, s)
 		switch d.name {
 		case "pgwire":
-			c.pgwire, c.authority = s.Config(), s.Authority()
+			c.pgwire = s.Config()
+			if d.tls.Own {
+				c.authority = s.Authority
+			}
 		case "mcp":
 			c.mcp = s.Config()
 		case "web":

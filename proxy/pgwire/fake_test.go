@@ -70,7 +70,11 @@ func (x *fakeExchange) Step(client string) (string, bool, error) {
 	return answer, x.conv.Done(), nil
 }
 
-func (f *fakeCore) Providers() []access.Provider { return f.providers }
+func (f *fakeCore) Providers() []access.Provider {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.providers
+}
 
 func (f *fakeCore) Verify(_ context.Context, c access.Credentials) (access.Principal, error) {
 	if x, ok := c.(*fakeExchange); ok && x.conv.Valid() {

@@ -41,7 +41,7 @@ func (o offer) longest() uint32 {
 // OAUTHBEARER and it was not told of a provider, so SCRAM comes first; a client that wants the other names the provider in its
 // start-up options, and is offered nothing else.
 func (c *conn) offer() (offer, error) {
-	providers, name := c.srv.providers, c.startup.provider
+	providers, name := c.srv.core.Providers(), c.startup.provider
 	if name == "" {
 		o := offer{scram: true, oauth: len(providers) > 0 && c.private()}
 		if o.oauth {

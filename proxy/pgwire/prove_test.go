@@ -264,6 +264,25 @@ func TestNoProviderNoCertificates(t *testing.T) {
 	}
 }
 
+// Providers come and go with a reload of the configuration.
+func TestProvidersOfALaterConfiguration(t *testing.T) {
+	p := newPeople(t)
+	d := identified(t, p)
+	cert, _ := p.issue(testUser)
+	for _, providers := range [][]access.Provider{nil, {testProvider}, nil} {
+		d.core.mu.Lock()
+		d.core.providers = providers
+		d.core.mu.Unlock()
+		w := d.secure(t, cert)
+		w.startup(version30, nil)
+		if len(providers) > 0 {
+			w.until('Z')
+		} else {
+			w.choose(mechanism)
+		}
+	}
+}
+
 func TestPsqlWithACertificate(t *testing.T) {
 	p := newPeople(t)
 	d := identified(t, p)

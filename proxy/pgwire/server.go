@@ -91,8 +91,6 @@ type Server struct {
 	core core
 	opt  Options
 	log  *slog.Logger
-	// providers are who else may say who somebody is. Only where there are any does the gateway issue certificates.
-	providers []access.Provider
 
 	authDelay time.Duration // before a failed log-in is answered
 	period    time.Duration // of the watcher
@@ -119,14 +117,23 @@ func New(c gateway.Core, opt Options) *Server { return newServer(wholeCore{c}, o
 func newServer(c core, opt Options) *Server {
 	opt = opt.withDefaults()
 	s := &Server{
-		core: c, opt: opt, log: opt.Log, providers: c.Providers(),
+		core: c, opt: opt, log: opt.Log,
 		authDelay: 300 * time.Millisecond,
 		period:    500 * time.Millisecond,
 		conns:     map[*conn]struct{}{},
 		sessions:  map[uint32]*conn{},
 	}
-	if opt.TLS != nil && len(s.providers) > 0 {
-		opt.TLS.ClientAuth = tls.RequestClientCert // the core judges it; the handshake proves that the client has its key
+	if opt.TLS != nil {
+		// The core judges a certificate; the handshake proves that the client has its key. Only where somebody logs in by a provider has
+		// the gateway issued any.
+		asking := opt.TLS.Clone()
+		asking.ClientAuth = tls.RequestClientCert
+		opt.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			if len(c.Providers()) == 0 {
+				return nil, nil
+			}
+			return asking, nil
+		}
 	}
 	s.tick.Store(1)
 	s.budget.Store(opt.MaxBuffered)
