@@ -10,7 +10,7 @@ ARGS    ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
 # Packages without cgo below them: the race detector builds them in seconds.
-RACE    := ./audit/... ./internal/loop/... ./internal/identity/... ./internal/config/... ./internal/pgframe/...
+RACE    := ./audit/... ./internal/loop/... ./internal/identity/... ./internal/config/... ./internal/pgframe/... ./internal/tlsconf/... ./internal/balancer/...
 # How long `make fuzz` spends on each target, and `make fuzz-twin` on all.
 FUZZTIME ?= 30s
 

@@ -169,7 +169,10 @@ func (p *printer) who(rec *access.Record) {
 	}
 	p.field("who", bold, who)
 	if rec.Actor != "" {
-		p.field("actor", none, show.Clean(rec.Actor))
+		p.field("actor", none, show.Join(", behind it ", show.Clean(rec.Actor), show.CleanList(rec.Behind)))
+	}
+	if proven := trace.ProvenBy(rec, p.Location); proven != "" {
+		p.field("proven", none, "by "+proven)
 	}
 	if through := show.Join(" → ", show.Clean(string(rec.Door)), show.Clean(rec.Connection)); through != "" {
 		p.field("through", none, through)

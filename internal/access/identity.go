@@ -36,6 +36,14 @@ type Proof struct {
 	Scoped bool     `json:"-"`
 }
 
+// Recorded is p for a record: nil where nothing was proven.
+func (p Proof) Recorded() *Proof {
+	if p.Method == "" {
+		return nil
+	}
+	return &p
+}
+
 // IDToken is what a provider says of somebody who has just logged in there with this gateway, or its command, as client.
 type IDToken struct {
 	Provider string // its name in the configuration

@@ -38,11 +38,15 @@ type Record struct {
 	Principal  string     `json:"principal,omitempty"`
 	Actor      string     `json:"actor,omitempty"`
 	Groups     []string   `json:"groups,omitempty"`
-	Client     string     `json:"client,omitempty"` // address and application name
-	Task       string     `json:"task,omitempty"`
-	Goal       string     `json:"goal,omitempty"`
-	Ticket     string     `json:"ticket,omitempty"`
-	Reason     string     `json:"reason,omitempty"` // claimed, never verified
+	// Behind are who acted before Actor, and Proof is what the principal was proven by: where a session begins, and in what belongs
+	// to none.
+	Behind []string `json:"behind,omitempty"`
+	Proof  *Proof   `json:"proof,omitempty"`
+	Client string   `json:"client,omitempty"` // address and application name
+	Task   string   `json:"task,omitempty"`
+	Goal   string   `json:"goal,omitempty"`
+	Ticket string   `json:"ticket,omitempty"`
+	Reason string   `json:"reason,omitempty"` // claimed, never verified
 	// Traceparent is the caller's place in a trace (W3C Trace Context, version 00), as it claims.
 	Traceparent string          `json:"traceparent,omitempty"`
 	SQL         string          `json:"sql,omitempty"` // as asked, identifiers found in literals masked
@@ -110,6 +114,7 @@ type ReviewStep struct {
 	Purpose       string          `json:"purpose,omitempty"`
 	LawfulBasis   string          `json:"lawful_basis,omitempty"`
 	Authenticated time.Time       `json:"authenticated,omitzero"` // when the reviewer last proved who they are
+	ACR           string          `json:"acr,omitempty"`          // how, by their provider's word ("acr")
 	Afterwards    bool            `json:"afterwards,omitempty"`   // the verdict is on a broken glass
 	Glass         string          `json:"glass,omitempty"`        // why nobody was asked
 	Grant         json.RawMessage `json:"grant,omitempty"`

@@ -34,6 +34,8 @@ var ours = []rule{
 
 	// Plumbing of the core and its doors: an event loop, which knows nothing of ours.
 	{"internal/loop", nil},
+	{"internal/balancer", nil},                        // who a load balancer says the client is
+	{"internal/tlsconf", []string{"internal/access"}}, // what the doors show for certificates
 	{"internal/config", []string{"internal/access"}},
 	{"internal/desk", []string{"internal/access", "audit", "audit/office"}}, // orders about the record, from the machine's own people
 
@@ -49,7 +51,9 @@ var ours = []rule{
 
 	// The program. The demo hands its configuration to the same code as `serve`.
 	{"cmd/...", []string{"internal/...", "mcp/...", "proxy/...", "sqlguard/...", "mask/...", "audit/...", "cmd/..."}},
-	{"internal/demo", []string{"internal/config", "internal/identity", "internal/testdb"}},
+	{"internal/demo", []string{"internal/config", "internal/identity", "internal/testdb", "internal/testidp"}}, // its provider approves everybody
+	{"internal/login", []string{"internal/access"}},                                                            // the client's side: it knows the gateway by its URL only
+	{"internal/connect", []string{"internal/access", "internal/pgframe"}},
 
 	// Beside the program: tests and evals look at it from outside.
 	{"internal/testcorpus", nil},
@@ -88,9 +92,28 @@ var fences = []struct {
 	{[]string{"github.com/zitadel/oidc/"}, []string{"internal/testop"}, "a provider of tests; the gateway is on the other side"},
 	{[]string{"github.com/chromedp/"}, []string{"evals/browser"}, "only the browser tests drive a browser"},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd/..."}, "flags are the program's business"},
-	{[]string{"net", "net/http", "os/exec"}, []string{"internal/gateway/...", "internal/loop", "internal/testdb", "internal/testidp", "internal/testop", "internal/testtsa", "internal/demo", "mcp/...", "proxy/...", "internal/web/...", "cmd/...", "evals/...", "internal/config", "internal/desk", "sqlguard/registry/gen",
-		"internal/notify/...", "audit/export", "audit/witness", "audit/timestamp", "internal/identity/oidc"},
+	{[]string{"net", "net/http", "os/exec"}, []string{
+		"audit/export", "audit/timestamp", "audit/witness",
+		"cmd/...",
+		"evals/...",
+		"internal/balancer",
+		"internal/config",
+		"internal/connect",
+		"internal/demo",
+		"internal/desk",
+		"internal/gateway/...",
+		"internal/identity/oidc",
+		"internal/login",
+		"internal/loop",
+		"internal/notify/...",
+		"internal/testdb", "internal/testidp", "internal/testop", "internal/testtsa",
+		"internal/tlsconf",
+		"internal/web/...",
+		"mcp/...",
+		"proxy/...",
+		"sqlguard/registry/gen"},
 		"leaves are pure: no network, no processes (but for those that send the log elsewhere, or ask others to vouch for it)"},
+	{[]string{"github.com/pires/go-proxyproto"}, []string{"internal/balancer"}, "only the listener behind a balancer reads PROXY headers"},
 	{[]string{"github.com/wneessen/go-mail"}, []string{"internal/notify"}, "only the channels send mail"},
 	{[]string{"go.opentelemetry.io/"}, []string{"audit/export"}, "only the exporters speak OpenTelemetry"},
 	{[]string{"testing"}, nil, "helpers for tests take a small interface instead, so that nothing pulls test flags into the program"},

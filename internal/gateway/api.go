@@ -14,9 +14,11 @@ type Config struct {
 	DataDir     string
 	Connections []access.Connection
 	Principals  []access.LocalPrincipal
-	Labels      []access.LabelRule
-	Masks       []access.Mask
-	Policies    []PolicyFile
+	// Providers are who else may say who somebody is.
+	Providers []access.Provider
+	Labels    []access.LabelRule
+	Masks     []access.Mask
+	Policies  []PolicyFile
 	// PhoneRegions are countries (ISO 3166) whose telephone numbers the detectors know as they are dialled there.
 	PhoneRegions []string
 	// Model is asked about text that the detectors have looked at.

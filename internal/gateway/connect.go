@@ -54,12 +54,12 @@ func noSuchConnection(name string, p access.Principal, door access.Door) *access
 func (g *Gateway) Connect(ctx context.Context, l Login) (*Session, error) {
 	p, err := g.people.Verify(l.Credentials)
 	if err != nil {
-		g.recordLogin(l, "", err)
+		g.recordLogin(l, access.Principal{}, err)
 		return nil, err
 	}
 	s, err := g.connect(ctx, l, p)
 	if err != nil {
-		g.recordLogin(l, p.Name, err)
+		g.recordLogin(l, p, err)
 		return nil, err
 	}
 	return s, nil
@@ -111,7 +111,8 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (s *
 		return nil, err
 	}
 	rec := opened.newRecord(access.RecordOpen)
-	rec.Client, rec.Groups = l.Client, p.Groups
+	whoAsks(rec, p)
+	rec.Client = l.Client
 	if _, err := g.log.Append(rec); err != nil {
 		opened.up.Close()
 		return nil, err
@@ -211,12 +212,13 @@ func notASetting(name string) *access.Error {
 		Hint: "leave it out of the startup options"}
 }
 
-// recordLogin records a refused log-in.
-func (g *Gateway) recordLogin(l Login, name string, err error) {
+// recordLogin records a refused log-in; p is nobody where nothing was proven.
+func (g *Gateway) recordLogin(l Login, p access.Principal, err error) {
 	e := access.AsError(err)
 	err = g.note(access.RecordRefused, func(rec *access.Record) {
 		// Whoever can reach the door chooses these words.
-		rec.Door, rec.Connection, rec.Principal, rec.Client = l.Door, shortened(l.Connection, mostTask), name, l.Client
+		whoAsks(rec, p)
+		rec.Door, rec.Connection, rec.Client = l.Door, shortened(l.Connection, mostTask), l.Client
 		rec.Code, rec.Error, rec.Hint = e.Code, shortened(e.Message, mostParam), e.Hint
 	})
 	if err != nil {

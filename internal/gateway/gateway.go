@@ -48,6 +48,7 @@ type Gateway struct {
 	revealing     atomic.Uint64 // grows when what approvals reveal may have changed
 	placePatience time.Duration // how long a statement waits for a place
 	tokenKey      []byte        // master key of token masks; no client and no statement text ever holds it
+	signIn        signIn
 
 	mu       sync.Mutex
 	scopes   map[scopeKey]*scope
@@ -98,6 +99,9 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		return nil, err
 	}
 	if g.people, err = identity.New(c.Principals); err != nil {
+		return nil, err
+	}
+	if err := g.openSignIn(c); err != nil {
 		return nil, err
 	}
 	for _, conf := range c.Connections {
@@ -236,6 +240,9 @@ func (g *Gateway) Close() error {
 		s.mu.Unlock()
 	}
 	g.closeLoops()
+	for _, l := range g.signIn.flows {
+		l.Close()
+	}
 	for _, db := range g.dbs {
 		db.watcher.Close()
 	}

@@ -45,7 +45,9 @@ type conn struct {
 }
 
 func newConn(s *Server, accepted net.Conn) *conn {
-	if tcp, ok := accepted.(*net.TCPConn); ok {
+	if tcp, ok := accepted.(interface {
+		SetKeepAliveConfig(net.KeepAliveConfig) error
+	}); ok {
 		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4})
 	}
 	nc := loop.Wrap(accepted)
