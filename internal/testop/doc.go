@@ -77,8 +77,9 @@ type Provider struct {
 	Names map[string]string
 	// GroupsOf are the provider's names of their groups.
 	GroupsOf map[string][]string
-	// Scope asks for what the tokens of people are to have, beside openid; LoginScope is that of the command and the web door.
-	Scope string
+	// Scope asks for what App's tokens of people are to have, beside openid; LoginScope is what a log-in has to ask for beside openid,
+	// profile and email.
+	Scope, LoginScope string
 
 	rotate func(keep bool) error
 }

@@ -153,8 +153,8 @@ func Dex(t TB, w Wish) (*Provider, error) {
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
 	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
-	p := &Provider{Name: "dex", Issuer: issuer, UserClaim: "name", GroupsClaim: "groups", Audience: dexAudience,
-		Names: map[string]string{Ada: "Kilgore Trout"}, GroupsOf: map[string][]string{Ada: {"authors"}}, Scope: "profile email groups offline_access audience:server:client_id:" + dexAudience,
+	p := &Provider{Name: "dex", Issuer: issuer, UserClaim: "email", GroupsClaim: "groups", Audience: dexAudience,
+		Names: map[string]string{Ada: "kilgore@kilgore.trout"}, LoginScope: "groups", GroupsOf: map[string][]string{Ada: {"authors"}}, Scope: "profile email groups offline_access audience:server:client_id:" + dexAudience,
 		Lacks: map[Part]string{
 			Own:         "it has no client credentials",
 			Exchange:    "its exchanged tokens have no act",
