@@ -66,7 +66,7 @@ func (g *Gateway) LoginToken(ctx context.Context, client string, r access.LoginR
 	}
 	token, err := l.Exchange(ctx, r)
 	if err != nil && access.AsError(err).Kind == access.Denied {
-		g.recordLogin(Login{Door: access.DoorWeb, Client: client}, "", err)
+		g.recordLogin(Login{Door: access.DoorWeb, Client: client}, access.Principal{}, err)
 	}
 	return token, err
 }
