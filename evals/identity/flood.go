@@ -115,7 +115,7 @@ var floodRequest = sync.OnceValue(func() request {
 	return r
 })
 
-const withdrawRefresh = 30 * time.Second // bounds.go has it as the bound
+const withdrawRefresh = time.Minute // the shortest that the configuration takes; bounds.go has it as the bound
 
 // withdrawn has the provider withdraw the key that it signed with, and waits for tokens by it to be refused. Nothing else makes the
 // gateway look: no token by the new key comes.

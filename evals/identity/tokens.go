@@ -357,7 +357,6 @@ func (w *world) accessFaults() []fault {
 			return t.mint(map[string]any{"aud": strings.TrimSuffix(w.g.MCPURL, "/mcp") + "/other"})
 		}},
 		{"log-out token", func(t token) string { return t.p.LogoutToken(map[string]any{"aud": w.g.MCPURL}) }},
-		{"client that may not act for people", func(t token) string { return t.mint(map[string]any{"client_id": "rogue", "azp": "rogue"}) }},
 		{"azp is not client_id", func(t token) string { return t.mint(map[string]any{"azp": "rogue"}) }},
 		{"actor that nobody knows", act(map[string]any{"sub": "rogue"})},
 		{"actor behind a known one that nobody knows", act(map[string]any{"sub": actor, "act": map[string]any{"sub": "rogue"}})},

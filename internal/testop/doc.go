@@ -35,10 +35,11 @@ const (
 	BackChannel Part = "back-channel logout"
 	Groups      Part = "groups"
 	Typ         Part = "typ at+jwt"
+	Access      Part = "access tokens that are no ID tokens"
 )
 
 // Parts are all of them, in the order of tables.
-var Parts = []Part{Code, Device, Own, Exchange, Resource, Refresh, Rotation, BackChannel, Groups, Typ}
+var Parts = []Part{Code, Device, Own, Exchange, Resource, Refresh, Rotation, BackChannel, Groups, Typ, Access}
 
 // Wish is what the provider is to know of the gateway.
 type Wish struct {

@@ -162,6 +162,7 @@ func Dex(t TB, w Wish) (*Provider, error) {
 			Rotation:    "its keys rotate by themselves after hours, not when asked",
 			BackChannel: "it sends no logout tokens",
 			Typ:         "access tokens have no typ",
+			Access:      "its access tokens are ID tokens with another audience (nonce, at_hash), which this gateway does not take for anything else",
 		}}
 	for ctx, end := context.WithTimeout(context.Background(), 20*time.Second); ; {
 		_, err := p.endpoint(ctx, "token_endpoint")
