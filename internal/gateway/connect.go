@@ -52,9 +52,13 @@ func noSuchConnection(name string, p access.Principal, door access.Door) *access
 // Connect opens a session: the credentials are verified, policy is asked, the upstream is dialled, and the
 // opening is recorded before the door hears of it.
 func (g *Gateway) Connect(ctx context.Context, l Login) (*Session, error) {
+	verified := g.people.store.Load()
 	p, err := g.people.Verify(l.Credentials)
+	if err == nil && l.User != "" && l.User != p.Name {
+		err = &access.Error{Kind: access.Denied, Code: "28000", Message: "what was presented proves somebody other than the user", Hint: "connect as the principal that it speaks for"}
+	}
 	if err != nil {
-		g.recordLogin(l, access.Principal{}, err)
+		g.recordLogin(l, p, err)
 		return nil, err
 	}
 	s, err := g.connect(ctx, l, p)
@@ -62,6 +66,7 @@ func (g *Gateway) Connect(ctx context.Context, l Login) (*Session, error) {
 		g.recordLogin(l, p, err)
 		return nil, err
 	}
+	g.recheck(s, verified)
 	return s, nil
 }
 
@@ -125,7 +130,8 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (s *
 func (g *Gateway) register(s *Session) {
 	var b [4]byte
 	rand.Read(b[:])
-	s.key, s.since = binary.BigEndian.Uint32(b[:]), time.Now()
+	s.key, s.since, s.gone = binary.BigEndian.Uint32(b[:]), time.Now(), make(chan struct{})
+	s.active.Store(int64(time.Since(start)))
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for {
@@ -136,6 +142,7 @@ func (g *Gateway) register(s *Session) {
 		}
 	}
 	g.sessions[s.pid] = s
+	s.rest(s.principal)
 }
 
 // startup judges the settings of a startup packet as SET statements would be, and adds our own.
