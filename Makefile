@@ -80,6 +80,11 @@ providers: ## install OpenID Connect providers that others wrote, for tests: nod
 providers-test: deps-test providers ## every way to log in, against each of the providers
 	$(GO) test -count 1 -v -run 'Provider|Device' ./internal/testop
 
+.PHONY: fuzz-identity
+fuzz-identity: ## the decoders of tokens, handshakes and startup packets for FUZZTIME each; the figures go to evals/results.json
+	$(GO) run ./evals/cmd/identity -fuzz $(FUZZTIME)
+	$(GO) run ./evals/cmd/report
+
 # Each eval is a program that ends with status 1 when a figure misses its bound; the others run anyway.
 EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning tamper crash erasure bundle approval commit
 .PHONY: evals

@@ -23,6 +23,15 @@ func (s Spec) write(g *Gateway) error {
 		"connections": map[string]any{},
 		"principals":  map[string]any{},
 	}
+	if s.TLS {
+		if err := certificate(dir); err != nil {
+			return err
+		}
+		listen["pgwire"].(map[string]any)["tls"] = map[string]any{"cert": "door.pem", "key": "door.key"}
+	}
+	if s.Identity != nil {
+		file["identity"] = s.Identity(g)
+	}
 	if s.Audit != nil {
 		file["audit"] = s.Audit
 	}

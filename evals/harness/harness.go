@@ -26,11 +26,13 @@ type Spec struct {
 	Policy      string          // Cedar
 	Web         *Web            // nil: the door for people stays shut
 	Purposes    []Purpose
-	Approvals   map[string]any // section `approvals` of the configuration
-	Audit       map[string]any // section `audit` of the configuration
-	Refresh     string         // `catalog_refresh`, e.g. 1s; empty: the default
-	Env         []string       // further environment of the process
-	Dir         string         // where its folder is made; empty: the system's temporary folder
+	Approvals   map[string]any                // section `approvals` of the configuration
+	Audit       map[string]any                // section `audit` of the configuration
+	Refresh     string                        // `catalog_refresh`, e.g. 1s; empty: the default
+	Identity    func(*Gateway) map[string]any // section `identity`, for the addresses of the doors
+	TLS         bool                          // the PostgreSQL door has a certificate, of nobody's authority
+	Env         []string                      // further environment of the process
+	Dir         string                        // where its folder is made; empty: the system's temporary folder
 }
 
 // Web opens the door for people.

@@ -99,6 +99,14 @@ var Required = map[string]Bound{
 	"approval.adversarial.controls":     {">=", 150},
 	"approval.adversarial.succeeded":    {"=", 0},
 	"approval.model.violations":         {"=", 0},
+	"identity.attacks.attempts":         {">=", 150},
+	"identity.attacks.accepted":         {"=", 0},
+	"identity.jwks.fetches_per_minute":  {"<=", 2},
+	"identity.withdrawn_key.seconds":    {"<=", 60}, // the refresh period that the measurement has
+	"identity.revocation.sessions":      {">=", 1000},
+	"identity.revocation.p99":           {"<=", 1000},
+	"identity.fuzz.minutes":             {">=", 10},
+	"identity.fuzz.crashes":             {"=", 0},
 	"approval.inbox_1000.p99":           {"<=", 200},
 	"approval.inbox_1000.json.p99":      {"<=", 200},
 }

@@ -71,6 +71,35 @@ func Dial(ctx context.Context, dsn string) (*Conn, error) {
 	return &Conn{conn: h.Conn, front: h.Frontend, Timeout: 10 * time.Second}, nil
 }
 
+// On is a connection whose start-up somebody else has made.
+func On(conn net.Conn, front *pgproto3.Frontend) *Conn {
+	return &Conn{conn: conn, front: front, Timeout: 10 * time.Second}
+}
+
+// Wait reads what the server sends unasked until it ends the connection, and gives the first error. The connection is dead then.
+func (c *Conn) Wait(d time.Duration) Answer {
+	var a Answer
+	c.conn.SetDeadline(time.Now().Add(d))
+	for {
+		msg, err := c.front.Receive()
+		if err != nil {
+			c.Dead = true
+			c.conn.Close()
+			if a.Code == "" {
+				a.Code, a.Error = "CLOSED", err.Error()
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				a.Code, a.Error = "TIMEOUT", err.Error()
+			}
+			return a
+		}
+		a.Lines = append(a.Lines, line(msg))
+		if m, ok := msg.(*pgproto3.ErrorResponse); ok && a.Code == "" {
+			a.Code, a.Error, a.Hint = m.Code, m.Message, m.Hint
+		}
+	}
+}
+
 // Close says good-bye and closes.
 func (c *Conn) Close() {
 	if !c.Dead {

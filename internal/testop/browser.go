@@ -201,17 +201,26 @@ func (p *Provider) Token(ctx context.Context, client, secret string, form url.Va
 
 // TokensOf logs somebody in at App, and gives App's tokens of them. resource is an RFC 8707 resource, "" for none.
 func (p *Provider) TokensOf(ctx context.Context, user, resource string) (Tokens, error) {
+	return p.logIn(ctx, user, App, AppSecret, appCallback, strings.TrimSpace("openid "+p.Scope), resource)
+}
+
+// LogIn logs somebody in as the command does, and gives its tokens of them. The nonce is "n".
+func (p *Provider) LogIn(ctx context.Context, user string) (Tokens, error) {
+	return p.logIn(ctx, user, Command, "", commandCallbacks[0], strings.TrimSpace("openid profile email "+p.LoginScope), "")
+}
+
+func (p *Provider) logIn(ctx context.Context, user, client, secret, callback, scope, resource string) (Tokens, error) {
 	where, err := p.endpoint(ctx, "authorization_endpoint")
 	if err != nil {
 		return Tokens{}, err
 	}
 	const verifier = "a-verifier-of-at-least-forty-three-characters-0123456789"
-	q := url.Values{"client_id": {App}, "response_type": {"code"}, "redirect_uri": {appCallback}, "scope": {strings.TrimSpace("openid " + p.Scope)}, "state": {"s"}, "nonce": {"n"},
+	q := url.Values{"client_id": {client}, "response_type": {"code"}, "redirect_uri": {callback}, "scope": {scope}, "state": {"s"}, "nonce": {"n"},
 		"code_challenge": {challenge(verifier)}, "code_challenge_method": {"S256"}, "prompt": {"consent"}}
 	if resource != "" {
 		q.Set("resource", resource)
 	}
-	at, page, err := NewBrowser(user).Visit(ctx, where+"?"+q.Encode(), func(u *url.URL) bool { return strings.HasPrefix(u.String(), appCallback) })
+	at, page, err := NewBrowser(user).Visit(ctx, where+"?"+q.Encode(), func(u *url.URL) bool { return strings.HasPrefix(u.String(), callback) })
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -219,11 +228,11 @@ func (p *Provider) TokensOf(ctx context.Context, user, resource string) (Tokens,
 	if code == "" {
 		return Tokens{}, fmt.Errorf("no code: ended at %s: %.500s", at, page)
 	}
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {appCallback}, "code_verifier": {verifier}}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}}
 	if resource != "" {
 		form.Set("resource", resource)
 	}
-	return p.Token(ctx, App, AppSecret, form)
+	return p.Token(ctx, client, secret, form)
 }
 
 func (p *Provider) endpoint(ctx context.Context, name string) (string, error) {

@@ -35,10 +35,11 @@ const (
 	BackChannel Part = "back-channel logout"
 	Groups      Part = "groups"
 	Typ         Part = "typ at+jwt"
+	Access      Part = "access tokens that are no ID tokens"
 )
 
 // Parts are all of them, in the order of tables.
-var Parts = []Part{Code, Device, Own, Exchange, Resource, Refresh, Rotation, BackChannel, Groups, Typ}
+var Parts = []Part{Code, Device, Own, Exchange, Resource, Refresh, Rotation, BackChannel, Groups, Typ, Access}
 
 // Wish is what the provider is to know of the gateway.
 type Wish struct {
@@ -77,8 +78,9 @@ type Provider struct {
 	Names map[string]string
 	// GroupsOf are the provider's names of their groups.
 	GroupsOf map[string][]string
-	// Scope asks for what the tokens of people are to have, beside openid; LoginScope is that of the command and the web door.
-	Scope string
+	// Scope asks for what App's tokens of people are to have, beside openid; LoginScope is what a log-in has to ask for beside openid,
+	// profile and email.
+	Scope, LoginScope string
 
 	rotate func(keep bool) error
 }

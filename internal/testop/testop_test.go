@@ -46,6 +46,9 @@ func TestProviders(t *testing.T) {
 					}
 				}
 			}
+			if in, err := p.LogIn(ctx, Ada); err != nil || claims(t, in.ID)["aud"] == nil || !only(claims(t, in.ID)["aud"], Command) {
+				t.Errorf("log-in of the command: %v, %v", in, err)
+			}
 			if typ := header(t, tokens.Access)["typ"]; (typ == "at+jwt") != p.Has(Typ) {
 				t.Errorf("typ is %v", typ)
 			}
@@ -90,6 +93,11 @@ func has(v any, want string) bool {
 		return slices.Contains(list, any(want))
 	}
 	return v == want
+}
+
+func only(v any, want string) bool {
+	list, ok := v.([]any)
+	return v == want || ok && len(list) == 1 && list[0] == want
 }
 
 func header(t *testing.T, token string) map[string]any { return part(t, token, 0) }
