@@ -60,6 +60,7 @@ var ours = []rule{
 	{"internal/testdb", nil},
 	{"internal/testtsa", nil},
 	{"internal/testidp", nil},
+	{"internal/testgate", []string{"internal/testidp"}},
 	{"internal/archtest", nil},
 	{"evals/detect", []string{"mask", "evals/..."}}, // what it measures is a function
 	{"evals/...", []string{"internal/access", "internal/testdb", "internal/testidp", "audit/...", "evals/..."}},
@@ -74,7 +75,7 @@ var inTests = []rule{
 	{"mcp/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity", "audit"}},    // what a door's calls leave on record
 	{"proxy/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity"}},
 	{"internal/web/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity"}},
-	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/testtsa"}},
+	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testgate", "internal/testidp", "internal/testtsa"}},
 }
 
 // fences are packages of others that only some of ours may import in non-test code.
@@ -104,7 +105,7 @@ var fences = []struct {
 		"internal/login",
 		"internal/loop",
 		"internal/notify/...",
-		"internal/testdb", "internal/testidp", "internal/testop", "internal/testtsa",
+		"internal/testdb", "internal/testgate", "internal/testidp", "internal/testop", "internal/testtsa",
 		"internal/tlsconf",
 		"internal/web/...",
 		"mcp/...",
