@@ -65,6 +65,7 @@ type Turn struct {
 	Purpose       string     `json:"purpose,omitempty"`
 	LawfulBasis   string     `json:"lawful_basis,omitempty"`
 	Authenticated *time.Time `json:"authenticated,omitempty"`
+	ACR           string     `json:"acr,omitempty"`        // how, by their provider's word
 	Afterwards    bool       `json:"afterwards,omitempty"` // about what had run behind broken glass
 	Missing       []string   `json:"missing,omitempty"`    // groups that had not approved
 	Outcome       string     `json:"outcome,omitempty"`
@@ -97,7 +98,7 @@ func (d *Document) approvals(in *Input, sessions []*trace.Session) {
 
 func approval(a *trace.Approval) Approval {
 	first := a.Turns[0].Record
-	out := Approval{ID: a.ID, State: a.State(), Requester: first.Principal, Actors: actors(first.Actor), Door: string(first.Door), Connection: first.Connection,
+	out := Approval{ID: a.ID, State: a.State(), Requester: first.Principal, Actors: trace.Actors(first), Door: string(first.Door), Connection: first.Connection,
 		Task: first.Task, WaitedMS: a.Waited().Milliseconds(), History: []Turn{}}
 	if asked := a.Asked(); asked != nil {
 		out.Asked, out.Expires, out.Digest = instant(asked.Record.Time), instant(asked.Expires), asked.Digest
@@ -115,7 +116,7 @@ func approval(a *trace.Approval) Approval {
 		out.Erased = out.Erased || t.Record.Erased
 		out.History = append(out.History, Turn{Position: t.Record.Position, Time: t.Record.Time.UTC(), From: t.From, To: t.To, Used: t.Use,
 			Reviewer: t.Reviewer, Groups: t.Groups, Verdict: t.Verdict, Channel: t.Channel, Justification: t.Justification, Purpose: t.Purpose, LawfulBasis: t.LawfulBasis,
-			Authenticated: instant(t.Authenticated), Afterwards: t.Afterwards, Missing: t.Missing, Outcome: t.Outcome, Erased: t.Record.Erased, Description: t.Words()})
+			Authenticated: instant(t.Authenticated), ACR: t.ACR, Afterwards: t.Afterwards, Missing: t.Missing, Outcome: t.Outcome, Erased: t.Record.Erased, Description: t.Words()})
 	}
 	return out
 }

@@ -177,6 +177,7 @@ type Vote struct {
 	Grant         Grant     `json:"grant,omitzero"`         // with an approval: what for
 	Channel       string    `json:"channel,omitempty"`      // web, cli
 	Authenticated time.Time `json:"authenticated,omitzero"` // when the reviewer last proved who they are
+	ACR           string    `json:"acr,omitempty"`          // how, by their provider's word ("acr")
 	// Review says that it is about a broken glass, afterwards.
 	Review bool `json:"review,omitempty"`
 }

@@ -126,7 +126,7 @@ func (g *Gateway) recordReview(_ context.Context, e approval.Event) error {
 		if v := e.Vote; v != nil {
 			step.Reviewer, step.Groups, step.Verdict, step.Channel = v.Reviewer, v.Groups, string(v.Verdict), v.Channel
 			step.Justification, step.Purpose, step.LawfulBasis, step.Afterwards = g.forRecord(rec, v.Justification), v.Purpose, v.LawfulBasis, v.Review
-			step.Authenticated = v.Authenticated
+			step.Authenticated, step.ACR = v.Authenticated, v.ACR
 		}
 		if r.Glass != nil {
 			step.Glass = g.forRecord(rec, r.Glass.Reason)

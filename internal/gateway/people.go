@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"time"
 
 	"sallyport/internal/access"
 	"sallyport/internal/approval"
@@ -26,8 +27,12 @@ func (g *Gateway) Admit(_ context.Context, l Login) (access.Principal, error) {
 		err = &access.Error{Kind: access.Denied, Code: "28000", Message: "only people come in at this door", Hint: "agents use the mcp door"}
 	}
 	if err != nil {
-		g.recordLogin(l, p.Name, err)
+		g.recordLogin(l, p, err)
 		return access.Principal{}, err
+	}
+	if p.Proof.Method == access.ByIDToken {
+		// It says until when the token may be handed over, not how long who logged in by it stays: that is the door's to limit.
+		p.Proof.Expires = time.Time{}
 	}
 	return p, nil
 }

@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/identity/oidc"
+)
+
+// Log-in with a browser. A door sends browsers where LoginURL says, and gives what LoginToken answers to Admit: what a code is exchanged
+// for proves nobody until then.
+
+// signIn is what log-ins with a browser need. It is not changed once made.
+type signIn struct {
+	flows     map[string]*oidc.Login // by the provider's name
+	passwords bool                   // somebody of the configuration can log in with one
+	commands  map[string]string      // client id of `sallyport login`, by provider
+}
+
+func newSignIn(principals []access.LocalPrincipal, providers []access.Provider) (*signIn, error) {
+	s := &signIn{flows: map[string]*oidc.Login{}, commands: map[string]string{}}
+	s.passwords = slices.ContainsFunc(principals, func(p access.LocalPrincipal) bool { return p.Kind == access.Human && p.Secret != "" })
+	for _, p := range providers {
+		l, err := oidc.NewLogin(p, time.Now)
+		if err != nil {
+			return nil, err
+		}
+		s.flows[p.Name] = l
+		if p.ClientSecret == "" { // a secret in the hands of everybody is none
+			s.commands[p.Name] = p.ClientID
+		}
+	}
+	return s, nil
+}
+
+// Passwords reports whether people of the configuration log in with passwords.
+func (g *Gateway) Passwords() bool { return g.signIn.Load().passwords }
+
+// CommandClient is the client id, one without a secret, that `sallyport login` uses at a provider; "" where it has none.
+func (g *Gateway) CommandClient(provider string) string { return g.signIn.Load().commands[provider] }
+
+func (g *Gateway) flow(provider string) (*oidc.Login, error) {
+	if l := g.signIn.Load().flows[provider]; l != nil {
+		return l, nil
+	}
+	return nil, &access.Error{Kind: access.Invalid, Code: "22023", Message: "there is no such identity provider", Hint: "the log-in page lists those that there are"}
+}
+
+// LoginURL is where a browser goes to log in. An error of Kind Unavailable says that the provider does not answer.
+func (g *Gateway) LoginURL(ctx context.Context, r access.LoginRequest) (string, error) {
+	l, err := g.flow(r.Provider)
+	if err != nil {
+		return "", err
+	}
+	return l.URL(ctx, r)
+}
+
+// LoginToken exchanges the code that a browser came back with for the provider's ID token, which nobody has verified. client is the
+// browser's address; a refusal is recorded.
+func (g *Gateway) LoginToken(ctx context.Context, client string, r access.LoginResponse) (string, error) {
+	l, err := g.flow(r.Provider)
+	if err != nil {
+		return "", err
+	}
+	token, err := l.Exchange(ctx, r)
+	if err != nil && access.AsError(err).Kind == access.Denied {
+		g.recordLogin(Login{Door: access.DoorWeb, Client: client}, access.Principal{}, err)
+	}
+	return token, err
+}
+
+// LogoutURL is where a browser goes to log out of a provider too, and comes back from to back; "" where the provider has no such place.
+func (g *Gateway) LogoutURL(ctx context.Context, provider, idToken, back string) (string, error) {
+	l, err := g.flow(provider)
+	if err != nil {
+		return "", err
+	}
+	return l.LogoutURL(ctx, idToken, back)
+}
