@@ -21,6 +21,10 @@ import (
 
 // The scripts start the real program: in them `sallyport` is this test binary running main.
 func TestMain(m *testing.M) {
+	if os.Getenv("SALLYPORT_TEST_MAIN") != "" { // for shell scripts, which call it by a path
+		os.Unsetenv("SALLYPORT_TEST_MAIN")
+		main()
+	}
 	testscript.Main(m, map[string]func(){"sallyport": main})
 }
 
@@ -48,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"becomes":    becomes,
 			"inbox":      inbox,
 			"authority":  authority,
+			"gateway":    gatewayFor,
 			"balance":    balance,
 		},
 	})

@@ -61,6 +61,7 @@ var ours = []rule{
 	{"internal/testop", nil},
 	{"internal/testtsa", nil},
 	{"internal/testidp", nil},
+	{"internal/testgate", []string{"internal/testidp"}},
 	{"internal/archtest", nil},
 	{"evals/detect", []string{"mask", "evals/..."}}, // what it measures is a function
 	{"evals/...", []string{"internal/access", "internal/testdb", "internal/testidp", "audit/...", "evals/..."}},
@@ -75,7 +76,7 @@ var inTests = []rule{
 	{"mcp/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity", "audit"}},    // what a door's calls leave on record
 	{"proxy/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity/..."}},
 	{"internal/web/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity"}},
-	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/testop", "internal/testtsa"}},
+	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testgate", "internal/testidp", "internal/testop", "internal/testtsa"}},
 }
 
 // fences are packages of others that only some of ours may import in non-test code.
@@ -106,7 +107,7 @@ var fences = []struct {
 		"internal/login",
 		"internal/loop",
 		"internal/notify/...",
-		"internal/testdb", "internal/testidp", "internal/testop", "internal/testtsa",
+		"internal/testdb", "internal/testgate", "internal/testidp", "internal/testop", "internal/testtsa",
 		"internal/tlsconf",
 		"internal/web/...",
 		"mcp/...",

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,22 +17,53 @@ import (
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/internal/testgate"
 	"sallyport/internal/testidp"
 )
 
 func no() *bool  { b := false; return &b }
 func yes() *bool { b := true; return &b }
 
+func profile(t *testing.T, gateway string) *Profile {
+	t.Helper()
+	p, err := Open(filepath.Join(t.TempDir(), "sallyport"), gateway)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// browser goes where it is sent, as a browser of somebody who agrees to everything; change may tamper with the way back.
+func browser(t *testing.T, change func(*url.URL)) func(string) error {
+	return func(address string) error {
+		go func() {
+			c := &http.Client{CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+				if r.URL.Path == "/callback" && change != nil {
+					change(r.URL)
+				}
+				return nil
+			}}
+			resp, err := c.Get(address)
+			if err != nil {
+				return // the log-in has ended before its page was read
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}()
+		return nil
+	}
+}
+
 func TestBrowser(t *testing.T) {
-	f := newFake(t)
-	p := f.profile()
+	f := testgate.New(t)
+	p := profile(t, f.URL)
 	var out bytes.Buffer
 	c, err := Ensure(t.Context(), p, Options{Browse: browser(t, nil), Headless: no(), Out: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Principal != "ada" || c.Secret != "secret1" || !c.Certified || len(f.nonces) != 1 || f.nonces[0] == "" {
-		t.Errorf("got %+v, nonces %q", c, f.nonces)
+	if c.Principal != "ada" || c.Secret != "secret1" || !c.Certified || len(f.Nonces) != 1 || f.Nonces[0] == "" {
+		t.Errorf("got %+v, nonces %q", c, f.Nonces)
 	}
 	if c.Refresh != "" {
 		t.Error("a refresh token is kept that nobody asked for")
@@ -57,8 +89,8 @@ func TestBrowser(t *testing.T) {
 		t.Errorf("second time: %v, %v", again, err)
 	}
 	fresh, err := Ensure(t.Context(), p, Options{Fresh: true, Browse: browser(t, nil), Headless: no()})
-	if err != nil || fresh.ID != "c2" || f.nonces[1] == f.nonces[0] {
-		t.Errorf("--fresh: %v, %v, nonces %q: the key has to be another", fresh, err, f.nonces)
+	if err != nil || fresh.ID != "c2" || f.Nonces[1] == f.Nonces[0] {
+		t.Errorf("--fresh: %v, %v, nonces %q: the key has to be another", fresh, err, f.Nonces)
 	}
 }
 
@@ -76,16 +108,16 @@ func TestWayBackIsChecked(t *testing.T) {
 		"text_of_others_is_inert": {change: func(u *url.URL) { set("error", "access_denied")(u); set("error_description", "\x1b[2Jgone")(u) }, want: `\x1b[2Jgone`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFake(t)
+			f := testgate.New(t)
 			if tc.user != nil {
-				f.idp.Login(nil)
+				f.IDP.Login(nil)
 			}
-			_, err := Ensure(t.Context(), f.profile(), Options{Browse: browser(t, tc.change), Headless: no(), Patience: 300 * time.Millisecond})
+			_, err := Ensure(t.Context(), profile(t, f.URL), Options{Browse: browser(t, tc.change), Headless: no(), Patience: 300 * time.Millisecond})
 			var e *access.Error
 			if !errors.As(err, &e) || !strings.Contains(err.Error(), tc.want) || e.Hint == "" || strings.Contains(err.Error(), "\x1b") {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
-			if f.issued != 0 {
+			if f.Issued != 0 {
 				t.Error("a credential was issued")
 			}
 		})
@@ -104,9 +136,9 @@ func set(name, value string) func(*url.URL) {
 
 // A request that is not the answer must not end the log-in: any open page can send one.
 func TestStrayRequestsEndNothing(t *testing.T) {
-	f := newFake(t)
+	f := testgate.New(t)
 	good := browser(t, nil)
-	_, err := Ensure(t.Context(), f.profile(), Options{Headless: no(), Browse: func(address string) error {
+	_, err := Ensure(t.Context(), profile(t, f.URL), Options{Headless: no(), Browse: func(address string) error {
 		u, _ := url.Parse(address)
 		back := u.Query().Get("redirect_uri")
 		if b, _ := url.Parse(back); b.Hostname() != "127.0.0.1" || b.Port() == "" || u.Query().Get("code_challenge_method") != "S256" {
@@ -145,40 +177,40 @@ func TestTokensAreChecked(t *testing.T) {
 		"at_hash": {"at_hash": "AAAA"}, "key": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFake(t)
+			f := testgate.New(t)
 			var nonce string
-			f.idp.Handle("/token", func(w http.ResponseWriter, r *http.Request) {
+			f.IDP.Handle("/token", func(w http.ResponseWriter, r *http.Request) {
 				var shapes []testidp.Shape
 				if name == "key" {
 					shapes = append(shapes, testidp.Shape{Key: other})
 				}
-				c := f.idp.IDClaims(nonce)
+				c := f.IDP.IDClaims(nonce)
 				for k, v := range claims {
 					if c[k] = v; v == nil {
 						delete(c, k)
 					}
 				}
-				f.say(w, 200, map[string]any{"access_token": "a", "token_type": "Bearer", "id_token": f.idp.Mint(c, shapes...)})
+				testgate.Say(w, 200, map[string]any{"access_token": "a", "token_type": "Bearer", "id_token": f.IDP.Mint(c, shapes...)})
 			})
 			visit := browser(t, nil)
-			_, err := Ensure(t.Context(), f.profile(), Options{Headless: no(), Browse: func(address string) error {
+			_, err := Ensure(t.Context(), profile(t, f.URL), Options{Headless: no(), Browse: func(address string) error {
 				u, _ := url.Parse(address)
 				nonce = u.Query().Get("nonce")
 				return visit(address)
 			}})
-			if err == nil || !strings.Contains(err.Error(), "is not sound") || f.issued != 0 {
-				t.Errorf("got %v, %d issued", err, f.issued)
+			if err == nil || !strings.Contains(err.Error(), "is not sound") || f.Issued != 0 {
+				t.Errorf("got %v, %d issued", err, f.Issued)
 			}
 		})
 	}
 }
 
 func TestDevice(t *testing.T) {
-	f := newFake(t)
+	f := testgate.New(t)
 	var out bytes.Buffer
-	c, err := Ensure(t.Context(), f.profile(), Options{Headless: yes(), Out: &out, Browse: func(string) error { t.Error("a browser is opened"); return nil }})
-	if err != nil || c.Principal != "ada" || f.nonces[0] != "" {
-		t.Errorf("%v, %v, nonces %q", c, err, f.nonces)
+	c, err := Ensure(t.Context(), profile(t, f.URL), Options{Headless: yes(), Out: &out, Browse: func(string) error { t.Error("a browser is opened"); return nil }})
+	if err != nil || c.Principal != "ada" || f.Nonces[0] != "" {
+		t.Errorf("%v, %v, nonces %q", c, err, f.Nonces)
 	}
 	if !strings.Contains(out.String(), "/activate") {
 		t.Errorf("address and code are not shown: %s", &out)
@@ -187,9 +219,9 @@ func TestDevice(t *testing.T) {
 
 func TestDeviceRefused(t *testing.T) {
 	for code, want := range map[string]string{"access_denied": "was denied", "expired_token": "has expired", "unauthorized_client": "does not take the client"} {
-		f := newFake(t)
+		f := testgate.New(t)
 		slow := 0
-		f.idp.Handle("/token", func(w http.ResponseWriter, r *http.Request) {
+		f.IDP.Handle("/token", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(400)
 			answer := code
@@ -198,21 +230,21 @@ func TestDeviceRefused(t *testing.T) {
 			}
 			w.Write([]byte(`{"error":"` + answer + `"}`))
 		})
-		_, err := Ensure(t.Context(), f.profile(), Options{Device: true, Headless: no()})
+		_, err := Ensure(t.Context(), profile(t, f.URL), Options{Device: true, Headless: no()})
 		if err == nil || !strings.Contains(err.Error(), want) || slow != 2 {
 			t.Errorf("%s: %v after %d", code, err, slow)
 		}
 	}
-	f := newFake(t)
-	f.idp.Discover("device_authorization_endpoint", nil)
-	if _, err := Ensure(t.Context(), f.profile(), Options{Device: true, Headless: no()}); err == nil || !strings.Contains(err.Error(), "no log-in with a code") {
+	f := testgate.New(t)
+	f.IDP.Discover("device_authorization_endpoint", nil)
+	if _, err := Ensure(t.Context(), profile(t, f.URL), Options{Device: true, Headless: no()}); err == nil || !strings.Contains(err.Error(), "no log-in with a code") {
 		t.Errorf("without an endpoint: %v", err)
 	}
 }
 
 func TestStay(t *testing.T) {
-	f := newFake(t)
-	p := f.profile()
+	f := testgate.New(t)
+	p := profile(t, f.URL)
 	first, err := Ensure(t.Context(), p, Options{Stay: true, Browse: browser(t, nil), Headless: no()})
 	if err != nil || first.Refresh == "" {
 		t.Fatalf("%+v, %v", first, err)
@@ -220,7 +252,7 @@ func TestStay(t *testing.T) {
 	key, _ := os.ReadFile(p.Key())
 	at := func() time.Time { return time.Now().Add(50 * time.Minute) } // less than a quarter is left
 	alone := Options{Headless: no(), Now: at, Browse: func(string) error { t.Error("a person is asked"); return nil }}
-	f.lifetime = 2 * time.Hour
+	f.Lifetime = 2 * time.Hour
 	second, err := Ensure(t.Context(), p, alone)
 	if err != nil || second.ID != "c2" || second.Refresh == "" || second.Refresh == first.Refresh {
 		t.Fatalf("renewed: %+v, %v", second, err)
@@ -229,7 +261,7 @@ func TestStay(t *testing.T) {
 		t.Error("the key to which the log-in is bound has changed")
 	}
 	// The provider is down, and what is there holds for a while: it is used.
-	f.idp.Down(true)
+	f.IDP.Down(true)
 	alone.Now = func() time.Time { return time.Now().Add(119*time.Minute - 30*time.Second) }
 	if third, err := Ensure(t.Context(), p, alone); err != nil || third.ID != "c2" {
 		t.Errorf("%+v, %v", third, err)
@@ -242,8 +274,8 @@ func TestStay(t *testing.T) {
 }
 
 func TestTwoLogIns(t *testing.T) {
-	f := newFake(t)
-	p := f.profile()
+	f := testgate.New(t)
+	p := profile(t, f.URL)
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
@@ -253,14 +285,14 @@ func TestTwoLogIns(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if f.issued != 1 {
-		t.Errorf("%d log-ins, want 1", f.issued)
+	if f.Issued != 1 {
+		t.Errorf("%d log-ins, want 1", f.Issued)
 	}
 }
 
 func TestFolderOfOthersIsRefused(t *testing.T) {
-	f := newFake(t)
-	p := f.profile()
+	f := testgate.New(t)
+	p := profile(t, f.URL)
 	if _, err := Ensure(t.Context(), p, Options{Browse: browser(t, nil), Headless: no()}); err != nil {
 		t.Fatal(err)
 	}
@@ -279,16 +311,16 @@ func TestFolderOfOthersIsRefused(t *testing.T) {
 }
 
 func TestLogout(t *testing.T) {
-	f := newFake(t)
-	p := f.profile()
+	f := testgate.New(t)
+	p := profile(t, f.URL)
 	if _, err := Ensure(t.Context(), p, Options{Browse: browser(t, nil), Headless: no()}); err != nil {
 		t.Fatal(err)
 	}
 	if all, err := All(p.root); err != nil || len(all) != 1 || all[0].Gateway != f.URL {
 		t.Errorf("profiles %v, %v", all, err)
 	}
-	if c, err := Logout(t.Context(), p, time.Now); err != nil || c.ID != "c1" || len(f.out) != 1 || f.out[0] != "ada secret1" {
-		t.Errorf("%v, %v, %q", c, err, f.out)
+	if c, err := Logout(t.Context(), p, time.Now); err != nil || c.ID != "c1" || len(f.Out) != 1 || f.Out[0] != "ada secret1" {
+		t.Errorf("%v, %v, %q", c, err, f.Out)
 	}
 	if c, err := p.Load(); c != nil || err != nil {
 		t.Errorf("left: %v, %v", c, err)
@@ -328,7 +360,7 @@ func TestGatewayTrouble(t *testing.T) {
 			t.Errorf("got %v (%+v), want %q and the hint %q", err, e, message, hint)
 		}
 	}
-	f := newFake(t)
+	f := testgate.New(t)
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	defer secure.Close()
 	elsewhere := httptest.NewServer(http.RedirectHandler("https://evil.example/", http.StatusFound))
@@ -341,22 +373,22 @@ func TestGatewayTrouble(t *testing.T) {
 	want(t, try(t, secure.URL, Options{}), "does not know", "--ca-file")
 	want(t, try(t, "https"+strings.TrimPrefix(f.URL, "http"), Options{}), "no TLS", "port")
 	want(t, try(t, elsewhere.URL, Options{}), "redirect", "--gateway")
-	want(t, try(t, f.idp.Issuer, Options{}), "404", "--gateway")
+	want(t, try(t, f.IDP.Issuer, Options{}), "404", "--gateway")
 	want(t, try(t, f.URL, Options{Provider: "none"}), "no provider none", "work")
 
-	f.idp.Down(true)
+	f.IDP.Down(true)
 	want(t, try(t, f.URL, Options{}), "identity provider work", "does it run")
-	f.idp.Down(false)
+	f.IDP.Down(false)
 	want(t, try(t, f.URL, Options{Now: func() time.Time { return time.Now().Add(3 * time.Hour) }}), "is not sound", "clock is 3h0m0s ahead of the gateway's")
 	var out bytes.Buffer
 	if err := try(t, f.URL, Options{Out: &out, Now: func() time.Time { return time.Now().Add(-3 * time.Hour) }}); err != nil || !strings.Contains(out.String(), "clock is 3h0m0s behind") {
 		t.Errorf("clock behind: %v, %s", err, &out)
 	}
-	f.offer["providers"] = []map[string]any{{"name": "work", "issuer": "http://idp.example.com", "client_id": "x"}}
+	f.Offer["providers"] = []map[string]any{{"name": "work", "issuer": "http://idp.example.com", "client_id": "x"}}
 	want(t, try(t, f.URL, Options{}), "is not https", "TLS")
-	f.offer["providers"] = []map[string]any{{"name": "work", "issuer": f.idp.Issuer, "client_id": "x", "secret": true}}
+	f.Offer["providers"] = []map[string]any{{"name": "work", "issuer": f.IDP.Issuer, "client_id": "x", "secret": true}}
 	want(t, try(t, f.URL, Options{}), "no provider of this gateway lets a command log in", "login_client_id")
-	f.offer["providers"] = []map[string]any{}
+	f.Offer["providers"] = []map[string]any{}
 	want(t, try(t, f.URL, Options{}), "no identity provider", "passwords of their own")
 }
 

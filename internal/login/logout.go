@@ -43,3 +43,21 @@ func Logout(ctx context.Context, p *Profile, now func() time.Time) (was *Credent
 	}
 	return c, errors.Join(err, p.Forget())
 }
+
+// Check asks the gateway whether a credential holds. A gateway that does not answer that is an error as well.
+func Check(ctx context.Context, c *Credential) error {
+	hc, err := client(c.CAFile)
+	if err != nil {
+		return err
+	}
+	g := &Gateway{base: c.Gateway, http: hc, now: time.Now}
+	err = g.call(ctx, http.MethodGet, "/api/v1/credential", nil, nil, func(r *http.Request) { r.SetBasicAuth(c.Principal, c.Secret) })
+	var a *answer
+	switch {
+	case errors.As(err, &a) && (a.status == http.StatusMethodNotAllowed || a.status == http.StatusNotFound):
+		return nil // a gateway that cannot say
+	case errors.As(err, &a) && a.status == http.StatusUnauthorized:
+		return &access.Error{Kind: access.Denied, Message: "the gateway says that this log-in holds no longer", Hint: "`sallyport login --fresh`"}
+	}
+	return err
+}
