@@ -45,7 +45,8 @@ func newServe(a *app) *cobra.Command {
 		Long: `Serve opens the doors that the configuration names and runs until SIGTERM or Ctrl-C; then it takes no new
 statements, waits for running ones (limits.drain_timeout) and closes the record. SIGHUP reads the policies
 and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones stay. It
-also has exporters that are stopped look whether that was mended.`,
+also reads DSNs again from files and commands, for new sessions, and has exporters that are stopped look whether that was
+mended.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
@@ -344,6 +345,7 @@ func (g *gate) reload(path string) {
 			set.Look()
 		}
 	}
+	g.core.RenewDSNs(context.Background())
 	cfg, err := config.Load(path)
 	if err == nil {
 		err = lostFiles(cfg, g.rules)
