@@ -33,6 +33,8 @@ func coreConfig(cfg *config.Config, log *slog.Logger) gateway.Config {
 		Model:          model,
 		Approvals:      approvals(cfg),
 		CatalogRefresh: time.Duration(cfg.File.CatalogRefresh),
+		DSN:            cfg.DSN,
+		DSNRefresh:     time.Duration(cfg.File.SecretsRefresh),
 		Log:            log,
 	}
 }

@@ -116,6 +116,12 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		if err := upstream.CheckDSN(conf.DSN); err != nil {
 			return nil, fmt.Errorf("connection %s: %w", conf.Name, err)
 		}
+		if err := upstream.CheckSecure(conf.DSN, conf.Insecure); err != nil {
+			return nil, fmt.Errorf("connection %s: %w", conf.Name, err)
+		}
+		if weak := upstream.Weak(conf.DSN); weak != "" {
+			g.logger.Warn("a database is on another machine, and "+weak, "connection", conf.Name, "hint", "use sslmode=verify-full")
+		}
 	}
 	if g.log, err = audit.Open(filepath.Join(c.DataDir, "log"), audit.Options{Log: g.logger}); err != nil {
 		return nil, err
@@ -131,7 +137,10 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		maxAge = time.Minute
 	}
 	for _, conf := range c.Connections {
-		g.dbs[conf.Name] = &database{conf: conf, watcher: upstream.Watcher{DSN: conf.DSN}, rules: c.Labels, masks: masks, logger: g.logger}
+		db := &database{conf: conf, rules: c.Labels, masks: masks, logger: g.logger}
+		db.dsn.begin(conf, c.DSN, g.logger)
+		db.watcher.DSN = db.dsn.get
+		g.dbs[conf.Name] = db
 		g.dbs[conf.Name].judged.Store(conf.Judged)
 	}
 	if window := g.policies.Load().ProbeWindow(); window > 0 {
@@ -157,6 +166,10 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g.wg.Add(2)
 	go g.age(maxAge)
 	go g.sweepIdentity()
+	if c.DSNRefresh > 0 {
+		g.wg.Add(1)
+		go g.renewEvery(c.DSNRefresh)
+	}
 	return g, nil
 }
 
