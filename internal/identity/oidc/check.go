@@ -36,7 +36,7 @@ type Said struct {
 // Access verifies an access token for this gateway (RFC 9068, RFC 8707). Errors are *access.Error with a *Refusal behind it.
 func (ps *Providers) Access(ctx context.Context, raw string) (Said, error) {
 	said, err := ps.access(ctx, raw)
-	if err != nil {
+	if err = ps.free(said, err); err != nil {
 		return Said{}, denied("access token", err)
 	}
 	return said, nil
@@ -100,7 +100,7 @@ func (ps *Providers) access(ctx context.Context, raw string) (Said, error) {
 // know, by Principal.Proof.Token. Errors are as Access's.
 func (ps *Providers) ID(ctx context.Context, c access.IDToken) (Said, error) {
 	said, err := ps.id(ctx, c)
-	if err != nil {
+	if err = ps.free(said, err); err != nil {
 		return Said{}, denied("identity token", err)
 	}
 	return said, nil
@@ -344,4 +344,25 @@ func shown(s string) string {
 		return s[:200] + "..."
 	}
 	return s
+}
+
+// free refuses who has the name of a principal of the configuration: a provider makes nobody of them.
+func (ps *Providers) free(said Said, err error) error {
+	if err != nil || ps.took == nil || !ps.took(said.Principal.Name) {
+		return err
+	}
+	ps.log.Warn("a provider's user has the name of a principal of the configuration, and is refused", "provider", said.Provider, "name", said.Principal.Name, "subject", said.Principal.Proof.Subject)
+	return refuse(Subject, "%q is a principal of the configuration", said.Principal.Name).hint("give the provider a `prefix`")
+}
+
+// AccessToken is Access for who wants the principal alone, within fetchTime.
+func (ps *Providers) AccessToken(raw string) (access.Principal, error) {
+	said, err := ps.Access(context.Background(), raw)
+	return said.Principal, err
+}
+
+// IDToken is ID for who wants the principal alone, within fetchTime.
+func (ps *Providers) IDToken(t access.IDToken) (access.Principal, error) {
+	said, err := ps.ID(context.Background(), t)
+	return said.Principal, err
 }

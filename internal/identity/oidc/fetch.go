@@ -38,15 +38,15 @@ func newClient(caFile string) (*http.Client, error) {
 	}
 	t := &http.Transport{TLSClientConfig: conf, Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second,
 		TLSHandshakeTimeout: fetchTime, ResponseHeaderTimeout: fetchTime, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true}
-	return &http.Client{Transport: bounded{t}, Timeout: fetchTime, CheckRedirect: func(*http.Request, []*http.Request) error {
+	return &http.Client{Transport: limited{t}, Timeout: fetchTime, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return errors.New("the provider redirects: the configuration names the issuer's own URL")
 	}}, nil
 }
 
-// bounded refuses what is not encrypted, and bodies that do not end.
-type bounded struct{ next *http.Transport }
+// limited refuses what is not encrypted, and bodies that do not end.
+type limited struct{ next *http.Transport }
 
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !Secure(r.URL) {
 		return nil, fmt.Errorf("%s is not https", r.URL.Redacted())
 	}
@@ -57,7 +57,7 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func (b bounded) CloseIdleConnections() { b.next.CloseIdleConnections() }
+func (b limited) CloseIdleConnections() { b.next.CloseIdleConnections() }
 
 type body struct {
 	io.ReadCloser

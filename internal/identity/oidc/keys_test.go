@@ -210,9 +210,11 @@ func TestHostileProvider(t *testing.T) {
 		"keys_too_many": func(p *testidp.Provider) { p.Handle("/jwks", write(`{"keys":[`+strings.Repeat("{},", maxKeys)+`{}]}`)) },
 		"keys_no_json":  func(p *testidp.Provider) { p.Handle("/jwks", write("<html>")) },
 		"keys_null":     func(p *testidp.Provider) { p.Handle("/jwks", write("null")) },
-		"keys_moved":    func(p *testidp.Provider) { p.Handle("/jwks", http.RedirectHandler("/other", 302).ServeHTTP) },
+		"keys_moved": func(p *testidp.Provider) {
+			p.Handle("/jwks", http.RedirectHandler("/other", http.StatusFound).ServeHTTP)
+		},
 		"discovery_moved": func(p *testidp.Provider) {
-			p.Handle("/.well-known/openid-configuration", http.RedirectHandler("/other", 302).ServeHTTP)
+			p.Handle("/.well-known/openid-configuration", http.RedirectHandler("/other", http.StatusFound).ServeHTTP)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

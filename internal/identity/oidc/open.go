@@ -23,13 +23,17 @@ type Options struct {
 	Providers []access.Provider
 	// Audience is what access tokens have in "aud", of providers that name no audiences of their own: the URL of the agents' door.
 	Audience string
-	Now      func() time.Time // nil: time.Now
-	Log      *slog.Logger     // nil: nothing is logged
+	// Taken reports whether a name is that of a principal of the configuration, whom no provider speaks for; nil: none is.
+	Taken func(name string) bool
+	Now   func() time.Time // nil: time.Now
+	Log   *slog.Logger     // nil: nothing is logged
 }
 
 // Providers verifies tokens. It is safe for concurrent use.
 type Providers struct {
 	list []*provider
+	log  *slog.Logger
+	took func(name string) bool
 	wait sync.WaitGroup // fetches that run
 }
 
@@ -70,6 +74,7 @@ func Open(o Options) (*Providers, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	ps.log, ps.took = o.Log, o.Taken
 	var problems []error
 	for _, conf := range o.Providers {
 		p, err := ps.prepare(conf, o)

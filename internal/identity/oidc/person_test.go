@@ -227,7 +227,7 @@ func TestClaimsThatStandElsewhere(t *testing.T) {
 	if asked != 1 {
 		t.Errorf("asked %d times for one token", asked)
 	}
-	b.idp.Handle("/claims", http.RedirectHandler(outside.Issuer+"/claims", 302).ServeHTTP)
+	b.idp.Handle("/claims", http.RedirectHandler(outside.Issuer+"/claims", http.StatusFound).ServeHTTP)
 	_, err := b.ps.Access(ctx, elsewhere(claims{"endpoint": endpoint()}))
 	failed(t, err, Claims)
 	if got := outside.Requests(); len(got) > 0 {
