@@ -61,6 +61,9 @@ type File struct {
 	// Approvals say how statements that wait for a person are handled.
 	Approvals Approvals `yaml:"approvals"`
 
+	// Identity says which providers people and agents are proven by, beside Principals.
+	Identity Identity `yaml:"identity"`
+
 	// Notify names the ways to people who are told of requests for approval.
 	Notify []Notify `yaml:"notify"`
 

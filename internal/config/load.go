@@ -22,6 +22,7 @@ type Config struct {
 	DataDir     string // absolute
 	Connections []access.Connection
 	Principals  []access.LocalPrincipal
+	Providers   []access.Provider // with their secrets
 	Labels      []access.LabelRule
 	Masks       []access.Mask
 	Policies    []Policy
@@ -107,6 +108,7 @@ func (c *Config) resolve(d *document) {
 	c.doors(d)
 	c.connections(d)
 	c.principals(d)
+	c.identity(d)
 	c.labels(d)
 	c.masks(d)
 	c.purposes(d)

@@ -15,7 +15,7 @@ import (
 )
 
 // names are safe to show, to type as a database or user name, and to write in a policy.
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,62}$`)
+var nameForm = access.NameForm
 
 const nameHint = "names are letters, digits, and _ . @ - (at most 63)"
 
@@ -143,7 +143,7 @@ func dsnHasPassword(dsn string) bool {
 }
 
 func (c *Config) principals(d *document) {
-	if len(c.File.Principals) == 0 {
+	if len(c.File.Principals) == 0 && len(c.File.Identity.Providers) == 0 {
 		c.warn(d.line("principals"), "no principal is given: nobody can log in", "`sallyport principal add` makes one")
 	}
 	tokenOwner := map[string]string{}

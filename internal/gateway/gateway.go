@@ -61,6 +61,8 @@ type Gateway struct {
 	ledger   ledger
 	system   *Session // records without a session of their own: tasks, refused log-ins
 
+	audience string // of access tokens: the URL of the agents' door
+
 	stop   chan struct{}
 	ending chan struct{} // closed by Drain
 	drain  sync.Once
@@ -294,6 +296,9 @@ func (g *Gateway) Close() error {
 // shut closes the log. A log that has failed says so again when it is closed: once is enough.
 func (g *Gateway) shut(err error) error {
 	if g.issued != nil {
+		if store := g.people.store.Load(); store != nil {
+			store.Close()
+		}
 		if closed := g.issued.Close(); err == nil {
 			err = closed
 		}
