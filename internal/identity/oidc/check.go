@@ -91,7 +91,7 @@ func (ps *Providers) access(ctx context.Context, raw string) (Said, error) {
 	}
 	proof := &said.Principal.Proof
 	*proof = p.proof(access.ByAccessToken, raw, claims, t, client)
-	proof.Scopes, proof.Scoped = scopes, p.Scopes != nil
+	proof.Scopes, proof.Scoped, proof.Grants = scopes, p.Scopes != nil, p.Scopes
 	said.ID, _ = claims["jti"].(string)
 	return said, nil
 }

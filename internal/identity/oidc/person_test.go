@@ -137,7 +137,7 @@ func TestTokensOfProvidersWithTypJWT(t *testing.T) {
 	c["cid"], c["scp"] = "okta-client", []string{"read", "openid"}
 	for _, typ := range []any{nil, "JWT", "at+jwt", "application/at+jwt", "AT+JWT"} {
 		said := b.good(b.idp.Mint(c, testidp.Shape{Header: claims{"typ": typ}}))
-		if q := said.Principal.Proof; q.Client != "okta-client" || !reflect.DeepEqual(q.Scopes, []string{"openid", "read"}) || !q.Scoped {
+		if q := said.Principal.Proof; q.Client != "okta-client" || !reflect.DeepEqual(q.Scopes, []string{"openid", "read"}) || !q.Scoped || len(q.Grants["read"]) != 1 {
 			t.Errorf("%+v", q)
 		}
 	}
