@@ -16,7 +16,7 @@ import (
 var (
 	errTime  = errors.New("a time in a record is outside years 1 to 9999")
 	errPlan  = errors.New("the plan of a record is not JSON")
-	errOrder = errors.New("the order of a record is not JSON")
+	errOrder = errors.New("the order or revocation of a record is not JSON")
 )
 
 // A record is written in three pieces, each members of a JSON object that begin with a comma. Together they
@@ -84,12 +84,13 @@ func appendTrace(dst []byte, rec *access.Record) ([]byte, error) {
 		dst = append(dst, `,"plan":`...)
 		dst = append(dst, rec.Plan...)
 	}
-	for _, raw := range []json.RawMessage{rec.Order, rec.Scope} {
+	for _, raw := range []json.RawMessage{rec.Order, rec.Scope, rec.Revoked} {
 		if len(raw) > 0 && !json.Valid(raw) {
 			return dst, errOrder
 		}
 	}
 	dst = optRaw(dst, `,"order":`, rec.Order)
+	dst = optRaw(dst, `,"revoked":`, rec.Revoked)
 	if rec.Kind != access.RecordClose {
 		dst = optInt(dst, `,"rows":`, rec.Rows)
 	}

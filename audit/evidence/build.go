@@ -105,6 +105,9 @@ func (in *Input) step(st *trace.Step) Step {
 	out := Step{Sequence: st.Seq, Position: st.Position, Time: st.Time.UTC(), Partial: st.Part, Door: string(st.Door), Connection: st.Connection,
 		Subject: st.Principal, Actors: trace.Actors(st.Record), Identity: identityOutside(st.Record), Task: st.Task, Traceparent: traceparent(st.Traceparent), PreviewOf: st.Preview, Reason: st.Reason, Class: string(p.Class), Command: p.Tag, Fingerprint: p.Fingerprint,
 		SQL: st.SQL, Parameters: parameters(st.Record), Labels: texts(p.Labels), Columns: columns(p), Rows: st.Released(), Hint: st.Hint}
+	if trace.IsProof(st.Kind) {
+		out.Command = st.About()
+	}
 	for _, rel := range p.Relations {
 		action, name, _ := strings.Cut(rel, " ")
 		out.Relations = append(out.Relations, Relation{action, name})
@@ -171,7 +174,7 @@ func hexOf(s string) string {
 
 func outcome(st *trace.Step) Outcome {
 	switch v := st.Verdict(); {
-	case v == trace.Declared, trace.IsOrder(st.Kind):
+	case v == trace.Declared, v == trace.Proven, trace.IsOrder(st.Kind):
 		return Declared
 	case v == trace.Held:
 		return Held

@@ -136,7 +136,7 @@ func suffixes(name string, f func(string)) {
 // Kinds are the kinds of records that can be found.
 func Kinds() []access.RecordKind {
 	return []access.RecordKind{access.RecordOpen, access.RecordRefused, access.RecordIntent, access.RecordStatement, access.RecordRelease, access.RecordOutcome, access.RecordTask,
-		access.RecordClose, access.RecordReview, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted, access.RecordHeartbeat}
+		access.RecordClose, access.RecordReview, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted, access.RecordLogin, access.RecordRevoked, access.RecordHeartbeat}
 }
 
 // texts calls f with the texts that are searched for words, until it returns false.

@@ -43,8 +43,9 @@ func newServe(a *app) *cobra.Command {
 		Use:   "serve",
 		Short: "Open the doors",
 		Long: `Serve opens the doors that the configuration names and runs until SIGTERM or Ctrl-C; then it takes no new
-statements, waits for running ones (limits.drain_timeout) and closes the record. SIGHUP reads the policies
-and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones stay. It
+statements, waits for running ones (limits.drain_timeout) and closes the record. SIGHUP reads the policies,
+the principals, the providers and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones
+stay. Sessions end of principals who are gone, or have other groups, attributes, passwords or tokens. It
 also has exporters that are stopped look whether that was mended, and reads the doors' certificates (which is done at
 handshakes too, once a second).`,
 		Args: cobra.NoArgs,
@@ -197,7 +198,7 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 		return nil, errors.Join(err, g.close())
 	}
 	rules := officeRules(cfg)
-	g.desk = desk.Open(filepath.Join(cfg.DataDir, "log"), g.core.Office(rules), rules.Retention, log)
+	g.desk = desk.Open(filepath.Join(cfg.DataDir, "log"), g.core.Office(rules), deskSessions{g.core}, rules.Retention, log)
 	limits := cfg.File.Limits
 	if g.pgLn != nil {
 		g.pgwire = pgwire.New(g.core, pgwire.Options{
@@ -340,8 +341,8 @@ func (g *gate) serve(ctx context.Context) error {
 	return err
 }
 
-// reload reads the policies, the labels files and the doors' certificates again, and has exporters and channels that are stopped look
-// again. What cannot be loaded changes nothing.
+// reload reads the policies, the principals, the providers, the labels files and the doors' certificates again, and has exporters and
+// channels that are stopped look again. What cannot be loaded changes nothing.
 func (g *gate) reload(path string) {
 	g.certs.look()
 	for _, set := range []*export.Set{g.exports, g.channels} {
@@ -356,8 +357,10 @@ func (g *gate) reload(path string) {
 	if err == nil && !maps.Equal(labelsFiles(cfg), g.files) {
 		err = errors.New("other labels files are named than when the gateway started: restart it")
 	}
+	ended := 0
 	if err == nil {
-		err = g.core.LoadPolicies(policyFiles(cfg))
+		c := coreConfig(cfg, g.log)
+		ended, err = g.core.Reload(c.Policies, c.Principals, c.Providers)
 	}
 	if err != nil {
 		g.log.Error("policies not reloaded: the old ones stay in force", "error", err)
@@ -371,7 +374,7 @@ func (g *gate) reload(path string) {
 	}
 	g.core.Judge(judged)
 	g.rules = cfg.Policies
-	g.log.Info("policies reloaded", "files", len(g.rules), "labels_files", len(judged))
+	g.log.Info("policies reloaded", "files", len(g.rules), "labels_files", len(judged), "principals", len(cfg.Principals), "sessions_ended", ended)
 }
 
 // lostFiles is why a reload takes nothing where policy files of before have vanished.

@@ -16,9 +16,13 @@ type Config struct {
 	Principals  []access.LocalPrincipal
 	// Providers are who else may say who somebody is.
 	Providers []access.Provider
-	Labels    []access.LabelRule
-	Masks     []access.Mask
-	Policies  []PolicyFile
+	// Audience is the URL of the agents' door, which access tokens have to be for.
+	Audience string
+	// CredentialLifetime is how long what is issued at a log-in holds; 0 is an hour, and 12 hours are the most.
+	CredentialLifetime time.Duration
+	Labels             []access.LabelRule
+	Masks              []access.Mask
+	Policies           []PolicyFile
 	// PhoneRegions are countries (ISO 3166) whose telephone numbers the detectors know as they are dialled there.
 	PhoneRegions []string
 	// Model is asked about text that the detectors have looked at.

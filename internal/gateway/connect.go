@@ -52,6 +52,7 @@ func noSuchConnection(name string, p access.Principal, door access.Door) *access
 // Connect opens a session: the credentials are verified, policy is asked, the upstream is dialled, and the
 // opening is recorded before the door hears of it.
 func (g *Gateway) Connect(ctx context.Context, l Login) (*Session, error) {
+	verified := g.people.store.Load()
 	p, err := g.people.Verify(l.Credentials)
 	if err != nil {
 		g.recordLogin(l, access.Principal{}, err)
@@ -62,6 +63,7 @@ func (g *Gateway) Connect(ctx context.Context, l Login) (*Session, error) {
 		g.recordLogin(l, p, err)
 		return nil, err
 	}
+	g.recheck(s, verified)
 	return s, nil
 }
 
@@ -128,7 +130,8 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (s *
 func (g *Gateway) register(s *Session) {
 	var b [4]byte
 	rand.Read(b[:])
-	s.key, s.since = binary.BigEndian.Uint32(b[:]), time.Now()
+	s.key, s.since, s.gone = binary.BigEndian.Uint32(b[:]), time.Now(), make(chan struct{})
+	s.active.Store(int64(time.Since(start)))
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for {
@@ -139,6 +142,7 @@ func (g *Gateway) register(s *Session) {
 		}
 	}
 	g.sessions[s.pid] = s
+	s.rest(s.principal)
 }
 
 // startup judges the settings of a startup packet as SET statements would be, and adds our own.

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
@@ -129,12 +130,40 @@ func sameKeys(a, b *scram.StoredCredentials) bool {
 	return a != nil && b != nil && a.KeyFactors == b.KeyFactors && string(a.StoredKey) == string(b.StoredKey) && string(a.ServerKey) == string(b.ServerKey)
 }
 
-// hasToken reports whether the token that proved p is p's in s, with the same end.
+// hasToken reports whether the token that proved p is p's in s, with the same end and good for the same.
 func (s *Store) hasToken(p access.Principal) bool {
 	raw, err := hex.DecodeString(p.Proof.Token)
 	if err != nil || len(raw) != sha256.Size {
 		return false
 	}
 	t, ok := s.tokens[[sha256.Size]byte(raw)]
-	return ok && t.principal.Name == p.Name && t.expires.Equal(p.Proof.Expires)
+	return ok && t.principal.Name == p.Name && t.expires.Equal(p.Proof.Expires) && slices.Equal(t.scopes, p.Proof.Scopes) && (t.scopes != nil) == p.Proof.Scoped
+}
+
+// Providers verify what identity providers say.
+type Providers interface {
+	// IDToken tells who has just logged in. Proof has Method, Issuer, Subject, Token (SHA-256, hex), Issued ("iat") and Expires.
+	IDToken(t access.IDToken) (access.Principal, error)
+	// Logout verifies a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6) and gives what it withdraws, with Before when it was issued.
+	Logout(ctx context.Context, token string) (access.Revocation, error)
+}
+
+// By has s take the word of providers. It is called before s is used.
+func (s *Store) By(p Providers) { s.providers = p }
+
+var errNoProvider = &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "this gateway has no identity provider", Hint: "its operator names one in identity.providers of the configuration"}
+
+func (s *Store) verifyIDToken(t access.IDToken) (access.Principal, error) {
+	if s.providers == nil {
+		return access.Principal{}, errNoProvider
+	}
+	return s.providers.IDToken(t)
+}
+
+// Logout gives what a provider's logout token withdraws.
+func (s *Store) Logout(ctx context.Context, token string) (access.Revocation, error) {
+	if s.providers == nil {
+		return access.Revocation{}, errNoProvider
+	}
+	return s.providers.Logout(ctx, token)
 }

@@ -43,6 +43,7 @@ func (c *conn) login() error {
 	if err := c.out.Release(c.greeting(out)); err != nil {
 		return errGone
 	}
+	c.sess.Attend(&c.out)
 	c.log.Debug("session opened", "session", c.params.ID, "user", c.startup.user, "connection", c.startup.database)
 	return nil
 }

@@ -28,6 +28,7 @@ func (c canned) Do(_ context.Context, ops []gateway.Op, sink gateway.Sink) error
 }
 func (c canned) Run(_ *loop.Conn, serve func() error) error { return serve() }
 func (c canned) Params() gateway.SessionParams              { return gateway.SessionParams{PID: 1, TxStatus: 'I'} }
+func (c canned) Attend(gateway.Sink)                        {}
 func (c canned) Close() error                               { return nil }
 
 // serveCanned starts a door on the canned core and logs a client in.

@@ -54,6 +54,7 @@ func newConn(s *Server, accepted net.Conn) *conn {
 	c := &conn{srv: s, nc: nc, io: nc, log: s.log.With("client", nc.RemoteAddr().String())}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.raw, _ = nc.SyscallConn()
+	c.out.hurry = func(d time.Duration) { nc.SetWriteDeadline(time.Now().Add(d)) }
 	c.in = newReader(nc, &s.budget)
 	c.out.dst, c.out.tick, c.out.over = nc, &s.tick, func() {
 		c.ended.Store(true)

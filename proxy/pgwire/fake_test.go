@@ -121,6 +121,8 @@ type fakeSession struct {
 
 func (s *fakeSession) Run(_ *loop.Conn, serve func() error) error { return serve() }
 
+func (s *fakeSession) Attend(gateway.Sink) {}
+
 func (s *fakeSession) Params() gateway.SessionParams {
 	return gateway.SessionParams{
 		ID:  fmt.Sprintf("s%d", s.pid),

@@ -66,6 +66,7 @@ type core interface {
 type session interface {
 	Do(ctx context.Context, ops []gateway.Op, sink gateway.Sink) error
 	Params() gateway.SessionParams
+	Attend(sink gateway.Sink)
 	Run(client *loop.Conn, serve func() error) error
 	Close() error
 }
