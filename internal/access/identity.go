@@ -1,6 +1,9 @@
 package access
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Method is how a principal was proven.
 type Method string
@@ -65,6 +68,10 @@ type Certificate struct {
 }
 
 func (Certificate) credentials() {}
+
+// ErrProofEnded is in the chain of the refusal of what this gateway issued and that has expired or was withdrawn: its holder is to be told,
+// rather than asked for something else.
+var ErrProofEnded = errors.New("issued by this gateway, and does not hold any more")
 
 // Provider is an OpenID Connect provider that the configuration names.
 type Provider struct {

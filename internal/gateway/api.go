@@ -42,8 +42,10 @@ type Login struct {
 	Door        access.Door
 	Connection  string
 	Credentials access.Credentials
-	Client      string // remote address, and the application name where given
-	Reason      string // from the startup options, where given
+	// User is who the client asks to be, where a protocol has that beside the credentials: they have to be that principal's.
+	User   string
+	Client string // remote address, and the application name where given
+	Reason string // from the startup options, where given
 	// Settings are the startup packet's run-time parameters and its parsed "options"; each passes
 	// the guard as a SET would.
 	Settings map[string]string
@@ -151,6 +153,8 @@ type Core interface {
 	SCRAM(user string) Exchange
 	// Verify checks credentials without opening a session.
 	Verify(ctx context.Context, c access.Credentials) (access.Principal, error)
+	// Providers lists the identity providers that people can log in with, without their secrets.
+	Providers() []access.Provider
 	// Connect opens a session; it fails with an *access.Error.
 	Connect(ctx context.Context, l Login) (*Session, error)
 	// Providers lists the identity providers that tokens are taken of, without their secrets.

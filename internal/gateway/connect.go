@@ -54,8 +54,11 @@ func noSuchConnection(name string, p access.Principal, door access.Door) *access
 func (g *Gateway) Connect(ctx context.Context, l Login) (*Session, error) {
 	verified := g.people.store.Load()
 	p, err := g.people.Verify(l.Credentials)
+	if err == nil && l.User != "" && l.User != p.Name {
+		err = &access.Error{Kind: access.Denied, Code: "28000", Message: "what was presented proves somebody other than the user", Hint: "connect as the principal that it speaks for"}
+	}
 	if err != nil {
-		g.recordLogin(l, access.Principal{}, err)
+		g.recordLogin(l, p, err)
 		return nil, err
 	}
 	s, err := g.connect(ctx, l, p)

@@ -31,7 +31,8 @@ type conn struct {
 	cancel context.CancelFunc
 
 	startup  *startup
-	sess     session // nil until the log-in is done
+	chain    [][]byte // the certificate that the client showed, DER, and those behind it
+	sess     session  // nil until the log-in is done
 	params   gateway.SessionParams
 	secret   []byte // the cancel key as the client knows it
 	enrolled bool   // counts as a session; guarded by srv.mu
