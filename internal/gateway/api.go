@@ -157,8 +157,6 @@ type Core interface {
 	Providers() []access.Provider
 	// Connect opens a session; it fails with an *access.Error.
 	Connect(ctx context.Context, l Login) (*Session, error)
-	// Providers lists the identity providers that tokens are taken of, without their secrets.
-	Providers() []access.Provider
 	// Watch gives a channel that is closed, with the cause in it before, when the proof of p holds no longer; see Gateway.Watch.
 	Watch(p access.Principal) (ended <-chan string, stop func())
 	// PolicyVersion tells the policies in force from those before and after them.
