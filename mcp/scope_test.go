@@ -225,6 +225,81 @@ func TestScopedStaticToken(t *testing.T) {
 	}
 }
 
+// TestTokenThatEndsEndsItsCalls: whatever ends a token ends what runs by it, at the database too, within a second; the client is told.
+func TestTokenThatEndsEndsItsCalls(t *testing.T) {
+	operator := access.Principal{Name: "root", Kind: access.Human}
+	for name, end := range map[string]func(gw *gateway.Gateway, sum string, people []access.LocalPrincipal) error{
+		"revoked": func(gw *gateway.Gateway, sum string, _ []access.LocalPrincipal) error {
+			_, err := gw.Revoke(context.Background(), operator, access.Revocation{Token: sum, Cause: "stolen"})
+			return err
+		},
+		"taken_out_of_the_configuration": func(gw *gateway.Gateway, _ string, people []access.LocalPrincipal) error {
+			people[0].Tokens = nil
+			_, err := gw.LoadPrincipals(people, nil)
+			return err
+		},
+		"good_for_less": func(gw *gateway.Gateway, _ string, people []access.LocalPrincipal) error {
+			people[0].Tokens[0].Scopes = []string{"session"}
+			_, err := gw.LoadPrincipals(people, nil)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			token, sum := identity.NewToken()
+			people := []access.LocalPrincipal{{Name: "anna", Kind: access.Agent, Groups: []string{"agents"}, Tokens: []access.LocalToken{{SHA256: sum}}}}
+			gw, err := gateway.Open(t.Context(), gateway.Config{DataDir: t.TempDir(),
+				Connections: []access.Connection{{Name: "shop", Driver: "postgres", DSN: testdb.Shared(t).NewDatabase(t, shopSchema)}},
+				Principals:  people, Policies: []gateway.PolicyFile{{Name: "shop.cedar", Text: shopPolicy}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer gw.Close()
+			s, err := New(gw, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			eras(t, func(t *testing.T, protocol string) {
+				people[0].Tokens = []access.LocalToken{{SHA256: sum}}
+				if name == "revoked" { // for good: another one each time
+					token, sum = identity.NewToken()
+					people[0].Tokens[0].SHA256 = sum
+				}
+				if _, err := gw.LoadPrincipals(people, nil); err != nil {
+					t.Fatal(err)
+				}
+				w := dial(t, s, token, protocol)
+				task := w.task()
+				failed := make(chan error, 1)
+				var at time.Time
+				time.AfterFunc(400*time.Millisecond, func() {
+					at = time.Now()
+					failed <- end(gw, sum, people)
+				})
+				status, body, header := w.post(w.request("tools/call", map[string]any{"name": "query", "arguments": map[string]any{"connection": "shop",
+					"sql": "select count(*) from customers a, customers b, customers c, customers d, customers e", "task_id": task, "reason": why}}))
+				if err := <-failed; err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(at); status != http.StatusUnauthorized || !strings.Contains(header.Get("WWW-Authenticate"), `error="invalid_token"`) || took > time.Second {
+					t.Errorf("%d %q %s after %v", status, header.Get("WWW-Authenticate"), body, took)
+				}
+				for end := time.Now().Add(time.Second); len(gw.LiveSessions()) > 0; time.Sleep(10 * time.Millisecond) {
+					if time.Now().After(end) {
+						t.Fatalf("sessions live on: %+v", gw.LiveSessions())
+					}
+				}
+				if name == "good_for_less" {
+					return // it still says who comes
+				}
+				if status, body, _ := w.post(w.request("tools/list", nil)); status != http.StatusUnauthorized {
+					t.Errorf("the next request: %d %s", status, body)
+				}
+			})
+		})
+	}
+}
+
 // TestSealsAreOfOneCaller: the state that a client brings back is of use to who it was given to.
 func TestSealsAreOfOneCaller(t *testing.T) {
 	p := access.Principal{Name: "ada", Kind: access.Human, Actor: "bot", Proof: access.Proof{Issuer: idp.Issuer}}

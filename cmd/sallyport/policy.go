@@ -53,6 +53,8 @@ type explainOptions struct {
 	reason                      string
 	kind                        string
 	groups                      []string
+	actors, scopes              []string
+	issuer, acr                 string
 	action, resource            string
 	labels                      []string
 }
@@ -77,6 +79,10 @@ nearly do, and why not.`,
 	cmd.Flags().StringVarP(&o.principal, "principal", "p", "", "as whom (required)")
 	cmd.Flags().StringVar(&o.kind, "kind", "", "human or agent, for a principal that the configuration does not have")
 	cmd.Flags().StringSliceVar(&o.groups, "group", nil, "group of such a principal (repeatable)")
+	cmd.Flags().StringSliceVar(&o.actors, "actor", nil, "agent that acts for the principal (repeatable, the nearest first)")
+	cmd.Flags().StringSliceVar(&o.scopes, "scope", nil, "action that the token is good for (repeatable); without, it is good for all")
+	cmd.Flags().StringVar(&o.issuer, "issuer", "", "URL of the provider by whose word it is the principal")
+	cmd.Flags().StringVar(&o.acr, "acr", "", "how that provider says that they proved who they are")
 	cmd.Flags().StringVarP(&o.connection, "connection", "C", "", "on which connection (may be left out when there is one)")
 	cmd.Flags().StringVar(&o.door, "door", string(access.DoorPGWire), "through which door: pgwire or mcp")
 	cmd.Flags().StringVar(&o.reason, "reason", "explaining what a policy does", "the reason that is given; empty for none")
@@ -147,8 +153,25 @@ func (o *explainOptions) run(ctx context.Context, args []string) error {
 	return nil
 }
 
-// who is the principal of the flags: of the configuration, or made up.
+// who is the principal of the flags, with who acts for them and what a token would say.
 func (o *explainOptions) who(cfg *config.Config) (access.Principal, error) {
+	p, err := o.principalOf(cfg)
+	if err != nil {
+		return p, err
+	}
+	c := policy.Case{Actors: o.actors, Issuer: o.issuer, ACR: o.acr, Scopes: o.scopes}
+	for _, s := range o.scopes {
+		if _, err := policy.ParseAction(s); err != nil {
+			return p, usagef("--scope %s: %v", s, err)
+		}
+	}
+	as := c.Who()
+	p.Actor, p.Behind, p.Proof = as.Actor, as.Behind, as.Proof
+	return p, nil
+}
+
+// principalOf is the principal of the flags: of the configuration, or made up.
+func (o *explainOptions) principalOf(cfg *config.Config) (access.Principal, error) {
 	kind := access.PrincipalKind(o.kind)
 	switch {
 	case kind == access.Human || kind == access.Agent:

@@ -157,10 +157,10 @@ type Core interface {
 	SCRAM(user string) Exchange
 	// Verify checks credentials without opening a session.
 	Verify(ctx context.Context, c access.Credentials) (access.Principal, error)
-	// Connect opens a session; it fails with an *access.Error.
-	Connect(ctx context.Context, l Login) (*Session, error)
 	// Providers lists the identity providers that tokens are taken of, without their secrets.
 	Providers() []access.Provider
+	// Connect opens a session; it fails with an *access.Error.
+	Connect(ctx context.Context, l Login) (*Session, error)
 	// Watch gives a channel that is closed, with the cause in it before, when the proof of p holds no longer; see Gateway.Watch.
 	Watch(p access.Principal) (ended <-chan string, stop func())
 	// PolicyVersion tells the policies in force from those before and after them.

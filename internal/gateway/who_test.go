@@ -7,8 +7,8 @@ import (
 	"sallyport/internal/approval"
 )
 
-// fromProvider are principals of whom no two are the same to a handle, a plan or a request.
-func fromProvider() map[string]access.Principal {
+// alike are principals of whom no two are the same to a handle, a plan or a request.
+func alike() map[string]access.Principal {
 	idp := access.Proof{Issuer: "https://idp.example"}
 	return map[string]access.Principal{
 		"local":                  {Name: "ada", Kind: access.Human},
@@ -26,14 +26,14 @@ func fromProvider() map[string]access.Principal {
 
 func TestHandlesAreOfOneActingForOne(t *testing.T) {
 	owners, requests := map[string]string{}, map[string]*approval.Request{}
-	for name, p := range fromProvider() {
+	for name, p := range alike() {
 		if old, ok := owners[ownerOf(p)]; ok {
 			t.Errorf("%s owns what %s does", name, old)
 		}
 		owners[ownerOf(p)] = name
 		requests[name] = &approval.Request{Binding: approval.Binding{Principal: p.Name, Issuer: p.Proof.Issuer, Actors: p.Chain()}}
 	}
-	for name, p := range fromProvider() {
+	for name, p := range alike() {
 		for other, r := range requests {
 			if got := ownRequest(p, r); got != (name == other) && p.Kind == access.Human && other != "agent_of_that_name" {
 				t.Errorf("%s owns the request of %s: %v", name, other, got)

@@ -132,14 +132,14 @@ func sameKeys(a, b *scram.StoredCredentials) bool {
 	return a != nil && b != nil && a.KeyFactors == b.KeyFactors && string(a.StoredKey) == string(b.StoredKey) && string(a.ServerKey) == string(b.ServerKey)
 }
 
-// hasToken reports whether the token that proved p is p's in s, with the same end.
+// hasToken reports whether the token that proved p is p's in s, with the same end and good for the same.
 func (s *Store) hasToken(p access.Principal) bool {
 	raw, err := hex.DecodeString(p.Proof.Token)
 	if err != nil || len(raw) != sha256.Size {
 		return false
 	}
 	t, ok := s.tokens[[sha256.Size]byte(raw)]
-	return ok && t.principal.Name == p.Name && t.expires.Equal(p.Proof.Expires)
+	return ok && t.principal.Name == p.Name && t.expires.Equal(p.Proof.Expires) && slices.Equal(t.scopes, p.Proof.Scopes) && (t.scopes != nil) == p.Proof.Scoped
 }
 
 // Providers verify what identity providers say.
