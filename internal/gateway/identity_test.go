@@ -193,6 +193,18 @@ func TestIssued(t *testing.T) {
 	if n := len(w.kinds(access.RecordRefused)); n != 6 {
 		t.Errorf("%d records of refusals", n)
 	}
+	admit := func(token string) error {
+		_, err := w.gw.Admit(context.Background(), Login{Door: access.DoorWeb, Credentials: access.IDToken{Token: token}})
+		return err
+	}
+	if err := admit("eve:writers:9s"); err != nil {
+		t.Error(err)
+	}
+	for _, token := range []string{"eve:writers:9s", "eve:writers:1s"} {
+		if err := admit(token); access.AsError(err).Kind != access.Denied {
+			t.Errorf("an identity token that was used opens the door for people: %v", err)
+		}
+	}
 	// What was issued holds over a restart, while the provider is what it was.
 	w.gw.Close()
 	w.openIDP(p)

@@ -26,6 +26,9 @@ func (g *Gateway) Admit(_ context.Context, l Login) (access.Principal, error) {
 	if err == nil && (p.Kind != access.Human || p.Actor != "") {
 		err = &access.Error{Kind: access.Denied, Code: "28000", Message: "only people come in at this door", Hint: "agents use the mcp door"}
 	}
+	if err == nil && p.Proof.Method == access.ByIDToken {
+		err = g.issued.Use(p.Proof.Token, p.Proof.Expires)
+	}
 	if err != nil {
 		g.recordLogin(l, p, err)
 		return access.Principal{}, err
