@@ -10,7 +10,7 @@ ARGS    ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
 # Packages without cgo below them: the race detector builds them in seconds.
-RACE    := ./audit/... ./internal/loop/... ./internal/identity/... ./internal/config/... ./internal/pgframe/...
+RACE    := ./audit/... ./internal/loop/... ./internal/identity/... ./internal/config/... ./internal/pgframe/... ./internal/tlsconf/... ./internal/balancer/...
 # How long `make fuzz` spends on each target, and `make fuzz-twin` on all.
 FUZZTIME ?= 30s
 
@@ -71,6 +71,14 @@ bench-audit: ## durable records/s and latency beside bbolt and SQLite (ARGS="-di
 bench-search: ## searches of the record over an index of 10 million records (ARGS="-n 1000000" for fewer)
 	$(GO) run ./evals/cmd/search $(ARGS)
 	$(GO) run ./evals/cmd/report
+
+.PHONY: providers
+providers: ## install OpenID Connect providers that others wrote, for tests: node's oidc-provider (npm), dex
+	@scripts/deps.sh providers
+
+.PHONY: providers-test
+providers-test: deps-test providers ## every way to log in, against each of the providers
+	$(GO) test -count 1 -v -run 'Provider|Device' ./internal/testop
 
 # Each eval is a program that ends with status 1 when a figure misses its bound; the others run anyway.
 EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning tamper crash erasure bundle approval commit

@@ -181,7 +181,7 @@ func (c *checker) record(pos uint64, payload []byte) {
 		return
 	}
 	if m.Session == "" {
-		if m.Kind != access.RecordRefused && m.Kind != access.RecordTask && !trace.IsOrder(m.Kind) {
+		if m.Kind != access.RecordRefused && m.Kind != access.RecordTask && !trace.IsProof(m.Kind) && !trace.IsOrder(m.Kind) {
 			c.problem(pos, "", "a record of kind %q belongs to no session", m.Kind)
 		}
 		return
@@ -215,7 +215,7 @@ func (c *checker) record(pos uint64, payload []byte) {
 		}
 		s.Opened = true
 		return
-	case access.RecordRefused, access.RecordTask, access.RecordReview: // a refused login, a task declared before any session, a step of a request
+	case access.RecordRefused, access.RecordTask, access.RecordReview, access.RecordLogin, access.RecordRevoked: // a refused login, a task declared before any session, a step of a request, what proves somebody
 		return
 	case access.RecordStatement, access.RecordRelease:
 	case access.RecordIntent:

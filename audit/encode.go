@@ -14,9 +14,9 @@ import (
 )
 
 var (
-	errTime  = errors.New("the time of a record is outside years 1 to 9999")
+	errTime  = errors.New("a time in a record is outside years 1 to 9999")
 	errPlan  = errors.New("the plan of a record is not JSON")
-	errOrder = errors.New("the order of a record is not JSON")
+	errOrder = errors.New("the order or revocation of a record is not JSON")
 )
 
 // A record is written in three pieces, each members of a JSON object that begin with a comma. Together they
@@ -29,13 +29,11 @@ func appendHead(dst []byte, rec *access.Record) ([]byte, error) {
 	dst = appendString(dst, rec.Session)
 	dst = append(dst, `,"seq":`...)
 	dst = strconv.AppendUint(dst, rec.Seq, 10)
-	t := rec.Time.UTC()
-	if y := t.Year(); y < 1 || y > 9999 {
-		return dst, errTime
+	dst, err := appendTime(append(dst, `,"time":`...), rec.Time)
+	if err != nil {
+		return dst, err
 	}
-	dst = append(dst, `,"time":"`...)
-	dst = t.AppendFormat(dst, time.RFC3339Nano)
-	dst = append(dst, `","kind":`...)
+	dst = append(dst, `,"kind":`...)
 	dst = appendString(dst, string(rec.Kind))
 	if rec.Intent != 0 {
 		dst = append(dst, `,"intent":`...)
@@ -67,6 +65,13 @@ func appendTrace(dst []byte, rec *access.Record) ([]byte, error) {
 	dst = optString(dst, `,"principal":`, rec.Principal)
 	dst = optString(dst, `,"actor":`, rec.Actor)
 	dst = optStrings(dst, `,"groups":`, rec.Groups)
+	dst = optStrings(dst, `,"behind":`, rec.Behind)
+	if rec.Proof != nil {
+		var err error
+		if dst, err = appendProof(append(dst, `,"proof":`...), rec.Proof); err != nil {
+			return dst, err
+		}
+	}
 	dst = optString(dst, `,"client":`, rec.Client)
 	dst = optString(dst, `,"task":`, rec.Task)
 	dst = optString(dst, `,"ticket":`, rec.Ticket)
@@ -79,12 +84,13 @@ func appendTrace(dst []byte, rec *access.Record) ([]byte, error) {
 		dst = append(dst, `,"plan":`...)
 		dst = append(dst, rec.Plan...)
 	}
-	for _, raw := range []json.RawMessage{rec.Order, rec.Scope} {
+	for _, raw := range []json.RawMessage{rec.Order, rec.Scope, rec.Revoked} {
 		if len(raw) > 0 && !json.Valid(raw) {
 			return dst, errOrder
 		}
 	}
 	dst = optRaw(dst, `,"order":`, rec.Order)
+	dst = optRaw(dst, `,"revoked":`, rec.Revoked)
 	if rec.Kind != access.RecordClose {
 		dst = optInt(dst, `,"rows":`, rec.Rows)
 	}
@@ -128,6 +134,34 @@ func appendContent(dst []byte, rec *access.Record) []byte {
 	}
 	dst = optString(dst, `,"error":`, rec.Error)
 	return optString(dst, `,"hint":`, rec.Hint)
+}
+
+// appendProof appends a proof as a JSON object.
+func appendProof(dst []byte, p *access.Proof) ([]byte, error) {
+	at := len(dst)
+	dst = optString(dst, `,"method":`, string(p.Method))
+	dst = optString(dst, `,"issuer":`, p.Issuer)
+	dst = optString(dst, `,"subject":`, p.Subject)
+	dst = optString(dst, `,"client":`, p.Client)
+	dst = optString(dst, `,"sid":`, p.Session)
+	dst = optString(dst, `,"token":`, p.Token)
+	dst = optString(dst, `,"credential":`, p.Credential)
+	for _, t := range []struct {
+		key string
+		at  time.Time
+	}{{`,"issued":`, p.Issued}, {`,"authenticated":`, p.Authenticated}, {`,"expires":`, p.Expires}} {
+		if t.at.IsZero() {
+			continue
+		}
+		var err error
+		if dst, err = appendTime(append(dst, t.key...), t.at); err != nil {
+			return dst, err
+		}
+	}
+	dst = optString(dst, `,"acr":`, p.ACR)
+	dst = optStrings(dst, `,"amr":`, p.AMR)
+	dst = optStrings(dst, `,"scopes":`, p.Scopes)
+	return append(dst[:at], object(dst[at:])...), nil
 }
 
 // object makes a JSON object of members in place.
@@ -193,6 +227,14 @@ func optInt(dst []byte, key string, n int64) []byte {
 		return dst
 	}
 	return strconv.AppendInt(append(dst, key...), n, 10)
+}
+
+func appendTime(dst []byte, t time.Time) ([]byte, error) {
+	t = t.UTC()
+	if y := t.Year(); y < 1 || y > 9999 {
+		return dst, errTime
+	}
+	return append(t.AppendFormat(append(dst, '"'), time.RFC3339Nano), '"'), nil
 }
 
 const hexDigits = "0123456789abcdef"

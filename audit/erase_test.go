@@ -174,3 +174,31 @@ func TestRecordsOfTheRunningEpochAreErased(t *testing.T) {
 		}
 	}
 }
+
+// What somebody was proven by goes with their name, and they are found by it: the provider knows them by that alone.
+func TestProofsAreErasedWithWhoAsked(t *testing.T) {
+	dir := t.TempDir()
+	withLog(t, dir, func(l *Log) {
+		for i := range 3 {
+			rec := someRecord(i)
+			rec.Session, rec.Seq, rec.Kind, rec.SQL, rec.Principal, rec.Behind = fmt.Sprint("s_", i), 1, access.RecordOpen, "", "ana", []string{"router"}
+			rec.Proof = &access.Proof{Method: access.ByIDToken, Issuer: "https://id.example", Subject: fmt.Sprintf("0f2c77-%d", i), Token: strings.Repeat("5a", 32)}
+			if _, err := l.Append(rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	withLog(t, dir, func(l *Log) {
+		if out, err := l.Erase(Erasure{Person: "0F2C77-1", Trace: true}, "dpo", "a request", false); err != nil || out.Records != 1 {
+			t.Fatalf("%+v, %v", out, err)
+		}
+	})
+	for i, rec := range readAll(t, dir)[:3] {
+		if gone := i == 1; gone != (rec.Proof == nil && rec.Behind == nil) || gone != (rec.Principal == "") || !gone && rec.Proof.Subject != fmt.Sprintf("0f2c77-%d", i) {
+			t.Errorf("record %d: %+v, %+v", i+1, rec, rec.Proof)
+		}
+	}
+	if r, err := Check(dir); err != nil || !r.Sound() {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

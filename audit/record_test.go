@@ -25,48 +25,57 @@ func anyRecord(t *rapid.T) *access.Record {
 		rapid.String(),
 		rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
 	)
-	v := reflect.ValueOf(rec).Elem()
-	for i := range v.NumField() {
-		f, name := v.Field(i), v.Type().Field(i).Name
-		switch f.Interface().(type) {
-		case time.Time:
-			sec := rapid.Int64Range(-62135596800, 253402300799).Draw(t, name)
-			nsec := rapid.Int64Range(0, 999_999_999).Draw(t, name)
-			f.Set(reflect.ValueOf(time.Unix(sec, nsec).In(time.FixedZone("", rapid.IntRange(-14*3600, 14*3600).Draw(t, name)/60*60))))
-			if y := rec.Time.Year(); y < 1 || y > 9999 { // encoding/json refuses what is out of range in its own zone
-				rec.Time = rec.Time.UTC()
-			}
-		case json.RawMessage:
-			if rapid.Bool().Draw(t, name) {
-				b, _ := json.Marshal(map[string]string{text.Draw(t, name): text.Draw(t, name)})
-				f.Set(reflect.ValueOf(json.RawMessage(b)))
-			}
-		case []byte:
-			f.SetBytes(rapid.SliceOf(rapid.Byte()).Draw(t, name))
-		case []string:
-			f.Set(reflect.ValueOf(rapid.SliceOf(text).Draw(t, name)))
-		case []access.OpenSession:
-			if rapid.Bool().Draw(t, name) {
-				rec.Open = []access.OpenSession{{Session: text.Draw(t, name), Seq: rapid.Uint64().Draw(t, name)}, {Session: "s"}}
-			}
-		case []access.Identifier: // not encoded
-		case []int16:
-			f.Set(reflect.ValueOf(rapid.SliceOf(rapid.Int16()).Draw(t, name)))
-		default:
-			switch f.Kind() {
-			case reflect.String:
-				f.SetString(text.Draw(t, name))
-			case reflect.Uint64:
-				f.SetUint(rapid.Uint64().Draw(t, name))
-			case reflect.Int64, reflect.Int:
-				f.SetInt(rapid.Int64().Draw(t, name))
-			case reflect.Bool:
-				f.SetBool(rapid.Bool().Draw(t, name))
+	var fill func(v reflect.Value)
+	fill = func(v reflect.Value) {
+		for i := range v.NumField() {
+			f, name := v.Field(i), v.Type().Field(i).Name
+			switch f.Interface().(type) {
+			case time.Time:
+				sec := rapid.Int64Range(-62135596800, 253402300799).Draw(t, name)
+				nsec := rapid.Int64Range(0, 999_999_999).Draw(t, name)
+				at := time.Unix(sec, nsec).In(time.FixedZone("", rapid.IntRange(-14*3600, 14*3600).Draw(t, name)/60*60))
+				if y := at.Year(); y < 1 || y > 9999 { // encoding/json refuses what is out of range in its own zone
+					at = at.UTC()
+				}
+				f.Set(reflect.ValueOf(at))
+			case json.RawMessage:
+				if rapid.Bool().Draw(t, name) {
+					b, _ := json.Marshal(map[string]string{text.Draw(t, name): text.Draw(t, name)})
+					f.Set(reflect.ValueOf(json.RawMessage(b)))
+				}
+			case []byte:
+				f.SetBytes(rapid.SliceOf(rapid.Byte()).Draw(t, name))
+			case []string:
+				f.Set(reflect.ValueOf(rapid.SliceOf(text).Draw(t, name)))
+			case []access.OpenSession:
+				if rapid.Bool().Draw(t, name) {
+					rec.Open = []access.OpenSession{{Session: text.Draw(t, name), Seq: rapid.Uint64().Draw(t, name)}, {Session: "s"}}
+				}
+			case []access.Identifier: // not encoded
+			case *access.Proof:
+				if rapid.Bool().Draw(t, name) {
+					rec.Proof = new(access.Proof)
+					fill(reflect.ValueOf(rec.Proof).Elem())
+				}
+			case []int16:
+				f.Set(reflect.ValueOf(rapid.SliceOf(rapid.Int16()).Draw(t, name)))
 			default:
-				t.Fatalf("field %s has a type that this test does not know", name)
+				switch f.Kind() {
+				case reflect.String:
+					f.SetString(text.Draw(t, name))
+				case reflect.Uint64:
+					f.SetUint(rapid.Uint64().Draw(t, name))
+				case reflect.Int64, reflect.Int:
+					f.SetInt(rapid.Int64().Draw(t, name))
+				case reflect.Bool:
+					f.SetBool(rapid.Bool().Draw(t, name))
+				default:
+					t.Fatalf("field %s has a type that this test does not know", name)
+				}
 			}
 		}
 	}
+	fill(reflect.ValueOf(rec).Elem())
 	return rec
 }
 
@@ -123,6 +132,36 @@ func TestRecordsDecodeAsFromEncodingJSON(t *testing.T) {
 			t.Fatalf("(-encoding/json +opened):\n%s", diff)
 		}
 	})
+}
+
+// What says who asks is sealed, and a record that does not have it is byte for byte what it was before there were proofs.
+func TestProofsAreSealedAndAbsentWhereThereAreNone(t *testing.T) {
+	dir := t.TempDir()
+	keys, err := openKeys(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := &access.Record{Session: "s", Seq: 1, Time: time.Date(2026, 11, 23, 14, 2, 11, 0, time.UTC), Kind: access.RecordOpen, Principal: "ana", Groups: []string{"support"}, Client: "psql"}
+	plain, err := appendTrace(nil, rec)
+	if want := `,"principal":"ana","groups":["support"],"client":"psql"`; err != nil || string(plain) != want {
+		t.Errorf("%s, %v", plain, err)
+	}
+	rec.Behind, rec.Proof = []string{"router"}, &access.Proof{Method: access.ByIDToken, Subject: "0f2c77"}
+	head, err := appendHead(nil, rec)
+	if err != nil || bytes.Contains(head, []byte("router")) || bytes.Contains(head, []byte("0f2c77")) {
+		t.Errorf("in clear: %s, %v", head, err)
+	}
+	if content := appendContent(nil, rec); len(content) > 0 { // it stays as long as the principal's name, not as the texts do
+		t.Errorf("in the content: %s", content)
+	}
+	sealed, err := keys.appendBody([]byte(`{"pos":1`), rec)
+	if err != nil || bytes.Contains(sealed, []byte("0f2c77")) {
+		t.Fatalf("%q, %v", sealed, err)
+	}
+	rec.Proof.Expires = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	if _, err := appendTrace(nil, rec); err == nil {
+		t.Error("a time that JSON has no form for is recorded")
+	}
 }
 
 func FuzzString(f *testing.F) {

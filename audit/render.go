@@ -79,7 +79,7 @@ const (
 )
 
 var verdictStyles = map[trace.Verdict]style{
-	trace.Allowed: green, trace.Refused: red, trace.Held: yellow, trace.Failed: yellow, trace.Uncertain: yellow, trace.Declared: cyan, trace.Asked: yellow,
+	trace.Allowed: green, trace.Refused: red, trace.Held: yellow, trace.Failed: yellow, trace.Uncertain: yellow, trace.Declared: cyan, trace.Proven: cyan, trace.Asked: yellow,
 }
 
 type printer struct {
@@ -169,7 +169,10 @@ func (p *printer) who(rec *access.Record) {
 	}
 	p.field("who", bold, who)
 	if rec.Actor != "" {
-		p.field("actor", none, show.Clean(rec.Actor))
+		p.field("actor", none, show.Join(", behind it ", show.Clean(rec.Actor), show.CleanList(rec.Behind)))
+	}
+	if proven := trace.ProvenBy(rec, p.Location); proven != "" {
+		p.field("proven", none, "by "+proven)
 	}
 	if through := show.Join(" → ", show.Clean(string(rec.Door)), show.Clean(rec.Connection)); through != "" {
 		p.field("through", none, through)
@@ -223,7 +226,7 @@ func (p *printer) summary(sessions []*trace.Session) {
 		for _, st := range s.Steps {
 			v := st.Verdict()
 			count[v]++
-			if v != trace.Declared && v != trace.Asked {
+			if v != trace.Declared && v != trace.Proven && v != trace.Asked {
 				steps++
 			}
 			rows += st.Released()

@@ -70,7 +70,9 @@ func story(t testing.TB) []*access.Record {
 		Client: "198.51.100.7:40112", Code: "28P01", Error: "password authentication failed for user \"postgres\"", Hint: "check the name and the password"})
 	add("", access.RecordTask, access.Record{Door: access.DoorMCP, Principal: "ana", Actor: "support-agent", Task: "task-7f3a",
 		Goal: "find out why order 1042 has not been delivered", Ticket: "OPS-231"})
-	o := inAgent(access.Record{Client: "127.0.0.1:53412 claude-desktop", Groups: []string{"agents", "support"}})
+	o := inAgent(access.Record{Behind: []string{"router"},
+		Proof:  &access.Proof{Method: access.ByAccessToken, Issuer: "https://id.example", Subject: "8f2c", Client: "support-agent", Token: strings.Repeat("5a", 32), Issued: time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC), Expires: time.Date(2026, 11, 23, 14, 30, 0, 0, time.UTC)},
+		Client: "127.0.0.1:53412 claude-desktop", Groups: []string{"agents", "support"}})
 	o.Task = ""
 	add(agent, access.RecordOpen, o)
 	masks := []access.MaskApplied{{Column: "public.customers.email", Label: "pii.email", Transform: "partial"}, {Column: "public.customers.phone", Label: "pii.phone", Transform: "redact"}}
@@ -90,7 +92,8 @@ func story(t testing.TB) []*access.Record {
 		Reason: "need to see what support staff earn", SQL: "SELECT * FROM hr.salaries",
 		Plan: plan(t, access.PlanRecord{Class: access.ClassRead, Tag: "SELECT", Relations: []string{"hr.salaries"}, Effect: "deny", PolicyVersion: "4a7d1ed414474e4033ac29ccb8653d9b"}),
 		Code: "42501", Error: "reading hr.salaries is not permitted for support-agent", Hint: "ask for `read` on Table::\"shop.hr.salaries\", or work with public.staff"}))
-	add(human, access.RecordOpen, inHuman(access.Record{Client: "127.0.0.1:53500 psql", Groups: []string{"engineers"}}))
+	add(human, access.RecordOpen, inHuman(access.Record{Client: "127.0.0.1:53500 psql", Groups: []string{"engineers"},
+		Proof: &access.Proof{Method: access.ByCertificate, Issuer: "https://id.example", Subject: "erik\x1b[2J@id", Client: "sallyport-cli", Credential: "5e02", Expires: time.Date(2026, 11, 24, 2, 0, 0, 0, time.UTC)}}))
 	in := add(human, access.RecordIntent, inHuman(access.Record{
 		Reason: "OPS-231: mark as lost", SQL: "UPDATE orders SET status = 'lost' WHERE id = 1042 RETURNING id, status",
 		Plan: plan(t, access.PlanRecord{Class: access.ClassWrite, Tag: "UPDATE", Relations: []string{"public.orders"}, Effect: "allow", Policies: []string{"engineers-write"}, PolicyVersion: "4a7d1ed414474e4033ac29ccb8653d9b"})}))
@@ -111,6 +114,11 @@ func story(t testing.TB) []*access.Record {
 	in = add(lost, access.RecordIntent, inHuman(access.Record{SQL: "VACUUM carts", Plan: plan(t, access.PlanRecord{Class: access.ClassMisc, Tag: "VACUUM", Effect: "allow", Policies: []string{"engineers-write"}})}))
 	add(lost, access.RecordOutcome, inHuman(access.Record{Intent: in.Position, Code: "08007", Error: "the gateway stopped before an answer: outcome unknown"}))
 	return recs
+}
+
+// hostileProof puts s into every text of a proof.
+func hostileProof(s string) *access.Proof {
+	return &access.Proof{Method: access.Method(s), Issuer: s, Subject: s, Client: s, Session: s, Token: s, Credential: s, ACR: s, AMR: []string{s}, Scopes: []string{s}, Expires: time.Date(2026, 11, 23, 14, 2, 11, 0, time.UTC)}
 }
 
 func TestRenderTellsTheStory(t *testing.T) {
@@ -147,7 +155,7 @@ func everyField(t testing.TB, s string) []*access.Record {
 		Obligations: &access.Obligations{Review: []string{s}}})
 	var out []*access.Record
 	for i, kind := range []access.RecordKind{access.RecordTask, access.RecordOpen, access.RecordIntent, access.RecordStatement, access.RecordRefused, access.RecordOutcome, access.RecordRelease, access.RecordClose, access.RecordKind(s)} {
-		out = append(out, &access.Record{Position: uint64(i + 1), Session: s, Seq: uint64(i + 1), Kind: kind, Door: access.Door(s), Connection: s, Principal: s, Actor: s, Groups: []string{s},
+		out = append(out, &access.Record{Position: uint64(i + 1), Session: s, Seq: uint64(i + 1), Kind: kind, Door: access.Door(s), Connection: s, Principal: s, Actor: s, Behind: []string{s}, Proof: hostileProof(s), Groups: []string{s},
 			Client: s, Task: s, Goal: s, Ticket: s, Reason: s, SQL: s, Params: []string{s}, Plan: p, Columns: []string{s}, Result: dataRow(s, s), Digest: s, Command: s, Code: s, Error: s, Hint: s})
 	}
 	return out

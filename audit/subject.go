@@ -30,7 +30,7 @@ func (s *subject) named() bool { return len(s.text) > 0 }
 // in is whether a record holds the identifier.
 func (s *subject) in(rec *access.Record) bool {
 	words, further := trace.ReviewTexts(rec)
-	for _, text := range slices.Concat([]string{rec.SQL, rec.Reason, rec.Goal, rec.Ticket, rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client}, rec.Params, words, further) {
+	for _, text := range slices.Concat([]string{rec.SQL, rec.Reason, rec.Goal, rec.Ticket, rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client}, rec.Behind, trace.ProofTexts(rec), rec.Params, words, further) {
 		if bytes.Contains(bytes.ToLower([]byte(text)), s.text) {
 			return true
 		}

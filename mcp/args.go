@@ -73,7 +73,7 @@ func schema(params []param) json.RawMessage {
 			if p.min > 1 {
 				fmt.Fprintf(&b, `,"minLength":%d`, p.min)
 			}
-			if p.max > 0 {
+			if p.max > 0 && p.kind == kindLine { // other strings are handles and names that it was given, which the server checks
 				fmt.Fprintf(&b, `,"maxLength":%d`, p.max)
 			}
 		}

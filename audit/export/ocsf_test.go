@@ -171,6 +171,8 @@ func TestOCSFEventsAreOfTheirClass(t *testing.T) {
 		{7, "severity_id", 3.0}, {7, "status_code", "42501"}, {2, "src_endpoint.ip", "192.0.2.7"}, {2, "src_endpoint.port", 50123.0}, {2, "src_endpoint.name", "psql"},
 		{4, "query_info.query_string", "UPDATE orders SET total = $1"}, {4, "table.name", "public.orders"}, {2, "query_info.bytes", 44.0},
 		{7, "ai_agent.uid", "support-agent"}, {2, "ai_agent", nil}, {7, "metadata.correlation_uid", "task_1"}, {7, "unmapped.reason", "salaries, please"},
+		{1, "actor.session.issuer", "https://id.example"}, {2, "actor.session.issuer", "https://id.example"}, {2, "actor.session.credential_uid", "c_1"}, {2, "actor.session.is_mfa", true},
+		{2, "actor.user.uid_alt", "8f2c"}, {1, "unmapped.proof.method", "secret"}, {2, "unmapped.proof", nil}, {7, "actor.session.issuer", nil},
 		{2, "unmapped.result", nil}, {2, "unmapped.digest", "sha256:54c9"}, {2, "duration", 3.0}, {6, "database.name", "unknown"},
 	} {
 		if got := get(tc.record, tc.path); got != tc.want {

@@ -56,6 +56,7 @@ type ocsfActor struct {
 type ocsfUser struct {
 	Name   string      `json:"name"`
 	UID    string      `json:"uid,omitempty"`
+	UIDAlt string      `json:"uid_alt,omitempty"` // the provider's subject
 	TypeID int         `json:"type_id"`
 	Type   string      `json:"type"`
 	Groups []ocsfGroup `json:"groups,omitempty"`
@@ -66,7 +67,11 @@ type ocsfGroup struct {
 }
 
 type ocsfSession struct {
-	UID string `json:"uid"`
+	UID        string `json:"uid"`
+	UIDAlt     string `json:"uid_alt,omitempty"` // the provider's
+	Issuer     string `json:"issuer,omitempty"`
+	Credential string `json:"credential_uid,omitempty"`
+	MFA        bool   `json:"is_mfa,omitempty"`
 }
 
 type ocsfAgent struct {

@@ -139,7 +139,8 @@ func TestOTLPHasLogsAndSpans(t *testing.T) {
 	}
 	one := c.logs[1]
 	if attr(one.Attributes, "db.query.text") != "SELECT email FROM customers WHERE name = 'a\u202eb\x1b[2J'" || attr(one.Attributes, "client.address") != "192.0.2.7" ||
-		attr(one.Attributes, "client.port") != int64(50123) || attr(one.Attributes, "db.collection.name") != "public.customers" || one.EventName != "sallyport.statement" {
+		attr(one.Attributes, "client.port") != int64(50123) || attr(one.Attributes, "db.collection.name") != "public.customers" || one.EventName != "sallyport.statement" ||
+		attr(one.Attributes, "sallyport.issuer") != "https://id.example" || attr(one.Attributes, "sallyport.subject") != "8f2c" {
 		t.Errorf("%v", one)
 	}
 	if c.logs[6].SeverityNumber != logs.SeverityNumber_SEVERITY_NUMBER_WARN {

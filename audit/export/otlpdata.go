@@ -48,7 +48,7 @@ func text(s string) *common.AnyValue {
 
 // described are the attributes of a record, in the names of OpenTelemetry's semantic conventions 1.3x where there are some.
 func described(e entry) attributes {
-	from := endpoint(e)
+	from, proof := endpoint(e), proofOf(e)
 	verb, _, _ := strings.Cut(e.plan.Tag, " ")
 	a := attributes{}.
 		str("db.system.name", database(e)).str("db.namespace", e.Connection).str("db.operation.name", verb).
@@ -57,6 +57,7 @@ func described(e entry) attributes {
 		str("client.address", from.IP).num("client.port", int64(from.Port)).
 		num("sallyport.position", int64(e.Position)).str("sallyport.leaf", e.leaf).num("sallyport.seq", int64(e.Seq)).str("sallyport.kind", string(e.Kind)).
 		str("sallyport.door", string(e.Door)).str("sallyport.actor", e.Actor).str("sallyport.task", e.Task).
+		str("sallyport.method", string(proof.Method)).str("sallyport.issuer", proof.Issuer).str("sallyport.subject", proof.Subject).list("sallyport.behind", e.Behind).
 		str("sallyport.reason", e.Reason).str("sallyport.effect", e.plan.Effect).list("sallyport.policies", e.plan.Policies).
 		str("sallyport.policy_version", e.plan.PolicyVersion).str("sallyport.fingerprint", e.plan.Fingerprint).
 		list("sallyport.relations", e.plan.Relations).num("sallyport.intent", int64(e.Intent)).

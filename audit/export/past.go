@@ -136,6 +136,7 @@ var without = map[string]func(*access.Record){
 	"reason": func(r *access.Record) { r.Reason = "" },
 	"goal":   func(r *access.Record) { r.Goal, r.Ticket = "", "" },
 	"client": func(r *access.Record) { r.Client = "" },
+	"proof":  func(r *access.Record) { r.Proof = nil },
 	"error":  func(r *access.Record) { r.Error, r.Hint = "", "" },
 }
 

@@ -137,7 +137,7 @@ func TestSyslogIsRFC5424(t *testing.T) {
 	m := s.messages[1]
 	sd := (*m.StructuredData)["sallyport@32473"]
 	if *m.Facility != 13 || *m.Severity != 6 || *m.Appname != "sallyport" || *m.MsgID != "statement" || !m.Timestamp.Equal(begun.Add(2*time.Second)) ||
-		sd["principal"] != "ada" || sd["session"] != "s_ada" || sd["seq"] != "2" || sd["client"] != "192.0.2.7:50123 psql" || sd["effect"] != "allow" {
+		sd["principal"] != "ada" || sd["session"] != "s_ada" || sd["seq"] != "2" || sd["client"] != "192.0.2.7:50123 psql" || sd["effect"] != "allow" || sd["issuer"] != "https://id.example" || sd["method"] != "secret" {
 		t.Errorf("%+v %v", m, sd)
 	}
 	var rec struct {

@@ -29,6 +29,7 @@ const (
 	Kind        Field = 11
 	Door        Field = 12
 	Approval    Field = 13 // the request that it is a step of, ran under, or was held for
+	Issuer      Field = 14 // of what the principal was proven by
 
 	word   Field = 100 // of the statement, the reason, the goal or the ticket
 	detail Field = 101 // a word of what else may speak of a person
@@ -70,7 +71,12 @@ func planOf(rec *access.Record) (plan access.PlanRecord) {
 func ownFields(rec *access.Record, f func(Field, string)) {
 	give := giver(f)
 	give(Principal, rec.Principal)
-	give(Actor, rec.Actor)
+	for _, actor := range trace.Actors(rec) {
+		give(Actor, actor)
+	}
+	if rec.Proof != nil {
+		give(Issuer, rec.Proof.Issuer)
+	}
 	give(Task, rec.Task)
 	give(Session, rec.Session)
 	give(Connection, rec.Connection)
@@ -130,7 +136,7 @@ func suffixes(name string, f func(string)) {
 // Kinds are the kinds of records that can be found.
 func Kinds() []access.RecordKind {
 	return []access.RecordKind{access.RecordOpen, access.RecordRefused, access.RecordIntent, access.RecordStatement, access.RecordRelease, access.RecordOutcome, access.RecordTask,
-		access.RecordClose, access.RecordReview, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted, access.RecordHeartbeat}
+		access.RecordClose, access.RecordReview, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted, access.RecordLogin, access.RecordRevoked, access.RecordHeartbeat}
 }
 
 // texts calls f with the texts that are searched for words, until it returns false.
@@ -143,7 +149,7 @@ func texts(rec *access.Record, f func(string) bool) bool {
 // person that an order about the record names. That one was named to be forgotten, or kept from it, and is not to be found by it.
 func details(rec *access.Record, f func(string) bool) bool {
 	_, review := trace.ReviewTexts(rec)
-	for _, s := range append([]string{rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client}, review...) {
+	for _, s := range slices.Concat([]string{rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client}, rec.Behind, trace.ProofTexts(rec), review) {
 		if !f(s) {
 			return false
 		}

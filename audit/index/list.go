@@ -81,7 +81,7 @@ func line(rec *access.Record, in *time.Location) listed {
 		l.text = "(erased)"
 	case rec.Kind == access.RecordReview:
 		l.text = trace.Group([]*access.Record{rec})[0].Steps[0].Request.Told()
-	case trace.IsOrder(rec.Kind):
+	case trace.IsOrder(rec.Kind), trace.IsProof(rec.Kind):
 		l.text = trace.Group([]*access.Record{rec})[0].Steps[0].About()
 	case rec.SQL != "":
 		l.text = oneLine(rec.SQL)

@@ -136,13 +136,13 @@ func TestASearchThatReadsTooMuchStopsAndGoesOn(t *testing.T) {
 
 func TestFields(t *testing.T) {
 	l := newLog(t)
-	l.add(&access.Record{Principal: "ada", Actor: "helper", Task: "task_1", Session: "s_9", Connection: "shop", Door: access.DoorMCP, Kind: access.RecordRefused,
+	l.add(&access.Record{Principal: "ada", Actor: "helper", Behind: []string{"router"}, Proof: &access.Proof{Issuer: "https://id.example", Subject: "0f2c77"}, Task: "task_1", Session: "s_9", Connection: "shop", Door: access.DoorMCP, Kind: access.RecordRefused,
 		Goal: "Clean up", Ticket: "SUP-17", Client: "10.0.0.7 psql", Error: "no such user: Eve", Hint: "ask Frank",
 		Plan:    []byte(`{"effect":"deny","fingerprint":"abc","relations":["public.orders"],"labels":["pii.phone"],"masks":[{"column":"public.c.email","label":"pii.email","transform":"redact"}],"shown":[{"column":"public.c.iban","labels":["pii.iban"]}]}`),
 		Columns: []string{"who"}, Result: []byte("D\x00\x00\x00\x13\x00\x01\x00\x00\x00\x09Mia Meier")})
 	l.add(&access.Record{Kind: access.RecordHeartbeat, Session: "", Open: []access.OpenSession{{Session: "s_9", Seq: 1}}})
 	l.update()
-	for _, v := range []Value{{Principal, "ada"}, {Actor, "helper"}, {Task, "task_1"}, {Session, "s_9"}, {Connection, "shop"}, {Door, "mcp"}, {Kind, "refused"},
+	for _, v := range []Value{{Principal, "ada"}, {Actor, "helper"}, {Actor, "router"}, {Issuer, "https://id.example"}, {Task, "task_1"}, {Session, "s_9"}, {Connection, "shop"}, {Door, "mcp"}, {Kind, "refused"},
 		{Relation, "public.orders"}, {Relation, "orders"}, {Column, "public.c.email"}, {Column, "c.email"}, {Column, "email"}, {Column, "iban"},
 		{Label, "pii.phone"}, {Label, "pii.email"}, {Label, "pii.iban"}, {Decision, "deny"}, {Fingerprint, "abc"}} {
 		if got := l.pages(Query{Fields: []Value{v}, Limit: 5}); !slices.Equal(got, []uint64{1}) {
@@ -153,7 +153,7 @@ func TestFields(t *testing.T) {
 			t.Errorf("%+v finds %v", v, got)
 		}
 	}
-	for _, person := range []string{"mia", "Mia Meier", "EVE", "frank", "10.0.0.7", "SUP-17"} {
+	for _, person := range []string{"mia", "Mia Meier", "EVE", "frank", "10.0.0.7", "0f2c77", "SUP-17"} {
 		if got := l.pages(Query{Person: []string{person}, Limit: 5}); !slices.Equal(got, []uint64{1}) {
 			t.Errorf("%s is found in %v", person, got)
 		}

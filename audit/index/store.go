@@ -22,7 +22,7 @@ const (
 	fileName = "index.db"
 	tempName = "index.tmp"
 	lockName = "LOCK"
-	format   = 2
+	format   = 3
 )
 
 // Buckets. Numbers in keys are big endian; all values but the state end in a checksum.

@@ -31,7 +31,7 @@ func hostile(t testing.TB, s string) []*access.Record {
 	for _, door := range []access.Door{access.DoorMCP, access.DoorPGWire, access.Door(s)} {
 		for _, kind := range []access.RecordKind{access.RecordTask, access.RecordOpen, access.RecordIntent, access.RecordStatement, access.RecordRefused, access.RecordOutcome, access.RecordRelease, access.RecordClose, access.RecordKind(s)} {
 			out = append(out, &access.Record{Position: uint64(len(out) + 1), Time: time.Unix(int64(len(out)), 0), Session: s + string(door), Seq: uint64(len(out) + 1), Kind: kind, Door: door, Connection: s, Principal: s, Actor: s,
-				Groups: []string{s}, Client: s, Task: s, Goal: s, Ticket: s, Reason: s, SQL: s, Params: []string{s}, Plan: plan, Columns: []string{s}, Result: dataRow(s, s),
+				Behind: []string{s}, Proof: hostileProof(s), Groups: []string{s}, Client: s, Task: s, Goal: s, Ticket: s, Reason: s, SQL: s, Params: []string{s}, Plan: plan, Columns: []string{s}, Result: dataRow(s, s),
 				Digest: s, Command: s, Code: s, Error: s, Hint: s, Detected: 1})
 		}
 	}
@@ -68,6 +68,11 @@ func harmless(t *testing.T, c *Cast) {
 			t.Fatalf("a name to be shown by players: %q", s)
 		}
 	}
+}
+
+// hostileProof puts s into every text of a proof.
+func hostileProof(s string) *access.Proof {
+	return &access.Proof{Method: access.Method(s), Issuer: s, Subject: s, Client: s, Session: s, Token: s, Credential: s, ACR: s, AMR: []string{s}, Scopes: []string{s}, Expires: time.Date(2026, 11, 23, 14, 2, 11, 0, time.UTC)}
 }
 
 func TestNothingOfARecordMovesATerminal(t *testing.T) {

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -152,6 +153,9 @@ func (d *drawer) person(rec *access.Record) {
 		text += " (" + show.CleanList(rec.Groups) + ")"
 	}
 	d.field("   ", plain, show.Join(" · ", text, through(rec), show.Clean(rec.Client)))
+	if proven := trace.ProvenBy(rec, d.Location); proven != "" {
+		d.field("   ", dim, "proven by "+proven)
+	}
 }
 
 // who is the principal, and the actor that acts for them.
@@ -163,8 +167,8 @@ func who(rec *access.Record) string {
 	case text == "":
 		text = "nobody"
 	}
-	if rec.Actor != "" {
-		text = show.Clean(rec.Actor) + " for " + text
+	for _, actor := range slices.Backward(trace.Actors(rec)) {
+		text = show.Clean(actor) + " for " + text
 	}
 	return text
 }

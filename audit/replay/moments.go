@@ -67,7 +67,7 @@ func moments(sessions []*trace.Session) []moment {
 				}
 			}
 			switch {
-			case st.Kind == access.RecordRefused, st.Kind == access.RecordTask, st.Kind == access.RecordReview:
+			case st.Kind == access.RecordRefused, st.Kind == access.RecordTask, st.Kind == access.RecordReview, trace.IsProof(st.Kind):
 			case st.End != nil:
 				add(ended, st.End.Time, st.End)
 			case len(st.Releases) > 0:

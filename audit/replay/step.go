@@ -19,7 +19,7 @@ const (
 )
 
 var verdictColours = map[trace.Verdict]sgr{
-	trace.Allowed: green, trace.Failed: green, trace.Uncertain: green, trace.Erased: green, trace.Refused: red, trace.Held: yellow, trace.Declared: cyan, trace.Asked: yellow,
+	trace.Allowed: green, trace.Failed: green, trace.Uncertain: green, trace.Erased: green, trace.Refused: red, trace.Held: yellow, trace.Declared: cyan, trace.Proven: cyan, trace.Asked: yellow,
 }
 
 // asked draws what somebody wanted and what was decided.
@@ -28,6 +28,10 @@ func (d *drawer) asked(st *trace.Step, at time.Time) {
 	if st.Kind == access.RecordTask {
 		d.field(d.clock(at)+"  ", plain, who(st.Record)+" declares a task")
 		d.underTask(st)
+		return
+	}
+	if trace.IsProof(st.Kind) {
+		d.field(d.clock(at)+"  ", plain, show.Join(" ", who(st.Record), st.About()))
 		return
 	}
 	if st.Task != d.task && st.Task != "" {

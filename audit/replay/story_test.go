@@ -107,7 +107,9 @@ func agent(t testing.TB) []*access.Record {
 	}
 	l.add(0, "", access.RecordTask, access.Record{Door: access.DoorMCP, Principal: "ana", Actor: "support-agent", Task: "task-7f3a",
 		Goal: "find out why order 1042 has not been delivered", Ticket: "OPS-231"})
-	open := as("shop", "", access.Record{Client: "127.0.0.1:53412 claude-desktop", Groups: []string{"agents", "support"}})
+	open := as("shop", "", access.Record{Behind: []string{"router"},
+		Proof:  &access.Proof{Method: access.ByAccessToken, Issuer: "https://id.example", Subject: "8f2c", Client: "support-agent", Token: strings.Repeat("5a", 32), Issued: time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC), Expires: time.Date(2026, 11, 23, 14, 30, 0, 0, time.UTC)},
+		Client: "127.0.0.1:53412 claude-desktop", Groups: []string{"agents", "support"}})
 	open.Task = ""
 	l.add(time.Second, shop, access.RecordOpen, open)
 	l.add(700*time.Millisecond, shop, access.RecordStatement, as("shop", "the customer asks where order 1042 is; I need the name and the status", access.Record{

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport/audit"
+	"sallyport/audit/internal/trace"
 	"sallyport/internal/access"
 )
 
@@ -39,6 +40,7 @@ type BreachSession struct {
 	Door       string    `json:"door,omitempty"`
 	Connection string    `json:"connection,omitempty"`
 	Actor      string    `json:"actor,omitempty"`
+	Proof      string    `json:"proof,omitempty"` // what the principal was proven by, in words
 }
 
 // BreachTable is a relation of a connection with the steps that touched it and the rows that these released.
@@ -74,7 +76,7 @@ func Breach(o Options, principal string) (*BreachReport, error) {
 			if s.Open != nil {
 				head = s.Open
 			}
-			r.Sessions = append(r.Sessions, BreachSession{ID: s.ID, From: s.From.UTC(), To: s.To.UTC(), Client: head.Client, Door: string(head.Door), Connection: head.Connection, Actor: head.Actor})
+			r.Sessions = append(r.Sessions, BreachSession{ID: s.ID, From: s.From.UTC(), To: s.To.UTC(), Client: head.Client, Door: string(head.Door), Connection: head.Connection, Actor: head.Actor, Proof: trace.ProvenBy(head, time.UTC)})
 		}
 		for _, st := range s.Steps {
 			if st.Kind == access.RecordRefused {

@@ -41,9 +41,9 @@ func (r *BreachReport) print(p *printer) {
 	p.table("Relations", []string{"connection", "relation", "action", "steps", "rows released"}, rows)
 	rows = nil
 	for _, s := range r.Sessions {
-		rows = append(rows, []string{s.ID, stamp(s.From), stamp(s.To), s.Door, s.Connection, orNone(s.Actor), orNone(s.Client)})
+		rows = append(rows, []string{s.ID, stamp(s.From), stamp(s.To), s.Door, s.Connection, orNone(s.Actor), orNone(s.Client), orNone(s.Proof)})
 	}
-	p.table("Sessions", []string{"session", "from", "to", "door", "connection", "actor", "client"}, rows)
+	p.table("Sessions", []string{"session", "from", "to", "door", "connection", "actor", "client", "proven by"}, rows)
 	p.limits(r.Limits, &r.Basis)
 }
 

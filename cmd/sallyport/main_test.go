@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -46,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"becomes":    becomes,
 			"inbox":      inbox,
 			"authority":  authority,
+			"balance":    balance,
 		},
 	})
 }
@@ -116,8 +119,42 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 // reload sends SIGHUP to the gateways that run in the background.
 func reload(ts *testscript.TestScript, neg bool, args []string) {
 	for _, cmd := range ts.BackgroundCmds() {
-		ts.Check(cmd.Process.Signal(syscall.SIGHUP))
+		if filepath.Base(cmd.Path) == "sallyport" { // their clients would end by it
+			ts.Check(cmd.Process.Signal(syscall.SIGHUP))
+		}
 	}
+}
+
+// balance VAR PORT starts a load balancer before PORT and sets VAR to its own port. To the door its clients are 203.0.113.9.
+func balance(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: balance VAR PORT")
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv(args[0], fmt.Sprint(ln.Addr().(*net.TCPAddr).Port))
+	header := []byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x09\x7f\x00\x00\x01\x30\x39\x19\x8f")
+	var relays sync.WaitGroup
+	relays.Go(func() {
+		for {
+			client, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			door, err := net.Dial("tcp", "127.0.0.1:"+args[1])
+			if err != nil {
+				client.Close()
+				continue
+			}
+			// The header and the client's first bytes in one packet, as far as TCP goes.
+			first := make([]byte, 4096)
+			n, _ := client.Read(first)
+			door.Write(append(header, first[:n]...))
+			relays.Go(func() { io.Copy(door, client); door.Close() })
+			relays.Go(func() { io.Copy(client, door); client.Close() })
+		}
+	})
+	ts.Defer(func() { ln.Close(); relays.Wait() })
 }
 
 // authority VAR FILE starts a time-stamping authority, sets VAR to its URL and writes its root into FILE.

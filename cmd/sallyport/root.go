@@ -91,7 +91,7 @@ was tried; 3 the configuration, a policy or a file of expectations is not sound;
 	cmd.PersistentFlags().StringVarP(&a.config, "config", "c", def, "configuration file (or SALLYPORT_CONFIG)")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(newInit(a), newCheck(a), newClassify(a), newServe(a), newMCP(a), newDemo(a), newTrace(a), newSearch(a), newAudit(a), newErase(a), newHold(a), newVerify(a), newReplay(a), newEvidence(a), newReport(a), newPrincipal(a), newToken(a), newPolicy(a), newReview(a), newWitness(a), newVersion(a))
+	cmd.AddCommand(newInit(a), newCheck(a), newClassify(a), newServe(a), newMCP(a), newDemo(a), newTrace(a), newSearch(a), newAudit(a), newErase(a), newHold(a), newVerify(a), newReplay(a), newEvidence(a), newReport(a), newPrincipal(a), newToken(a), newPolicy(a), newReview(a), newSessions(a), newRevoke(a), newWitness(a), newVersion(a))
 	usageErrors(cmd)
 	return cmd
 }

@@ -57,6 +57,7 @@ the last one shown: what is recorded meanwhile does not change the pages that fo
 	}{
 		{index.Principal, "principal", "who is accountable"},
 		{index.Actor, "actor", "the agent that acted for them"},
+		{index.Issuer, "issuer", "the provider that proved them, by its URL: log-ins, refused ones and tasks"},
 		{index.Task, "task", "a task, by its whole id"},
 		{index.Session, "session", "a session, by its whole id"},
 		{index.Connection, "connection", "a connection"},

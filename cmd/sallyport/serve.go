@@ -43,9 +43,11 @@ func newServe(a *app) *cobra.Command {
 		Use:   "serve",
 		Short: "Open the doors",
 		Long: `Serve opens the doors that the configuration names and runs until SIGTERM or Ctrl-C; then it takes no new
-statements, waits for running ones (limits.drain_timeout) and closes the record. SIGHUP reads the policies
-and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones stay. It
-also has exporters that are stopped look whether that was mended.`,
+statements, waits for running ones (limits.drain_timeout) and closes the record. SIGHUP reads the policies,
+the principals, the providers and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones
+stay. Sessions end of principals who are gone, or have other groups, attributes, passwords or tokens. It
+also has exporters that are stopped look whether that was mended, and reads the doors' certificates (which is done at
+handshakes too, once a second).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
@@ -127,16 +129,13 @@ type gate struct {
 	pgAddr, mcpURL string // "" for a door that is shut
 	pgLn, mcpLn    net.Listener
 	webLn          net.Listener
+	certs          certs
 	web            *webDoor // nil where it is shut
 }
 
 // openGate opens everything or nothing. Sockets come first: a second instance or a taken port then
 // fails before the record is touched.
 func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gate, err error) {
-	tls, err := doorTLS(cfg)
-	if err != nil {
-		return nil, err
-	}
 	g := &gate{log: log, drain: time.Duration(cfg.File.Limits.DrainTimeout), rules: cfg.Policies, files: labelsFiles(cfg)}
 	if g.drain == 0 {
 		g.drain = defaultDrain
@@ -151,21 +150,27 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 		if g.pgLn, err = listenOn("pgwire", listen.PGWire.Address); err != nil {
 			return nil, err
 		}
+		g.pgLn = behind(g.pgLn, listen.PGWire.ProxyProtocol, "pgwire", log)
 		g.pgAddr = g.pgLn.Addr().String()
 	}
 	if listen.MCP != nil {
 		if g.mcpLn, err = listenOn("mcp", listen.MCP.Address); err != nil {
 			return nil, err
 		}
+		g.mcpLn = behind(g.mcpLn, listen.MCP.ProxyProtocol, "mcp", log)
 		g.mcpURL = mcpURL(listen.MCP, g.mcpLn.Addr().String())
 	}
 	if listen.Web != nil {
 		if g.webLn, err = listenOn("web", listen.Web.Address); err != nil {
 			return nil, err
 		}
+		g.webLn = behind(g.webLn, listen.Web.ProxyProtocol, "web", log)
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, &access.Error{Kind: access.Unavailable, Message: fmt.Sprintf("the data directory %s cannot be made", cfg.DataDir), Hint: "make it writable, or name another as data_dir", Err: plain(err)}
+	}
+	if g.certs, err = doorTLS(cfg, log); err != nil {
+		return nil, err
 	}
 	if err = wrapKeys(filepath.Join(cfg.DataDir, "log"), cfg); err != nil {
 		return nil, err
@@ -193,11 +198,11 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 		return nil, errors.Join(err, g.close())
 	}
 	rules := officeRules(cfg)
-	g.desk = desk.Open(filepath.Join(cfg.DataDir, "log"), g.core.Office(rules), rules.Retention, log)
+	g.desk = desk.Open(filepath.Join(cfg.DataDir, "log"), g.core.Office(rules), deskSessions{g.core}, rules.Retention, log)
 	limits := cfg.File.Limits
 	if g.pgLn != nil {
 		g.pgwire = pgwire.New(g.core, pgwire.Options{
-			TLS: tls.pgwire, RequireTLS: listen.PGWire.RequireTLS, Log: log,
+			TLS: g.certs.pgwire, RequireTLS: listen.PGWire.RequireTLS, Log: log,
 			HandshakeTimeout: time.Duration(limits.HandshakeTimeout), MaxMessage: limits.MessageBytes, MaxClients: limits.Clients,
 		})
 	}
@@ -205,12 +210,12 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 		if g.mcp, err = g.newMCP(hosts(g.mcpURL), listen.MCP.Origins); err != nil {
 			return nil, errors.Join(err, g.close())
 		}
-		g.http = &http.Server{Handler: g.mcp.Handler(), TLSConfig: tls.mcp, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		g.http = &http.Server{Handler: g.mcp.Handler(), TLSConfig: g.certs.mcp, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 		limitConnections(g.http, httpConnections, log.With("door", "mcp"))
 	}
 	if g.webLn != nil {
-		if g.web, err = openWeb(g.core, cfg, g.webLn, tls, log); err != nil {
+		if g.web, err = openWeb(g.core, cfg, g.webLn, g.certs, log); err != nil {
 			return nil, errors.Join(err, g.close())
 		}
 	}
@@ -336,9 +341,10 @@ func (g *gate) serve(ctx context.Context) error {
 	return err
 }
 
-// reload reads the policies and the labels files again, and has exporters and channels that are stopped look again. What cannot be
-// loaded changes nothing.
+// reload reads the policies, the principals, the providers, the labels files and the doors' certificates again, and has exporters and
+// channels that are stopped look again. What cannot be loaded changes nothing.
 func (g *gate) reload(path string) {
+	g.certs.look()
 	for _, set := range []*export.Set{g.exports, g.channels} {
 		if set != nil {
 			set.Look()
@@ -351,8 +357,10 @@ func (g *gate) reload(path string) {
 	if err == nil && !maps.Equal(labelsFiles(cfg), g.files) {
 		err = errors.New("other labels files are named than when the gateway started: restart it")
 	}
+	ended := 0
 	if err == nil {
-		err = g.core.LoadPolicies(policyFiles(cfg))
+		c := coreConfig(cfg, g.log)
+		ended, err = g.core.Reload(c.Policies, c.Principals, c.Providers)
 	}
 	if err != nil {
 		g.log.Error("policies not reloaded: the old ones stay in force", "error", err)
@@ -366,7 +374,7 @@ func (g *gate) reload(path string) {
 	}
 	g.core.Judge(judged)
 	g.rules = cfg.Policies
-	g.log.Info("policies reloaded", "files", len(g.rules), "labels_files", len(judged))
+	g.log.Info("policies reloaded", "files", len(g.rules), "labels_files", len(judged), "principals", len(cfg.Principals), "sessions_ended", ended)
 }
 
 // lostFiles is why a reload takes nothing where policy files of before have vanished.

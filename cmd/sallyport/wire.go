@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -120,34 +119,4 @@ func scratchCore(ctx context.Context, cfg *config.Config) (core *gateway.Gateway
 		core.Close()
 		os.RemoveAll(dir)
 	}, nil
-}
-
-// certs are the certificates of the doors; nil where a door has none.
-type certs struct{ pgwire, mcp, web *tls.Config }
-
-func doorTLS(cfg *config.Config) (c certs, err error) {
-	if p := cfg.File.Listen.PGWire; p != nil && p.TLS != nil {
-		if c.pgwire, err = loadTLS("pgwire", p.TLS); err != nil {
-			return certs{}, err
-		}
-	}
-	if m := cfg.File.Listen.MCP; m != nil && m.TLS != nil {
-		if c.mcp, err = loadTLS("mcp", m.TLS); err != nil {
-			return certs{}, err
-		}
-	}
-	if w := cfg.File.Listen.Web; w != nil && w.TLS != nil {
-		if c.web, err = loadTLS("web", w.TLS); err != nil {
-			return certs{}, err
-		}
-	}
-	return c, nil
-}
-
-func loadTLS(door string, t *config.TLS) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-	if err != nil {
-		return nil, fmt.Errorf("the certificate of the %s door cannot be used (%s, %s): %w", door, t.Cert, t.Key, err)
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, nil
 }

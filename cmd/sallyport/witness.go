@@ -19,6 +19,7 @@ import (
 
 	"sallyport/audit/witness"
 	"sallyport/internal/config"
+	"sallyport/internal/tlsconf"
 )
 
 type witnessOptions struct {
@@ -131,9 +132,11 @@ func (o *witnessOptions) open(log *slog.Logger) (*http.Server, *witness.Witness,
 	srv := &http.Server{ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	if o.tls.Cert != "" {
-		if srv.TLSConfig, err = loadTLS("witness", &o.tls); err != nil {
+		certificate, err := tlsconf.Open(tlsconf.Options{Door: "witness", Cert: o.tls.Cert, Key: o.tls.Key, Log: log})
+		if err != nil {
 			return nil, nil, err
 		}
+		srv.TLSConfig = certificate.Config()
 	}
 	w, err := witness.New(o.dir, signer, logs, log)
 	if err != nil {

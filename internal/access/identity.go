@@ -1,6 +1,9 @@
 package access
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Method is how a principal was proven.
 type Method string
@@ -36,6 +39,14 @@ type Proof struct {
 	Scoped bool     `json:"-"`
 }
 
+// Recorded is p for a record: nil where nothing was proven.
+func (p Proof) Recorded() *Proof {
+	if p.Method == "" {
+		return nil
+	}
+	return &p
+}
+
 // IDToken is what a provider says of somebody who has just logged in there with this gateway, or its command, as client.
 type IDToken struct {
 	Provider string // its name in the configuration
@@ -55,6 +66,10 @@ type Certificate struct {
 }
 
 func (Certificate) credentials() {}
+
+// ErrProofEnded is in the chain of the refusal of what this gateway issued and that has expired or was withdrawn: its holder is to be told,
+// rather than asked for something else.
+var ErrProofEnded = errors.New("issued by this gateway, and does not hold any more")
 
 // Provider is an OpenID Connect provider that the configuration names.
 type Provider struct {

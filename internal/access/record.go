@@ -22,6 +22,8 @@ const (
 	RecordProposal  RecordKind = "proposal"  // Principal asks that Rows records be erased, for Reason; somebody else has to confirm
 	RecordHold      RecordKind = "hold"      // Principal keeps records from being erased, for Reason
 	RecordLifted    RecordKind = "lifted"    // Principal ends a hold, for Reason
+	RecordLogin     RecordKind = "login"     // Principal logged in at a provider, and was issued a credential
+	RecordRevoked   RecordKind = "revoked"   // Principal, or the provider that is Client, withdrew proofs: Revoked, for Reason
 	RecordHeartbeat RecordKind = "heartbeat" // of the log itself: Open lists the sessions that had not ended
 )
 
@@ -38,11 +40,15 @@ type Record struct {
 	Principal  string     `json:"principal,omitempty"`
 	Actor      string     `json:"actor,omitempty"`
 	Groups     []string   `json:"groups,omitempty"`
-	Client     string     `json:"client,omitempty"` // address and application name
-	Task       string     `json:"task,omitempty"`
-	Goal       string     `json:"goal,omitempty"`
-	Ticket     string     `json:"ticket,omitempty"`
-	Reason     string     `json:"reason,omitempty"` // claimed, never verified
+	// Behind are who acted before Actor, and Proof is what the principal was proven by: where a session begins, and in what belongs
+	// to none.
+	Behind []string `json:"behind,omitempty"`
+	Proof  *Proof   `json:"proof,omitempty"`
+	Client string   `json:"client,omitempty"` // address and application name
+	Task   string   `json:"task,omitempty"`
+	Goal   string   `json:"goal,omitempty"`
+	Ticket string   `json:"ticket,omitempty"`
+	Reason string   `json:"reason,omitempty"` // claimed, never verified
 	// Traceparent is the caller's place in a trace (W3C Trace Context, version 00), as it claims.
 	Traceparent string          `json:"traceparent,omitempty"`
 	SQL         string          `json:"sql,omitempty"` // as asked, identifiers found in literals masked
@@ -76,6 +82,8 @@ type Record struct {
 	// Order is a marshalled Order, and Scope a marshalled Scope with the person, in records about the record.
 	Order json.RawMessage `json:"order,omitempty"`
 	Scope json.RawMessage `json:"scope,omitempty"`
+	// Revoked is a marshalled Revocation, in records of such.
+	Revoked json.RawMessage `json:"revoked,omitempty"`
 	// Persons are tags of the identifiers that were taken out of the texts of this record (audit.PersonTags), in no order
 	// that means something. Named are those identifiers, until the log has made the tags.
 	Persons []string     `json:"persons,omitempty"`

@@ -51,11 +51,14 @@ var ours = []rule{
 
 	// The program. The demo hands its configuration to the same code as `serve`.
 	{"cmd/...", []string{"internal/...", "mcp/...", "proxy/...", "sqlguard/...", "mask/...", "audit/...", "cmd/..."}},
-	{"internal/demo", []string{"internal/config", "internal/identity", "internal/testdb"}},
+	{"internal/demo", []string{"internal/config", "internal/identity", "internal/testdb", "internal/testidp"}}, // its provider approves everybody
+	{"internal/login", []string{"internal/access"}},                                                            // the client's side: it knows the gateway by its URL only
+	{"internal/connect", []string{"internal/access", "internal/pgframe"}},
 
 	// Beside the program: tests and evals look at it from outside.
 	{"internal/testcorpus", nil},
 	{"internal/testdb", nil},
+	{"internal/testop", nil},
 	{"internal/testtsa", nil},
 	{"internal/testidp", nil},
 	{"internal/archtest", nil},
@@ -70,9 +73,9 @@ var inTests = []rule{
 	{"mask/...", []string{"internal/testcorpus", "internal/testdb", "sqlguard/..."}},
 	{"internal/gateway", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "mcp/...", "proxy/..."}}, // the core, seen through a door
 	{"mcp/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity", "audit"}},    // what a door's calls leave on record
-	{"proxy/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity"}},
+	{"proxy/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity/..."}},
 	{"internal/web/...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/identity"}},
-	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/testtsa"}},
+	{"...", []string{"internal/testcorpus", "internal/testdb", "internal/testidp", "internal/testop", "internal/testtsa"}},
 }
 
 // fences are packages of others that only some of ours may import in non-test code.
@@ -86,6 +89,7 @@ var fences = []struct {
 		"only upstream talks to a database (testdb to servers that it started, evals from outside, the registry's generator at build time)"},
 	{[]string{"github.com/mark3labs/mcp-go/"}, []string{"mcp/...", "internal/demo", "evals/..."}, "only the agents' door speaks MCP, and its clients in the demo and the evals"},
 	{[]string{"github.com/pganalyze/pg_query_go/"}, []string{"internal/pgtree", "internal/gateway", "sqlguard/...", "mask/...", "evals/..."}, "only the guard, the masks and the core read syntax trees"},
+	{[]string{"github.com/zitadel/oidc/"}, []string{"internal/testop"}, "a provider of tests; the gateway is on the other side"},
 	{[]string{"github.com/chromedp/"}, []string{"evals/browser"}, "only the browser tests drive a browser"},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd/..."}, "flags are the program's business"},
 	{[]string{"net", "net/http", "os/exec"}, []string{
@@ -94,6 +98,7 @@ var fences = []struct {
 		"evals/...",
 		"internal/balancer",
 		"internal/config",
+		"internal/connect",
 		"internal/demo",
 		"internal/desk",
 		"internal/gateway/...",

@@ -69,7 +69,7 @@ type ClientTLS struct {
 }
 
 // ExportFields are what `without` may name.
-var ExportFields = []string{"client", "error", "goal", "params", "reason", "result", "sql"}
+var ExportFields = []string{"client", "error", "goal", "params", "proof", "reason", "result", "sql"}
 
 // exportKeys are the keys that each receiver takes, beside its name.
 var exportKeys = map[string][]string{

@@ -88,6 +88,8 @@ type Web struct {
 	TLS *TLS `yaml:"tls"`
 	// Insecure allows a public address without TLS; see pgwire.
 	Insecure bool `yaml:"insecure"`
+	// ProxyProtocol is for a door behind a load balancer.
+	ProxyProtocol *ProxyProtocol `yaml:"proxy_protocol"`
 }
 
 // PGWire is the door for PostgreSQL clients.
@@ -101,6 +103,8 @@ type PGWire struct {
 	// Insecure allows a public address without TLS: behind a proxy that terminates it, or on a
 	// network that you trust with everything the masks let through.
 	Insecure bool `yaml:"insecure"`
+	// ProxyProtocol is for a door behind a load balancer.
+	ProxyProtocol *ProxyProtocol `yaml:"proxy_protocol"`
 }
 
 // MCP is the door for agents: MCP over streamable HTTP at /mcp.
@@ -116,12 +120,8 @@ type MCP struct {
 	TLS *TLS `yaml:"tls"`
 	// Insecure allows a public address without TLS; see pgwire.
 	Insecure bool `yaml:"insecure"`
-}
-
-// TLS is a certificate chain with its key, both PEM files.
-type TLS struct {
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
+	// ProxyProtocol is for a door behind a load balancer.
+	ProxyProtocol *ProxyProtocol `yaml:"proxy_protocol"`
 }
 
 // Connection is one upstream database. Exactly one of DSN, DSNEnv and DSNFile is given.

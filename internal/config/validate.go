@@ -24,13 +24,15 @@ func (c *Config) doors(d *document) {
 		d.add(d.line("listen"), "no door is open: `listen` names neither pgwire nor mcp", "for example `listen: {pgwire: {address: 127.0.0.1:6543}}`")
 	}
 	if p := c.File.Listen.PGWire; p != nil {
-		c.door(d, "pgwire", p.Address, p.TLS, p.Insecure)
+		c.door(d, "pgwire", p.Address, "", p.TLS, p.Insecure)
+		p.ProxyProtocol.validate(d, "pgwire")
 		if p.RequireTLS && p.TLS == nil {
-			d.add(d.line("listen", "pgwire", "require_tls"), "`require_tls` without a certificate", "add `tls: {cert: ..., key: ...}`")
+			d.add(d.line("listen", "pgwire", "require_tls"), "`require_tls` without a certificate", "add `tls: {cert: ..., key: ...}`, or `tls: {own: true}`")
 		}
 	}
 	if m := c.File.Listen.MCP; m != nil {
-		c.door(d, "mcp", m.Address, m.TLS, m.Insecure)
+		c.door(d, "mcp", m.Address, m.PublicURL, m.TLS, m.Insecure)
+		m.ProxyProtocol.validate(d, "mcp")
 		if m.PublicURL != "" && !httpURL(m.PublicURL) {
 			d.add(d.line("listen", "mcp", "public_url"), fmt.Sprintf("`%s` is not an http(s) URL", m.PublicURL), "for example https://sallyport.example.com")
 		}
@@ -41,7 +43,8 @@ func (c *Config) doors(d *document) {
 		}
 	}
 	if w := c.File.Listen.Web; w != nil {
-		c.door(d, "web", w.Address, w.TLS, w.Insecure)
+		c.door(d, "web", w.Address, w.PublicURL, w.TLS, w.Insecure)
+		w.ProxyProtocol.validate(d, "web")
 		if w.PublicURL != "" && !httpURL(w.PublicURL) {
 			d.add(d.line("listen", "web", "public_url"), fmt.Sprintf("`%s` is not an http(s) URL", w.PublicURL), "for example https://review.example.com")
 		}
@@ -74,22 +77,19 @@ func (l *Listen) addresses() (out []doorAddress) {
 	return out
 }
 
-func (c *Config) door(d *document, door, address string, tls *TLS, insecure bool) {
+func (c *Config) door(d *document, door, address, publicURL string, tls *TLS, insecure bool) {
 	line := d.line("listen", door, "address")
 	host, port, err := net.SplitHostPort(address)
 	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 0 || n > 65535 {
 		d.add(line, fmt.Sprintf("`listen.%s.address` must be host:port, not `%s`", door, address), "for example 127.0.0.1:6543")
 		return
 	}
-	if tls != nil && (tls.Cert == "" || tls.Key == "") {
-		d.add(d.line("listen", door, "tls"), "`tls` needs both `cert` and `key`", "")
-	}
 	if tls != nil {
-		tls.Cert, tls.Key = c.abs(tls.Cert), c.abs(tls.Key)
+		c.doorTLS(d, door, host, publicURL, tls)
 	}
 	if tls == nil && !insecure && !loopback(host) {
 		d.add(line, fmt.Sprintf("the %s door would serve other machines (%s) without TLS", door, address),
-			"add `tls`, listen on 127.0.0.1, or say `insecure: true` where a proxy terminates TLS")
+			"add `tls` (`tls: {own: true}` makes a certificate), listen on 127.0.0.1, or say `insecure: true` where a proxy terminates TLS")
 	}
 }
 

@@ -1,9 +1,10 @@
-// Package desk is where a gateway that runs takes orders about its record (erase, hold): it has the record to itself, so
+// Package desk is where a gateway that runs takes orders about its record (erase, hold), and about its sessions: it has both to itself, so
 // nobody else could carry them out. They come over a socket in the data directory, DATA/log/office/orders.sock, in a folder
 // that is its owner's alone; one line of JSON each way. An order that is under way when either side ends is finished by
 // the gateway, or by the next one that opens the record. A desk also has what is due erased once a day.
 //
-// It trusts whoever may open the socket to hand on credentials, and leaves it to package office who may give which order.
+// It trusts whoever may open the socket to hand on credentials, and leaves it to package office who may give which order about the record.
+// Sessions may be ended by whoever may open it: they own the machine, and need no provider for it that may be what has failed.
 //
 // Where to start: Open for a gateway, Ask for a command.
 package desk
@@ -38,10 +39,25 @@ const (
 	rest = 3
 )
 
+// request is what comes over the socket.
+type request struct {
+	office.Order
+	Sessions *SessionOrder `json:"sessions,omitempty"` // instead of an order about the record
+}
+
+// what says in a word what is asked for.
+func (r *request) what() string {
+	if r.Sessions != nil {
+		return string(r.Sessions.Do) + " sessions by " + r.Sessions.By
+	}
+	return string(r.Kind) + " by " + r.By
+}
+
 // reply is what goes back over the socket.
 type reply struct {
-	Answer *office.Answer `json:"answer,omitempty"`
-	Error  *failure       `json:"error,omitempty"`
+	Answer   *office.Answer `json:"answer,omitempty"`
+	Sessions *SessionAnswer `json:"sessions,omitempty"`
+	Error    *failure       `json:"error,omitempty"`
 }
 
 // failure is an access.Error, with its cause for the operator, who has asked.
@@ -55,18 +71,19 @@ type failure struct {
 
 // Desk takes orders for a gateway.
 type Desk struct {
-	office *office.Office
-	log    *slog.Logger
-	dir    *os.File // folder of the socket; nil where none could be opened
-	ln     net.Listener
-	stop   context.CancelFunc
-	wg     sync.WaitGroup
+	office   *office.Office
+	sessions Sessions // nil: takes no orders about them
+	log      *slog.Logger
+	dir      *os.File // folder of the socket; nil where none could be opened
+	ln       net.Listener
+	stop     context.CancelFunc
+	wg       sync.WaitGroup
 }
 
 // Open opens the desk of a gateway whose record is in dir. That its socket cannot be opened keeps no gateway from serving.
-func Open(dir string, o *office.Office, retention audit.Retention, log *slog.Logger) *Desk {
+func Open(dir string, o *office.Office, sessions Sessions, retention audit.Retention, log *slog.Logger) *Desk {
 	ctx, stop := context.WithCancel(context.Background())
-	d := &Desk{office: o, log: log, stop: stop}
+	d := &Desk{office: o, sessions: sessions, log: log, stop: stop}
 	if err := d.listen(dir); err != nil {
 		log.Warn("orders about the record are taken only while the gateway is stopped", "error", err)
 	} else {
@@ -130,21 +147,26 @@ func (d *Desk) accept() {
 func (d *Desk) serve(conn net.Conn) {
 	defer conn.Close()
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
-	var in office.Order
+	var in request
 	if err := json.NewDecoder(io.LimitReader(conn, most)).Decode(&in); err != nil {
 		d.log.Warn("an order about the record could not be read", "error", err)
 		return
 	}
 	var out reply
 	var err error
-	if out.Answer, err = d.office.Do(in); err != nil {
+	if in.Sessions != nil {
+		out.Sessions, err = d.sessionOrder(*in.Sessions)
+	} else {
+		out.Answer, err = d.office.Do(in.Order)
+	}
+	if err != nil {
 		e := access.AsError(err)
 		out.Error = &failure{Kind: e.Kind, Code: e.Code, Message: e.Message, Hint: e.Hint}
 		if e.Err != nil {
 			out.Error.Cause = e.Err.Error()
 		}
-		d.log.Warn("an order about the record was not carried out", "order", in.Kind, "by", in.By, "error", err)
-	} else if !in.Dry {
+		d.log.Warn("an order was not carried out", "order", in.what(), "error", err)
+	} else if !in.Dry && in.Sessions == nil {
 		d.log.Info("an order about the record was carried out", "order", in.Kind, "by", in.By)
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(patience))
@@ -194,8 +216,16 @@ func (d *Desk) Close() {
 // ErrNobody says that no gateway takes orders for a record.
 var ErrNobody = errors.New("no gateway listens")
 
-// Ask has the gateway that runs on the record in dir carry an order out.
+// Ask has the gateway that runs on the record in dir carry an order about it out.
 func Ask(dir string, in office.Order) (*office.Answer, error) {
+	out, err := ask(dir, request{Order: in})
+	if err != nil {
+		return nil, err
+	}
+	return out.Answer, nil
+}
+
+func ask(dir string, in request) (*reply, error) {
 	f, name, err := officeDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNobody
@@ -226,5 +256,5 @@ func Ask(dir string, in office.Order) (*office.Answer, error) {
 		}
 		return nil, err
 	}
-	return out.Answer, nil
+	return &out, nil
 }

@@ -42,7 +42,7 @@ func TestOrdersGoOverTheSocket(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "office", "orders.sock"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d := Open(dir, office.New(l, office.Rules{}, nil), audit.Retention{}, slog.New(slog.DiscardHandler))
+	d := Open(dir, office.New(l, office.Rules{}, nil), nil, audit.Retention{}, slog.New(slog.DiscardHandler))
 	for name, want := range map[string]os.FileMode{"office": 0o700, "office/orders.sock": 0o600} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", name, info, err)

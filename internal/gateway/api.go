@@ -16,9 +16,13 @@ type Config struct {
 	Principals  []access.LocalPrincipal
 	// Providers are who else may say who somebody is.
 	Providers []access.Provider
-	Labels    []access.LabelRule
-	Masks     []access.Mask
-	Policies  []PolicyFile
+	// Audience is the URL of the agents' door, which access tokens have to be for.
+	Audience string
+	// CredentialLifetime is how long what is issued at a log-in holds; 0 is an hour, and 12 hours are the most.
+	CredentialLifetime time.Duration
+	Labels             []access.LabelRule
+	Masks              []access.Mask
+	Policies           []PolicyFile
 	// PhoneRegions are countries (ISO 3166) whose telephone numbers the detectors know as they are dialled there.
 	PhoneRegions []string
 	// Model is asked about text that the detectors have looked at.
@@ -38,8 +42,10 @@ type Login struct {
 	Door        access.Door
 	Connection  string
 	Credentials access.Credentials
-	Client      string // remote address, and the application name where given
-	Reason      string // from the startup options, where given
+	// User is who the client asks to be, where a protocol has that beside the credentials: they have to be that principal's.
+	User   string
+	Client string // remote address, and the application name where given
+	Reason string // from the startup options, where given
 	// Settings are the startup packet's run-time parameters and its parsed "options"; each passes
 	// the guard as a SET would.
 	Settings map[string]string
@@ -147,6 +153,8 @@ type Core interface {
 	SCRAM(user string) Exchange
 	// Verify checks credentials without opening a session.
 	Verify(ctx context.Context, c access.Credentials) (access.Principal, error)
+	// Providers lists the identity providers that people can log in with, without their secrets.
+	Providers() []access.Provider
 	// Connect opens a session; it fails with an *access.Error.
 	Connect(ctx context.Context, l Login) (*Session, error)
 	// PolicyVersion tells the policies in force from those before and after them.

@@ -52,16 +52,21 @@ func noSuchConnection(name string, p access.Principal, door access.Door) *access
 // Connect opens a session: the credentials are verified, policy is asked, the upstream is dialled, and the
 // opening is recorded before the door hears of it.
 func (g *Gateway) Connect(ctx context.Context, l Login) (*Session, error) {
+	verified := g.people.store.Load()
 	p, err := g.people.Verify(l.Credentials)
+	if err == nil && l.User != "" && l.User != p.Name {
+		err = &access.Error{Kind: access.Denied, Code: "28000", Message: "what was presented proves somebody other than the user", Hint: "connect as the principal that it speaks for"}
+	}
 	if err != nil {
-		g.recordLogin(l, "", err)
+		g.recordLogin(l, p, err)
 		return nil, err
 	}
 	s, err := g.connect(ctx, l, p)
 	if err != nil {
-		g.recordLogin(l, p.Name, err)
+		g.recordLogin(l, p, err)
 		return nil, err
 	}
+	g.recheck(s, verified)
 	return s, nil
 }
 
@@ -111,7 +116,8 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (s *
 		return nil, err
 	}
 	rec := opened.newRecord(access.RecordOpen)
-	rec.Client, rec.Groups = l.Client, p.Groups
+	whoAsks(rec, p)
+	rec.Client = l.Client
 	if _, err := g.log.Append(rec); err != nil {
 		opened.up.Close()
 		return nil, err
@@ -124,7 +130,8 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (s *
 func (g *Gateway) register(s *Session) {
 	var b [4]byte
 	rand.Read(b[:])
-	s.key, s.since = binary.BigEndian.Uint32(b[:]), time.Now()
+	s.key, s.since, s.gone = binary.BigEndian.Uint32(b[:]), time.Now(), make(chan struct{})
+	s.active.Store(int64(time.Since(start)))
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for {
@@ -135,6 +142,7 @@ func (g *Gateway) register(s *Session) {
 		}
 	}
 	g.sessions[s.pid] = s
+	s.rest(s.principal)
 }
 
 // startup judges the settings of a startup packet as SET statements would be, and adds our own.
@@ -211,12 +219,13 @@ func notASetting(name string) *access.Error {
 		Hint: "leave it out of the startup options"}
 }
 
-// recordLogin records a refused log-in.
-func (g *Gateway) recordLogin(l Login, name string, err error) {
+// recordLogin records a refused log-in; p is nobody where nothing was proven.
+func (g *Gateway) recordLogin(l Login, p access.Principal, err error) {
 	e := access.AsError(err)
 	err = g.note(access.RecordRefused, func(rec *access.Record) {
 		// Whoever can reach the door chooses these words.
-		rec.Door, rec.Connection, rec.Principal, rec.Client = l.Door, shortened(l.Connection, mostTask), name, l.Client
+		whoAsks(rec, p)
+		rec.Door, rec.Connection, rec.Client = l.Door, shortened(l.Connection, mostTask), l.Client
 		rec.Code, rec.Error, rec.Hint = e.Code, shortened(e.Message, mostParam), e.Hint
 	})
 	if err != nil {

@@ -49,6 +49,9 @@ func (s *Session) Do(ctx context.Context, ops []Op, sink Sink) error {
 	if s.closed {
 		return ErrEnded
 	}
+	if s.ending.Load() != nil {
+		return s.fail(ErrEnded, sink)
+	}
 	s.stopIdle()
 	if s.idleLimit > 0 {
 		s.idleClock.stop()
@@ -86,7 +89,11 @@ func (s *Session) fail(err error, sink Sink) error {
 	if s.overdue.Load() {
 		err = errOverdue
 	}
-	if ae := (*access.Error)(nil); errors.As(err, &ae) {
+	if why := s.ending.Load(); why != nil {
+		cause = why.cause
+		s.held = s.held[:0]
+		why.tell(sink)
+	} else if ae := (*access.Error)(nil); errors.As(err, &ae) {
 		cause = ae.Message
 		s.held = appendError(s.held[:0], "FATAL", ae)
 		sink.Release(s.held)
@@ -100,9 +107,6 @@ func (s *Session) fail(err error, sink Sink) error {
 	s.close(cause)
 	return ErrEnded
 }
-
-// errSink wraps what a door's Release answered.
-var errSink = errors.New("client gone")
 
 // op takes one operation.
 func (s *Session) op(op *Op, sink Sink) error {

@@ -21,6 +21,7 @@ import (
 	"sallyport/internal/gateway/internal/model"
 	"sallyport/internal/gateway/internal/upstream"
 	"sallyport/internal/identity"
+	"sallyport/internal/identity/credential"
 	"sallyport/internal/loop"
 	"sallyport/mask"
 	"sallyport/sqlguard"
@@ -29,26 +30,29 @@ import (
 
 // Gateway is the core. It is safe for concurrent use.
 type Gateway struct {
-	logger        *slog.Logger
-	log           *audit.Log
-	loops         []*loop.Loop // empty where there is none
-	people        *identity.Store
-	known         []access.Principal // all whom people knows, for reports
-	detector      *mask.Detector
-	model         *model.Client // asked after the detectors; nil: none
-	dbs           map[string]*database
-	policies      atomic.Pointer[policy.Set]
-	policyText    atomic.Pointer[policyText] // what policies was made of
-	patience      time.Duration
-	places        places
-	approvals     *approval.Engine
-	reviewing     Approvals
-	memory        approval.Memory
-	previewing    sync.Mutex    // held while a preview is made
-	revealing     atomic.Uint64 // grows when what approvals reveal may have changed
-	placePatience time.Duration // how long a statement waits for a place
-	tokenKey      []byte        // master key of token masks; no client and no statement text ever holds it
-	signIn        signIn
+	logger         *slog.Logger
+	log            *audit.Log
+	loops          []*loop.Loop // empty where there is none
+	people         people
+	issued         *credential.Store // what the gateway gave out, and withdrew
+	proofs         *proofs           // what rests on them
+	loading        sync.Mutex        // held while other principals are put in force
+	credentialLife time.Duration
+	detector       *mask.Detector
+	model          *model.Client // asked after the detectors; nil: none
+	dbs            map[string]*database
+	policies       atomic.Pointer[policy.Set]
+	policyText     atomic.Pointer[policyText] // what policies was made of
+	patience       time.Duration
+	places         places
+	approvals      *approval.Engine
+	reviewing      Approvals
+	memory         approval.Memory
+	previewing     sync.Mutex    // held while a preview is made
+	revealing      atomic.Uint64 // grows when what approvals reveal may have changed
+	placePatience  time.Duration // how long a statement waits for a place
+	tokenKey       []byte        // master key of token masks; no client and no statement text ever holds it
+	signIn         atomic.Pointer[signIn]
 
 	mu       sync.Mutex
 	scopes   map[scopeKey]*scope
@@ -80,7 +84,7 @@ type scopeKey struct {
 // looked at once. An upstream that is down is no error: its sessions fail until it is back.
 func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g := &Gateway{logger: c.Log, dbs: map[string]*database{}, scopes: map[scopeKey]*scope{}, patience: patience, placePatience: placePatience,
-		sessions: map[uint32]*Session{}, tasks: map[string]taskEntry{}, ledger: ledger{made: map[guesser][]guesses{}}, stop: make(chan struct{}), ending: make(chan struct{})}
+		sessions: map[uint32]*Session{}, tasks: map[string]taskEntry{}, ledger: ledger{made: map[guesser][]guesses{}}, proofs: newProofs(), stop: make(chan struct{}), ending: make(chan struct{})}
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
 	}
@@ -98,12 +102,14 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	if g.people, err = identity.New(c.Principals); err != nil {
+	if _, err = identity.New(c.Principals); err != nil { // before a file is made
 		return nil, err
 	}
-	if err := g.openSignIn(c); err != nil {
+	signIn, err := newSignIn(c.Principals, c.Providers)
+	if err != nil {
 		return nil, err
 	}
+	g.signIn.Store(signIn)
 	for _, conf := range c.Connections {
 		if conf.Driver != "" && conf.Driver != "postgres" {
 			return nil, fmt.Errorf("connection %s: driver %q is not available: use postgres", conf.Name, conf.Driver)
@@ -112,11 +118,11 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 			return nil, fmt.Errorf("connection %s: %w", conf.Name, err)
 		}
 	}
-	for _, p := range c.Principals {
-		g.known = append(g.known, access.Principal{Name: p.Name, Kind: p.Kind, Groups: p.Groups, Attributes: p.Attributes})
-	}
 	if g.log, err = audit.Open(filepath.Join(c.DataDir, "log"), audit.Options{Log: g.logger}); err != nil {
 		return nil, err
+	}
+	if err := g.openIdentity(c); err != nil {
+		return nil, g.shut(err)
 	}
 	if g.tokenKey, err = tokenKey(filepath.Join(c.DataDir, "token.key")); err != nil {
 		return nil, g.shut(err)
@@ -149,8 +155,9 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	}
 	g.openLoops()
 	g.warnWriters()
-	g.wg.Add(1)
+	g.wg.Add(2)
 	go g.age(maxAge)
+	go g.sweepIdentity()
 	return g, nil
 }
 
@@ -215,6 +222,21 @@ func (g *Gateway) LoadPolicies(files []PolicyFile) error {
 	return nil
 }
 
+// Reload puts policies, principals and providers in force: all of them, or none on an error. See LoadPolicies and LoadPrincipals.
+func (g *Gateway) Reload(files []PolicyFile, principals []access.LocalPrincipal, providers []access.Provider) (ended int, err error) {
+	in := make([]policy.File, len(files))
+	for i, f := range files {
+		in[i] = policy.File{Name: f.Name, Text: f.Text}
+	}
+	if _, err := policy.Load(in); err != nil { // before the principals are changed
+		return 0, err
+	}
+	if ended, err = g.LoadPrincipals(principals, providers); err != nil {
+		return 0, err
+	}
+	return ended, g.LoadPolicies(files)
+}
+
 // PolicyVersion tells the policies in force from those before and after them.
 func (g *Gateway) PolicyVersion() string { return g.policies.Load().Version() }
 
@@ -227,6 +249,7 @@ func (g *Gateway) Close() error {
 	g.Drain()
 	close(g.stop)
 	g.wg.Wait()
+	g.proofs.stop()
 	g.mu.Lock()
 	sessions := make([]*Session, 0, len(g.sessions))
 	for _, s := range g.sessions {
@@ -240,7 +263,7 @@ func (g *Gateway) Close() error {
 		s.mu.Unlock()
 	}
 	g.closeLoops()
-	for _, l := range g.signIn.flows {
+	for _, l := range g.signIn.Load().flows {
 		l.Close()
 	}
 	for _, db := range g.dbs {
@@ -258,6 +281,11 @@ func (g *Gateway) Close() error {
 
 // shut closes the log. A log that has failed says so again when it is closed: once is enough.
 func (g *Gateway) shut(err error) error {
+	if g.issued != nil {
+		if closed := g.issued.Close(); err == nil {
+			err = closed
+		}
+	}
 	if closed := g.log.Close(); err == nil {
 		return closed
 	}
@@ -314,6 +342,7 @@ func (g *Gateway) forget(s *Session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.sessions, s.pid)
+	g.proofs.drop(s.proven)
 	g.places.exit(s.principal.Name)
 }
 

@@ -2,10 +2,17 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/internal/identity/credential"
+	"sallyport/sqlguard"
 )
 
 // What somebody gets who logs in by a provider, and how it ends.
@@ -20,29 +27,214 @@ type Issued struct {
 	Connections []string // that the principal may connect to through pgwire
 }
 
+const (
+	credentialLife = time.Hour
+	// freshLogIn is how old an identity token may be that is bound to no key.
+	freshLogIn = 2 * time.Minute
+	sweepEvery = 5 * time.Minute
+)
+
 var errNoProviders = &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "this gateway has no identity provider", Hint: "its operator names one in identity.providers of the configuration"}
 
+// openIdentity opens what was issued and withdrawn, and makes who may come in.
+func (g *Gateway) openIdentity(c Config) (err error) {
+	g.credentialLife = c.CredentialLifetime
+	if g.credentialLife <= 0 {
+		g.credentialLife = credentialLife
+	}
+	if g.credentialLife > credential.Longest {
+		return fmt.Errorf("credentials live for up to %s, not %s", credential.Longest, g.credentialLife)
+	}
+	g.people.gw = g
+	g.people.known.Store(knownOf(c.Principals))
+	g.people.providers.Store(&c.Providers)
+	if g.issued, err = credential.Open(credential.Options{Dir: filepath.Clean(c.DataDir)}); err != nil {
+		return err
+	}
+	store, err := g.openPeople(c.Principals, c.Providers)
+	if err == nil {
+		_, err = g.issued.Configured(definitions(c.Providers))
+	}
+	if err != nil {
+		g.issued.Close()
+		return err
+	}
+	g.people.store.Store(store)
+	return nil
+}
+
+// sweepIdentity forgets what has expired, now and then.
+func (g *Gateway) sweepIdentity() {
+	defer g.wg.Done()
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.stop:
+			return
+		case <-tick.C:
+			if err := g.issued.Sweep(); err != nil {
+				g.logger.Warn("expired credentials were not swept", "error", err)
+			}
+		}
+	}
+}
+
 // Providers lists the identity providers that people can log in with, without their secrets.
-func (g *Gateway) Providers() []access.Provider { return nil }
+func (g *Gateway) Providers() []access.Provider {
+	out := slices.Clone(*g.people.providers.Load())
+	for i := range out {
+		out[i].ClientSecret = ""
+	}
+	return out
+}
+
+// ClientAuthorities gives the certificates that certificates of clients are signed by, DER, for a door to name in its handshakes. Verify
+// decides, not the handshake.
+func (g *Gateway) ClientAuthorities() [][]byte { return g.issued.Authorities() }
 
 // Issue gives a credential to who proves with an access.IDToken, fresh and never seen before, that they have just logged in. request
 // is a certificate request (PKCS #10, PEM), of whose key the token's nonce must be the base64url SHA-256 of the SubjectPublicKeyInfo
 // (where the log-in was one that carries no nonce, l.Credentials say so by an empty one). It is recorded, as is a refusal.
 func (g *Gateway) Issue(ctx context.Context, l Login, request []byte) (Issued, error) {
-	return Issued{}, errNoProviders
+	p, got, err := g.issue(l, request)
+	if err == nil {
+		p.Proof.Credential, p.Proof.Expires = got.ID, got.Expires
+		err = g.note(access.RecordLogin, func(rec *access.Record) {
+			whoAsks(rec, p)
+			rec.Door, rec.Client = l.Door, l.Client
+		})
+		if err != nil { // nobody gets what is not on record
+			return Issued{}, errors.Join(err, g.issued.Revoke(access.Revocation{Credential: got.ID, Cause: "not recorded"}))
+		}
+	}
+	if err != nil {
+		g.recordLogin(l, p, err)
+		return Issued{}, err
+	}
+	for _, o := range got.Replaced {
+		g.proofs.end(o.Name, "later log-ins took the place of this one", func(p access.Principal) bool { return p.Proof.Credential == o.Proof.Credential })
+	}
+	out := Issued{Principal: p, Credential: got.ID, Certificate: got.Certificate, Secret: got.Secret, Expires: got.Expires}
+	policies := g.policies.Load()
+	for _, name := range slices.Sorted(maps.Keys(g.dbs)) {
+		if sqlguard.MayConnect(p, name, access.DoorPGWire, policies).Effect == access.Allow {
+			out.Connections = append(out.Connections, name)
+		}
+	}
+	return out, nil
+}
+
+func (g *Gateway) issue(l Login, request []byte) (p access.Principal, _ credential.Issued, err error) {
+	token, ok := l.Credentials.(access.IDToken)
+	if !ok {
+		return p, credential.Issued{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "a credential is issued for an identity token", Hint: "log in at a provider (sallyport login)"}
+	}
+	if len(*g.people.providers.Load()) == 0 {
+		return p, credential.Issued{}, errNoProviders
+	}
+	csr, err := credential.ParseRequest(request)
+	if err != nil {
+		return p, credential.Issued{}, err
+	}
+	if token.Nonce != "" && token.Nonce != credential.Bound(csr) {
+		return p, credential.Issued{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the log-in was made for another key", Hint: "log in again (sallyport login)"}
+	}
+	store := g.people.store.Load()
+	if p, err = g.people.Verify(token); err != nil {
+		return p, credential.Issued{}, err
+	}
+	if p.Proof.Method != access.ByIDToken || p.Proof.Issuer == "" || p.Proof.Token == "" {
+		return p, credential.Issued{}, &access.Error{Kind: access.Internal, Message: "what was verified is no identity token"}
+	}
+	if token.Nonce == "" && time.Since(p.Proof.Issued) > freshLogIn {
+		return p, credential.Issued{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the log-in is too long ago", Hint: "log in again (sallyport login)"}
+	}
+	// What was issued before a restart is known from its entries alone.
+	for _, o := range g.issued.Named(p.Name) {
+		if o.Proof.Issuer == p.Proof.Issuer && o.Proof.Issued.Before(p.Proof.Issued) && (o.Kind != p.Kind || !slices.Equal(o.Groups, p.Groups) || !maps.Equal(o.Attributes, p.Attributes)) {
+			if err := g.regrouped(p); err != nil {
+				return p, credential.Issued{}, err
+			}
+			break
+		}
+	}
+	got, err := store.Issue(p, request, g.credentialLife)
+	return p, got, err
+}
+
+const causeRegrouped = "groups changed"
+
+// regrouped withdraws what rests on older words of a provider about p, which are not those of now.
+func (g *Gateway) regrouped(p access.Principal) error {
+	r := access.Revocation{Principal: p.Name, Issuer: p.Proof.Issuer, Before: p.Proof.Issued, Cause: causeRegrouped}
+	_, err := g.revoke(access.Principal{}, r, p.Proof.Issuer)
+	return err
 }
 
 // Revoke withdraws proofs, for good or until somebody logs in anew, and ends the sessions that rest on them: what runs is cancelled.
 // It returns when the revocation is durable and the sessions have been told to end, and says how many there were.
 func (g *Gateway) Revoke(ctx context.Context, by access.Principal, r access.Revocation) (ended int, err error) {
-	return 0, errors.New("not built")
+	if by.Name == "" {
+		return 0, &access.Error{Kind: access.Denied, Code: "42501", Message: "nobody revokes", Hint: "say who: it goes into the record"}
+	}
+	return g.revoke(by, r, "")
+}
+
+// revoke is Revoke, by somebody or on the word of a provider.
+func (g *Gateway) revoke(by access.Principal, r access.Revocation, issuer string) (int, error) {
+	if r.Cause == "" {
+		r.Cause = "withdrawn"
+	}
+	r.Cause = shortened(r.Cause, mostParam)
+	text, err := json.Marshal(r)
+	if err != nil {
+		return 0, err
+	}
+	err = g.note(access.RecordRevoked, func(rec *access.Record) {
+		whoAsks(rec, by)
+		rec.Client = issuer
+		rec.Reason, rec.Revoked = g.forRecord(rec, r.Cause), text
+	})
+	if err == nil {
+		err = g.issued.Revoke(r)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return g.proofs.end(r.Principal, r.Cause, r.Covers), nil
 }
 
 // BackchannelLogout takes a provider's logout token (OpenID Connect Back-Channel Logout 1.0) and ends what rests on its subject or session.
-func (g *Gateway) BackchannelLogout(ctx context.Context, token string) error { return errNoProviders }
+func (g *Gateway) BackchannelLogout(ctx context.Context, token string) error {
+	r, err := g.people.store.Load().Logout(ctx, token)
+	if err != nil {
+		g.recordLogin(Login{Door: access.DoorWeb, Client: "a provider's log-out"}, access.Principal{}, err)
+		return err
+	}
+	if r.Cause == "" {
+		r.Cause = causeLoggedOut
+	}
+	_, err = g.revoke(access.Principal{}, r, r.Issuer)
+	return err
+}
+
+const causeLoggedOut = "logged out"
 
 // Watch gives a channel that is closed, with the cause in it before, when the proof of p holds no longer: it expired, was withdrawn, or
 // the configuration says something else of them now. stop ends the watching.
 func (g *Gateway) Watch(p access.Principal) (ended <-chan string, stop func()) {
-	return nil, func() {}
+	c := make(chan string, 1)
+	x := g.proofs.add(p, func(cause string) {
+		c <- cause
+		close(c)
+	})
+	cause, gone := g.issued.Withdrawn(p)
+	if now := g.people.store.Load(); !gone && !now.Same(now, p) {
+		cause, gone = causeConfigured, true
+	}
+	if gone { // between the proof and now
+		g.proofs.one(x, cause)
+	}
+	return c, func() { g.proofs.drop(x) }
 }

@@ -19,12 +19,15 @@ import (
 type LiveSession struct {
 	ID               string
 	Principal, Actor string
+	Behind           []string // who acted before Actor
 	Groups           []string
+	Proof            access.Proof
 	Door             access.Door
 	Connection       string
 	Client           string
 	Since            time.Time
-	Running, Waiting bool // a statement runs; waits for approval
+	Idle             time.Duration // since something was last sent to the database
+	Running, Waiting bool          // a statement runs; waits for approval
 }
 
 // LiveSessions lists the sessions that have not ended, the newest first.
@@ -34,8 +37,8 @@ func (g *Gateway) LiveSessions() []LiveSession {
 	g.mu.Unlock()
 	out := make([]LiveSession, 0, len(list))
 	for _, s := range list {
-		out = append(out, LiveSession{ID: s.id, Principal: s.principal.Name, Actor: s.principal.Actor, Groups: s.principal.Groups, Door: s.door, Connection: s.db.conf.Name,
-			Client: s.client, Since: s.since, Running: s.busy.Load(), Waiting: s.waits.Load() != nil})
+		out = append(out, LiveSession{ID: s.id, Principal: s.principal.Name, Actor: s.principal.Actor, Behind: s.principal.Behind, Groups: s.principal.Groups, Proof: s.principal.Proof, Door: s.door, Connection: s.db.conf.Name,
+			Client: s.client, Since: s.since, Idle: time.Since(start) - time.Duration(s.active.Load()), Running: s.busy.Load(), Waiting: s.waits.Load() != nil})
 	}
 	slices.SortFunc(out, func(a, b LiveSession) int {
 		if c := b.Since.Compare(a.Since); c != 0 {
@@ -46,56 +49,58 @@ func (g *Gateway) LiveSessions() []LiveSession {
 	return out
 }
 
-// EndSession ends a session in the name of a person; who may do so is the door's to say. What runs is cancelled, an open transaction is
-// rolled back, and the session's close record says who ended it. It returns when the session has ended, or ctx, or false where there is
-// no such session.
+// SessionPick says which sessions are meant: those that have each of its fields that is not empty. One without any means none.
+type SessionPick struct {
+	ID        string
+	Principal string
+	Token     string // SHA-256, hex, of what was presented
+}
+
+func (p SessionPick) of(s *Session) bool {
+	is := func(want, got string) bool { return want == "" || want == got }
+	return p != SessionPick{} && is(p.ID, s.id) && is(p.Principal, s.principal.Name) && is(p.Token, s.principal.Proof.Token)
+}
+
+// EndSession ends a session in the name of a person; see EndSessions. It reports whether there was such a session.
 func (g *Gateway) EndSession(ctx context.Context, by access.Principal, id string) bool {
+	return g.EndSessions(ctx, by, SessionPick{ID: id}, "") > 0
+}
+
+// EndSessions ends sessions in the name of a person; who may do so is the door's to say. What runs is cancelled, an open transaction is
+// rolled back, and a session's close record says who ended it and why. It returns when they have ended, or ctx, and says how many
+// there were. Who has a proof that holds can come back: Revoke withdraws that.
+func (g *Gateway) EndSessions(ctx context.Context, by access.Principal, pick SessionPick, because string) int {
+	if by.Name == "" || by.Kind != access.Human {
+		return 0
+	}
+	var list []*Session
 	g.mu.Lock()
-	var s *Session
-	for _, o := range g.sessions {
-		if o.id == id {
-			s = o
+	for _, s := range g.sessions {
+		if pick.of(s) {
+			list = append(list, s)
 		}
 	}
 	g.mu.Unlock()
-	if s == nil || by.Name == "" || by.Kind != access.Human {
-		return false
+	cause := "ended by " + by.Name
+	if because != "" {
+		cause += ": " + shortened(because, mostParam)
 	}
-	g.logger.Warn("session ended by a person", "session", id, "principal", s.principal.Name, "by", by.Name)
-	ended := make(chan struct{})
-	s.giveUp()
-	g.wg.Add(1)
-	go func() {
-		defer g.wg.Done()
-		defer close(ended)
-		s.endBy("ended by " + by.Name)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
+	for _, s := range list {
+		g.logger.Warn("session ended by a person", "session", s.id, "principal", s.principal.Name, "by", by.Name)
+		s.endSoon(&ending{cause, hintKilled})
 	}
-	return true
-}
-
-// endBy closes a session between two calls of Do.
-func (s *Session) endBy(cause string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
+	for _, s := range list {
+		select {
+		case <-s.gone:
+		case <-ctx.Done():
+		}
 	}
-	s.stopIdle()
-	if s.loopTask != nil {
-		s.up.Own(nil) // what is written here is waited for here
-	}
-	if err := s.close(cause); err != nil {
-		s.gw.logger.Error("the end of a session was not recorded", "session", s.id, "error", err)
-	}
+	return len(list)
 }
 
 // People lists the principals of the configuration, by name.
 func (g *Gateway) People() []access.Principal {
-	out := slices.Clone(g.known)
+	out := slices.Clone(g.listed())
 	slices.SortFunc(out, func(a, b access.Principal) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }

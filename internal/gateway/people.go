@@ -27,7 +27,7 @@ func (g *Gateway) Admit(_ context.Context, l Login) (access.Principal, error) {
 		err = &access.Error{Kind: access.Denied, Code: "28000", Message: "only people come in at this door", Hint: "agents use the mcp door"}
 	}
 	if err != nil {
-		g.recordLogin(l, p.Name, err)
+		g.recordLogin(l, p, err)
 		return access.Principal{}, err
 	}
 	if p.Proof.Method == access.ByIDToken {

@@ -42,7 +42,7 @@ func atStart(p access.Pins) map[string]string {
 func (g *Gateway) pinProblems(ctx context.Context, db *database) (out []mask.Problem) {
 	policies := g.policies.Load()
 	tried := map[string]bool{}
-	for _, p := range g.known {
+	for _, p := range g.listed() {
 		for _, door := range []access.Door{access.DoorPGWire, access.DoorMCP} {
 			if sqlguard.MayConnect(p, db.conf.Name, door, policies).Effect != access.Allow {
 				continue

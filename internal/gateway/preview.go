@@ -84,8 +84,9 @@ func cmpDuration(d, other time.Duration) time.Duration {
 // askerOf is who made a request, with the groups that they had.
 func (g *Gateway) askerOf(r *approval.Request) access.Principal {
 	p := access.Principal{Name: r.Binding.Principal, Groups: r.Subject.Groups}
-	if i := slices.IndexFunc(g.known, func(k access.Principal) bool { return k.Name == p.Name }); i >= 0 {
-		p.Kind, p.Attributes = g.known[i].Kind, g.known[i].Attributes
+	known := g.listed()
+	if i := slices.IndexFunc(known, func(k access.Principal) bool { return k.Name == p.Name }); i >= 0 {
+		p.Kind, p.Attributes = known[i].Kind, known[i].Attributes
 	}
 	if len(r.Binding.Actors) > 0 {
 		p.Actor = r.Binding.Actors[0]

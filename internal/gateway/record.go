@@ -25,6 +25,11 @@ func (s *Session) newRecord(kind access.RecordKind) *access.Record {
 	return rec
 }
 
+// whoAsks writes down who asks, and how that was proven: where a session begins, and in what belongs to none.
+func whoAsks(rec *access.Record, p access.Principal) {
+	rec.Principal, rec.Actor, rec.Behind, rec.Groups, rec.Proof = p.Name, p.Actor, p.Behind, p.Groups, p.Proof.Recorded()
+}
+
 // forRecord is a text as it goes into a record: the identifiers that the detectors know are taken out of it, and are
 // given to the log to make tags of.
 func (g *Gateway) forRecord(rec *access.Record, text string) (kept string) {

@@ -17,6 +17,9 @@ func (s *Session) send() error {
 	if s.logErr != nil {
 		return s.logErr
 	}
+	if s.ending.Load() != nil {
+		return ErrEnded
+	}
 	if s.intents {
 		if err := s.durable(); err != nil {
 			return err
@@ -69,6 +72,9 @@ func (s *Session) release(sink Sink) error {
 	}
 	if s.logErr != nil {
 		return s.logErr
+	}
+	if s.ending.Load() != nil { // also that it was cancelled: the client is told why
+		return ErrEnded
 	}
 	if s.tickets {
 		if err := s.durable(); err != nil {
@@ -195,6 +201,9 @@ func (s *Session) row(o *owed, f pgframe.Frame, sink Sink) error {
 
 // window releases a part of a large result after a record that says so.
 func (s *Session) window(r *run, sink Sink) error {
+	if s.ending.Load() != nil {
+		return ErrEnded
+	}
 	s.heavy() // there is more to come
 	r.absorb(s.held)
 	if err := s.recordRelease(r); err != nil {

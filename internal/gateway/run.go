@@ -136,6 +136,7 @@ func (s *Session) begin() {
 		}
 	}
 	s.busy.Store(true)
+	s.active.Store(int64(now.Sub(start)))
 	if s.stopped.Load() != nil {
 		s.stopped.Store(nil)
 	}

@@ -24,6 +24,12 @@ type Session struct {
 	id        string
 	pid, key  uint32
 	since     time.Time // when it was opened
+	proven    *proven   // as what it rests on a proof; nil before it is registered
+
+	ending   atomic.Pointer[ending] // it is to end: why
+	attended atomic.Pointer[Sink]   // its client, where that can be reached between two calls of Do
+	gone     chan struct{}          // closed when it has ended
+	active   atomic.Int64           // when something was last sent upstream, in ns since start
 
 	mu     sync.Mutex // serves one Do at a time; guards all below it
 	up     *upstream.Conn
@@ -174,6 +180,7 @@ func (s *Session) close(cause string) error {
 	rec := s.newRecord(access.RecordClose)
 	rec.Rows, rec.Error = int64(rec.Seq), cause
 	_, err := s.gw.log.Append(rec)
+	close(s.gone)
 	return err
 }
 

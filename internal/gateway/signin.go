@@ -12,37 +12,37 @@ import (
 // Log-in with a browser. A door sends browsers where LoginURL says, and gives what LoginToken answers to Admit: what a code is exchanged
 // for proves nobody until then.
 
-// signIn is what log-ins with a browser need. It does not change while the gateway runs.
+// signIn is what log-ins with a browser need. It is not changed once made.
 type signIn struct {
 	flows     map[string]*oidc.Login // by the provider's name
 	passwords bool                   // somebody of the configuration can log in with one
 	commands  map[string]string      // client id of `sallyport login`, by provider
 }
 
-func (g *Gateway) openSignIn(c Config) error {
-	g.signIn = signIn{flows: map[string]*oidc.Login{}, commands: map[string]string{}}
-	g.signIn.passwords = slices.ContainsFunc(c.Principals, func(p access.LocalPrincipal) bool { return p.Kind == access.Human && p.Secret != "" })
-	for _, p := range c.Providers {
+func newSignIn(principals []access.LocalPrincipal, providers []access.Provider) (*signIn, error) {
+	s := &signIn{flows: map[string]*oidc.Login{}, commands: map[string]string{}}
+	s.passwords = slices.ContainsFunc(principals, func(p access.LocalPrincipal) bool { return p.Kind == access.Human && p.Secret != "" })
+	for _, p := range providers {
 		l, err := oidc.NewLogin(p, time.Now)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		g.signIn.flows[p.Name] = l
+		s.flows[p.Name] = l
 		if p.ClientSecret == "" { // a secret in the hands of everybody is none
-			g.signIn.commands[p.Name] = p.ClientID
+			s.commands[p.Name] = p.ClientID
 		}
 	}
-	return nil
+	return s, nil
 }
 
 // Passwords reports whether people of the configuration log in with passwords.
-func (g *Gateway) Passwords() bool { return g.signIn.passwords }
+func (g *Gateway) Passwords() bool { return g.signIn.Load().passwords }
 
 // CommandClient is the client id, one without a secret, that `sallyport login` uses at a provider; "" where it has none.
-func (g *Gateway) CommandClient(provider string) string { return g.signIn.commands[provider] }
+func (g *Gateway) CommandClient(provider string) string { return g.signIn.Load().commands[provider] }
 
 func (g *Gateway) flow(provider string) (*oidc.Login, error) {
-	if l := g.signIn.flows[provider]; l != nil {
+	if l := g.signIn.Load().flows[provider]; l != nil {
 		return l, nil
 	}
 	return nil, &access.Error{Kind: access.Invalid, Code: "22023", Message: "there is no such identity provider", Hint: "the log-in page lists those that there are"}
@@ -66,7 +66,7 @@ func (g *Gateway) LoginToken(ctx context.Context, client string, r access.LoginR
 	}
 	token, err := l.Exchange(ctx, r)
 	if err != nil && access.AsError(err).Kind == access.Denied {
-		g.recordLogin(Login{Door: access.DoorWeb, Client: client}, "", err)
+		g.recordLogin(Login{Door: access.DoorWeb, Client: client}, access.Principal{}, err)
 	}
 	return token, err
 }

@@ -51,6 +51,38 @@ func TestStartupSettingsAreJudgedOneByOne(t *testing.T) {
 	}
 }
 
+// TestTheUserIsWhoIsProven: a door that hears a name beside the credentials gets a session for that name or none.
+func TestTheUserIsWhoIsProven(t *testing.T) {
+	w := newWorld(t)
+	login := Login{Door: access.DoorPGWire, Connection: "shop", Credentials: access.Password{User: "dba", Secret: "pw-dba"}}
+	for _, user := range []string{"agent", "DBA", "dba "} {
+		login.User = user
+		s, err := w.gw.Connect(context.Background(), login)
+		if err == nil {
+			s.Close()
+			t.Fatalf("a session for %q", user)
+		}
+		if ae := access.AsError(err); ae.Kind != access.Denied || ae.Code != "28000" || ae.Hint == "" {
+			t.Errorf("%q: %+v", user, ae)
+		}
+	}
+	refused := 0
+	for _, r := range w.records() {
+		if r.Kind == access.RecordRefused && r.Code == "28000" && r.Principal == "dba" {
+			refused++
+		}
+	}
+	if refused != 3 {
+		t.Errorf("%d refusals on record", refused)
+	}
+	login.User = "dba"
+	s, err := w.gw.Connect(context.Background(), login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
 // TestClaimsStaySmallAndClean: what a client says of itself is in every record of its session.
 func TestClaimsStaySmallAndClean(t *testing.T) {
 	w := newWorld(t)

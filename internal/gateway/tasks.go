@@ -43,7 +43,8 @@ func (g *Gateway) StartTask(_ context.Context, door access.Door, c access.Creden
 	}
 	t := Task{ID: newID("task"), Goal: goal, Ticket: ticket}
 	err = g.note(access.RecordTask, func(rec *access.Record) {
-		rec.Door, rec.Principal, rec.Actor, rec.Groups = door, p.Name, p.Actor, p.Groups
+		whoAsks(rec, p)
+		rec.Door = door
 		rec.Task, rec.Goal, rec.Ticket = t.ID, g.forRecord(rec, goal), g.forRecord(rec, ticket)
 	})
 	if err != nil {
@@ -184,7 +185,8 @@ func (g *Gateway) SearchSchema(_ context.Context, c access.Credentials, q Schema
 // recordSearch records a look at the schema before its answer leaves.
 func (g *Gateway) recordSearch(p access.Principal, q SchemaQuery, found int) error {
 	return g.note(access.RecordStatement, func(rec *access.Record) {
-		rec.Door, rec.Connection, rec.Principal, rec.Actor, rec.Groups = q.Door, q.Connection, p.Name, p.Actor, p.Groups
+		whoAsks(rec, p)
+		rec.Door, rec.Connection = q.Door, q.Connection
 		rec.Task, rec.Reason, rec.Traceparent = q.Task.ID, g.forRecord(rec, q.Reason), traceparent(q.Traceparent)
 		rec.SQL, rec.Command, rec.Rows = "search_schema "+g.forRecord(rec, q.Pattern), "SEARCH SCHEMA", int64(found)
 	})

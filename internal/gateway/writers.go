@@ -24,7 +24,7 @@ func (w Writer) String() string {
 func (g *Gateway) writers(db *database, snap *snapshot) []Writer {
 	policies := g.policies.Load()
 	var out []Writer
-	for _, p := range g.known {
+	for _, p := range g.listed() {
 		masked, guesses := map[access.Label]bool{}, false
 		for _, door := range []access.Door{access.DoorPGWire, access.DoorMCP} {
 			if sqlguard.Unrestricted(p, db.conf.Name, door, policies).Effect == access.Allow ||

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
@@ -137,4 +138,32 @@ func (s *Store) hasToken(p access.Principal) bool {
 	}
 	t, ok := s.tokens[[sha256.Size]byte(raw)]
 	return ok && t.principal.Name == p.Name && t.expires.Equal(p.Proof.Expires)
+}
+
+// Providers verify what identity providers say.
+type Providers interface {
+	// IDToken tells who has just logged in. Proof has Method, Issuer, Subject, Token (SHA-256, hex), Issued ("iat") and Expires.
+	IDToken(t access.IDToken) (access.Principal, error)
+	// Logout verifies a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6) and gives what it withdraws, with Before when it was issued.
+	Logout(ctx context.Context, token string) (access.Revocation, error)
+}
+
+// By has s take the word of providers. It is called before s is used.
+func (s *Store) By(p Providers) { s.providers = p }
+
+var errNoProvider = &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "this gateway has no identity provider", Hint: "its operator names one in identity.providers of the configuration"}
+
+func (s *Store) verifyIDToken(t access.IDToken) (access.Principal, error) {
+	if s.providers == nil {
+		return access.Principal{}, errNoProvider
+	}
+	return s.providers.IDToken(t)
+}
+
+// Logout gives what a provider's logout token withdraws.
+func (s *Store) Logout(ctx context.Context, token string) (access.Revocation, error) {
+	if s.providers == nil {
+		return access.Revocation{}, errNoProvider
+	}
+	return s.providers.Logout(ctx, token)
 }

@@ -38,6 +38,7 @@ type Store struct {
 
 	issued     *credential.Store    // what the gateway gave out, and withdrew; nil: nothing
 	firstKnown map[string]time.Time // tokens, by their hex SHA-256
+	providers  Providers            // nil: there are none
 
 	now func() time.Time // injected by tests
 }
@@ -152,6 +153,8 @@ func (s *Store) verify(c access.Credentials) (access.Principal, error) {
 		return s.verifyExchange(c)
 	case access.Certificate:
 		return s.verifyCertificate(c)
+	case access.IDToken:
+		return s.verifyIDToken(c)
 	default:
 		return access.Principal{}, &access.Error{
 			Kind: access.Denied, Code: "28000", Message: "no usable credentials were given",

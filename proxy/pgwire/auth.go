@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"sallyport/internal/access"
@@ -43,6 +44,7 @@ func (c *conn) login() error {
 	if err := c.out.Release(c.greeting(out)); err != nil {
 		return errGone
 	}
+	c.sess.Attend(&c.out)
 	c.log.Debug("session opened", "session", c.params.ID, "user", c.startup.user, "connection", c.startup.database)
 	return nil
 }
@@ -62,24 +64,45 @@ func (c *conn) negotiation(dst []byte) []byte {
 	return pgframe.End(dst, at)
 }
 
-// authenticate runs the SCRAM exchange. out begins with what has to be sent before, and comes back with what
-// has to be sent after it.
+// authenticate has the client prove who it is. out begins with what has to be sent before, and rest is what has to be sent after it.
 func (c *conn) authenticate(out []byte) (proof access.Credentials, rest []byte, err error) {
+	if proof, err = c.byCertificate(); err != nil || proof != nil {
+		return proof, appendAuth(out, authOk, ""), err
+	}
+	offer, err := c.offer()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.out.Release(appendAuth(out, authSASL, offer.list())); err != nil {
+		return nil, nil, errGone
+	}
+	msg, err := c.saslMessage(offer.longest())
+	if err != nil {
+		return nil, nil, err
+	}
+	name, first, given, err := initialResponse(msg)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case name == mechanism && offer.scram && !given:
+		return nil, nil, protocolError("malformed SASL initial response")
+	case name == mechanism && offer.scram && len(first) > maxSASL:
+		return nil, nil, protocolError("invalid length of SASL message")
+	case name == mechanism && offer.scram:
+		return c.bySCRAM(first)
+	case name == oauthMechanism && offer.oauth:
+		return c.byToken(first, given, offer.provider)
+	}
+	return nil, nil, &access.Error{
+		Kind: access.Invalid, Code: "08P01", Message: "client selected an invalid SASL authentication mechanism",
+		Hint: "the gateway offers " + strings.Join(offer.names(), " and ") + " without channel binding",
+	}
+}
+
+// bySCRAM runs the exchange from the client's first message on.
+func (c *conn) bySCRAM(msg []byte) (proof access.Credentials, rest []byte, err error) {
 	exchange := c.srv.core.SCRAM(c.startup.user)
-	out = appendAuth(out, authSASL, mechanism+"\x00\x00")
-	for first := true; ; first = false {
-		if err := c.out.Release(out); err != nil {
-			return nil, nil, errGone
-		}
-		msg, err := c.saslMessage()
-		if err != nil {
-			return nil, nil, err
-		}
-		if first {
-			if msg, err = initialResponse(msg); err != nil {
-				return nil, nil, err
-			}
-		}
+	for {
 		answer, done, err := exchange.Step(string(msg))
 		if err != nil {
 			return nil, nil, c.loginFailed(exchange, err)
@@ -87,12 +110,17 @@ func (c *conn) authenticate(out []byte) (proof access.Credentials, rest []byte, 
 		if done {
 			return exchange, appendAuth(appendAuth(nil, authSASLFinal, answer), authOk, ""), nil
 		}
-		out = appendAuth(out[:0], authSASLContinue, answer)
+		if err := c.out.Release(appendAuth(nil, authSASLContinue, answer)); err != nil {
+			return nil, nil, errGone
+		}
+		if msg, err = c.saslMessage(maxSASL); err != nil {
+			return nil, nil, err
+		}
 	}
 }
 
-// saslMessage reads one SASL message ('p') and gives its body, valid until the next read.
-func (c *conn) saslMessage() ([]byte, error) {
+// saslMessage reads one SASL message ('p') of at most longest bytes and gives its body, valid until the next read.
+func (c *conn) saslMessage(longest uint32) ([]byte, error) {
 	for {
 		w := c.in.window()
 		need := 0
@@ -104,7 +132,7 @@ func (c *conn) saslMessage() ([]byte, error) {
 				return nil, protocolError("expected SASL response, got message type %d", w[0])
 			}
 			n := binary.BigEndian.Uint32(w[1:])
-			if n < 4 || n > 4+maxSASL {
+			if n < 4 || n > 4+longest {
 				return nil, protocolError("invalid length of SASL message")
 			}
 			need = 1 + int(n)
@@ -119,34 +147,31 @@ func (c *conn) saslMessage() ([]byte, error) {
 	}
 }
 
-// initialResponse takes a SASLInitialResponse apart.
-func initialResponse(body []byte) ([]byte, error) {
-	name, rest, ok := cutCString(body)
+// initialResponse takes a SASLInitialResponse apart: the mechanism, and what it begins with, where that was given.
+func initialResponse(body []byte) (name string, first []byte, given bool, err error) {
+	chosen, rest, ok := cutCString(body)
 	if !ok || len(rest) < 4 {
-		return nil, protocolError("malformed SASL initial response")
-	}
-	if string(name) != mechanism {
-		return nil, &access.Error{
-			Kind: access.Invalid, Code: "08P01", Message: "client selected an invalid SASL authentication mechanism",
-			Hint: "the gateway offers " + mechanism + " without channel binding",
-		}
+		return "", nil, false, protocolError("malformed SASL initial response")
 	}
 	n := int32(binary.BigEndian.Uint32(rest))
-	if n < 0 || int(n) != len(rest)-4 {
-		return nil, protocolError("malformed SASL initial response")
+	if rest = rest[4:]; n == -1 && len(rest) == 0 {
+		return string(chosen), nil, false, nil
 	}
-	return rest[4:], nil
+	if n < 0 || int(n) != len(rest) {
+		return "", nil, false, protocolError("malformed SASL initial response")
+	}
+	return string(chosen), rest, true, nil
 }
 
 // loginFailed has the core hear of the failed proof too, so that it is on record, and slows down whoever tries
 // passwords: the answer takes a while, in which the connection counts against the limit.
-func (c *conn) loginFailed(exchange gateway.Exchange, err error) error {
+func (c *conn) loginFailed(proof access.Credentials, err error) error {
 	ae := access.AsError(err)
 	c.log.Warn("log-in failed", "user", printable(c.startup.user, maxName), "code", stateOf(ae), "cause", ae.Err)
 	pause := time.NewTimer(c.srv.authDelay)
 	defer pause.Stop()
 	if ae.Kind == access.Denied {
-		if sess, err := c.open(exchange); err == nil {
+		if sess, err := c.open(proof); err == nil {
 			sess.Close()
 			return access.AsError(errors.New("the core opened a session for a failed proof"))
 		}
@@ -170,6 +195,7 @@ func (c *conn) open(proof access.Credentials) (session, error) {
 		Door:        access.DoorPGWire,
 		Connection:  c.startup.database,
 		Credentials: proof,
+		User:        c.startup.user,
 		Client:      client,
 		Reason:      c.startup.reason,
 		Settings:    c.startup.settings,

@@ -3,6 +3,7 @@ package pgwire
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"runtime"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"sallyport/internal/access"
 	"sallyport/internal/gateway"
 	"sallyport/internal/loop"
 )
@@ -26,8 +28,13 @@ func (c canned) Cancel(uint32, uint32) {}
 func (c canned) Do(_ context.Context, ops []gateway.Op, sink gateway.Sink) error {
 	return sink.Release(c.answer)
 }
+func (c canned) Providers() []access.Provider { return nil }
+func (c canned) Verify(context.Context, access.Credentials) (access.Principal, error) {
+	return access.Principal{}, errors.New("nobody asks")
+}
 func (c canned) Run(_ *loop.Conn, serve func() error) error { return serve() }
 func (c canned) Params() gateway.SessionParams              { return gateway.SessionParams{PID: 1, TxStatus: 'I'} }
+func (c canned) Attend(gateway.Sink)                        {}
 func (c canned) Close() error                               { return nil }
 
 // serveCanned starts a door on the canned core and logs a client in.

@@ -31,7 +31,8 @@ type conn struct {
 	cancel context.CancelFunc
 
 	startup  *startup
-	sess     session // nil until the log-in is done
+	chain    [][]byte // the certificate that the client showed, DER, and those behind it
+	sess     session  // nil until the log-in is done
 	params   gateway.SessionParams
 	secret   []byte // the cancel key as the client knows it
 	enrolled bool   // counts as a session; guarded by srv.mu
@@ -45,13 +46,16 @@ type conn struct {
 }
 
 func newConn(s *Server, accepted net.Conn) *conn {
-	if tcp, ok := accepted.(*net.TCPConn); ok {
+	if tcp, ok := accepted.(interface {
+		SetKeepAliveConfig(net.KeepAliveConfig) error
+	}); ok {
 		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4})
 	}
 	nc := loop.Wrap(accepted)
 	c := &conn{srv: s, nc: nc, io: nc, log: s.log.With("client", nc.RemoteAddr().String())}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.raw, _ = nc.SyscallConn()
+	c.out.hurry = func(d time.Duration) { nc.SetWriteDeadline(time.Now().Add(d)) }
 	c.in = newReader(nc, &s.budget)
 	c.out.dst, c.out.tick, c.out.over = nc, &s.tick, func() {
 		c.ended.Store(true)

@@ -16,7 +16,8 @@
 //	watch.go     one goroutine a server: clients that went away or stopped reading
 //	conn.go      one goroutine a client: log-in, then the message loop; the final word
 //	startup.go   up to the startup message: TLS, GSS, cancel requests (packet.go and options.go decode)
-//	auth.go      SCRAM-SHA-256, the session, the parameters that a client wants to hear
+//	auth.go      SASL, the session, the parameters that a client wants to hear
+//	prove.go     what a client may prove itself with: certificate, SCRAM-SHA-256, or a token (oauthbearer.go)
 //	loop.go      bursts of messages -> session.Do (decode.go: one message -> one Op)
 //	reader.go    the read buffer, which exists only while bytes are there
 //	sink.go      the way back
@@ -28,7 +29,8 @@
 //  2. SSLRequest and GSSENCRequest, in any order and at most once each, or a CancelRequest, which is
 //     never answered.
 //  3. StartupMessage: version, user, connection (the "database"), run-time parameters, options.
-//  4. SCRAM exchange; the core verifies it, decides on the connection and opens the session.
+//  4. The certificate of the TLS handshake, a SCRAM exchange or OAUTHBEARER; the core verifies it, decides on the connection and
+//     opens the session.
 //  5. Bursts: one read, all whole messages in it as one Do, one write, until Terminate.
 //
 // # Deviations from PostgreSQL

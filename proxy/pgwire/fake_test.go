@@ -14,6 +14,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/gateway"
+	"sallyport/internal/identity"
 	"sallyport/internal/loop"
 	"sallyport/internal/pgframe"
 )
@@ -34,6 +35,9 @@ type fakeCore struct {
 	cancelled []uint32 // PIDs
 	open      map[uint32]*fakeSession
 	bursts    [][]gateway.OpKind
+
+	people    *identity.Store // for certificates and tokens
+	providers []access.Provider
 }
 
 func newFakeCore() *fakeCore { return &fakeCore{open: map[uint32]*fakeSession{}} }
@@ -66,8 +70,19 @@ func (x *fakeExchange) Step(client string) (string, bool, error) {
 	return answer, x.conv.Done(), nil
 }
 
+func (f *fakeCore) Providers() []access.Provider { return f.providers }
+
+func (f *fakeCore) Verify(_ context.Context, c access.Credentials) (access.Principal, error) {
+	if x, ok := c.(*fakeExchange); ok && x.conv.Valid() {
+		return access.Principal{Name: testUser}, nil
+	} else if ok || f.people == nil {
+		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "not authenticated"}
+	}
+	return f.people.Verify(c)
+}
+
 func (f *fakeCore) Connect(ctx context.Context, l gateway.Login) (session, error) {
-	if x, ok := l.Credentials.(*fakeExchange); !ok || !x.conv.Valid() {
+	if p, err := f.Verify(ctx, l.Credentials); err != nil || p.Name != l.User {
 		f.refused.Add(1)
 		return nil, &access.Error{Kind: access.Denied, Code: "28000", Message: "not authenticated"}
 	}
@@ -120,6 +135,8 @@ type fakeSession struct {
 }
 
 func (s *fakeSession) Run(_ *loop.Conn, serve func() error) error { return serve() }
+
+func (s *fakeSession) Attend(gateway.Sink) {}
 
 func (s *fakeSession) Params() gateway.SessionParams {
 	return gateway.SessionParams{

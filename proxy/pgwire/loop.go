@@ -56,6 +56,9 @@ func (c *conn) loop() error {
 		if c.srv.draining.Load() {
 			return shuttingDown()
 		}
+		if c.ended.Load() { // the deadline that says so may have been set before the connection moved
+			return gateway.ErrEnded
+		}
 		if err := c.in.fill(b.need); err != nil {
 			c.skip = int64(b.need - len(c.in.window()))
 			return c.readError(err)

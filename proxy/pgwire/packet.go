@@ -32,6 +32,7 @@ type startup struct {
 	database    string
 	application string
 	reason      string
+	provider    string            // that the client would log in by, with a token
 	settings    map[string]string // run-time parameters; names in lower case
 	unknown     []string          // protocol extensions that we do not know
 }
@@ -146,6 +147,8 @@ func (st *startup) normalize() error {
 		st.reason = r
 		delete(st.settings, "sallyport.reason")
 	}
+	st.provider = st.settings["sallyport.provider"]
+	delete(st.settings, "sallyport.provider")
 	st.application = printable(st.settings["application_name"], 63)
 	enc, ok := st.settings["client_encoding"]
 	if !ok {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"sallyport/internal/access"
 	"sallyport/internal/gateway"
 	"sallyport/internal/loop"
 )
@@ -44,6 +45,7 @@ func (o Options) withDefaults() Options {
 		o.TLS = o.TLS.Clone()
 		o.TLS.MinVersion = max(o.TLS.MinVersion, tls.VersionTLS12)
 		o.TLS.NextProtos = []string{alpn}
+		o.TLS.SessionTicketsDisabled = true // as PostgreSQL has it: a ticket must not stand for a certificate
 	}
 	return o
 }
@@ -58,6 +60,8 @@ func setDefault[T comparable](v *T, d T) {
 // core is what this door needs of gateway.Core.
 type core interface {
 	SCRAM(user string) gateway.Exchange
+	Verify(ctx context.Context, c access.Credentials) (access.Principal, error)
+	Providers() []access.Provider
 	Connect(ctx context.Context, l gateway.Login) (session, error)
 	Cancel(pid, key uint32)
 }
@@ -66,6 +70,7 @@ type core interface {
 type session interface {
 	Do(ctx context.Context, ops []gateway.Op, sink gateway.Sink) error
 	Params() gateway.SessionParams
+	Attend(sink gateway.Sink)
 	Run(client *loop.Conn, serve func() error) error
 	Close() error
 }
@@ -86,6 +91,8 @@ type Server struct {
 	core core
 	opt  Options
 	log  *slog.Logger
+	// providers are who else may say who somebody is. Only where there are any does the gateway issue certificates.
+	providers []access.Provider
 
 	authDelay time.Duration // before a failed log-in is answered
 	period    time.Duration // of the watcher
@@ -112,11 +119,14 @@ func New(c gateway.Core, opt Options) *Server { return newServer(wholeCore{c}, o
 func newServer(c core, opt Options) *Server {
 	opt = opt.withDefaults()
 	s := &Server{
-		core: c, opt: opt, log: opt.Log,
+		core: c, opt: opt, log: opt.Log, providers: c.Providers(),
 		authDelay: 300 * time.Millisecond,
 		period:    500 * time.Millisecond,
 		conns:     map[*conn]struct{}{},
 		sessions:  map[uint32]*conn{},
+	}
+	if opt.TLS != nil && len(s.providers) > 0 {
+		opt.TLS.ClientAuth = tls.RequestClientCert // the core judges it; the handshake proves that the client has its key
 	}
 	s.tick.Store(1)
 	s.budget.Store(opt.MaxBuffered)

@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // chunk is the most that one write hands to the socket: the unit in which a slow reader has to make
@@ -21,8 +22,10 @@ type sink struct {
 	tx      byte  // transaction status of the last ReadyForQuery
 	synced  bool  // ReadyForQuery was the last thing written
 	written int64 // for tests and the log
+	torn    bool  // a write failed in the middle: the client would take what follows for the rest of it
 
-	over func() // see Ended
+	over  func()                // see Ended
+	hurry func(d time.Duration) // see Hurry
 
 	tick  *atomic.Uint64 // the watcher's clock
 	since atomic.Uint64  // tick at which the running write began, 0: none runs
@@ -39,14 +42,21 @@ func (s *sink) Release(frames []byte) error {
 // Ended implements gateway.Ender: what waits for the client to speak is woken.
 func (s *sink) Ended() { s.over() }
 
+// Hurry implements gateway.Hurrier.
+func (s *sink) Hurry(d time.Duration) { s.hurry(d) }
+
 // write is Release without the lock.
 func (s *sink) write(b []byte) error {
-	for len(b) > 0 {
+	if s.torn {
+		return errGone
+	}
+	for first := true; len(b) > 0; first = false {
 		n := min(len(b), chunk)
 		s.since.Store(s.tick.Load())
-		_, err := s.dst.Write(b[:n])
+		written, err := s.dst.Write(b[:n])
 		s.since.Store(0)
 		if err != nil {
+			s.torn = written > 0 || !first
 			return err
 		}
 		s.written += int64(n)

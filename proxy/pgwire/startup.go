@@ -133,6 +133,9 @@ func (c *conn) startTLS(direct bool) error {
 	c.io = t
 	c.out.dst = t
 	c.in = newReader(t, &c.srv.budget)
+	for _, cert := range t.ConnectionState().PeerCertificates {
+		c.chain = append(c.chain, cert.Raw)
+	}
 	if direct && t.ConnectionState().NegotiatedProtocol != alpn {
 		return &access.Error{
 			Kind: access.Invalid, Code: "08P01", Message: "TLS from the first byte needs the ALPN protocol " + alpn,

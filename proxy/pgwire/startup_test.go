@@ -73,6 +73,8 @@ func TestStartupRefusals(t *testing.T) {
 		"gss_with_bytes_behind":   {secure, append(bytes.Clone(gssRequest), ok...), "08P01"},
 		"ssl_refused_with_behind": {plain, append(bytes.Clone(sslRequest), ok...), "08P01"},
 		"no_tls_where_required":   {required, ok, "28000"},
+		"proxy_header":            {plain, append([]byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x09\x7f\x00\x00\x01\x30\x39\x19\x8f"), ok...), "08P01"},
+		"proxy_header_version_1":  {plain, append([]byte("PROXY TCP4 203.0.113.9 127.0.0.1 1 2\r\n"), ok...), "08P01"},
 		"direct_tls_not_offered":  {plain, []byte{0x16, 3, 1, 0, 5}, "08P01"},
 	} {
 		t.Run(name, func(t *testing.T) {

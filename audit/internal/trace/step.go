@@ -179,6 +179,7 @@ const (
 	Uncertain Verdict = "UNKNOWN" // allowed, and nobody knows how it ended
 	Declared  Verdict = "TASK"
 	Erased    Verdict = "ERASED" // allowed, and how it ended can no longer be read
+	Proven    Verdict = "PROOF"  // somebody logged in, or proofs were withdrawn
 	Asked     Verdict = "ASKED"  // a request for approval of which nothing that ran is in view
 )
 
@@ -190,6 +191,8 @@ func (st *Step) Verdict() Verdict {
 	switch {
 	case st.Kind == access.RecordTask:
 		return Declared
+	case IsProof(st.Kind):
+		return Proven
 	case st.Kind == access.RecordReview:
 		return Asked
 	case st.Kind == access.RecordRefused && (st.Plan.Effect == access.Review.String() || st.Approval != ""):

@@ -26,6 +26,10 @@ func (st *Step) About() string {
 		return "ended a hold"
 	case Blank(st.Record):
 		return "(erased)"
+	case st.Kind == access.RecordLogin:
+		return "logged in at a provider, and was issued a credential"
+	case st.Kind == access.RecordRevoked:
+		return "withdrew " + withdrawn(st.Record)
 	case st.Kind == access.RecordReview:
 		return show.Join(" ", "request for approval", show.Clean(st.Request.ID))
 	case st.Part:
@@ -51,6 +55,32 @@ func erasedWhat(rec *access.Record) string {
 // that is ever erased of them.
 func IsOrder(k access.RecordKind) bool {
 	return k == access.RecordErased || k == access.RecordProposal || k == access.RecordHold || k == access.RecordLifted
+}
+
+// IsProof is true of records about what proves somebody: nothing ran.
+func IsProof(k access.RecordKind) bool { return k == access.RecordLogin || k == access.RecordRevoked }
+
+// withdrawn says in a line which proofs a record withdrew.
+func withdrawn(rec *access.Record) string {
+	var r access.Revocation
+	_ = json.Unmarshal(rec.Revoked, &r) // of our own making; one that cannot be read withdrew something all the same
+	var parts []string
+	add := func(what, of string) {
+		if of != "" {
+			parts = append(parts, what+" "+show.Clean(of))
+		}
+	}
+	add("of", r.Principal)
+	add("by which acted", r.Actor)
+	add("of the provider", r.Issuer)
+	add("subject", r.Subject)
+	add("session", r.Session)
+	add("token", show.Clip(r.Token, 12))
+	add("credential", r.Credential)
+	if !r.Before.IsZero() {
+		parts = append(parts, "from before "+r.Before.UTC().Format(time.RFC3339))
+	}
+	return strings.Join(append([]string{"proofs"}, parts...), " ")
 }
 
 // Limits says, one a part, what a decision asked for. nil asks for nothing.

@@ -226,7 +226,15 @@ func TestCertificatesThatDoNotCount(t *testing.T) {
 	}
 	b.at = b.at.Add(time.Hour)
 	_, err := b.Certificate(c)
-	denied(t, err, "")
+	denied(t, err, "has expired")
+	if !errors.Is(err, access.ErrProofEnded) {
+		t.Error("the holder of an expired certificate is not told apart from strangers")
+	}
+	for name, c := range map[string]access.Certificate{"of_another_gateway": foreign, "for_another_user": {User: "eve", Chain: c.Chain}} {
+		if _, err := b.Certificate(c); err == nil || errors.Is(err, access.ErrProofEnded) {
+			t.Errorf("expired, %s: %v", name, err)
+		}
+	}
 	b.at = b.at.Add(-2 * time.Hour)
 	_, err = b.Certificate(c)
 	denied(t, err, "")

@@ -112,7 +112,7 @@ func (s *Store) Close() error { return s.db.Close() }
 
 func (s *Store) load() error {
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketCredentials, bucketUsed, bucketRevocations, bucketKeys, bucketTokens} {
+		for _, name := range [][]byte{bucketCredentials, bucketUsed, bucketRevocations, bucketKeys, bucketTokens, bucketProviders} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}

@@ -5,11 +5,17 @@ import (
 	"crypto/subtle"
 	"crypto/x509"
 	"encoding/hex"
+	"time"
 
 	"github.com/xdg-go/scram"
 
 	"sallyport/internal/access"
 )
+
+// errEnded is the answer to what this gateway issued and that holds no longer.
+func errEnded(message string) error {
+	return &access.Error{Kind: access.Denied, Code: "28000", Message: message, Hint: "log in again (sallyport login)", Err: access.ErrProofEnded}
+}
 
 // errCertificate is the one answer to certificates that do not count, but for those that have ended.
 func errCertificate(why string) error {
@@ -28,9 +34,13 @@ func (s *Store) Certificate(c access.Certificate) (access.Principal, error) {
 	}
 	now := s.now()
 	// What else the client sends is not looked at: this authority has none below it.
-	if _, err := cert.Verify(x509.VerifyOptions{Roots: s.authority.at.Load().roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
-		if now.After(cert.NotAfter) {
-			return access.Principal{}, errCertificate("it has expired, or is not of this gateway")
+	ours := func(at time.Time) bool {
+		_, err := cert.Verify(x509.VerifyOptions{Roots: s.authority.at.Load().roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+		return err == nil
+	}
+	if over := !now.Before(cert.NotAfter); over || !ours(now) {
+		if over && c.User == cert.Subject.CommonName && ours(cert.NotAfter) {
+			return access.Principal{}, errEnded("the client certificate has expired")
 		}
 		return access.Principal{}, errCertificate("this gateway did not issue it")
 	}
@@ -39,9 +49,11 @@ func (s *Store) Certificate(c access.Certificate) (access.Principal, error) {
 	s.mu.RUnlock()
 	sum := sha256.Sum256(cert.Raw)
 	switch {
+	case c.User != cert.Subject.CommonName: // first, for who comes as somebody else may prove that in another way
+		return access.Principal{}, errCertificate("it is somebody else's")
 	case e == nil || subtle.ConstantTimeCompare(e.Sum, sum[:]) != 1:
-		return access.Principal{}, errCertificate("it was withdrawn")
-	case c.User != e.Name || cert.Subject.CommonName != e.Name:
+		return access.Principal{}, errEnded("the client certificate was withdrawn")
+	case c.User != e.Name:
 		return access.Principal{}, errCertificate("it is somebody else's")
 	}
 	return s.held(e, access.ByCertificate)
@@ -51,7 +63,7 @@ func (s *Store) Certificate(c access.Certificate) (access.Principal, error) {
 func (s *Store) held(e *entry, method access.Method) (access.Principal, error) {
 	p := e.principal(method)
 	if cause, yes := s.Withdrawn(p); yes {
-		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the credential does not hold any more: " + cause, Hint: "log in again (sallyport login)"}
+		return access.Principal{}, errEnded("the credential does not hold any more: " + cause)
 	}
 	return p, nil
 }

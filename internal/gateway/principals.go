@@ -1,0 +1,122 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"sync/atomic"
+
+	"sallyport/internal/access"
+	"sallyport/internal/identity"
+)
+
+// people is who may come in, as the configuration says now.
+type people struct {
+	gw    *Gateway
+	store atomic.Pointer[identity.Store]
+	known atomic.Pointer[[]access.Principal] // those of the configuration, for reports
+	// providers are those whose word counts.
+	providers atomic.Pointer[[]access.Provider]
+}
+
+// SCRAM begins an exchange.
+func (p *people) SCRAM(user string) *identity.Exchange { return p.store.Load().SCRAM(user) }
+
+// Verify turns credentials into a principal. What a provider says of somebody ends what rests on its older words where these differ.
+func (p *people) Verify(c access.Credentials) (access.Principal, error) {
+	who, err := p.store.Load().Verify(c)
+	if err != nil || who.Proof.Issuer == "" {
+		return who, err
+	}
+	if !p.speaks(who.Proof.Issuer) {
+		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the provider that spoke for " + who.Name + " is not one of this gateway any more", Hint: "log in again"}
+	}
+	if p.gw.proofs.note(who) {
+		if err := p.gw.regrouped(who); err != nil {
+			return access.Principal{}, err
+		}
+	}
+	return who, nil
+}
+
+func (p *people) speaks(issuer string) bool {
+	for _, o := range *p.providers.Load() {
+		if o.Issuer == issuer {
+			return true
+		}
+	}
+	return false
+}
+
+// openPeople makes who may come in of a configuration.
+func (g *Gateway) openPeople(principals []access.LocalPrincipal, _ []access.Provider) (*identity.Store, error) {
+	s, err := identity.New(principals)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.With(g.issued)
+}
+
+// LoadPrincipals puts principals and providers in force: all of them, or none on an error. Sessions end of those who are gone, have other
+// groups or attributes, or whose password, token or provider is not what it was; it says how many. Whatever a provider's
+// definition was changed to, who logged in by it logs in anew.
+func (g *Gateway) LoadPrincipals(principals []access.LocalPrincipal, providers []access.Provider) (ended int, err error) {
+	g.loading.Lock()
+	defer g.loading.Unlock()
+	now, err := g.openPeople(principals, providers)
+	if err != nil {
+		return 0, err
+	}
+	signIn, err := newSignIn(principals, providers)
+	if err != nil {
+		return 0, err
+	}
+	changed, err := g.issued.Configured(definitions(providers))
+	if err != nil {
+		return 0, err
+	}
+	before := g.people.store.Swap(now)
+	for _, l := range g.signIn.Swap(signIn).flows {
+		l.Close()
+	}
+	g.people.providers.Store(&providers)
+	g.people.known.Store(knownOf(principals))
+	return g.proofs.end("", causeConfigured, func(p access.Principal) bool {
+		return !before.Same(now, p) || changed[p.Proof.Issuer] || p.Proof.Issuer != "" && !g.people.speaks(p.Proof.Issuer)
+	}), nil
+}
+
+const causeConfigured = "the configuration was changed"
+
+// definitions digests what providers are, by issuer, as far as it decides who somebody is.
+func definitions(providers []access.Provider) map[string]string {
+	out := map[string]string{}
+	for _, p := range providers {
+		p.ClientSecret, p.CAFile, p.Skew, p.Refresh, p.LoginScopes = "", "", 0, 0, nil
+		b, _ := json.Marshal(p) // strings, numbers and maps of them
+		sum := sha256.Sum256(fmt.Append([]byte(out[p.Issuer]), string(b)))
+		out[p.Issuer] = hex.EncodeToString(sum[:])
+	}
+	return out
+}
+
+func knownOf(principals []access.LocalPrincipal) *[]access.Principal {
+	list := make([]access.Principal, 0, len(principals))
+	for _, p := range principals {
+		list = append(list, access.Principal{Name: p.Name, Kind: p.Kind, Groups: p.Groups, Attributes: p.Attributes})
+	}
+	return &list
+}
+
+// listed are the principals of the configuration.
+func (g *Gateway) listed() []access.Principal { return *g.people.known.Load() }
+
+// recheck ends a session whose proof stopped holding, or whose principal changed, while it was being opened.
+func (g *Gateway) recheck(s *Session, verified *identity.Store) {
+	if cause, gone := g.issued.Withdrawn(s.principal); gone {
+		s.endSoon(&ending{cause, hintLogIn})
+	} else if now := g.people.store.Load(); now != verified && !verified.Same(now, s.principal) || s.principal.Proof.Issuer != "" && !g.people.speaks(s.principal.Proof.Issuer) {
+		s.endSoon(&ending{causeConfigured, hintLogIn})
+	}
+}

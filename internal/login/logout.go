@@ -1,0 +1,45 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"sallyport/internal/access"
+)
+
+// Logout withdraws the credential at the gateway and deletes it here. It is deleted here even where the gateway cannot be told, which is
+// an error: sessions go on there until the credential ends.
+func Logout(ctx context.Context, p *Profile, now func() time.Time) (was *Credential, err error) {
+	unlock, err := p.Lock(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	c, err := p.Load()
+	if err != nil || c == nil {
+		return nil, errors.Join(err, p.Forget())
+	}
+	hc, err := client(c.CAFile)
+	if err == nil {
+		if c.Refresh != "" {
+			if i, found := discover(ctx, hc, Provider{Name: c.Provider, Issuer: c.Issuer, Client: c.Client}, Options{Now: now}); found == nil {
+				i.giveBack(ctx, c.Refresh) // it is deleted here, in any case
+			}
+		}
+		if c.Expires.After(now()) {
+			g := &Gateway{base: c.Gateway, http: hc, now: now}
+			err = g.call(ctx, http.MethodDelete, "/api/v1/credential", nil, nil, func(r *http.Request) { r.SetBasicAuth(c.Principal, c.Secret) })
+			var a *answer
+			if errors.As(err, &a) && a.status == http.StatusUnauthorized {
+				err = nil // it holds no longer
+			}
+		}
+	}
+	if err != nil {
+		err = &access.Error{Kind: access.Unavailable, Message: "the gateway was not told: what you were logged in with is deleted here, and ends there at " + c.Expires.UTC().Format(time.RFC3339),
+			Hint: "if somebody else may have it, ask the gateway's operator to withdraw it (sallyport revoke)", Err: err}
+	}
+	return c, errors.Join(err, p.Forget())
+}

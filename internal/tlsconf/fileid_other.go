@@ -1,0 +1,7 @@
+//go:build !unix
+
+package tlsconf
+
+import "io/fs"
+
+func fileID(fs.FileInfo) string { return "" }
