@@ -1,4 +1,3 @@
-// Package oidc speaks to OpenID Connect providers. login.go sends people there to log in.
 package oidc
 
 import (
