@@ -31,7 +31,7 @@ func openWeb(core *gateway.Gateway, cfg *config.Config, ln net.Listener, c certs
 		}
 	}
 	pages, err := web.New(core, web.Options{Address: ln.Addr().String(), PublicURL: w.PublicURL, TLS: w.TLS != nil, Auditors: w.Auditors, Operators: w.Operators, StepUp: stepUp,
-		Purposes: cfg.Purposes, NeedPurpose: cfg.File.Approvals.PurposeRequired, Archive: archive(core, cfg), Log: log})
+		Purposes: cfg.Purposes, NeedPurpose: cfg.File.Approvals.PurposeRequired, PGWire: pgwireAddress(cfg), MCP: mcpAddress(cfg), Archive: archive(core, cfg), Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +55,26 @@ func (d *webDoor) serve() error {
 // shutdown lets running requests end until ctx does.
 func (d *webDoor) shutdown(ctx context.Context) error {
 	d.pages.Shutdown()
+	defer d.pages.Close()
 	if err := d.http.Shutdown(ctx); err != nil {
 		return d.http.Close()
 	}
 	return nil
+}
+
+// pgwireAddress and mcpAddress are where the other doors are, for those who log in to use them.
+func pgwireAddress(cfg *config.Config) *web.PGWireAddress {
+	d := cfg.File.Listen.PGWire
+	if d == nil {
+		return nil
+	}
+	return &web.PGWireAddress{Address: d.Address, TLS: d.TLS != nil}
+}
+
+func mcpAddress(cfg *config.Config) *web.MCPAddress {
+	d := cfg.File.Listen.MCP
+	if d == nil {
+		return nil
+	}
+	return &web.MCPAddress{URL: mcpURL(d, d.Address)}
 }

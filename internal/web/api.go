@@ -2,13 +2,12 @@ package web
 
 import (
 	"encoding/json"
-	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
 	"time"
 
+	"sallyport/internal/access"
 	"sallyport/internal/gateway"
 )
 
@@ -22,6 +21,12 @@ import (
 //	POST /api/v1/reviews/{id}/deny       Verdict -> Review
 //	POST /api/v1/reviews/{id}/cancel     -> Review
 //	POST /api/v1/reviews/{id}/preview    -> Preview
+//
+// For `sallyport login` (signinapi.go), the first two without a password:
+//
+//	GET    /api/v1/login                 LoginOffer
+//	POST   /api/v1/credential            CredentialRequest -> Credential
+//	DELETE /api/v1/credential            withdraws the secret that is the password; 204
 //
 // An error is an APIError with the status: 400 and 422 for what was sent, 401 for who sent it, 403 for what they may not do, 404 for what
 // does not exist or may not be known of, 409 where the request has changed or ended, 429 where too many log in at once, 5xx for us.
@@ -81,13 +86,25 @@ func (s *Server) apiRoutes(mux *http.ServeMux) {
 	} {
 		mux.HandleFunc(pattern, s.program(h))
 	}
+	mux.HandleFunc("GET /api/v1/login", s.json(s.apiLogin))
+	mux.HandleFunc("POST /api/v1/credential", s.json(s.apiIssue))
+	mux.HandleFunc("DELETE /api/v1/credential", s.program((*visit).apiLogout))
 	mux.HandleFunc("/api/", s.program(func(*visit) (any, error) { return nil, errNotFound }))
 }
 
 // program serves JSON to who gives a name and a password.
 func (s *Server) program(h func(*visit) (any, error)) http.HandlerFunc {
+	return s.json(func(w http.ResponseWriter, r *http.Request) (any, error) { return s.answer(w, r, h) })
+}
+
+// json answers with what h gives, or its error; nil is an answer without a body.
+func (s *Server) json(h func(http.ResponseWriter, *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		out, err := s.answer(w, r, h)
+		out, err := h(w, r)
+		if out == nil && err == nil {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		status := http.StatusOK
 		if err != nil {
 			p := asProblem(err)
@@ -112,12 +129,8 @@ func (s *Server) program(h func(*visit) (any, error)) http.HandlerFunc {
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, h func(*visit) (any, error)) (any, error) {
-	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
-		// A browser that had once been given the password would send it along with what any page asks for.
-		return nil, &problem{http.StatusForbidden, "this is for programs, not for pages in a browser", "use the pages at /reviews"}
-	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && (err != nil || kind != "application/json") {
-		return nil, &problem{http.StatusUnsupportedMediaType, "the body has to be JSON", "send Content-Type: application/json"}
+	if err := fromProgram(r); err != nil {
+		return nil, err
 	}
 	user, password, ok := r.BasicAuth()
 	if !ok {
@@ -131,8 +144,20 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, h func(*visit) (
 		return nil, &problem{http.StatusUnauthorized, "this name and password do not open this door", ""}
 	}
 	now := s.now()
-	v := &visit{s: s, w: w, r: r, session: &session{who: p, authenticated: now}, who: p, now: now, auditor: inAny(p.Groups, s.opt.Auditors), operator: inAny(p.Groups, s.opt.Operators)}
+	v := &visit{s: s, w: w, r: r, session: &session{who: p, authenticated: s.provedAt(p, now)}, who: p, now: now, auditor: inAny(p.Groups, s.opt.Auditors), operator: inAny(p.Groups, s.opt.Operators)}
 	return h(v)
+}
+
+// fromProgram refuses pages in a browser, and bodies that are not JSON.
+func fromProgram(r *http.Request) error {
+	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+		// A browser that had once been given the password would send it along with what any page asks for.
+		return &problem{http.StatusForbidden, "this is for programs, not for pages in a browser", "use the pages at /reviews"}
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && (err != nil || kind != "application/json") {
+		return &problem{http.StatusUnsupportedMediaType, "the body has to be JSON", "send Content-Type: application/json"}
+	}
+	return nil
 }
 
 func (v *visit) apiReview(r *gateway.ReviewRequest) Review {
@@ -192,36 +217,23 @@ func (v *visit) apiShow() (any, error) {
 	return out, err
 }
 
-// body reads the JSON of a request: one value, with no key that we do not know.
-func (v *visit) body(into any) error {
-	d := json.NewDecoder(v.r.Body)
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
-	if err == nil {
-		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("there is more after it")
-		}
-	}
-	if err != nil {
-		return &problem{http.StatusBadRequest, "the body cannot be read: " + err.Error(), ""}
-	}
-	return nil
-}
-
 func (v *visit) apiDecide(verdict string) (any, error) {
 	r, err := v.ask()
 	if err != nil {
 		return nil, err
 	}
 	var in Verdict
-	if err := v.body(&in); err != nil {
+	if err := readJSON(v.r, &in); err != nil {
 		return nil, err
 	}
 	if in.Revision == 0 {
 		return nil, &problem{http.StatusUnprocessableEntity, "revision is missing: that of the request as it was shown", "get it with GET /api/v1/reviews/{id}"}
 	}
-	vote := gateway.ReviewVote{Verdict: "deny", Justification: in.Justification, Channel: "cli", Authenticated: v.session.authenticated.UTC()}
+	vote := gateway.ReviewVote{Verdict: "deny", Justification: in.Justification, Channel: "cli", Authenticated: v.session.authenticated.UTC(), ACR: v.who.Proof.ACR}
 	if verdict == "approve" {
+		if v.who.Proof.Method == access.BySecret && !v.fresh(r.ID) {
+			return nil, errLogInFresh
+		}
 		vote.Verdict, vote.Purpose = "approve", in.Purpose
 		switch first := firstGrant(r); {
 		case r.Glass != nil:

@@ -130,17 +130,15 @@ func (v *visit) decide(verdict string) error {
 		if err != nil {
 			return err
 		}
-		d.Form, d.Error = form, why
-		for i := range d.Values {
-			d.Values[i].Range = form.Ranges[i]
-		}
+		d.fill(form)
+		d.Error = why
 		return v.showAs(status, "review", "Request "+now.ID, "reviews", d)
 	}
 	vote := gateway.ReviewVote{Justification: form.Justification, Channel: "web"}
 	if verdict == "deny" {
 		vote.Verdict = "deny"
 	} else {
-		if err := v.prove(); err != nil {
+		if err := v.prove(r.ID); err != nil {
 			p := asProblem(err)
 			return again(p.status, p.text)
 		}
@@ -151,7 +149,7 @@ func (v *visit) decide(verdict string) error {
 			}
 		}
 	}
-	vote.Authenticated = v.session.authenticated.UTC()
+	vote.Authenticated, vote.ACR = v.session.authenticated.UTC(), v.who.Proof.ACR
 	revision, err := strconv.ParseUint(form.Revision, 10, 64)
 	if err != nil || revision == 0 {
 		return again(422, "the form does not say what was looked at: look at it again")
@@ -160,6 +158,7 @@ func (v *visit) decide(verdict string) error {
 		p := notDecided(err)
 		return again(p.status, p.text)
 	}
+	v.s.sessions.change(v.r, func(o *session) { o.draft, o.proved = nil, "" })
 	v.s.log.Info("decided", "door", "web", "request", r.ID, "reviewer", v.who.Name, "verdict", verdict)
 	return v.redirect("/reviews/" + r.ID)
 }
@@ -185,24 +184,30 @@ func firstGrant(r *gateway.ReviewRequest) *gateway.ReviewGrant {
 	return nil
 }
 
-// prove is the step-up: a password given a short time ago, or now.
-func (v *visit) prove() error {
+// prove is the step-up: proved a short time ago, by password or at the provider, or a password given now.
+func (v *visit) prove(id string) error {
+	if v.session.provider != "" {
+		if v.fresh(id) {
+			return nil
+		}
+		return &problem{status: 401, text: "prove at " + v.session.provider + " that it is still you, then approve: nothing was approved"}
+	}
 	password := v.r.PostForm.Get("password")
 	if password == "" {
-		if v.session.fresh(v.now, v.s.opt.StepUp) {
+		if v.fresh(id) {
 			return nil
 		}
 		return &problem{status: 401, text: "give your password to approve"}
 	}
 	p, err := v.s.check(v.r, v.who.Name, password)
-	if err != nil || p.Name != v.who.Name {
+	if err != nil || p.Name != v.who.Name || p.Proof.Method == access.BySecret {
 		if pr := asProblem(err); err != nil && pr != nil && pr.status != 403 {
 			return pr
 		}
 		return &problem{status: 401, text: "that is not your password: nothing was approved"}
 	}
 	v.now = v.s.now()
-	v.s.sessions.proved(v.r, v.now)
+	v.s.sessions.change(v.r, func(o *session) { o.authenticated = v.now })
 	v.session.authenticated = v.now
 	return nil
 }

@@ -24,7 +24,8 @@ type reviewData struct {
 	Decide    bool   // the visitor's word counts and is missing
 	Retract   bool   // it is approved, and the visitor can take that back
 	WhyNot    string // why it does not count
-	Fresh     bool   // the visitor has given their password a short time ago
+	Fresh     bool   // the visitor has proved a short time ago who they are
+	Provider  string // where they do so, if not by a password here
 	First     *gateway.ReviewVote
 	Form      decision
 	Error     string
@@ -83,11 +84,24 @@ func (v *visit) review() error {
 	if err != nil {
 		return err
 	}
+	if back := v.session.draft; back != nil && back.review == r.ID && v.now.Sub(back.at) < flowTime {
+		d.fill(back.form)
+	}
 	return v.show("review", "Request "+r.ID, "reviews", d)
 }
 
+// fill puts a form on the page as it was filled in.
+func (d *reviewData) fill(form decision) {
+	d.Form = form
+	for i := range d.Values {
+		if i < len(form.Ranges) {
+			d.Values[i].Range = form.Ranges[i]
+		}
+	}
+}
+
 func (v *visit) reviewData(r *gateway.ReviewRequest) (*reviewData, error) {
-	d := &reviewData{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), Fresh: v.session.fresh(v.now, v.s.opt.StepUp), Now: v.now, Purposes: v.s.opt.Purposes,
+	d := &reviewData{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), Fresh: v.fresh(r.ID), Provider: v.session.provider, Now: v.now, Purposes: v.s.opt.Purposes,
 		NeedPurp: v.s.opt.NeedPurpose, Seen: strconv.FormatUint(r.Revision, 10), Deadline: r.Expires, Least: gateway.LeastReviewJustification, MostUses: gateway.MostReviewUses, Times: times}
 	var may bool
 	may, d.WhyNot = v.s.core.MayDecide(v.who, r)

@@ -47,6 +47,21 @@ func newSite(o Options) (site, error) {
 	return s, nil
 }
 
+// baseOf is where people reach the door, without a slash at its end; "" where it listens everywhere and nobody said.
+func baseOf(o Options) string {
+	if o.PublicURL != "" {
+		return strings.TrimSuffix(o.PublicURL, "/")
+	}
+	host, _, err := net.SplitHostPort(o.Address)
+	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
+		return ""
+	}
+	if o.TLS {
+		return "https://" + o.Address
+	}
+	return "http://" + o.Address
+}
+
 // is reports whether a Host header names this site. A page of another name that has been pointed at our address says that name.
 func (s *site) is(host string) bool {
 	name := host

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -24,6 +25,11 @@ type Options struct {
 	Purposes    []access.Purpose
 	NeedPurpose bool
 
+	PGWire *PGWireAddress // the other doors, for those who log in to use them; nil where there is none
+	MCP    *MCPAddress
+	// Authority is the certificate, PEM, by which clients check the door for PostgreSQL clients where it made its own; nil: there is none.
+	Authority func() []byte
+
 	Archive *Archive     // what has been recorded; nil: pages about it do not exist
 	Log     *slog.Logger // nil discards
 }
@@ -35,7 +41,11 @@ type Server struct {
 	log      *slog.Logger
 	site     site
 	sessions *sessions
+	base     string // where people reach this door, without a slash at its end; "" where that is not fixed
 	logins   *logins
+	asked    *logins // of providers: codes to be exchanged, tokens to be checked
+	logouts  *logins // by providers
+	flows    *flows
 	pages    *pages
 	now      func() time.Time
 
@@ -48,7 +58,7 @@ const DefaultStepUp = 5 * time.Minute
 
 // New makes the door of a core. It fails where its own pages cannot be read.
 func New(core *gateway.Gateway, o Options) (*Server, error) {
-	s := &Server{core: core, opt: o, log: o.Log, now: time.Now, ending: make(chan struct{}), logins: newLogins()}
+	s := &Server{core: core, opt: o, log: o.Log, now: time.Now, ending: make(chan struct{}), logins: newLogins(loginsQueued), asked: newLogins(exchangesQueued), logouts: newLogins(exchangesQueued)}
 	if o.StepUp == 0 {
 		s.opt.StepUp = DefaultStepUp
 	}
@@ -59,13 +69,25 @@ func New(core *gateway.Gateway, o Options) (*Server, error) {
 	if s.site, err = newSite(o); err != nil {
 		return nil, err
 	}
-	s.sessions = newSessions(s.site.secure)
+	if s.base = baseOf(o); s.base == "" && len(core.Providers()) > 0 {
+		return nil, errors.New("listen.web.public_url is missing: providers have to know where to send people back to")
+	}
+	s.sessions = newSessions(s.site.secure, core.Watch, s.log)
+	if s.flows, err = newFlows(s.site.secure); err != nil {
+		return nil, err
+	}
 	s.pages, err = loadPages()
 	return s, err
 }
 
 // Shutdown ends requests that wait for something to happen. Those that come later do not wait.
 func (s *Server) Shutdown() { s.end.Do(func() { close(s.ending) }) }
+
+// Close lets go of the sessions. It comes after the last request, and before the core is closed.
+func (s *Server) Close() {
+	s.Shutdown()
+	s.sessions.shut()
+}
 
 // Timeouts for who serves the Handler. A request that waits for news takes shorter than writing may.
 const (
@@ -80,6 +102,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /static/{name}", s.static)
 	mux.HandleFunc("GET /login", s.loginPage)
 	mux.HandleFunc("POST /login", s.login)
+	mux.HandleFunc("GET /auth/start", s.startLogin)
+	mux.HandleFunc("GET /auth/callback", s.callback)
+	mux.HandleFunc("POST /auth/backchannel-logout", s.backchannelLogout)
 	s.apiRoutes(mux)
 	for pattern, h := range s.routes() {
 		mux.HandleFunc(pattern, s.signedIn(h))
@@ -103,6 +128,7 @@ func (s *Server) routes() map[string]handler {
 		"POST /reviews/{id}/approve":  (*visit).approve,
 		"POST /reviews/{id}/deny":     (*visit).deny,
 		"POST /reviews/{id}/cancel":   (*visit).cancel,
+		"POST /reviews/{id}/step-up":  (*visit).stepUp,
 
 		"GET /overview":            (*visit).overview,
 		"GET /live":                (*visit).live,

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -24,9 +25,17 @@ type session struct {
 	who           access.Principal
 	csrf          string
 	created, seen time.Time
-	authenticated time.Time     // when a password was last given
+	authenticated time.Time     // when they last proved who they are, well enough to approve
 	ended         chan struct{} // closed when it has been ended; nil for a program's
+
+	// Of those who logged in by a provider:
+	provider string
+	idToken  string // for the provider, at the log-out
+	draft    *draft // what they were about to decide when they were sent to prove who they are
+	proved   string // the request that they did so for, until they have decided about it
 }
+
+type sessionKey = [sha256.Size]byte // of a cookie
 
 // fresh reports whether the person proved who they are no longer than within ago.
 func (s *session) fresh(now time.Time, within time.Duration) bool {
@@ -36,13 +45,19 @@ func (s *session) fresh(now time.Time, within time.Duration) bool {
 type sessions struct {
 	secure bool
 	name   string // of the cookie
+	// watch tells, with the cause, when what proved somebody holds no longer.
+	watch func(access.Principal) (ended <-chan string, stop func())
+	log   *slog.Logger
 
-	mu   sync.Mutex // guards open
-	open map[[sha256.Size]byte]*session
+	mu       sync.Mutex // guards what follows
+	open     map[sessionKey]*session
+	closed   bool
+	closing  chan struct{}
+	watchers sync.WaitGroup
 }
 
-func newSessions(secure bool) *sessions {
-	s := &sessions{secure: secure, name: "sallyport", open: map[[sha256.Size]byte]*session{}}
+func newSessions(secure bool, watch func(access.Principal) (<-chan string, func()), log *slog.Logger) *sessions {
+	s := &sessions{secure: secure, name: "sallyport", watch: watch, log: log, open: map[sessionKey]*session{}, closing: make(chan struct{})}
 	if secure {
 		s.name = "__Host-sallyport" // RFC 6265bis, "Cookie Name Prefixes": no other host can have set it
 	}
@@ -55,18 +70,28 @@ func secret() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// begin makes a session and gives its cookie. What the browser had before ends.
+// begin makes a session of who gave their password, and gives its cookie. What the browser had before ends.
 func (s *sessions) begin(r *http.Request, who access.Principal, now time.Time) *http.Cookie {
 	s.end(r)
+	return s.add(&session{who: who, authenticated: now}, now)
+}
+
+// add opens a session under a cookie that nobody has seen before. It ends when what proved its person does.
+func (s *sessions) add(o *session, now time.Time) *http.Cookie {
 	token := secret()
+	o.seen, o.ended = now, make(chan struct{})
+	if o.created.IsZero() {
+		o.created, o.csrf = now, secret()
+	}
+	lost, stop := s.watch(o.who)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	mine, oldest := 0, [sha256.Size]byte{}
-	for key, o := range s.open {
-		if over(o, now) {
+	mine, oldest := 0, sessionKey{}
+	for key, other := range s.open {
+		if over(other, now) {
 			s.drop(key)
-		} else if o.who.Name == who.Name {
-			if mine++; mine == 1 || o.created.Before(s.open[oldest].created) {
+		} else if other.who.Name == o.who.Name {
+			if mine++; mine == 1 || other.created.Before(s.open[oldest].created) {
 				oldest = key
 			}
 		}
@@ -74,10 +99,41 @@ func (s *sessions) begin(r *http.Request, who access.Principal, now time.Time) *
 	if mine >= mostSessionsOne {
 		s.drop(oldest)
 	}
-	if len(s.open) < mostSessions {
-		s.open[sha256.Sum256([]byte(token))] = &session{who: who, csrf: secret(), created: now, seen: now, authenticated: now, ended: make(chan struct{})}
+	if len(s.open) >= mostSessions || s.closed {
+		stop()
+		return s.cookie(token, 0)
 	}
+	key := sha256.Sum256([]byte(token))
+	s.open[key] = o
+	s.watchers.Add(1)
+	go s.attend(key, o, lost, stop)
 	return s.cookie(token, 0)
+}
+
+// attend ends a session when what proved its person holds no longer.
+func (s *sessions) attend(key sessionKey, o *session, lost <-chan string, stop func()) {
+	defer s.watchers.Done()
+	defer stop()
+	select {
+	case cause := <-lost:
+		s.mu.Lock()
+		s.drop(key)
+		s.mu.Unlock()
+		s.log.Info("log-in ended", "door", "web", "principal", o.who.Name, "cause", cause)
+	case <-o.ended:
+	case <-s.closing:
+	}
+}
+
+// shut ends the watching, and waits for it.
+func (s *sessions) shut() {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.closing)
+	}
+	s.mu.Unlock()
+	s.watchers.Wait()
 }
 
 func (s *sessions) cookie(value string, maxAge int) *http.Cookie {
@@ -95,6 +151,11 @@ func (s *sessions) find(r *http.Request, active bool, now time.Time) *session {
 	if !ok {
 		return nil
 	}
+	return s.at(key, active, now)
+}
+
+// at is find for a key that is known.
+func (s *sessions) at(key sessionKey, active bool, now time.Time) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.open[key]
@@ -112,7 +173,7 @@ func (s *sessions) find(r *http.Request, active bool, now time.Time) *session {
 	return &c
 }
 
-func (s *sessions) key(r *http.Request) (key [sha256.Size]byte, ok bool) {
+func (s *sessions) key(r *http.Request) (key sessionKey, ok bool) {
 	c, err := r.Cookie(s.name)
 	if err != nil || c.Value == "" {
 		return key, false
@@ -120,15 +181,22 @@ func (s *sessions) key(r *http.Request) (key [sha256.Size]byte, ok bool) {
 	return sha256.Sum256([]byte(c.Value)), true
 }
 
-// proved says that the session's person has just given their password.
-func (s *sessions) proved(r *http.Request, now time.Time) {
+// change does something to the request's session, if there is one.
+func (s *sessions) change(r *http.Request, do func(*session)) {
 	if key, ok := s.key(r); ok {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if o := s.open[key]; o != nil {
-			o.authenticated = now
+			do(o)
 		}
 	}
+}
+
+// endAt ends a session by its key.
+func (s *sessions) endAt(key sessionKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(key)
 }
 
 // end ends the request's session, if it has one.
@@ -141,7 +209,7 @@ func (s *sessions) end(r *http.Request) {
 }
 
 // drop forgets a session, and tells requests of it that wait. The caller has the lock.
-func (s *sessions) drop(key [sha256.Size]byte) {
+func (s *sessions) drop(key sessionKey) {
 	if o := s.open[key]; o != nil {
 		delete(s.open, key)
 		close(o.ended)

@@ -41,6 +41,7 @@ var (
 	errForeign  = &problem{http.StatusForbidden, "this was not sent by a page of this site: nothing was changed", "open the page anew and try again"}
 	errToken    = &problem{http.StatusForbidden, "this page belongs to another log-in: nothing was changed", "open the page anew and try again"}
 	errForm     = &problem{http.StatusBadRequest, "the form cannot be read: nothing was changed", "it may be too long"}
+	errSecret   = &problem{http.StatusUnauthorized, "this is what programs log in with: log in by your provider here", ""}
 	errBusy     = &problem{http.StatusTooManyRequests, "too many log-ins are being checked: try again in a moment", ""}
 )
 

@@ -221,7 +221,7 @@ func TestApprovalsAreTakenBack(t *testing.T) {
 func TestOnlyWhoAskedWithdraws(t *testing.T) {
 	w := newWorld(t, nil)
 	r := w.wish("asker", write, nil)
-	for name, status := range map[string]int{"keeper": 404, "auditor": 404, "stranger": 404} {
+	for name, status := range map[string]int{"keeper": 403, "auditor": 403, "stranger": 404} {
 		if res, _ := w.login(name).post("/reviews/"+r.ID+"/cancel", url.Values{}); res.StatusCode != status {
 			t.Errorf("%s: %s", name, res.Status)
 		}

@@ -73,7 +73,7 @@ func newWorld(t *testing.T, change func(*gateway.Config, *Options)) *world {
 		t.Fatal(err)
 	}
 	w.http.Start()
-	t.Cleanup(func() { w.srv.Shutdown(); w.http.Close(); w.gw.Close() })
+	t.Cleanup(func() { w.srv.Shutdown(); w.http.Close(); w.srv.Close(); w.gw.Close() })
 	return w
 }
 

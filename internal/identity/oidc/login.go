@@ -62,15 +62,15 @@ func NewLogin(p access.Provider, now func() time.Time) (*Login, error) {
 			return nil, fmt.Errorf("provider %s: %s has no certificate in PEM", p.Name, p.CAFile)
 		}
 	}
-	return &Login{provider: p, now: now, client: &http.Client{Transport: bounded{t}, Timeout: loginTimeout,
+	return &Login{provider: p, now: now, client: &http.Client{Transport: shortAnswers{t}, Timeout: loginTimeout,
 		// A redirect would take the code, and the client's secret, to whoever the answer names.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
 
-// bounded lets no answer be longer than loginAnswer.
-type bounded struct{ next http.RoundTripper }
+// shortAnswers lets no answer be longer than loginAnswer.
+type shortAnswers struct{ next http.RoundTripper }
 
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b shortAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.next.RoundTrip(r)
 	if err == nil {
 		resp.Body = http.MaxBytesReader(nil, resp.Body, loginAnswer)
@@ -79,7 +79,7 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections passes on what http.Client asks for.
-func (b bounded) CloseIdleConnections() {
+func (b shortAnswers) CloseIdleConnections() {
 	if c, ok := b.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}

@@ -1,0 +1,173 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway"
+)
+
+const (
+	exchangesQueued = 64 // of one address: many people may be behind it
+	mostCode        = 4096
+	mostSaid        = 200 // characters of a provider's words
+)
+
+// offers are the ways to log in by a provider and go on to next.
+func (s *Server) offers(next string) []offer {
+	var out []offer
+	for _, p := range s.core.Providers() {
+		// The whole address: what is begun under another name of this machine could not be ended under the one that the provider knows.
+		out = append(out, offer{p.Name, s.base + "/auth/start?" + url.Values{"provider": {p.Name}, "next": {next}}.Encode()})
+	}
+	return out
+}
+
+// startLogin sends a browser to a provider.
+func (s *Server) startLogin(w http.ResponseWriter, r *http.Request) {
+	next := local(r.URL.Query().Get("next"))
+	if len(next) > mostNext {
+		next = "/"
+	}
+	if r.Header.Get("Sec-Fetch-Site") == "cross-site" { // another site does not decide that somebody logs in
+		http.Redirect(w, r, "/login?next="+url.QueryEscape(next), http.StatusSeeOther)
+		return
+	}
+	f := flow{Provider: r.URL.Query().Get("provider"), Next: next}
+	if key, ok := s.sessions.key(r); ok {
+		f.Session = key[:]
+	}
+	to, err := s.begin(w, r, f)
+	if err != nil {
+		s.failed(w, nil, err)
+		return
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// begin gives the browser what it needs to come back, and the address to go to.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, f flow) (string, error) {
+	f.State, f.Nonce, f.Verifier, f.Started = secret(), secret(), secret(), s.now()
+	to, err := s.core.LoginURL(r.Context(), access.LoginRequest{Provider: f.Provider, Redirect: s.redirectURI(), State: f.State, Nonce: f.Nonce, Verifier: f.Verifier, StepUp: f.Review != ""})
+	if err != nil {
+		s.log.Warn("provider not reached", "door", "web", "provider", f.Provider, "error", err)
+		return "", err
+	}
+	c, err := s.flows.seal(f)
+	if err != nil {
+		return "", err
+	}
+	http.SetCookie(w, c)
+	return to, nil
+}
+
+func (s *Server) redirectURI() string { return s.base + "/auth/callback" }
+
+// onward answers with a page that leads on by itself. A redirect would not do: what another site began gets no cookie that is Strict, at its end
+// neither, and a form may not lead elsewhere (form-action).
+func (s *Server) onward(w http.ResponseWriter, to string) {
+	s.render(w, http.StatusOK, "onward", page{Title: "One moment", Refresh: to})
+}
+
+// callback takes a browser that comes back from a provider.
+func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
+	f, err := s.flows.take(r, r.URL.Query().Get("state"), s.now())
+	if err != nil {
+		s.log.Warn("log-in failed", "door", "web", "client", r.RemoteAddr, "error", err)
+		s.failed(w, nil, err)
+		return
+	}
+	http.SetCookie(w, s.flows.cookie("", -1))
+	var c *http.Cookie
+	err = s.asked.slowly(r, f.Provider, func() (err error) {
+		if f.Review != "" {
+			c, err = s.stepped(r, f)
+		} else {
+			c, err = s.entered(r, f)
+		}
+		return err
+	})
+	if err != nil {
+		s.log.Warn("log-in failed", "door", "web", "client", r.RemoteAddr, "provider", f.Provider, "error", err)
+		s.failed(w, nil, err)
+		return
+	}
+	http.SetCookie(w, c)
+	s.onward(w, local(f.Next))
+}
+
+// entered makes the session of who has logged in. What the browser had before ends.
+func (s *Server) entered(r *http.Request, f *flow) (*http.Cookie, error) {
+	p, token, err := s.exchange(r, f)
+	if err != nil {
+		return nil, err
+	}
+	if len(f.Session) == len(sessionKey{}) {
+		s.sessions.endAt(sessionKey(f.Session))
+	}
+	now := s.now()
+	s.log.Info("logged in", "door", "web", "principal", p.Name, "provider", f.Provider, "client", r.RemoteAddr)
+	return s.sessions.add(&session{who: p, authenticated: s.provedAt(p, now), provider: f.Provider, idToken: token}, now), nil
+}
+
+// exchange has the core turn a provider's answer into a principal.
+func (s *Server) exchange(r *http.Request, f *flow) (p access.Principal, token string, err error) {
+	q := r.URL.Query()
+	if said := q.Get("error"); said != "" {
+		return p, "", &problem{http.StatusUnauthorized, f.Provider + " did not log you in: " + short(said), cmp.Or(short(q.Get("error_description")), "log in again")}
+	}
+	code := q.Get("code")
+	if code == "" || len(code) > mostCode {
+		return p, "", &problem{http.StatusBadRequest, f.Provider + " answered without a usable code", "log in again"}
+	}
+	// What was begun is made whole: a code is good once.
+	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), 30*time.Second)
+	defer stop()
+	token, err = s.core.LoginToken(ctx, r.RemoteAddr, access.LoginResponse{Provider: f.Provider, Redirect: s.redirectURI(), Verifier: f.Verifier, Code: code, Issuer: q.Get("iss")})
+	if err != nil {
+		return p, "", err
+	}
+	id := access.IDToken{Provider: f.Provider, Token: token, Nonce: f.Nonce}
+	if f.Review != "" {
+		id.MaxAge = s.now().Sub(f.Started) + time.Second // it is told in whole seconds
+	}
+	p, err = s.core.Admit(ctx, gateway.Login{Door: access.DoorWeb, Credentials: id, Client: r.RemoteAddr})
+	return p, token, err
+}
+
+// short is as much of what a provider says as a page has room for.
+func short(s string) string {
+	if r := []rune(s); len(r) > mostSaid {
+		return string(r[:mostSaid]) + "…"
+	}
+	return s
+}
+
+// provedAt is when somebody last proved who they are, well enough to approve; zero where nobody says so.
+func (s *Server) provedAt(p access.Principal, now time.Time) time.Time {
+	switch {
+	case p.Proof.Issuer == "":
+		return now // by the password of the request
+	case !s.strong(p), p.Proof.Authenticated.After(now.Add(time.Minute)):
+		return time.Time{}
+	}
+	return p.Proof.Authenticated
+}
+
+// strong reports whether somebody proved who they are as their provider's configuration wants it for approving.
+func (s *Server) strong(p access.Principal) bool {
+	known := false
+	for _, o := range s.core.Providers() {
+		if o.Issuer == p.Proof.Issuer {
+			if known = true; len(o.ACR) > 0 && !slices.Contains(o.ACR, p.Proof.ACR) {
+				return false
+			}
+		}
+	}
+	return known
+}

@@ -1,0 +1,191 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway"
+	"sallyport/internal/testidp"
+)
+
+// providerWorld is a world whose people also log in at a provider.
+func providerWorld(t *testing.T) (*world, *testidp.Provider) {
+	t.Helper()
+	idp := testidp.New(t)
+	return newWorld(t, func(c *gateway.Config, _ *Options) {
+		c.Providers = []access.Provider{{Name: "corp", Issuer: idp.Issuer, ClientID: testidp.ClientID, UserClaim: "preferred_username", Prefix: "corp-", GroupsClaim: "groups"}}
+	}), idp
+}
+
+// leave has a browser begin a log-in, and gives where it is sent.
+func (b *browser) leave(next string) *url.URL {
+	b.w.t.Helper()
+	res, body := b.get("/auth/start?" + url.Values{"provider": {"corp"}, "next": {next}}.Encode())
+	to, err := url.Parse(res.Header.Get("Location"))
+	if res.StatusCode != http.StatusSeeOther || err != nil {
+		b.w.t.Fatalf("%s %v %s", res.Status, err, body)
+	}
+	return to
+}
+
+// comeBack is what the provider sends the browser back to, without its going there.
+func (b *browser) comeBack(to *url.URL) string {
+	b.w.t.Helper()
+	res, body := b.do(&http.Request{Method: "GET", URL: to, Header: http.Header{}})
+	back, err := url.Parse(res.Header.Get("Location"))
+	if err != nil || back.Path != "/auth/callback" {
+		b.w.t.Fatalf("%s %s", res.Status, body)
+	}
+	return back.RequestURI()
+}
+
+func TestLogInPageOffersProviders(t *testing.T) {
+	w, _ := providerWorld(t)
+	if _, body := w.browser().get("/login?next=/reviews"); !strings.Contains(body, "Log in with corp") || !strings.Contains(body, `name="password"`) {
+		t.Errorf("%s", body)
+	}
+	to := w.browser().leave("/reviews").Query()
+	if to.Get("redirect_uri") != w.srv.base+"/auth/callback" || to.Get("code_challenge_method") != "S256" || len(to.Get("state")) < 40 || len(to.Get("nonce")) < 40 || to.Get("state") == to.Get("nonce") {
+		t.Errorf("%v", to)
+	}
+}
+
+// Each ends before the provider is asked for a token: a code is worth something to the browser that began, in time, once.
+func TestAnswersOfOthersAreRefused(t *testing.T) {
+	w, idp := providerWorld(t)
+	now := time.Now()
+	w.srv.now = func() time.Time { return now }
+	asked := func() (n int) {
+		for _, r := range idp.Requests() {
+			if r == "POST /token" {
+				n++
+			}
+		}
+		return n
+	}
+	refused := func(name string, b *browser, path string) {
+		t.Helper()
+		before := asked()
+		res, body := b.get(path)
+		if res.StatusCode != http.StatusBadRequest || asked() != before {
+			t.Errorf("%s: %s, and the provider was asked for %d tokens: %.200s", name, res.Status, asked()-before, body)
+		}
+		for _, c := range res.Cookies() {
+			if c.Name == w.srv.sessions.name {
+				t.Errorf("%s: a session was begun", name)
+			}
+		}
+	}
+	mine, theirs := w.browser(), w.browser()
+	attackers := theirs.comeBack(theirs.leave("/"))
+	refused("log-in of another, in a browser that began none", w.browser(), attackers)
+	mine.leave("/")
+	refused("log-in of another, in a browser that began one", mine, attackers)
+	refused("no state", mine, "/auth/callback?code=x")
+	back := mine.comeBack(mine.leave("/"))
+	now = now.Add(flowTime)
+	refused("late", mine, back)
+	now = now.Add(-flowTime)
+
+	b := w.browser()
+	back = b.comeBack(b.leave("/"))
+	jar, _ := url.Parse(w.http.URL)
+	sealed := b.c.Jar.Cookies(jar)
+	bent := *sealed[0]
+	bent.Value = "A" + bent.Value[1:]
+	if bent.Value == sealed[0].Value {
+		bent.Value = "B" + bent.Value[1:]
+	}
+	b.c.Jar.SetCookies(jar, []*http.Cookie{&bent})
+	refused("changed seal", b, back)
+
+	b.c.Jar.SetCookies(jar, sealed)
+	b.get(strings.ReplaceAll(back, "code=", "code=forged"))
+	b.c.Jar.SetCookies(jar, sealed) // an attacker who kept it
+	refused("second time", b, back)
+}
+
+func TestAnswerOfAnotherProviderIsRefused(t *testing.T) {
+	w, idp := providerWorld(t)
+	for name, change := range map[string]func(url.Values){
+		"other issuer": func(q url.Values) { q.Set("iss", "https://evil.example") },
+		"no issuer":    func(q url.Values) { q.Del("iss") },
+	} {
+		b := w.browser()
+		back, _ := url.Parse(b.comeBack(b.leave("/")))
+		q := back.Query()
+		change(q)
+		if res, _ := b.get("/auth/callback?" + q.Encode()); res.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %s", name, res.Status)
+		}
+	}
+	for _, r := range idp.Requests() {
+		if r == "POST /token" {
+			t.Error("the code was taken to the provider")
+		}
+	}
+	b := w.browser()
+	q := b.leave("/").Query()
+	res, body := b.get("/auth/callback?" + url.Values{"state": {q.Get("state")}, "error": {"access_denied"}, "error_description": {"<b>\u202eno\x1b[31m"}}.Encode())
+	if res.StatusCode != http.StatusUnauthorized || strings.ContainsAny(body, "\u202e\x1b") || strings.Contains(body, "<b>") || !strings.Contains(body, "access_denied") {
+		t.Errorf("%s %s", res.Status, body)
+	}
+}
+
+func TestFlowsLeadNowhereElse(t *testing.T) {
+	w, _ := providerWorld(t)
+	now := time.Now()
+	for _, next := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, "javascript:alert(1)", "/login", "/" + strings.Repeat("a", mostNext)} {
+		b := w.browser()
+		state := b.leave(next).Query().Get("state")
+		jar, _ := url.Parse(w.http.URL)
+		r := &http.Request{Header: http.Header{}}
+		for _, c := range b.c.Jar.Cookies(jar) {
+			r.AddCookie(c)
+		}
+		if f, err := w.srv.flows.take(r, state, now.Add(time.Second)); err != nil || f.Next != "/" {
+			t.Errorf("%q leads to %+v, %v", next, f, err)
+		}
+	}
+	req, _ := http.NewRequest("GET", w.http.URL+"/auth/start?provider=corp", nil)
+	req.Header.Set("Sec-Fetch-Site", "cross-site")
+	if res, _ := w.browser().do(req); !strings.HasPrefix(res.Header.Get("Location"), "/login") || len(res.Cookies()) > 0 {
+		t.Errorf("another site begins a log-in: %s to %s", res.Status, res.Header.Get("Location"))
+	}
+}
+
+func TestForgedLogoutTokensAreRefused(t *testing.T) {
+	w, idp := providerWorld(t)
+	send := func(token string, change func(*http.Request)) *http.Response {
+		req := w.browser().request("/auth/backchannel-logout", url.Values{"logout_token": {token}})
+		if change != nil {
+			change(req)
+		}
+		res, _ := w.browser().do(req)
+		if res.Header.Get("Cache-Control") != "no-store" || len(res.Cookies()) > 0 {
+			t.Errorf("%v", res.Header)
+		}
+		return res
+	}
+	key, err := testidp.NewKey("ES256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, _ := testidp.Claims(idp.LogoutToken())
+	for name, token := range map[string]string{
+		"ID token": idp.IDToken("n"), "nonce": idp.LogoutToken(map[string]any{"nonce": "n"}), "other audience": idp.LogoutToken(map[string]any{"aud": "other"}),
+		"no event": idp.LogoutToken(map[string]any{"events": nil}), "unsigned": idp.Mint(good, testidp.Shape{Alg: "none"}), "other key": idp.Mint(good, testidp.Shape{Key: key}),
+		"empty": "", "long": strings.Repeat("a", mostLogoutToken+1), "nothing": "a.b.c",
+	} {
+		if res := send(token, nil); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %s", name, res.Status)
+		}
+	}
+	if res := send(idp.LogoutToken(), func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("from a page: %s", res.Status)
+	}
+}
