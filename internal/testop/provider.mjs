@@ -58,6 +58,7 @@ function configuration() {
 function start() {
   app = new Provider(issuer, configuration());
   app.on('server_error', (ctx, err) => console.error(err));
+  app.on('backchannel.error', (ctx, err) => console.error(err));
 }
 
 // interact shows a form to whoever is not logged in, and agrees to everything.
