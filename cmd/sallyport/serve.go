@@ -46,8 +46,8 @@ func newServe(a *app) *cobra.Command {
 statements, waits for running ones (limits.drain_timeout) and closes the record. SIGHUP reads the policies,
 the principals, the providers and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones
 stay. Sessions end of principals who are gone, or have other groups, attributes, passwords or tokens. It
-also has exporters that are stopped look whether that was mended, and reads the doors' certificates (which is done at
-handshakes too, once a second).`,
+also reads DSNs again from files and commands, for new sessions, has exporters that are stopped look whether that was mended,
+and reads the doors' certificates (which is done at handshakes too, once a second).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
@@ -350,6 +350,7 @@ func (g *gate) reload(path string) {
 			set.Look()
 		}
 	}
+	g.core.RenewDSNs(context.Background())
 	cfg, err := config.Load(path)
 	if err == nil {
 		err = lostFiles(cfg, g.rules)

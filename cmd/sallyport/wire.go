@@ -23,17 +23,22 @@ func coreConfig(cfg *config.Config, log *slog.Logger) gateway.Config {
 		model = gateway.Recogniser{URL: m.URL, Timeout: time.Duration(m.Timeout), Language: m.Language, MinScore: m.Least(), Entities: m.Entities}
 	}
 	return gateway.Config{
-		DataDir:        cfg.DataDir,
-		Connections:    cfg.Connections,
-		Principals:     cfg.Principals,
-		Labels:         cfg.Labels,
-		Masks:          cfg.Masks,
-		Policies:       policyFiles(cfg),
-		PhoneRegions:   cfg.File.Detectors.PhoneRegions,
-		Model:          model,
-		Approvals:      approvals(cfg),
-		CatalogRefresh: time.Duration(cfg.File.CatalogRefresh),
-		Log:            log,
+		DataDir:            cfg.DataDir,
+		Connections:        cfg.Connections,
+		Principals:         cfg.Principals,
+		Labels:             cfg.Labels,
+		Masks:              cfg.Masks,
+		Policies:           policyFiles(cfg),
+		PhoneRegions:       cfg.File.Detectors.PhoneRegions,
+		Model:              model,
+		Approvals:          approvals(cfg),
+		CatalogRefresh:     time.Duration(cfg.File.CatalogRefresh),
+		Providers:          cfg.Providers,
+		Audience:           cfg.Audience(),
+		CredentialLifetime: time.Duration(cfg.File.Identity.CredentialLifetime),
+		DSN:                cfg.DSN,
+		DSNRefresh:         time.Duration(cfg.File.SecretsRefresh),
+		Log:                log,
 	}
 }
 

@@ -142,4 +142,6 @@ type Connection struct {
 	Driver string      // "postgres"
 	DSN    string      // never logged, never recorded
 	Judged *Judgements // of its labels file; nil where it has none
+	// Insecure takes a DSN by which another machine's certificate is not checked, or nothing is encrypted.
+	Insecure bool
 }

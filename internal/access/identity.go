@@ -57,6 +57,8 @@ type IDToken struct {
 	Nonce string
 	// MaxAge is how long ago the person may have proved who they are; 0 asks for nothing.
 	MaxAge time.Duration
+	// AccessToken is the one that came with it, where there was one: "at_hash" is held against it.
+	AccessToken string
 }
 
 func (IDToken) credentials() {}
@@ -77,17 +79,23 @@ var ErrProofEnded = errors.New("issued by this gateway, and does not hold any mo
 type Provider struct {
 	Name         string
 	Issuer       string // URL, exactly as its tokens have it
-	ClientID     string // of this gateway: of its web door and of `sallyport login`
+	ClientID     string // of this gateway: of its web door and, where no other is named, of `sallyport login`
 	ClientSecret string // "" for a public client
+	// LoginClientID is the public client that `sallyport login` is; "" is ClientID.
+	LoginClientID string
 	// Audiences are what access tokens for this gateway may have in "aud": the URL of the agents' door, where nothing else is said.
 	Audiences   []string
 	LoginScopes []string // asked for at log-in, beside openid
+	// AnyTokenType takes access tokens whose "typ" is "JWT" or is not there, beside "at+jwt" (RFC 9068).
+	AnyTokenType bool
 
 	// UserClaim and GroupsClaim are paths into the claims: "sub", "preferred_username", "realm_access.roles", `"https://a.b/groups"`.
 	UserClaim, GroupsClaim string
 	Prefix                 string            // before user names, so that no two providers name the same person
 	Groups                 map[string]string // the provider's name of a group to that of policies; nil takes all as they are
 	Attributes             map[string]string // attributes of principals, to paths into the claims
+	// ClaimSources are the origins ("https://claims.example.com") that distributed claims may be fetched from, beside the issuer's own.
+	ClaimSources []string
 	// Agents says which tokens are an agent's own: those that these clients got for themselves (client credentials).
 	Agents []string
 	// Actors are the clients that may act for people (RFC 8693 "act", or a client's own name as "azp"); nil none.

@@ -34,10 +34,13 @@ type Export struct {
 	Secret     string `yaml:"secret"`
 	SecretEnv  string `yaml:"secret_env"`
 	SecretFile string `yaml:"secret_file"`
+	// SecretCommand prints it, and TokenCommand the token; see Connection.
+	SecretCommand []string `yaml:"secret_command"`
 	// Token is the bearer token of an OTLP collector.
-	Token     string `yaml:"token"`
-	TokenEnv  string `yaml:"token_env"`
-	TokenFile string `yaml:"token_file"`
+	Token        string   `yaml:"token"`
+	TokenEnv     string   `yaml:"token_env"`
+	TokenFile    string   `yaml:"token_file"`
+	TokenCommand []string `yaml:"token_command"`
 	// TLS says whom to trust and what to show.
 	TLS *ClientTLS `yaml:"tls"`
 	// Timeout is how long a batch may take. Default 30s.
@@ -162,16 +165,16 @@ func (c *Config) exportReceiver(d *document, i int, e *Export, at func(...string
 		}
 	case "webhook":
 		c.exportURL(d, e, at)
-		secret, ok := c.secret(d, path, "secret", e.Secret, e.SecretEnv, e.SecretFile)
-		if !ok && e.Secret+e.SecretEnv+e.SecretFile == "" || ok && len(secret) < shortestSecret {
-			d.add(at(), fmt.Sprintf("exporter `%s` needs a secret of at least %d bytes", e.Name, shortestSecret), "`openssl rand -hex 32` makes one: give it by `secret_env` or `secret_file`")
+		secret, ok := c.secret(d, path, "secret", e.Secret, e.SecretEnv, e.SecretFile, e.SecretCommand...)
+		if !ok && e.Secret+e.SecretEnv+e.SecretFile == "" && len(e.SecretCommand) == 0 || ok && len(secret) < shortestSecret {
+			d.add(at(), fmt.Sprintf("exporter `%s` needs a secret of at least %d bytes", e.Name, shortestSecret), "`openssl rand -hex 32` makes one: give it by `secret_env`, `secret_file` or `secret_command`")
 		}
 		c.setSecret(e, at, secret)
 	case "s3":
 		c.exportURL(d, e, at)
-		secret, ok := c.secret(d, path, "secret", e.Secret, e.SecretEnv, e.SecretFile)
-		if e.AccessKey == "" || !ok && e.Secret+e.SecretEnv+e.SecretFile == "" {
-			d.add(at(), fmt.Sprintf("exporter `%s` needs `access_key` and its secret key", e.Name), "give the secret key by `secret_env` or `secret_file`")
+		secret, ok := c.secret(d, path, "secret", e.Secret, e.SecretEnv, e.SecretFile, e.SecretCommand...)
+		if e.AccessKey == "" || !ok && e.Secret+e.SecretEnv+e.SecretFile == "" && len(e.SecretCommand) == 0 {
+			d.add(at(), fmt.Sprintf("exporter `%s` needs `access_key` and its secret key", e.Name), "give the secret key by `secret_env`, `secret_file` or `secret_command`")
 		}
 		if (e.Lock != "") != (e.RetainDays > 0) || e.RetainDays < 0 || e.RetainDays > mostRetain {
 			d.add(at("lock"), fmt.Sprintf("exporter `%s`: `lock` and `retain_days` go together", e.Name), "for example `lock: compliance` and `retain_days: 365`")
@@ -182,7 +185,7 @@ func (c *Config) exportReceiver(d *document, i int, e *Export, at func(...string
 		if e.Token != "" {
 			c.warn(at("token"), fmt.Sprintf("the token of exporter `%s` is in the configuration file", e.Name), "move it to `token_env` or `token_file`")
 		}
-		e.Token, _ = c.secret(d, path, "token", e.Token, e.TokenEnv, e.TokenFile)
+		e.Token, _ = c.secret(d, path, "token", e.Token, e.TokenEnv, e.TokenFile, e.TokenCommand...)
 	}
 	e.TLS = c.clientTLS(d, e.TLS, at)
 }

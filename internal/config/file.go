@@ -46,6 +46,9 @@ type File struct {
 	// Default 60s.
 	CatalogRefresh Duration `yaml:"catalog_refresh"`
 
+	// SecretsRefresh is how often the connections' DSNs are read again. Default 0: on SIGHUP and when a database refuses one.
+	SecretsRefresh Duration `yaml:"secrets_refresh"`
+
 	// Detectors adjust the second line: what hides personal data in columns without a label.
 	Detectors Detectors `yaml:"detectors"`
 
@@ -57,6 +60,9 @@ type File struct {
 
 	// Approvals say how statements that wait for a person are handled.
 	Approvals Approvals `yaml:"approvals"`
+
+	// Identity says which providers people and agents are proven by, beside Principals.
+	Identity Identity `yaml:"identity"`
 
 	// Notify names the ways to people who are told of requests for approval.
 	Notify []Notify `yaml:"notify"`
@@ -124,7 +130,7 @@ type MCP struct {
 	ProxyProtocol *ProxyProtocol `yaml:"proxy_protocol"`
 }
 
-// Connection is one upstream database. Exactly one of DSN, DSNEnv and DSNFile is given.
+// Connection is one upstream database. Exactly one of DSN, DSNEnv, DSNFile and DSNCommand is given.
 type Connection struct {
 	// Driver is postgres.
 	Driver string `yaml:"driver"`
@@ -134,6 +140,11 @@ type Connection struct {
 	DSNEnv string `yaml:"dsn_env"`
 	// DSNFile names a file that holds it.
 	DSNFile string `yaml:"dsn_file"`
+	// DSNCommand is a program with its arguments, run without a shell, that prints it: a client of a store of secrets. As DSNFile it is
+	// asked again on SIGHUP, when the database refuses the log-in, and every SecretsRefresh.
+	DSNCommand []string `yaml:"dsn_command"`
+	// Insecure takes what a DSN says of sslmode where that leaves out some of the checks of another machine's certificate.
+	Insecure bool `yaml:"insecure"`
 	// LabelsFile says column by column what this database holds; `sallyport classify` writes it, people decide
 	// in it. See LabelsFile.
 	LabelsFile string `yaml:"labels_file"`
@@ -156,6 +167,8 @@ type Principal struct {
 	// SecretEnv and SecretFile say where the verifier is instead.
 	SecretEnv  string `yaml:"secret_env"`
 	SecretFile string `yaml:"secret_file"`
+	// SecretCommand prints it; see Connection.
+	SecretCommand []string `yaml:"secret_command"`
 	// Tokens are bearer tokens for the MCP door.
 	Tokens []Token `yaml:"tokens"`
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -21,6 +22,7 @@ type Config struct {
 	DataDir     string // absolute
 	Connections []access.Connection
 	Principals  []access.LocalPrincipal
+	Providers   []access.Provider // with their secrets
 	Labels      []access.LabelRule
 	Masks       []access.Mask
 	Policies    []Policy
@@ -32,6 +34,8 @@ type Config struct {
 
 	// Absent are secrets that are named and not there: only LoadOffline leaves any.
 	Absent Problems
+
+	offline bool // commands are not run
 }
 
 // Policy is the text of a policy file. Name is its path as the configuration gives it.
@@ -46,7 +50,7 @@ const DefaultName = "sallyport.yaml"
 // Load reads and validates a configuration file. Problems in it come back as Problems, all at once;
 // any other error means that the file could not be read.
 func Load(path string) (*Config, error) {
-	return whole(LoadOffline(path))
+	return whole(read(path, false))
 }
 
 // whole refuses a configuration with secrets that are not there.
@@ -57,8 +61,11 @@ func whole(c *Config, err error) (*Config, error) {
 	return c, err
 }
 
-// LoadOffline is Load for what connects to nothing and lets nobody in: secrets that are not there are left empty.
-func LoadOffline(path string) (*Config, error) {
+// LoadOffline is Load for what connects to nothing and lets nobody in: secrets that are not there are left empty, and no command is run
+// for one.
+func LoadOffline(path string) (*Config, error) { return read(path, true) }
+
+func read(path string, offline bool) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w at %s: `sallyport init` writes one, --config names another", ErrNone, path)
@@ -70,16 +77,16 @@ func LoadOffline(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parse(path, dir, text)
+	return parse(path, dir, text, offline)
 }
 
 // Parse is Load on a text; relative paths in it are relative to dir.
 func Parse(path, dir string, text []byte) (*Config, error) {
-	return whole(parse(path, dir, text))
+	return whole(parse(path, dir, text, false))
 }
 
-func parse(path, dir string, text []byte) (*Config, error) {
-	c := &Config{Path: path, Dir: dir}
+func parse(path, dir string, text []byte, offline bool) (*Config, error) {
+	c := &Config{Path: path, Dir: dir, offline: offline}
 	d := &document{path: path}
 	d.parse(text, &c.File)
 	if len(d.problems) == 0 {
@@ -101,6 +108,7 @@ func (c *Config) resolve(d *document) {
 	c.doors(d)
 	c.connections(d)
 	c.principals(d)
+	c.identity(d)
 	c.labels(d)
 	c.masks(d)
 	c.purposes(d)
@@ -162,13 +170,13 @@ func (c *Config) Lost(before []Policy) []string {
 	return lost
 }
 
-// secret gives the value of a setting that may stand in the file, in the environment or in a file
-// of its own. ok is false when none of them is given, or something is wrong (then it is reported).
-func (c *Config) secret(d *document, path []string, key, literal, env, file string) (value string, ok bool) {
+// secret gives the value of a setting that may stand in the file, in the environment, in a file of its own, or be what a
+// command prints. ok is false when none of them is given, or something is wrong (then it is reported).
+func (c *Config) secret(d *document, path []string, key, literal, env, file string, command ...string) (value string, ok bool) {
 	at := func(suffix string) int { return d.line(append(path[:len(path):len(path)], key+suffix)...) }
 	given := 0
-	for _, v := range []string{literal, env, file} {
-		if v != "" {
+	for _, v := range []bool{literal != "", env != "", file != "", len(command) > 0} {
+		if v {
 			given++
 		}
 	}
@@ -176,7 +184,7 @@ func (c *Config) secret(d *document, path []string, key, literal, env, file stri
 	case given == 0:
 		return "", false
 	case given > 1:
-		d.add(d.line(path...), fmt.Sprintf("`%s` has more than one of `%s`, `%s_env` and `%s_file`", strings.Join(path, "."), key, key, key), "keep one")
+		d.add(d.line(path...), fmt.Sprintf("`%s` has more than one of `%s`, `%s_env`, `%s_file` and `%s_command`", strings.Join(path, "."), key, key, key, key), "keep one")
 		return "", false
 	case env != "":
 		if value = os.Getenv(env); value == "" {
@@ -185,16 +193,20 @@ func (c *Config) secret(d *document, path []string, key, literal, env, file stri
 		}
 		return value, true
 	case file != "":
-		b, err := os.ReadFile(c.abs(file))
+		value, err := readSecretFile(c.abs(file))
 		if err != nil {
-			c.lacks(d, at("_file"), reason(err), "")
-			return "", false
+			c.lacks(d, at("_file"), err.Error(), "")
 		}
-		if value = strings.TrimSpace(string(b)); value == "" {
-			c.lacks(d, at("_file"), fmt.Sprintf("`%s` is empty", file), "")
-			return "", false
+		return value, err == nil
+	case len(command) > 0 && c.offline:
+		c.lacks(d, at("_command"), "the command was not run", "")
+		return "", false
+	case len(command) > 0:
+		value, err := runCommand(context.Background(), c.Dir, command)
+		if err != nil {
+			c.lacks(d, at("_command"), fmt.Sprintf("`%s` gives no secret: %v", command[0], err), "run it by hand, as the gateway's user: it has to print the secret and exit with 0")
 		}
-		return value, true
+		return value, err == nil
 	}
 	return literal, true
 }

@@ -28,16 +28,22 @@ type Notify struct {
 	URL     string `yaml:"url"`
 	URLEnv  string `yaml:"url_env"`
 	URLFile string `yaml:"url_file"`
+	// URLCommand prints it; see Connection.
+	URLCommand []string `yaml:"url_command"`
 	// Secret signs what is sent to a webhook (at least 24 bytes, or whsec_ and base64); of Slack it is the signing secret of the
 	// app, by which what its buttons send is known.
 	Secret     string `yaml:"secret"`
 	SecretEnv  string `yaml:"secret_env"`
 	SecretFile string `yaml:"secret_file"`
+	// SecretCommand prints it; see Connection.
+	SecretCommand []string `yaml:"secret_command"`
 	// Token is a bot's (xoxb-...), for a Channel of Slack, in the place of a URL.
 	Token     string `yaml:"token"`
 	TokenEnv  string `yaml:"token_env"`
 	TokenFile string `yaml:"token_file"`
-	Channel   string `yaml:"channel"`
+	// TokenCommand prints it; see Connection.
+	TokenCommand []string `yaml:"token_command"`
+	Channel      string   `yaml:"channel"`
 
 	// Address is host:port of a mail server.
 	Address string `yaml:"address"`
@@ -48,6 +54,8 @@ type Notify struct {
 	Password     string `yaml:"password"`
 	PasswordEnv  string `yaml:"password_env"`
 	PasswordFile string `yaml:"password_file"`
+	// PasswordCommand prints it; see Connection.
+	PasswordCommand []string `yaml:"password_command"`
 	// From and Recipients are mail addresses.
 	From       string   `yaml:"from"`
 	Recipients []string `yaml:"recipients"`
@@ -98,18 +106,18 @@ func (c *Config) notify(d *document) {
 // notifyReceiver looks at what the receiver needs, and puts secrets and whole paths in the place of what the file has.
 func (c *Config) notifyReceiver(d *document, i int, n *Notify, at func(...string) int) {
 	path := []string{"notify", strconv.Itoa(i)}
-	take := func(key string, value *string, env, file string) (given bool) {
-		given = *value+env+file != ""
+	take := func(key string, value *string, env, file string, command []string) (given bool) {
+		given = *value+env+file != "" || len(command) > 0
 		if *value != "" && (key != "url" || n.To != "webhook") {
 			c.warn(at(key), fmt.Sprintf("the %s of channel `%s` is in the configuration file", key, n.Name), fmt.Sprintf("move it to `%s_env` or `%s_file`", key, key))
 		}
-		*value, _ = c.secret(d, path, key, *value, env, file)
+		*value, _ = c.secret(d, path, key, *value, env, file, command...)
 		return given
 	}
-	hasURL := take("url", &n.URL, n.URLEnv, n.URLFile)
-	hasSecret := take("secret", &n.Secret, n.SecretEnv, n.SecretFile)
-	hasToken := take("token", &n.Token, n.TokenEnv, n.TokenFile)
-	hasPassword := take("password", &n.Password, n.PasswordEnv, n.PasswordFile)
+	hasURL := take("url", &n.URL, n.URLEnv, n.URLFile, n.URLCommand)
+	hasSecret := take("secret", &n.Secret, n.SecretEnv, n.SecretFile, n.SecretCommand)
+	hasToken := take("token", &n.Token, n.TokenEnv, n.TokenFile, n.TokenCommand)
+	hasPassword := take("password", &n.Password, n.PasswordEnv, n.PasswordFile, n.PasswordCommand)
 	switch n.To {
 	case "webhook":
 		if !hasSecret || n.Secret != "" && len(n.Secret) < shortestSecret {

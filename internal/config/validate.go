@@ -15,7 +15,7 @@ import (
 )
 
 // names are safe to show, to type as a database or user name, and to write in a policy.
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,62}$`)
+var nameForm = access.NameForm
 
 const nameHint = "names are letters, digits, and _ . @ - (at most 63)"
 
@@ -121,14 +121,14 @@ func (c *Config) connections(d *document) {
 		if conn.Driver != "postgres" {
 			d.add(d.line(append(path, "driver")...), fmt.Sprintf("driver `%s` of `%s` is not supported", conn.Driver, name), "`driver: postgres` is")
 		}
-		dsn, ok := c.secret(d, path, "dsn", conn.DSN, conn.DSNEnv, conn.DSNFile)
-		if !ok && conn.DSN == "" && conn.DSNEnv == "" && conn.DSNFile == "" {
-			d.add(d.line(path...), fmt.Sprintf("connection `%s` has no DSN", name), "give `dsn_env`, `dsn_file` or `dsn`")
+		dsn, ok := c.secret(d, path, "dsn", conn.DSN, conn.DSNEnv, conn.DSNFile, conn.DSNCommand...)
+		if !ok && conn.DSN == "" && conn.DSNEnv == "" && conn.DSNFile == "" && len(conn.DSNCommand) == 0 {
+			d.add(d.line(path...), fmt.Sprintf("connection `%s` has no DSN", name), "give `dsn_env`, `dsn_file`, `dsn_command` or `dsn`")
 		}
 		if conn.DSN != "" && dsnHasPassword(conn.DSN) {
 			c.warn(d.line(append(path, "dsn")...), fmt.Sprintf("the DSN of `%s` has a password in the configuration file", name), "move it to `dsn_env` or `dsn_file`")
 		}
-		c.Connections = append(c.Connections, access.Connection{Name: name, Driver: conn.Driver, DSN: dsn, Judged: c.judgements(d, name, conn)})
+		c.Connections = append(c.Connections, access.Connection{Name: name, Driver: conn.Driver, DSN: dsn, Insecure: conn.Insecure, Judged: c.judgements(d, name, conn)})
 	}
 }
 
@@ -143,7 +143,7 @@ func dsnHasPassword(dsn string) bool {
 }
 
 func (c *Config) principals(d *document) {
-	if len(c.File.Principals) == 0 {
+	if len(c.File.Principals) == 0 && len(c.File.Identity.Providers) == 0 {
 		c.warn(d.line("principals"), "no principal is given: nobody can log in", "`sallyport principal add` makes one")
 	}
 	tokenOwner := map[string]string{}
@@ -165,7 +165,7 @@ func (c *Config) principals(d *document) {
 				d.add(d.line(append(path, "attributes", a)...), fmt.Sprintf("`%s` cannot be an attribute", a), "small letters, digits and _; principal.name is the principal's own name")
 			}
 		}
-		secret, _ := c.secret(d, path, "secret", p.Secret, p.SecretEnv, p.SecretFile)
+		secret, _ := c.secret(d, path, "secret", p.Secret, p.SecretEnv, p.SecretFile, p.SecretCommand...)
 		if secret != "" && !scramForm.MatchString(secret) {
 			d.add(d.line(append(path, "secret")...), fmt.Sprintf("the secret of `%s` is not a SCRAM-SHA-256 verifier", name), "never write the password itself: `sallyport principal hash` makes a verifier of it")
 		}
@@ -175,7 +175,7 @@ func (c *Config) principals(d *document) {
 			c.token(d, at, name, tok, tokenOwner)
 			lp.Tokens = append(lp.Tokens, access.LocalToken{SHA256: strings.ToLower(tok.SHA256), Expires: tok.Expires, Note: tok.Note, Scopes: tok.Scopes})
 		}
-		if p.Secret == "" && p.SecretEnv == "" && p.SecretFile == "" && len(p.Tokens) == 0 {
+		if p.Secret == "" && p.SecretEnv == "" && p.SecretFile == "" && len(p.SecretCommand) == 0 && len(p.Tokens) == 0 {
 			c.warn(d.line(path...), fmt.Sprintf("`%s` has neither a secret nor a token and cannot log in", name), fmt.Sprintf("`sallyport principal passwd %s` or `sallyport token new %s`", name, name))
 		}
 		c.Principals = append(c.Principals, lp)

@@ -31,7 +31,11 @@ type Config struct {
 	Approvals Approvals
 	// CatalogRefresh is the longest age of a catalog snapshot; 0 means 60 s.
 	CatalogRefresh time.Duration
-	Log            *slog.Logger // nil discards
+	// DSN reads the DSN of a connection again: when the database refuses the log-in, at RenewDSNs and every DSNRefresh, unless that is 0.
+	// nil: DSNs stay as they are.
+	DSN        func(ctx context.Context, connection string) (string, error)
+	DSNRefresh time.Duration
+	Log        *slog.Logger // nil discards
 }
 
 // PolicyFile is the text of one Cedar policy file.

@@ -92,7 +92,7 @@ func (g *Gateway) Classify(ctx context.Context, connection string, opt ClassifyO
 	}
 	progress(0)
 	limits := upstream.SampleLimits{Rows: opt.Rows, Chars: sampleChars, Timeout: opt.Timeout}
-	err = upstream.Sample(ctx, db.conf.DSN, tables, limits, func(i int, s upstream.Sampled) {
+	err = upstream.Sample(ctx, db.dsn.get(), tables, limits, func(i int, s upstream.Sampled) {
 		out.table(g.detector, snap.cat, tables[i], s)
 		progress(i + 1)
 	})

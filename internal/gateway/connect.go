@@ -104,7 +104,7 @@ func (g *Gateway) connect(ctx context.Context, l Login, p access.Principal) (s *
 	if err != nil {
 		return nil, err
 	}
-	if opened.up, err = upstream.Dial(ctx, db.conf.DSN, settings); err != nil {
+	if opened.up, err = db.dial(ctx, settings); err != nil {
 		g.logger.Warn("upstream not reached", "connection", l.Connection, "error", err)
 		return nil, err
 	}

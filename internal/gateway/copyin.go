@@ -50,7 +50,7 @@ func newCopiedRows(s *Session, pl *plan) (*copiedRows, error) {
 	if c.limit == 0 || c.limit > copyPatience {
 		c.limit = copyPatience
 	}
-	c.values = upstream.Values{DSN: s.db.conf.DSN, Settings: s.tokenPads()}
+	c.values = upstream.Values{DSN: s.db.dsn.get(), Settings: s.tokenPads()}
 	return c, nil
 }
 

@@ -29,6 +29,7 @@ type database struct {
 
 	snap    atomic.Pointer[snapshot]
 	watcher upstream.Watcher // of what sessions wait for
+	dsn     source
 
 	ddl atomic.Bool // DDL went through and its transaction may be open
 	old atomic.Bool // the snapshot is known to be out of date
@@ -107,7 +108,11 @@ func (d *database) refresh(least time.Duration) bool {
 func (d *database) load() (*snapshot, error) {
 	ctx, cancel := refreshContext()
 	defer cancel()
-	cat, err := upstream.Snapshot(ctx, d.conf.Name, d.conf.DSN)
+	var cat *access.Catalog
+	err := d.dsn.use(ctx, func(dsn string) (err error) {
+		cat, err = upstream.Snapshot(ctx, d.conf.Name, dsn)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

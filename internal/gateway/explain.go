@@ -116,7 +116,7 @@ func (g *Gateway) Check(ctx context.Context) (out []CheckResult, unused []mask.P
 		snap, err := db.load()
 		if err == nil {
 			var conn *upstream.Conn
-			if conn, err = upstream.Dial(ctx, db.conf.DSN, nil); err == nil {
+			if conn, err = db.dial(ctx, nil); err == nil {
 				conn.Close()
 			}
 		}

@@ -61,6 +61,8 @@ type Gateway struct {
 	ledger   ledger
 	system   *Session // records without a session of their own: tasks, refused log-ins
 
+	audience string // of access tokens: the URL of the agents' door
+
 	stop   chan struct{}
 	ending chan struct{} // closed by Drain
 	drain  sync.Once
@@ -116,6 +118,12 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		if err := upstream.CheckDSN(conf.DSN); err != nil {
 			return nil, fmt.Errorf("connection %s: %w", conf.Name, err)
 		}
+		if err := upstream.CheckSecure(conf.DSN, conf.Insecure); err != nil {
+			return nil, fmt.Errorf("connection %s: %w", conf.Name, err)
+		}
+		if weak := upstream.Weak(conf.DSN); weak != "" {
+			g.logger.Warn("a database is on another machine, and "+weak, "connection", conf.Name, "hint", "use sslmode=verify-full")
+		}
 	}
 	if g.log, err = audit.Open(filepath.Join(c.DataDir, "log"), audit.Options{Log: g.logger}); err != nil {
 		return nil, err
@@ -131,7 +139,10 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		maxAge = time.Minute
 	}
 	for _, conf := range c.Connections {
-		g.dbs[conf.Name] = &database{conf: conf, watcher: upstream.Watcher{DSN: conf.DSN}, rules: c.Labels, masks: masks, logger: g.logger}
+		db := &database{conf: conf, rules: c.Labels, masks: masks, logger: g.logger}
+		db.dsn.begin(conf, c.DSN, g.logger)
+		db.watcher.DSN = db.dsn.get
+		g.dbs[conf.Name] = db
 		g.dbs[conf.Name].judged.Store(conf.Judged)
 	}
 	if window := g.policies.Load().ProbeWindow(); window > 0 {
@@ -157,6 +168,10 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g.wg.Add(2)
 	go g.age(maxAge)
 	go g.sweepIdentity()
+	if c.DSNRefresh > 0 {
+		g.wg.Add(1)
+		go g.renewEvery(c.DSNRefresh)
+	}
 	return g, nil
 }
 
@@ -281,6 +296,9 @@ func (g *Gateway) Close() error {
 // shut closes the log. A log that has failed says so again when it is closed: once is enough.
 func (g *Gateway) shut(err error) error {
 	if g.issued != nil {
+		if store := g.people.store.Load(); store != nil {
+			store.Close()
+		}
 		if closed := g.issued.Close(); err == nil {
 			err = closed
 		}

@@ -45,7 +45,7 @@ func (g *Gateway) openIdentity(c Config) (err error) {
 	if g.credentialLife > credential.Longest {
 		return fmt.Errorf("credentials live for up to %s, not %s", credential.Longest, g.credentialLife)
 	}
-	g.people.gw = g
+	g.people.gw, g.audience = g, c.Audience
 	g.people.known.Store(knownOf(c.Principals))
 	g.people.providers.Store(&c.Providers)
 	if g.issued, err = credential.Open(credential.Options{Dir: filepath.Clean(c.DataDir)}); err != nil {

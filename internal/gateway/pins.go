@@ -51,7 +51,7 @@ func (g *Gateway) pinProblems(ctx context.Context, db *database) (out []mask.Pro
 			if err == nil && !pins.None() && !tried[fmt.Sprint(pins)] {
 				tried[fmt.Sprint(pins)] = true
 				var conn *upstream.Conn
-				if conn, err = upstream.Dial(ctx, db.conf.DSN, atStart(pins)); err == nil {
+				if conn, err = db.dial(ctx, atStart(pins)); err == nil {
 					conn.Close()
 				} else {
 					err = &access.Error{Message: fmt.Sprintf("the database takes neither role %q nor settings of %s: %v", pins.Role, p.Name, cmp.Or(errors.Unwrap(err), err)),

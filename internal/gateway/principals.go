@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/identity"
+	"sallyport/internal/identity/oidc"
 )
 
 // people is who may come in, as the configuration says now.
@@ -50,12 +51,23 @@ func (p *people) speaks(issuer string) bool {
 }
 
 // openPeople makes who may come in of a configuration.
-func (g *Gateway) openPeople(principals []access.LocalPrincipal, _ []access.Provider) (*identity.Store, error) {
+func (g *Gateway) openPeople(principals []access.LocalPrincipal, providers []access.Provider) (*identity.Store, error) {
 	s, err := identity.New(principals)
 	if err != nil {
 		return nil, err
 	}
-	return s, s.With(g.issued)
+	if err := s.With(g.issued); err != nil {
+		return nil, err
+	}
+	if len(providers) == 0 {
+		return s, nil
+	}
+	ps, err := oidc.Open(oidc.Options{Providers: providers, Audience: g.audience, Taken: s.Has, Log: g.logger})
+	if err != nil {
+		return nil, err
+	}
+	s.By(ps)
+	return s, nil
 }
 
 // LoadPrincipals puts principals and providers in force: all of them, or none on an error. Sessions end of those who are gone, have other
@@ -77,6 +89,7 @@ func (g *Gateway) LoadPrincipals(principals []access.LocalPrincipal, providers [
 		return 0, err
 	}
 	before := g.people.store.Swap(now)
+	before.Close()
 	for _, l := range g.signIn.Swap(signIn).flows {
 		l.Close()
 	}

@@ -28,7 +28,9 @@ func newSignIn(principals []access.LocalPrincipal, providers []access.Provider) 
 			return nil, err
 		}
 		s.flows[p.Name] = l
-		if p.ClientSecret == "" { // a secret in the hands of everybody is none
+		if p.LoginClientID != "" {
+			s.commands[p.Name] = p.LoginClientID
+		} else if p.ClientSecret == "" { // a secret in the hands of everybody is none
 			s.commands[p.Name] = p.ClientID
 		}
 	}

@@ -102,7 +102,7 @@ func TestLockWaitsThatCannotBeSeenEnd(t *testing.T) {
 	w := newWorld(t)
 	s := w.login("waiter")
 	defer s.Close()
-	w.gw.dbs["shop"].watcher.DSN = "postgres://nobody@127.0.0.1:1/none"
+	w.gw.dbs["shop"].watcher.DSN = func() string { return "postgres://nobody@127.0.0.1:1/none" }
 	a := w.query(s, "select count(*) from orders a, orders b, orders c")
 	if len(a.errs) != 1 || !strings.Contains(a.errs[0], "55P03") || !strings.Contains(a.errs[0], "cannot be told") {
 		t.Errorf("%v", a.errs)

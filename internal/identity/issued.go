@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xdg-go/scram"
@@ -142,10 +144,30 @@ func (s *Store) hasToken(p access.Principal) bool {
 
 // Providers verify what identity providers say.
 type Providers interface {
+	// AccessToken tells whom an access token for this gateway is of. Proof is whole.
+	AccessToken(token string) (access.Principal, error)
 	// IDToken tells who has just logged in. Proof has Method, Issuer, Subject, Token (SHA-256, hex), Issued ("iat") and Expires.
 	IDToken(t access.IDToken) (access.Principal, error)
 	// Logout verifies a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6) and gives what it withdraws, with Before when it was issued.
 	Logout(ctx context.Context, token string) (access.Revocation, error)
+}
+
+// Has reports whether a principal of the configuration has a name, in whatever case: what looks the same to a person is taken for the same.
+func (s *Store) Has(name string) bool {
+	for n := range s.users {
+		if strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// Close ends what the providers have begun. Tokens that need it then are refused.
+func (s *Store) Close() error {
+	if c, ok := s.providers.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // By has s take the word of providers. It is called before s is used.

@@ -16,7 +16,7 @@ import (
 // Snapshot reads the catalog of a database in one repeatable-read transaction. It sees what the
 // gateway's own role may see; temporary schemas of other sessions are left out.
 func Snapshot(ctx context.Context, name, dsn string) (*access.Catalog, error) {
-	cfg, err := pgx.ParseConfig(dsn)
+	cfg, err := pgx.ParseConfig(secured(dsn))
 	if err != nil {
 		return nil, &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the connection's DSN cannot be parsed", Err: err}
 	}

@@ -61,7 +61,7 @@ type Conn struct {
 // Dial connects and logs in. settings are run-time parameters for the startup packet. Errors are
 // *access.Error of kind Unavailable or Upstream; they never hold the DSN.
 func Dial(ctx context.Context, dsn string, settings map[string]string) (*Conn, error) {
-	cfg, err := pgconn.ParseConfig(dsn)
+	cfg, err := pgconn.ParseConfig(secured(dsn))
 	if err != nil {
 		return nil, badDSN(err)
 	}
@@ -122,7 +122,7 @@ func keepAlive(nc net.Conn) {
 
 // CheckDSN says whether a DSN can be parsed at all.
 func CheckDSN(dsn string) error {
-	if _, err := pgconn.ParseConfig(dsn); err != nil {
+	if _, err := pgconn.ParseConfig(secured(dsn)); err != nil {
 		return badDSN(err)
 	}
 	return nil
@@ -144,6 +144,10 @@ func dialError(err error) error {
 	if errors.As(err, &pe) {
 		return &access.Error{Kind: access.Upstream, Code: "08004", Message: "the database refused the gateway's log-in (" + pe.Code + ")",
 			Hint: "the operator has to fix the connection: sallyport check", Err: err}
+	}
+	if unverified(err) {
+		return &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the database's certificate could not be verified",
+			Hint: "the operator's log says why; sslrootcert in the connection's DSN names the authorities to trust, and its host has to be a name in the certificate", Err: err}
 	}
 	return &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the database cannot be reached",
 		Hint: "try again later; the operator's log has the cause", Err: err}

@@ -11,7 +11,7 @@ import (
 // Watcher looks at what other connections to an upstream wait for, on one connection of its own, which is opened when
 // it is first needed and kept. It is safe for concurrent use.
 type Watcher struct {
-	DSN string
+	DSN func() string
 
 	mu   sync.Mutex // one question at a time; guards conn
 	conn *pgx.Conn
@@ -22,7 +22,7 @@ func (w *Watcher) LockWait(ctx context.Context, pid uint32) (waited time.Duratio
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.conn == nil {
-		cfg, err := pgx.ParseConfig(w.DSN)
+		cfg, err := pgx.ParseConfig(secured(w.DSN()))
 		if err != nil {
 			return 0, badDSN(err)
 		}

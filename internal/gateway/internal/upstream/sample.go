@@ -62,7 +62,7 @@ const (
 // Sample reads a bounded part of each table, in a read-only transaction of its own, and gives it to each. What cannot be
 // read is skipped with its reason; the error is that of the connection.
 func Sample(ctx context.Context, dsn string, tables []SampleTable, limits SampleLimits, each func(int, Sampled)) error {
-	cfg, err := pgconn.ParseConfig(dsn)
+	cfg, err := pgconn.ParseConfig(secured(dsn))
 	if err != nil {
 		return badDSN(err)
 	}

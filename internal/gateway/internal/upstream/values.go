@@ -18,7 +18,7 @@ type Values struct {
 // Find asks a query of mask.TokenColumn for tokens and calls found for each that has values.
 func (v *Values) Find(ctx context.Context, sql string, tokens []string, found func(token, value string, values int64)) error {
 	if v.conn == nil {
-		cfg, err := pgx.ParseConfig(v.DSN)
+		cfg, err := pgx.ParseConfig(secured(v.DSN))
 		if err != nil {
 			return badDSN(err)
 		}
