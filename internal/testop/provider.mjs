@@ -21,6 +21,8 @@ function configuration() {
   const common = { id_token_signed_response_alg: 'ES256' };
   return {
     jwks: { keys },
+    // Its own refuses loopback, where the gateway is.
+    fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
     cookies: { keys: ['only in tests'] },
     clients: [
       { ...common, client_id: 'gateway', client_secret: wish.webSecret, redirect_uris: [wish.callback], response_types: ['code'], grant_types: ['authorization_code'],
