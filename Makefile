@@ -41,6 +41,7 @@ demo: ## a seeded database behind the gateway, ready to try (ARGS=--tour: a guid
 .PHONY: test
 test: deps-test ## every test, against a real PostgreSQL
 	@d=$${SALLYPORT_CORPORA:-../shared/corpora}; [ -d "$$d" ] || echo "NO CORPUS: $$d is not there, so the tests that read it are skipped" >&2
+	@d=$${XDG_CACHE_HOME:-$$HOME/.cache}/sallyport-test/providers; [ -x "$$d/dex" ] && [ -d "$$d/node_modules" ] || echo "NO PROVIDERS: node's oidc-provider and dex are skipped, \`make providers\` installs them" >&2
 	$(GO) test -timeout 15m ./...
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 5m $(RACE)
 
@@ -78,7 +79,7 @@ providers: ## install OpenID Connect providers that others wrote, for tests: nod
 
 .PHONY: providers-test
 providers-test: deps-test providers ## every way to log in, against each of the providers
-	$(GO) test -count 1 -v -run 'Provider|Device' ./internal/testop
+	$(GO) test -count 1 -v -run 'Provider|Device' ./internal/testop ./internal/identity/oidc
 
 .PHONY: fuzz-identity
 fuzz-identity: ## the decoders of tokens, handshakes and startup packets for FUZZTIME each; the figures go to evals/results.json

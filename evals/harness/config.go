@@ -24,10 +24,7 @@ func (s Spec) write(g *Gateway) error {
 		"principals":  map[string]any{},
 	}
 	if s.TLS {
-		if err := certificate(dir); err != nil {
-			return err
-		}
-		listen["pgwire"].(map[string]any)["tls"] = map[string]any{"cert": "door.pem", "key": "door.key"}
+		listen["pgwire"].(map[string]any)["tls"] = map[string]any{"own": true}
 	}
 	if s.Identity != nil {
 		file["identity"] = s.Identity(g)

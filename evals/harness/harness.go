@@ -30,7 +30,7 @@ type Spec struct {
 	Audit       map[string]any                // section `audit` of the configuration
 	Refresh     string                        // `catalog_refresh`, e.g. 1s; empty: the default
 	Identity    func(*Gateway) map[string]any // section `identity`, for the addresses of the doors
-	TLS         bool                          // the PostgreSQL door has a certificate, of nobody's authority
+	TLS         bool                          // the PostgreSQL door has a certificate of its own authority
 	Env         []string                      // further environment of the process
 	Dir         string                        // where its folder is made; empty: the system's temporary folder
 }

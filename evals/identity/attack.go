@@ -59,7 +59,7 @@ func (w *world) tokenAttacks() []attack {
 	}
 	for _, f := range slices.Concat(anyFault, w.accessFaults(), climbs) {
 		add(wayAgents, f, func(ctx context.Context) *seen { return w.asAgent(ctx, f.make(w.access(w.corp))) })
-		add(wayBearer, f, func(ctx context.Context) *seen { return w.byToken(ctx, "", f.make(w.access(w.corp))) })
+		add(wayBearer, f, func(ctx context.Context) *seen { return w.byToken(ctx, f.make(w.access(w.corp))) })
 	}
 	for _, f := range slices.Concat(anyFault, w.idFaults(), climbs) {
 		add(wayWeb, f, func(ctx context.Context) *seen {
@@ -89,7 +89,7 @@ func (w *world) controls(ctx context.Context) error {
 	want("access token at the agents' door", w.asAgent(ctx, w.access(w.corp).mint(nil)), canaryAda)
 	want("access token of a person by an actor", w.asAgent(ctx, w.byActor()), canarySupport)
 	want("access token of an agent of its own", w.asAgent(ctx, w.own()), canaryBot)
-	want("access token at the PostgreSQL door", w.byToken(ctx, "corp-ada", w.access(w.corp).mint(nil)), canaryAda)
+	want("access token at the PostgreSQL door", w.byToken(ctx, w.access(w.corp).mint(nil)), canaryAda)
 	want("user claim with a verified address", w.asAgent(ctx, w.mail.AccessToken(w.g.MCPURL)), canarySupport)
 	want("log-in at the web door", w.byWeb(ctx, "corp", w.corp, func(nonce string) string { return w.id(w.corp, webClient, nonce).mint(nil) }), canaryWeb)
 	r, err := newRequest("corp-ada")

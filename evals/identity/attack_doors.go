@@ -275,7 +275,7 @@ func (w *world) secretAttacks() []attack {
 			return w.asAgent(ctx, got.Secret), nil
 		}),
 		with("secret as a bearer token at the PostgreSQL door", "ada", func(ctx context.Context, got issued, _ string) (*seen, error) {
-			return w.byToken(ctx, got.Principal, got.Secret), nil
+			return w.byToken(ctx, got.Secret), nil
 		}),
 		with("number of the credential as password", "ada", func(ctx context.Context, got issued, _ string) (*seen, error) {
 			return w.byPassword(ctx, got.Principal, got.Credential), nil

@@ -157,7 +157,7 @@ func (w *world) webAttacks() []attack {
 		given("an ID token that is a list", map[string]any{"access_token": "x", "token_type": "Bearer", "id_token": []string{"x"}}),
 		cookie("session after the log-out", func(ctx context.Context, b begun, _ string) (*seen, error) {
 			kept := b.browser.Jar.Cookies(site)
-			_, page, err := w.httpBy(ctx, b.browser, http.MethodGet, "/", nil, nil)
+			_, page, err := w.httpBy(ctx, b.browser, http.MethodGet, "/reviews", nil, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -165,7 +165,11 @@ func (w *world) webAttacks() []attack {
 			for _, m := range hidden.FindAllStringSubmatch(string(page), -1) {
 				form.Set(m[1], m[2])
 			}
-			if _, _, err := w.httpBy(ctx, b.browser, http.MethodPost, "/logout", map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Origin": w.g.WebURL}, form.Encode()); err != nil {
+			status, page, err := w.httpBy(ctx, b.browser, http.MethodPost, "/logout", map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Origin": w.g.WebURL}, form.Encode())
+			if err == nil && status >= 400 {
+				err = fmt.Errorf("control: the log-out: %d %.200s", status, page)
+			}
+			if err != nil {
 				return nil, err
 			}
 			again := browser()

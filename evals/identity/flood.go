@@ -55,7 +55,7 @@ func (d *drill) flood(ctx context.Context, n int, over time.Duration) ([]results
 				var s *seen
 				switch {
 				case i%20 == 3:
-					s = w.byToken(ctx, "", w.access(w.corp).mint(nil, shape))
+					s = w.byToken(ctx, w.access(w.corp).mint(nil, shape))
 				case i%20 == 7:
 					r := request{key: nil, pem: floodRequest().pem, nonce: floodRequest().nonce}
 					s = w.byIDToken(ctx, "corp", w.id(w.corp, testidp.ClientID, r.nonce).mint(nil, shape), r.nonce, r)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -101,9 +102,9 @@ func (d *drill) revoked(ctx context.Context, n int) ([]results.Figure, error) {
 			})
 			wg.Go(func() {
 				begun.Done()
-				text, err := p.waits[i].tool(ctx, "check_approval", map[string]any{"handle": p.calls[i], "task_id": p.tasks[i], "wait_seconds": 40})
+				text, err := p.waits[i].tool(ctx, "check_approval", map[string]any{"handle": p.calls[i], "task_id": p.tasks[i], "wait_seconds": 30})
 				s := p.waits[i].status
-				seenEnd(p, &mcp, fmt.Sprintf("%d %.200s %v", s, text, err), err != nil || s == http.StatusUnauthorized || len(text) > 0)
+				seenEnd(p, &mcp, fmt.Sprintf("%d %.200s %v", s, text, err), err == nil && (s == http.StatusUnauthorized || strings.Contains(text, "logged out")))
 			})
 		}
 	}
@@ -128,6 +129,9 @@ func (d *drill) revoked(ctx context.Context, n int) ([]results.Figure, error) {
 		return err
 	})
 	wg.Wait()
+	if len(odd) > 3 {
+		odd = append(odd[:3], fmt.Errorf("and %d more", len(odd)-3))
+	}
 	if err := errors.Join(append(odd, err)...); err != nil {
 		return nil, err
 	}

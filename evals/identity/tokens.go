@@ -258,7 +258,7 @@ var anyFault = []fault{
 	by("empty key id, key of somebody else", anyKey, func(token, *testidp.Key) map[string]any { return map[string]any{"kid": ""} }),
 	by("key id that is a path", anyKey, func(token, *testidp.Key) map[string]any { return map[string]any{"kid": "../../../../../../dev/null"} }),
 	by("key id that is a path in the data directory", anyKey, func(t token, _ *testidp.Key) map[string]any {
-		return map[string]any{"kid": t.w.g.Dir + "/door.pem"}
+		return map[string]any{"kid": t.w.g.Dir + "/sallyport.yaml"}
 	}),
 	by("key id that is SQL", anyKey, func(t token, _ *testidp.Key) map[string]any {
 		return map[string]any{"kid": "x' or '1'='1"}

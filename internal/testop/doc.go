@@ -35,11 +35,12 @@ const (
 	BackChannel Part = "back-channel logout"
 	Groups      Part = "groups"
 	Typ         Part = "typ at+jwt"
+	Loopback    Part = "any port of loopback for the command (RFC 8252)"
 	Access      Part = "access tokens that are no ID tokens"
 )
 
 // Parts are all of them, in the order of tables.
-var Parts = []Part{Code, Device, Own, Exchange, Resource, Refresh, Rotation, BackChannel, Groups, Typ, Access}
+var Parts = []Part{Code, Device, Own, Exchange, Resource, Refresh, Rotation, BackChannel, Groups, Typ, Loopback, Access}
 
 // Wish is what the provider is to know of the gateway.
 type Wish struct {

@@ -162,6 +162,7 @@ func Dex(t TB, w Wish) (*Provider, error) {
 			Rotation:    "its keys rotate by themselves after hours, not when asked",
 			BackChannel: "it sends no logout tokens",
 			Typ:         "access tokens have no typ",
+			Loopback:    "with its redirects registered, as the device flow needs them, it compares ports too",
 			Access:      "its access tokens are ID tokens with another audience (nonce, at_hash), which this gateway does not take for anything else",
 		}}
 	for ctx, end := context.WithTimeout(context.Background(), 20*time.Second); ; {

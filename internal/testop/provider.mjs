@@ -21,6 +21,8 @@ function configuration() {
   const common = { id_token_signed_response_alg: 'ES256' };
   return {
     jwks: { keys },
+    // Its own refuses loopback, where the gateway is.
+    fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
     cookies: { keys: ['only in tests'] },
     clients: [
       { ...common, client_id: 'gateway', client_secret: wish.webSecret, redirect_uris: [wish.callback], response_types: ['code'], grant_types: ['authorization_code'],
@@ -58,6 +60,7 @@ function configuration() {
 function start() {
   app = new Provider(issuer, configuration());
   app.on('server_error', (ctx, err) => console.error(err));
+  app.on('backchannel.error', (ctx, err) => console.error(err));
 }
 
 // interact shows a form to whoever is not logged in, and agrees to everything.
