@@ -43,7 +43,7 @@ func (b *browser) comeBack(to *url.URL) string {
 	b.w.t.Helper()
 	res, body := b.do(&http.Request{Method: "GET", URL: to, Header: http.Header{}})
 	back, err := url.Parse(res.Header.Get("Location"))
-	if err != nil || back.Path != "/auth/callback" {
+	if err != nil || !strings.HasPrefix(back.Path, "/auth/callback") {
 		b.w.t.Fatalf("%s %s", res.Status, body)
 	}
 	return back.RequestURI()
@@ -210,7 +210,7 @@ func (w *world) back(ctx context.Context, provider, address string, change func(
 	if change != nil {
 		change(q)
 	}
-	r := httptest.NewRequest("GET", "/auth/callback?"+q.Encode(), nil).WithContext(ctx)
+	r := httptest.NewRequest("GET", path.Path+"?"+q.Encode(), nil).WithContext(ctx)
 	r.Host, r.RemoteAddr = "127.0.0.1", address
 	jar, _ := url.Parse(w.http.URL)
 	for _, c := range b.c.Jar.Cookies(jar) {
@@ -270,5 +270,56 @@ func TestMadeUpLogInsUseUpNothing(t *testing.T) {
 	defer w.srv.flows.mu.Unlock()
 	if n := len(w.srv.flows.used); n > 6 || sent.Load() < 20 {
 		t.Errorf("%d log-ins of one address were noted, of %d", n, sent.Load())
+	}
+}
+
+// A provider that is sent somebody sends them on to another, at which they are logged in, with the challenge and nonce of a log-in of its own: were the
+// code that comes back taken to it, it could end that log-in as them.
+func TestAProviderGetsNoCodeOfAnother(t *testing.T) {
+	house, evil := testidp.New(t), testidp.New(t)
+	w := newWorld(t, func(c *gateway.Config, _ *Options) {
+		c.Providers = []access.Provider{{Name: "house", Issuer: house.Issuer, ClientID: testidp.ClientID, Prefix: "house-"}, {Name: "evil", Issuer: evil.Issuer, ClientID: testidp.ClientID, Prefix: "evil-"}}
+	})
+	var stolen string
+	for _, p := range []*testidp.Provider{house, evil} {
+		p.Discover("authorization_response_iss_parameter_supported", nil)
+	}
+	evil.Handle("/token", func(rw http.ResponseWriter, r *http.Request) {
+		stolen = r.PostFormValue("code")
+		http.Error(rw, "{}", http.StatusBadRequest)
+	})
+	begin := func(b *browser, provider string) *url.URL {
+		res, _ := b.get("/auth/start?" + url.Values{"provider": {provider}}.Encode())
+		to, err := url.Parse(res.Header.Get("Location"))
+		if err != nil || res.StatusCode != http.StatusSeeOther {
+			t.Fatal(res.Status, err)
+		}
+		return to
+	}
+	back := func(b *browser, to *url.URL) string { // what the house sends a browser back to; it does not say that it is the house
+		path, _ := url.Parse(b.comeBack(to))
+		q := path.Query()
+		q.Del("iss")
+		return path.Path + "?" + q.Encode()
+	}
+	victim, thief := w.browser(), w.browser()
+	theirs, mine := begin(victim, "evil"), begin(thief, "house")
+	q := mine.Query()
+	q.Set("state", theirs.Query().Get("state"))
+	sent := *mine
+	sent.RawQuery = q.Encode()
+	victim.get(back(victim, &sent))
+	if stolen != "" {
+		res, _ := thief.get("/auth/callback?" + url.Values{"state": {mine.Query().Get("state")}, "code": {stolen}}.Encode())
+		t.Errorf("the provider got the code of another; with it somebody else comes in: %s, %d cookies", res.Status, len(res.Cookies()))
+	}
+	// Each still logs its own people in.
+	evil.Handle("/token", nil)
+	for _, name := range []string{"house", "evil"} {
+		b := w.browser()
+		b.get(back(b, begin(b, name)))
+		if _, body := b.get("/reviews"); !strings.Contains(body, name+"-ada") {
+			t.Errorf("%s: %.300s", name, body)
+		}
 	}
 }
