@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"time"
@@ -123,6 +124,16 @@ func (g *Gateway) Issue(ctx context.Context, l Login, request []byte) (Issued, e
 		}
 	}
 	return out, nil
+}
+
+// RequestedOf gives the addresses of the gateways that a certificate request says it is for; none where it does not say. Whoever asks has
+// its key, of which the identity token's nonce speaks: what is for another gateway was handed on by that one.
+func RequestedOf(request []byte) ([]*url.URL, error) {
+	csr, err := credential.ParseRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	return csr.URIs, nil
 }
 
 func (g *Gateway) issue(l Login, request []byte) (p access.Principal, _ credential.Issued, err error) {

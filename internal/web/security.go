@@ -72,6 +72,20 @@ func (s *site) is(host string) bool {
 	return name != "" && (slices.Contains(s.names, name) || s.anyIP && net.ParseIP(name) != nil)
 }
 
+// called reports whether a name is one of this site's, by what the configuration and the connection say, and not the request.
+func (s *site) called(name string, r *http.Request) bool {
+	if name = strings.ToLower(name); slices.Contains(s.names, name) {
+		return true
+	}
+	at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok || !s.anyIP {
+		return false
+	}
+	host, _, err := net.SplitHostPort(at.String())
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.Equal(net.ParseIP(name))
+}
+
 // ours reports whether a request that changes something was sent by a page of this site. Browsers say so in Sec-Fetch-Site, and
 // those that do not in Origin; one that says neither is not believed.
 func (s *site) ours(r *http.Request) bool {

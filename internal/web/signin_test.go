@@ -1,7 +1,16 @@
 package web
 
 import (
+	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -320,6 +329,48 @@ func TestAProviderGetsNoCodeOfAnother(t *testing.T) {
 		b.get(back(b, begin(b, name)))
 		if _, body := b.get("/reviews"); !strings.Contains(body, name+"-ada") {
 			t.Errorf("%s: %.300s", name, body)
+		}
+	}
+}
+
+// A gateway that somebody has logged in at has their identity token and their certificate request. Handed on to another, both would be good for a
+// secret there.
+func TestALogInAtAnotherGatewayIsWorthNothing(t *testing.T) {
+	w, idp := providerWorld(t)
+	own := w.srv.base
+	for name, c := range map[string]struct {
+		gateways []string
+		taken    bool
+	}{
+		"this one":             {[]string{own}, true},
+		"by another name":      {[]string{strings.Replace(own, "127.0.0.1", "LOCALHOST", 1) + "/"}, true},
+		"does not say":         {nil, true},
+		"another":              {[]string{"https://evil.example"}, false},
+		"another by address":   {[]string{"https://203.0.113.7:8443"}, false},
+		"this one and another": {[]string{own, "https://evil.example"}, false},
+	} {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template := &x509.CertificateRequest{}
+		for _, g := range c.gateways {
+			u, _ := url.Parse(g)
+			template.URIs = append(template.URIs, u)
+		}
+		der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spki, _ := x509.MarshalPKIXPublicKey(&key.PublicKey)
+		sum := sha256.Sum256(spki)
+		nonce := base64.RawURLEncoding.EncodeToString(sum[:])
+		body, _ := json.Marshal(CredentialRequest{Provider: "corp", IDToken: idp.IDToken(nonce), Nonce: nonce, Request: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))})
+		req, _ := http.NewRequest("POST", own+"/api/v1/credential", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		res, answer := w.browser().do(req)
+		if got := res.StatusCode == http.StatusOK && strings.Contains(answer, `"secret":"sps_`); got != c.taken {
+			t.Errorf("%s: %s %s", name, res.Status, answer)
 		}
 	}
 }
