@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -175,7 +177,18 @@ func (g *Gateway) MayDecide(p access.Principal, r *ReviewRequest) (bool, string)
 }
 
 func reviewerOf(p access.Principal) approval.Reviewer {
-	return approval.Reviewer{Name: p.Name, Groups: p.Groups, Human: p.Kind == access.Human && p.Actor == ""}
+	return approval.Reviewer{Name: p.Name, Groups: p.Groups, Human: p.Kind == access.Human && p.Actor == "", Account: accountOf(p)}
+}
+
+// accountOf stands for the account at a provider that p was proven by, without telling what the provider calls it.
+func accountOf(p access.Principal) string {
+	if p.Proof.Issuer == "" || p.Proof.Subject == "" {
+		return ""
+	}
+	var b parts
+	b.add(p.Proof.Issuer, p.Proof.Subject)
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:16])
 }
 
 // Decide is a reviewer's word about a request that they were shown at a revision. Only doors for people have it; p is who proved

@@ -208,3 +208,31 @@ func TestRequestsEndWithWhoAsked(t *testing.T) {
 		}
 	}
 }
+
+// Who has had themselves called something else at their provider does not decide about what they asked for before.
+func TestWhoAskedUnderAnotherNameDoesNotDecide(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Providers = []access.Provider{{Name: "corp", Issuer: issuer, ClientID: "gate"}} })
+	person := func(name, sub string, groups ...string) access.Principal {
+		return access.Principal{Name: name, Kind: access.Human, Groups: groups, Proof: access.Proof{Issuer: issuer, Subject: sub}}
+	}
+	asker := person("eve", "1", "askers", "keepers")
+	asker.Actor = "triage-bot"
+	s, err := w.gw.connect(context.Background(), Login{Door: access.DoorMCP, Connection: "shop"}, asker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Query(context.Background(), Query{SQL: "update customers set region = 'x' where id = 1"}); access.AsError(err).Kind != access.ReviewPending {
+		t.Fatal(err)
+	}
+	r := w.pendingOne()
+	vote := ReviewVote{Verdict: "approve", Justification: "looked at the ticket"}
+	for _, p := range []access.Principal{person("eve", "1", "keepers"), person("eve2", "1", "keepers"), person("EVE", "2", "keepers")} {
+		if _, err := w.gw.Decide(context.Background(), p, r.ID, r.Revision, vote); err == nil {
+			t.Errorf("%s decides", p.Name)
+		}
+	}
+	if _, err := w.gw.Decide(context.Background(), person("grace", "2", "keepers"), r.ID, r.Revision, vote); err != nil {
+		t.Error(err)
+	}
+}
