@@ -100,6 +100,9 @@ type Provider struct {
 	Agents []string
 	// Actors are the clients that may act for people (RFC 8693 "act", or a client's own name as "azp"); nil none.
 	Actors []string
+	// Clients are programs in people's own hands, beside ClientID and LoginClientID: a person's access token that was given to one is the
+	// person's own; "*" is all that are not in Actors. One that was given to another program is refused.
+	Clients []string
 	// Scopes are what each scope of an access token lets be done, by action of the policies; nil: scopes limit nothing.
 	Scopes map[string][]Action
 

@@ -85,7 +85,7 @@ func (ps *Providers) access(ctx context.Context, raw string) (Said, error) {
 	if err != nil {
 		return Said{}, err
 	}
-	said, err := p.person(ctx, claims, client)
+	said, err := p.person(ctx, claims, client, false)
 	if err != nil {
 		return Said{}, err
 	}
@@ -142,7 +142,7 @@ func (ps *Providers) id(ctx context.Context, c access.IDToken) (Said, error) {
 	if _, there := claims["act"]; there {
 		return Said{}, refuse(Actor, "an ID token is of somebody who logs in themselves; this one has an actor")
 	}
-	said, err := p.person(ctx, claims, "")
+	said, err := p.person(ctx, claims, "", true)
 	if err != nil {
 		return Said{}, err
 	}

@@ -108,7 +108,7 @@ func TestAgentsAndActors(t *testing.T) {
 		"a_person":              {nil, access.Human, "x.ada", "", nil},
 		"an_agent":              {claims{"sub": "bot", "client_id": "bot", "preferred_username": nil}, access.Agent, "x.bot", "", nil},
 		"an_agent_of_auth0":     {claims{"sub": "bot@clients", "client_id": nil, "azp": "bot", "preferred_username": nil}, access.Agent, "x.bot", "", nil},
-		"an_agent_of_keycloak":  {claims{"sub": "0b2c", "client_id": nil, "azp": "bot", "preferred_username": "service-account-bot"}, access.Agent, "x.bot", "", nil},
+		"an_agent_of_keycloak":  {claims{"sub": "0b2c", "client_id": nil, "azp": "bot", "preferred_username": "service-account-bot", "auth_time": nil}, access.Agent, "x.bot", "", nil},
 		"an_actor":              {claims{"act": claims{"sub": "triage-bot"}}, access.Human, "x.ada", "triage-bot", nil},
 		"an_actor_by_client":    {claims{"act": claims{"client_id": "triage-bot", "sub": "0b2c"}}, access.Human, "x.ada", "triage-bot", nil},
 		"a_chain":               {claims{"act": claims{"sub": "router", "act": claims{"sub": "triage-bot"}}}, access.Human, "x.ada", "router", []string{"triage-bot"}},
@@ -128,8 +128,41 @@ func TestAgentsAndActors(t *testing.T) {
 	}
 }
 
+// TestClientsThatTheConfigurationDoesNotName holds that a person's token in the hands of just any program is not the person's own.
+func TestClientsThatTheConfigurationDoesNotName(t *testing.T) {
+	for name, c := range map[string]struct {
+		claims  claims
+		clients []string
+		taken   bool
+	}{
+		"of_the_gateway":               {nil, nil, true},
+		"of_the_command":               {claims{"client_id": "command"}, nil, true},
+		"unknown":                      {claims{"client_id": "editor"}, nil, false},
+		"unknown_by_azp":               {claims{"client_id": nil, "azp": "editor"}, nil, false},
+		"of_another_case":              {claims{"client_id": "Editor"}, []string{"editor"}, false},
+		"a_tool":                       {claims{"client_id": "editor"}, []string{"editor"}, true},
+		"any":                          {claims{"client_id": "editor"}, []string{AnyClient}, true},
+		"an_agent_with_a_person's":     {claims{"client_id": "bot"}, nil, false},
+		"unknown_behind_an_actor":      {claims{"client_id": "editor", "act": claims{"sub": "router"}}, nil, false},
+		"named_like_a_service_account": {claims{"client_id": nil, "azp": "bot", "preferred_username": "service-account-bot"}, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, func(p *access.Provider) { p.Clients, p.LoginClientID, p.AnyTokenType = c.clients, "command", true })
+			said, err := b.ps.Access(ctx, b.idp.AccessToken(door, c.claims))
+			if !c.taken {
+				failed(t, err, Actor)
+				return
+			}
+			if err != nil || said.Principal.Kind != access.Human || said.Principal.Actor != "" {
+				t.Errorf("%+v, %v", said.Principal, err)
+			}
+		})
+	}
+}
+
 func TestTokensOfProvidersWithTypJWT(t *testing.T) {
 	b := newBench(t, func(p *access.Provider) {
+		p.Clients = []string{"okta-client"}
 		p.AnyTokenType, p.Scopes, p.Audiences = true, map[string][]access.Action{"read": {access.ActRead}}, []string{"api://sallyport"}
 	})
 	c := b.idp.AccessClaims("api://sallyport")
