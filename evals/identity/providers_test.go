@@ -149,7 +149,7 @@ var ways = []way{
 		}
 	}},
 	{"command log-in with PKCE", []testop.Part{testop.Code, testop.Loopback}, func(t *testing.T, w *world, p *testop.Provider) {
-		out, said, err := w.command(t, testop.Ada, "psql", "--gateway", w.g.WebURL, connection, "--", "-XAtc", "select v from support_rows limit 1")
+		out, said, err := w.command(t, testop.Ada, "psql", "--gateway", w.g.WebURL, connection, "-XAtc", "select v from support_rows limit 1")
 		if err != nil || strings.TrimSpace(out) != canarySupport {
 			t.Errorf("%q, %v: %s", out, err, said)
 		}
