@@ -222,9 +222,10 @@ func (w *world) settle(ctx context.Context) error {
 
 func figuresOf(done []outcome, listing bool) ([]results.Figure, error) {
 	slices.SortFunc(done, func(a, b outcome) int { return strings.Compare(a.full(), b.full()) })
-	tried, won := map[string]int{}, map[string]int{}
+	tried, won, byName := map[string]int{}, map[string]int{}, map[string][]outcome{}
 	accepted := 0
 	for _, o := range done {
+		byName[o.name] = append(byName[o.name], o)
 		tried[o.way]++
 		if o.lucky != "" {
 			won[o.way]++
@@ -236,13 +237,22 @@ func figuresOf(done []outcome, listing bool) ([]results.Figure, error) {
 	for _, way := range slices.Sorted(maps.Keys(tried)) {
 		fmt.Fprintf(&b, "| %s | %d | %d |\n", way, tried[way], won[way])
 	}
-	b.WriteString("\nEach, with what was answered:\n\n| way in | attack | accepted | answer |\n|---|---|---|---|\n")
-	for _, o := range done {
-		yes := "no"
-		if o.lucky != "" {
-			yes = "**yes**"
+	b.WriteString("\nEach, at every way in that it was tried at, and what was answered there:\n\n| attack | ways in | accepted | answers |\n|---|---|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		var ways, answers, yes []string
+		for _, o := range byName[name] {
+			ways = append(ways, o.way)
+			if a := cell(o.answer, 80); !slices.Contains(answers, a) {
+				answers = append(answers, a)
+			}
+			if o.lucky != "" {
+				yes = append(yes, "**"+o.way+"**")
+			}
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", o.way, cell(o.name, 120), yes, cell(o.answer, 140))
+		if yes == nil {
+			yes = []string{"no"}
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(name, 120), strings.Join(ways, ", "), strings.Join(yes, ", "), strings.Join(answers, "; "))
 	}
 	figures := []results.Figure{results.Count("identity.attacks.attempts", len(done), len(done)), results.Count("identity.attacks.accepted", accepted, len(done))}
 	figures[0].Note = "ways to be taken for somebody, at every door; before and after them the honest forms worked"
