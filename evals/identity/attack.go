@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"sallyport/evals/harness"
 	"sallyport/evals/results"
 	"sallyport/internal/testidp"
 )
@@ -218,72 +216,4 @@ func (w *world) settle(ctx context.Context) error {
 		}
 		time.Sleep(time.Second)
 	}
-}
-
-func figuresOf(done []outcome, listing bool) ([]results.Figure, error) {
-	slices.SortFunc(done, func(a, b outcome) int { return strings.Compare(a.full(), b.full()) })
-	tried, won, byName := map[string]int{}, map[string]int{}, map[string][]outcome{}
-	accepted := 0
-	for _, o := range done {
-		byName[o.name] = append(byName[o.name], o)
-		tried[o.way]++
-		if o.lucky != "" {
-			won[o.way]++
-			accepted++
-		}
-	}
-	var b strings.Builder
-	b.WriteString("### Attacks on identity\n\n| way in | attempts | accepted |\n|---|---|---|\n")
-	for _, way := range slices.Sorted(maps.Keys(tried)) {
-		fmt.Fprintf(&b, "| %s | %d | %d |\n", way, tried[way], won[way])
-	}
-	b.WriteString("\nEach, at every way in that it was tried at, and what was answered there:\n\n| attack | ways in | accepted | answers |\n|---|---|---|---|\n")
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		var ways, answers, yes []string
-		for _, o := range byName[name] {
-			ways = append(ways, o.way)
-			if a := cell(o.answer, 80); !slices.Contains(answers, a) {
-				answers = append(answers, a)
-			}
-			if o.lucky != "" {
-				yes = append(yes, "**"+o.way+"**")
-			}
-		}
-		if yes == nil {
-			yes = []string{"no"}
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(name, 120), strings.Join(ways, ", "), strings.Join(yes, ", "), strings.Join(answers, "; "))
-	}
-	figures := []results.Figure{results.Count("identity.attacks.attempts", len(done), len(done)), results.Count("identity.attacks.accepted", accepted, len(done))}
-	figures[0].Note = "ways to be taken for somebody, at every door; before and after them the honest forms worked"
-	figures[1].Note = "by what came out: a row or a page that only the attacked person may see, or their session that ended"
-	if listing {
-		return figures, harness.Listing("identity", b.String())
-	}
-	return figures, nil
-}
-
-// fleeting is what differs between two runs.
-var fleeting = []struct {
-	re *regexp.Regexp
-	as string
-}{
-	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "HOST"},
-	{regexp.MustCompile(`\bk-[a-zA-Z0-9]+\b`), "KEY"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\S+`), "TIME"},
-	{regexp.MustCompile(`sallyport-eval-\d+`), "DIR"},
-}
-
-func cell(s string, most int) string {
-	for _, f := range fleeting {
-		s = f.re.ReplaceAllString(s, f.as)
-	}
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == '|' || r == 0x7f || r > 0x7e {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.NewReplacer("<", "&lt;", "*", `\*`, "`", "'").Replace(s)
-	return s[:min(len(s), most)]
 }
