@@ -136,6 +136,7 @@ type traceData struct {
 	Steps               []step
 	Cut                 bool // there are more records than the page has
 	Replay, EvidenceToo bool
+	Plays               bool // the page has the player: a replay would show something that can still be read
 }
 
 // trace shows a session or a task, side by side what was said, decided and answered.
@@ -143,6 +144,9 @@ func (v *visit) trace() error {
 	d, err := v.traceData(v.r.PathValue("session"))
 	if err != nil {
 		return err
+	}
+	if d.Plays {
+		v.w.Header().Set("Content-Security-Policy", playerPolicy)
 	}
 	return v.show("trace", "Session "+d.ID, "sessions", d)
 }
@@ -163,7 +167,7 @@ func (v *visit) traceData(id string) (*traceData, error) {
 	if len(page.Records) == 0 {
 		return nil, errNotFound
 	}
-	d.Cut, d.Replay = page.Next != 0, true
+	d.Cut, d.Replay = page.Next != 0, !d.Task && v.s.opt.Archive.Replay != nil
 	slices.Reverse(page.Records)
 	at := map[uint64]int{} // steps by the position of their intent
 	for _, rec := range page.Records {
@@ -194,6 +198,7 @@ func (v *visit) traceData(id string) (*traceData, error) {
 			s.Rows, s.More = rowsOf(s.End)
 		}
 	}
+	d.Plays = d.Replay && (d.Cut || slices.ContainsFunc(d.Steps, func(s step) bool { return !s.Erased }))
 	return d, nil
 }
 
