@@ -1,8 +1,10 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"html/template"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -202,9 +204,18 @@ func (v *visit) traceData(id string) (*traceData, error) {
 	return d, nil
 }
 
-// replay gives a session as an asciicast, to be played by whatever plays these.
+// replay gives a session as an asciicast, to be played by whatever plays these: of it what the visitor's page of it has.
 func (v *visit) replay() error {
-	return v.file("replay of a session", ".cast", "application/x-asciicast", v.s.opt.Archive.Replay)
+	if v.s.opt.Archive.Replay == nil {
+		return errNotFound
+	}
+	principal := v.who.Name
+	if v.auditor {
+		principal = ""
+	}
+	return v.file("replay of a session", ".cast", "application/x-asciicast", func(ctx context.Context, w io.Writer, session string) error {
+		return v.s.opt.Archive.Replay(ctx, w, session, principal)
+	})
 }
 
 // evidence gives a bundle about a session, for auditors.

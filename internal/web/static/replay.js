@@ -11,7 +11,7 @@
     file ??= (async () => {
       said.textContent = "The replay is being made.";
       const answer = await fetch(box.dataset.replayUrl, {credentials: "same-origin"});
-      if (!answer.ok || answer.headers.get("Content-Type") !== "application/x-asciicast") throw new Error(answer.ok ? "log in again" : "status " + answer.status);
+      if (!answer.ok || !answer.headers.get("Content-Type")?.startsWith("application/x-asciicast")) throw new Error(answer.ok ? "log in again" : "status " + answer.status);
       const text = await answer.text();
       marks = times(text);
       said.textContent = "";
