@@ -51,7 +51,7 @@ func anyRecord(t *rapid.T) *access.Record {
 				if rapid.Bool().Draw(t, name) {
 					rec.Open = []access.OpenSession{{Session: text.Draw(t, name), Seq: rapid.Uint64().Draw(t, name)}, {Session: "s"}}
 				}
-			case []access.Identifier: // not encoded
+			case []access.Identifier, map[string][]access.Action: // not encoded
 			case *access.Proof:
 				if rapid.Bool().Draw(t, name) {
 					rec.Proof = new(access.Proof)

@@ -35,7 +35,8 @@ type Gateway struct {
 	people         people
 	issued         *credential.Store // what the gateway gave out, and withdrew
 	proofs         *proofs           // what rests on them
-	loading        sync.Mutex        // held while other principals are put in force
+	glass          glass
+	loading        sync.Mutex // held while other principals are put in force
 	credentialLife time.Duration
 	detector       *mask.Detector
 	model          *model.Client // asked after the detectors; nil: none
