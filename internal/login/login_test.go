@@ -3,7 +3,12 @@ package login
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net/http"
@@ -404,6 +409,23 @@ func TestHeadless(t *testing.T) {
 		if got := headless(func(k string) string { return tc.env[k] }, tc.system); got != tc.want {
 			t.Errorf("%s %v: %v", tc.system, tc.env, got)
 		}
+	}
+}
+
+// What is handed to a gateway is signed to be for it, so that it is of no use to it elsewhere.
+func TestTheRequestSaysForWhichGateway(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, request, err := bind(key, "https://gate.example:8443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(request)
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil || csr.CheckSignature() != nil || len(csr.URIs) != 1 || csr.URIs[0].String() != "https://gate.example:8443" {
+		t.Errorf("%v, %v", csr, err)
 	}
 }
 
