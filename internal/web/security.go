@@ -100,7 +100,13 @@ func (s *site) ours(r *http.Request) bool {
 	return origin != "" && (origin == scheme+strings.ToLower(r.Host) || slices.Contains(s.origins, origin))
 }
 
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+const (
+	ownScript     = "default-src 'none'; script-src 'self'"
+	allElse       = "; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+	contentPolicy = ownScript + allElse
+	// playerPolicy is for the page with the player alone, which compiles WebAssembly that is in its script. It lets in no other script, and no eval.
+	playerPolicy = ownScript + " 'wasm-unsafe-eval'" + allElse
+)
 
 // maxBody is the most that a request may hold: a justification and ranges are short.
 const maxBody = 256 << 10
