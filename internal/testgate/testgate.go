@@ -60,6 +60,7 @@ func New(t testidp.TB) *Gate {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/login", func(w http.ResponseWriter, r *http.Request) { Say(w, http.StatusOK, f.Offer) })
 	mux.HandleFunc("POST /api/v1/credential", f.issue)
+	mux.HandleFunc("GET /api/v1/credential", func(w http.ResponseWriter, r *http.Request) { Say(w, http.StatusOK, map[string]string{}) })
 	mux.HandleFunc("DELETE /api/v1/credential", func(w http.ResponseWriter, r *http.Request) {
 		user, secret, _ := r.BasicAuth()
 		f.mu.Lock()
