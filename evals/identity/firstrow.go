@@ -56,7 +56,7 @@ func (w *world) oneCommand(ctx context.Context, bin string) (time.Duration, erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, bin, "psql", "--gateway", w.g.WebURL, connection, "--", "-XAtc", "select v from ada_rows")
+	cmd := exec.CommandContext(ctx, bin, "psql", "--gateway", w.g.WebURL, "--provider", "corp", connection, "-XAtc", "select v from ada_rows")
 	cmd.Env = append(withoutPG(os.Environ()), "HOME="+home, "XDG_CONFIG_HOME="+home, "DISPLAY=:0", "SSH_CONNECTION=", "SSH_TTY=", "PATH="+home+":"+os.Getenv("PATH"))
 	var said strings.Builder
 	var mu sync.Mutex

@@ -39,6 +39,9 @@ type Proof struct {
 	Scoped bool     `json:"-"`
 	// Grants are the actions that each scope lets be done, as Provider.Scopes has them. Without an issuer, and it, a scope is the name of one.
 	Grants map[string][]Action `json:"-"`
+	// Against stands for what in the configuration the proof was held against: the definition of its provider, or a password. Under
+	// another the same proof may be somebody else's, or nobody's.
+	Against string `json:"-"`
 }
 
 // Recorded is p for a record: nil where nothing was proven.

@@ -140,7 +140,6 @@ func (g *Gateway) issue(l Login, request []byte) (p access.Principal, _ credenti
 	if token.Nonce != "" && token.Nonce != credential.Bound(csr) {
 		return p, credential.Issued{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the log-in was made for another key", Hint: "log in again (sallyport login)"}
 	}
-	store := g.people.store.Load()
 	if p, err = g.people.Verify(token); err != nil {
 		return p, credential.Issued{}, err
 	}
@@ -159,7 +158,13 @@ func (g *Gateway) issue(l Login, request []byte) (p access.Principal, _ credenti
 			break
 		}
 	}
-	got, err := store.Issue(p, request, g.credentialLife)
+	// A reload deletes what was issued by what it changes. It comes before this, and then nothing is issued, or after it.
+	g.loading.Lock()
+	defer g.loading.Unlock()
+	if cause, gone := g.gone(p); gone {
+		return p, credential.Issued{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the log-in does not count any more: " + cause, Hint: hintLogIn}
+	}
+	got, err := g.people.store.Load().Issue(p, request, g.credentialLife)
 	return p, got, err
 }
 
@@ -234,11 +239,7 @@ func (g *Gateway) Watch(p access.Principal) (ended <-chan string, stop func()) {
 		c <- cause
 		close(c)
 	})
-	cause, gone := g.issued.Withdrawn(p)
-	if now := g.people.store.Load(); !gone && (!now.Same(now, p) || p.Proof.Issuer != "" && !g.people.speaks(p.Proof.Issuer)) {
-		cause, gone = causeConfigured, true
-	}
-	if gone { // between the proof and now
+	if cause, gone := g.gone(p); gone { // between the proof and now
 		g.proofs.one(x, cause)
 	}
 	return c, func() { g.proofs.drop(x) }

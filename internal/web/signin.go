@@ -18,6 +18,22 @@ const (
 	mostSaid        = 200 // characters of a provider's words
 )
 
+// asked are the places for log-ins by a provider. Each has its own: one that does not answer holds up nobody else's people. Names that are no
+// provider's, which anybody can send, share one.
+func (s *Server) asked(provider string) *logins {
+	if !slices.ContainsFunc(s.core.Providers(), func(p access.Provider) bool { return p.Name == provider }) {
+		provider = ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.asking[provider]
+	if l == nil {
+		l = newLogins(exchangesQueued)
+		s.asking[provider] = l
+	}
+	return l
+}
+
 // offers are the ways to log in by a provider and go on to next.
 func (s *Server) offers(next string) []offer {
 	var out []offer
@@ -81,7 +97,7 @@ func (s *Server) onward(w http.ResponseWriter, to string) {
 
 // callback takes a browser that comes back from a provider.
 func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
-	f, err := s.flows.take(r, r.URL.Query().Get("state"), s.now())
+	f, err := s.flows.open(r, r.URL.Query().Get("state"), s.now())
 	if err != nil {
 		s.log.Warn("log-in failed", "door", "web", "client", r.RemoteAddr, "error", err)
 		s.failed(w, nil, err)
@@ -89,7 +105,10 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	http.SetCookie(w, s.flows.cookie("", -1))
 	var c *http.Cookie
-	err = s.asked.slowly(r, f.Provider, func() (err error) {
+	err = s.asked(f.Provider).slowly(r, "", func() (err error) {
+		if err := s.flows.use(f, s.now()); err != nil {
+			return err
+		}
 		if f.Review != "" {
 			c, err = s.stepped(r, f)
 		} else {

@@ -1,9 +1,15 @@
 package web
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -147,7 +153,7 @@ func TestFlowsLeadNowhereElse(t *testing.T) {
 		for _, c := range b.c.Jar.Cookies(jar) {
 			r.AddCookie(c)
 		}
-		if f, err := w.srv.flows.take(r, state, now.Add(time.Second)); err != nil || f.Next != "/" {
+		if f, err := w.srv.flows.open(r, state, now.Add(time.Second)); err != nil || f.Next != "/" {
 			t.Errorf("%q leads to %+v, %v", next, f, err)
 		}
 	}
@@ -187,5 +193,82 @@ func TestForgedLogoutTokensAreRefused(t *testing.T) {
 	}
 	if res := send(idp.LogoutToken(), func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }); res.StatusCode != http.StatusBadRequest {
 		t.Errorf("from a page: %s", res.Status)
+	}
+}
+
+// back has somebody at an address come back from a provider, in a browser that was sent there.
+func (w *world) back(ctx context.Context, provider, address string, change func(url.Values)) *httptest.ResponseRecorder {
+	w.t.Helper()
+	b := w.browser()
+	res, _ := b.get("/auth/start?" + url.Values{"provider": {provider}}.Encode())
+	to, err := url.Parse(res.Header.Get("Location"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	path, _ := url.Parse(b.comeBack(to))
+	q := path.Query()
+	if change != nil {
+		change(q)
+	}
+	r := httptest.NewRequest("GET", "/auth/callback?"+q.Encode(), nil).WithContext(ctx)
+	r.Host, r.RemoteAddr = "127.0.0.1", address
+	jar, _ := url.Parse(w.http.URL)
+	for _, c := range b.c.Jar.Cookies(jar) {
+		r.AddCookie(c)
+	}
+	rec := httptest.NewRecorder()
+	w.srv.Handler().ServeHTTP(rec, r)
+	return rec
+}
+
+func TestASlowProviderHoldsUpItsOwnPeople(t *testing.T) {
+	slow, quick := testidp.New(t), testidp.New(t)
+	w := newWorld(t, func(c *gateway.Config, _ *Options) {
+		c.Providers = []access.Provider{{Name: "slow", Issuer: slow.Issuer, ClientID: testidp.ClientID, Prefix: "slow-"}, {Name: "quick", Issuer: quick.Issuer, ClientID: testidp.ClientID, Prefix: "quick-"}}
+	})
+	var stuck atomic.Int32
+	free := make(chan struct{})
+	slow.Handle("/token", func(http.ResponseWriter, *http.Request) { stuck.Add(1); <-free })
+	ctx, cancel := context.WithCancel(context.Background())
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer close(free)
+	defer cancel()
+	for i := range 2 * loginsAtOnce {
+		waiting.Go(func() { w.back(ctx, "slow", fmt.Sprintf("10.0.0.%d:1", i), nil) })
+	}
+	for end := time.Now().Add(20 * time.Second); stuck.Load() < loginsAtOnce; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d wait for the provider", stuck.Load())
+		}
+	}
+	hurry, stop := context.WithTimeout(context.Background(), 5*time.Second)
+	defer stop()
+	rec := w.back(hurry, "quick", "10.0.1.1:1", nil)
+	if !slices.ContainsFunc(rec.Result().Cookies(), func(c *http.Cookie) bool { return c.Name == w.srv.sessions.name && c.Value != "" }) {
+		t.Errorf("people of another provider cannot log in: %d %s", rec.Code, rec.Body)
+	}
+}
+
+// What was used has to be kept for a while: whoever makes up log-ins cannot fill the place for it.
+func TestMadeUpLogInsUseUpNothing(t *testing.T) {
+	w, _ := providerWorld(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*loginDelay)
+	defer cancel()
+	var sent atomic.Int32
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				w.back(ctx, "corp", "10.0.0.1:1", func(q url.Values) { q.Del("code"); q.Set("error", "x") })
+				sent.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	w.srv.flows.mu.Lock()
+	defer w.srv.flows.mu.Unlock()
+	if n := len(w.srv.flows.used); n > 6 || sent.Load() < 20 {
+		t.Errorf("%d log-ins of one address were noted, of %d", n, sent.Load())
 	}
 }

@@ -105,7 +105,7 @@ func (s *Server) apiIssue(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, &problem{http.StatusUnprocessableEntity, "provider, id_token and request are needed", "use sallyport login"}
 	}
 	var got gateway.Issued
-	err := s.asked.slowly(r, in.Provider, func() (err error) {
+	err := s.asked(in.Provider).slowly(r, "", func() (err error) {
 		got, err = s.core.Issue(r.Context(), gateway.Login{Door: access.DoorWeb, Client: r.RemoteAddr,
 			Credentials: access.IDToken{Provider: in.Provider, Token: in.IDToken, Nonce: in.Nonce}}, []byte(in.Request))
 		return err

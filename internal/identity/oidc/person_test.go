@@ -97,6 +97,45 @@ func TestTwoProvidersWithTheSameUsers(t *testing.T) {
 	failed(t, err, Issuer)
 }
 
+// A user who may choose a name chooses one that another provider gives.
+func TestNamesUnderThePrefixOfAnother(t *testing.T) {
+	for name, c := range map[string]struct {
+		own, other, user string
+		taken            bool
+	}{
+		"of another":      {"", "partner.", "partner.ada", false},
+		"in another case": {"", "partner.", "Partner.ada", false},
+		"just the prefix": {"", "partner.", "partner.", false},
+		"a longer one":    {"p", "partner.", "artner.ada", false},
+		"of nobody":       {"", "partner.", "partner", true},
+		"apart":           {"corp.", "partner.", "partner.ada", true},
+		"the shorter one": {"partner.", "", "ada", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			one, two := conf(b.idp), conf(testidp.New(t))
+			two.Name, one.Prefix, two.Prefix = "partner", c.own, c.other
+			b.open(one, two)
+			said, err := b.ps.Access(ctx, b.idp.AccessToken(door, claims{"preferred_username": c.user}))
+			if c.taken {
+				if err != nil || said.Principal.Name != c.own+c.user {
+					t.Errorf("%+v, %v", said.Principal, err)
+				}
+				return
+			}
+			failed(t, err, Subject)
+			_, err = b.ps.ID(ctx, access.IDToken{Provider: "corp", Token: b.idp.IDToken("n", claims{"preferred_username": c.user}), Nonce: "n"})
+			failed(t, err, Subject)
+		})
+	}
+	b := newBench(t)
+	one, two := conf(b.idp), conf(testidp.New(t))
+	one.Agents, two.Name, two.Prefix = []string{"partner.bot"}, "partner", "partner."
+	b.open(one, two)
+	_, err := b.ps.Access(ctx, b.idp.AccessToken(door, claims{"sub": "partner.bot", "client_id": "partner.bot", "preferred_username": nil}))
+	failed(t, err, Subject)
+}
+
 func TestAgentsAndActors(t *testing.T) {
 	for name, c := range map[string]struct {
 		claims claims
