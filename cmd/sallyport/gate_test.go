@@ -34,6 +34,7 @@ CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 2000) g;`
 
 const gatePolicy = `
 @id("staff") permit (principal in Group::"engineers", action in [Action::"connect", Action::"read", Action::"write", Action::"write_all_rows"], resource in Connection::"shop");
+@id("robots-write") @review("keepers") permit (principal in Group::"robots", action in [Action::"write", Action::"write_all_rows"], resource in Connection::"shop");
 @id("robots") permit (principal in Group::"robots", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
 `
 
@@ -56,7 +57,7 @@ const gateProvider = `
       client_id: sallyport
       user: preferred_username
       groups: groups
-      group_map: {staff: engineers, batch: robots}
+      group_map: {staff: engineers, batch: robots, choir: keepers}
       attributes: {tenant: org.tenant}
       agents: [nightly]
       actors: [triage-bot, planner]

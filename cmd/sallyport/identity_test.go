@@ -349,3 +349,63 @@ func TestAccessTokensAtThePostgreSQLDoor(t *testing.T) {
 		t.Error("the token is taken after the log-out")
 	}
 }
+
+// A reviewer at a terminal is whoever `sallyport login` says, and proves anew who they are before approving.
+func TestReviewersComeInByTheirLogIn(t *testing.T) {
+	g := openRealGate(t, t.TempDir(), "", true)
+	agent := &agentAt{t: t, url: g.mcpURL, token: g.idp.AccessToken(g.mcpURL, map[string]any{"sub": "nightly", "client_id": "nightly", "preferred_username": nil, "groups": []string{"batch"}, "scope": "db.write"})}
+	agent.hello()
+	waited := make(chan string, 1)
+	go func() {
+		_, _, body := agent.query("UPDATE orders SET id = 2001 WHERE id = 17")
+		waited <- body
+	}()
+	home := t.TempDir()
+	run := func(args ...string) (string, error) {
+		cmd := exec.Command(testBinary(t), args...)
+		cmd.Dir = home
+		cmd.Env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "XDG_") || strings.HasPrefix(kv, "SALLYPORT_") }),
+			"SALLYPORT_TEST_MAIN=1", "HOME="+home, "DISPLAY=", "WAYLAND_DISPLAY=")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	hourAgo := ada()
+	hourAgo.Authenticated = time.Now().Add(-time.Hour)
+	g.idp.Login(hourAgo)
+	if out, err := run("login", "--gateway", g.url); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	var id string
+	for end := time.Now().Add(20 * time.Second); id == "" && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		out, err := run("review", "list", "--json")
+		if err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		var list struct{ Reviews []struct{ ID string } }
+		if err := json.Unmarshal([]byte(out), &list); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		if len(list.Reviews) > 0 {
+			id = list.Reviews[0].ID
+		}
+	}
+	approve := []string{"review", "approve", id, "--yes", "--justification", "looked at ticket 4711"}
+	if out, err := run(approve...); err == nil || !strings.Contains(out, "sallyport login --fresh") {
+		t.Errorf("approved by a log-in of an hour ago: %v %s", err, out)
+	}
+	g.idp.Login(ada())
+	if out, err := run("login", "--fresh"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if out, err := run(approve...); err != nil {
+		t.Errorf("%v %s", err, out)
+	}
+	r, err := g.core.Review(id)
+	if err != nil || len(r.Votes) != 1 || r.Votes[0].Reviewer != "ada" || time.Since(r.Votes[0].Authenticated) > time.Minute {
+		t.Errorf("%+v, %v", r, err)
+	}
+	<-waited
+	if out, err := run("review", "list", "--user", "somebody"); err == nil {
+		t.Errorf("a log-in is used for somebody else: %s", out)
+	}
+}

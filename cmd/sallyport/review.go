@@ -22,6 +22,7 @@ import (
 	"sallyport/audit"
 	"sallyport/audit/export"
 	"sallyport/internal/config"
+	"sallyport/internal/login"
 	"sallyport/internal/web"
 )
 
@@ -30,18 +31,21 @@ type reviewOptions struct {
 	*app
 	url, user, ca string
 	json          bool
+	asked         func() bool // whether --user was given
 }
 
 func newReview(a *app) *cobra.Command {
 	o := &reviewOptions{app: a}
 	cmd := parent("review", "Decide about statements that wait for approval", `Review speaks to the web door of a running gateway (listen.web of the configuration, or --url) as a person: agents
-have no business there. Your password is asked for, or taken from SALLYPORT_PASSWORD; each command proves anew who you are.
+have no business there. What `+"`sallyport login`"+` got there is used where it holds; else your password is asked for, or taken from
+SALLYPORT_PASSWORD. Each command proves anew who you are.
 
 IDs may be shortened to what tells them apart.`,
 		newReviewList(o), newReviewShow(o), newReviewPreview(o), newReviewApprove(o), newReviewDeny(o), newReviewCancel(o), newReviewChannels(a))
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.url, "url", "", "address of the web door (default: the configuration's)")
-	f.StringVar(&o.user, "user", os.Getenv("USER"), "who you are to the gateway")
+	f.StringVar(&o.user, "user", os.Getenv("USER"), "who you are to the gateway, where you have a password of it")
+	o.asked = func() bool { return f.Changed("user") }
 	f.StringVar(&o.ca, "ca", "", "PEM file of the authorities to trust in the place of the system's")
 	f.BoolVar(&o.json, "json", false, "JSON, as the door answers")
 	return cmd
@@ -52,15 +56,30 @@ func (o *reviewOptions) client() (*reviewClient, error) {
 	base := o.url
 	if base == "" {
 		cfg, err := o.loadOffline()
-		if errors.Is(err, config.ErrNone) {
-			return nil, fmt.Errorf("%w\n  hint: --url https://HOST speaks to a web door without a configuration", err)
+		switch {
+		case errors.Is(err, config.ErrNone):
+			if base = lastGateway(); base == "" {
+				return nil, fmt.Errorf("%w\n  hint: --url https://HOST speaks to a web door without a configuration", err)
+			}
+		case err != nil:
+			return nil, err
+		default:
+			if base, err = reviewURL(cfg); err != nil {
+				return nil, err
+			}
 		}
+	}
+	kept := keptLogin(base)
+	if kept != nil && os.Getenv("SALLYPORT_PASSWORD") == "" && (!o.asked() || o.user == kept.Principal) {
+		ca := o.ca
+		if ca == "" {
+			ca = kept.CAFile
+		}
+		conf, err := export.TLS(ca, "", "")
 		if err != nil {
 			return nil, err
 		}
-		if base, err = reviewURL(cfg); err != nil {
-			return nil, err
-		}
+		return newReviewClient(base, kept.Principal, kept.Secret, conf)
 	}
 	if o.user == "" {
 		return nil, usagef("say who you are with --user")
@@ -82,6 +101,34 @@ func (o *reviewOptions) client() (*reviewClient, error) {
 		return nil, usagef("no password given: type it at a terminal, pipe it in, or set SALLYPORT_PASSWORD")
 	}
 	return newReviewClient(base, o.user, password, conf)
+}
+
+// lastGateway is where somebody logged in last; "" where nobody did.
+func lastGateway() string {
+	root, err := login.Root()
+	if err != nil {
+		return ""
+	}
+	at, _ := login.Current(root)
+	return at
+}
+
+// keptLogin is what `sallyport login` got at a web door, where it holds.
+func keptLogin(base string) *login.Credential {
+	root, err := login.Root()
+	if err != nil {
+		return nil
+	}
+	list, _ := login.All(root)
+	for _, p := range list {
+		if !strings.EqualFold(p.Gateway, strings.TrimSuffix(base, "/")) {
+			continue
+		}
+		if c, err := p.Load(); err == nil && c != nil && c.Secret != "" && c.Expires.After(time.Now().Add(c.Behind)) {
+			return c
+		}
+	}
+	return nil
 }
 
 // terminal is standard input where somebody can be asked.
