@@ -31,7 +31,7 @@ func openWeb(g *gate, cfg *config.Config) (*webDoor, error) {
 		}
 	}
 	pages, err := web.New(core, web.Options{Address: ln.Addr().String(), PublicURL: w.PublicURL, TLS: w.TLS != nil, Auditors: w.Auditors, Operators: w.Operators, StepUp: stepUp,
-		Purposes: cfg.Purposes, NeedPurpose: cfg.File.Approvals.PurposeRequired, PGWire: g.pgwireAddress(cfg), MCP: g.mcpAddress(), Authority: g.certs.authority, Archive: archive(core, cfg), Log: log})
+		Purposes: cfg.Purposes, NeedPurpose: cfg.File.Approvals.PurposeRequired, PGWire: g.pgwireAddress(cfg), MCP: g.mcpAddress(), Authority: g.certs.authority, Archive: archive(core, cfg, log), Log: log})
 	if err != nil {
 		return nil, err
 	}

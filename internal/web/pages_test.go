@@ -42,7 +42,7 @@ func (m memory) archive() *Archive {
 		OnDisk: func(context.Context) ([]gateway.PolicyFile, error) {
 			return []gateway.PolicyFile{{Name: "test.cedar", Text: testPolicy + "// more"}}, nil
 		},
-		Judge: func(context.Context, string, bool) ([]CaseResult, error) { return []CaseResult{{Name: "one"}}, nil },
+		Judge: func(context.Context, string, Judging) ([]CaseResult, error) { return []CaseResult{{Name: "one"}}, nil },
 	}
 }
 
