@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,7 +140,8 @@ func gatewayFor(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // idpCommand: idp access FILE AUDIENCE [CLAIMS] and idp id FILE [CLAIMS] write a token of whoever is logged in at the provider; CLAIMS is a JSON object, in which null
-// leaves a claim out. idp logout sends the gateway the provider's word that they have logged out there. idp bend FILE changes the signature of the token in it.
+// leaves a claim out. idp logout sends the gateway the provider's word that they have logged out there. idp bend FILE changes the signature of the token in it. idp
+// reload does what SIGHUP has `serve` do.
 func idpCommand(ts *testscript.TestScript, neg bool, args []string) {
 	g := gateOf(ts)
 	claims := func(n int) map[string]any {
@@ -164,16 +164,11 @@ func idpCommand(ts *testscript.TestScript, neg bool, args []string) {
 		at := strings.LastIndexByte(string(token), '.') + 10
 		token[at] = map[bool]byte{true: 'B', false: 'A'}[token[at] == 'A']
 		write(string(token))
+	case args[0] == "reload":
+		g.reload(g.file)
 	case args[0] == "logout":
 		ts.Check(g.logOutThere())
 	default:
 		ts.Fatalf("unknown: idp %v", args)
 	}
-}
-
-// withClaims are ada's claims, with others.
-func withClaims(more map[string]any) map[string]any {
-	out := maps.Clone(ada().Claims)
-	maps.Copy(out, more)
-	return out
 }
