@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"authority":  authority,
 			"gateway":    gatewayFor,
 			"idp":        idpCommand,
+			"home":       home,
 			"balance":    balance,
 		},
 	})

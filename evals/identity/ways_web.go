@@ -96,7 +96,7 @@ func (w *world) byWeb(ctx context.Context, provider string, p *testidp.Provider,
 func textOf(page []byte) string {
 	text := string(page)
 	if _, main, ok := strings.Cut(text, "<main"); ok {
-		text = main
+		_, text, _ = strings.Cut(main, ">")
 	}
 	var b strings.Builder
 	in := false

@@ -138,8 +138,51 @@ func TestPeopleOfAProviderLogInAndSeeWhatTheirGroupsLet(t *testing.T) {
 		}
 		s.Close()
 	}
-	if _, body := w.corp().get("/live"); strings.Contains(body, "Log in") {
-		t.Errorf("%.300s", body)
+	idp.Login(corpUser("op", "ops"))
+	s, err := w.gw.Connect(context.Background(), gateway.Login{Door: access.DoorMCP, Connection: "shop", Credentials: access.Password{User: "asker", Secret: "pw-asker"}, Client: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if res, body := w.corp().post("/live/"+w.gw.LiveSessions()[0].ID+"/end", url.Values{}); res.StatusCode != http.StatusSeeOther || len(w.gw.LiveSessions()) != 0 {
+		t.Errorf("an operator by the provider's groups ends no session: %s %.300s", res.Status, body)
+	}
+}
+
+// Where no proof is ever fresh, one is good for the request that it was made for, once.
+func TestAProofIsGoodForOneDecision(t *testing.T) {
+	w, idp := corpWorld(t, func(_ *gateway.Config, o *Options) { o.StepUp = -1 })
+	now := testidp.User{Subject: "u-ada", Claims: corpUser("ada", "vault-keepers").Claims, ACR: strong}
+	idp.Login(&now)
+	one, two := w.wish("asker", write, nil), w.wish("asker0", write, nil)
+	b := w.corp()
+	try := func(r *gateway.ReviewRequest) int {
+		t.Helper()
+		res, _ := b.post("/reviews/"+r.ID+"/approve", decisionOn(r))
+		return res.StatusCode
+	}
+	if status := try(one); status != http.StatusUnauthorized {
+		t.Errorf("approved by the log-in itself: %d", status)
+	}
+	if res, body := b.get(b.comeBack(b.stepUp(one))); res.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s", res.Status, body)
+	}
+	b.takeCSRF()
+	if status := try(two); status != http.StatusUnauthorized {
+		t.Errorf("approved by a proof for another request: %d", status)
+	}
+	if status := try(one); status != http.StatusSeeOther {
+		t.Errorf("not approved: %d", status)
+	}
+	if status := try(two); status != http.StatusUnauthorized {
+		t.Errorf("approved by a proof that was used: %d", status)
+	}
+	w.wantState(one.ID, "approved")
+	w.wantState(two.ID, "pending")
+	// What programs send is never fresh then.
+	c := w.issue(idp)
+	if status, text := w.ask("POST", "/api/v1/reviews/"+two.ID+"/approve", Verdict{Revision: two.Revision, Justification: "looked at ticket 4711"}, nil, c.Principal, c.Secret); status != http.StatusForbidden {
+		t.Errorf("%d %s", status, text)
 	}
 }
 
