@@ -45,29 +45,39 @@ func (w *world) ask(method, path string, in, out any, user, secret string) (stat
 	return res.StatusCode, text
 }
 
-// keyAndRequest makes a key, a certificate request for it, and the nonce that binds a log-in to it.
-func keyAndRequest(t *testing.T) (key *ecdsa.PrivateKey, request, nonce string) {
+// keyAndRequest makes a key, a certificate request for it at a gateway, and the nonce that binds a log-in to it.
+func keyAndRequest(t *testing.T, gateway string) (key *ecdsa.PrivateKey, request, nonce string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	request = requestAt(t, key, gateway)
 	spki, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256(spki)
-	return key, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), base64.RawURLEncoding.EncodeToString(sum[:])
+	return key, request, base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func requestAt(t *testing.T, key *ecdsa.PrivateKey, gateway string) string {
+	t.Helper()
+	at, err := url.Parse(gateway)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{URIs: []*url.URL{at}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
 // issue logs ada in as the command does.
 func (w *world) issue(idp *testidp.Provider) Credential {
 	w.t.Helper()
-	_, request, nonce := keyAndRequest(w.t)
+	_, request, nonce := keyAndRequest(w.t, w.http.URL)
 	var c Credential
 	if status, text := w.ask("POST", "/api/v1/credential", CredentialRequest{"corp", idp.IDToken(nonce), nonce, request}, &c, "", ""); status != http.StatusOK {
 		w.t.Fatalf("%d %s", status, text)
@@ -85,11 +95,12 @@ func TestLogInByCommand(t *testing.T) {
 		offer.PGWire.Address != "127.0.0.1:6543" || offer.MCP.URL != "https://gw.example/mcp" {
 		t.Fatalf("%d %s", status, text)
 	}
-	key, request, nonce := keyAndRequest(t)
-	_, otherRequest, _ := keyAndRequest(t)
+	key, request, nonce := keyAndRequest(t, w.http.URL)
+	_, otherRequest, _ := keyAndRequest(t, w.http.URL)
 	token := idp.IDToken(nonce)
 	for name, in := range map[string]CredentialRequest{
 		"for another key":    {"corp", token, nonce, otherRequest},
+		"at another gateway": {"corp", token, nonce, requestAt(t, key, "https://gate.elsewhere.example")},
 		"other nonce":        {"corp", idp.IDToken("x"), "x", request},
 		"nonce left out":     {"corp", token, "", request},
 		"old, without nonce": {"corp", idp.IDToken("", map[string]any{"iat": time.Now().Add(-3 * time.Minute).Unix()}), "", request},
