@@ -33,6 +33,18 @@ type recordsData struct {
 // recordsForm is the filter as it was filled in.
 type recordsForm struct{ Words, Principal, Connection, Door, Decision, Label, Relation, Since, Until string }
 
+// String is what is looked for, for the record.
+func (f recordsForm) String() string {
+	out := f.Words
+	for _, x := range []struct{ name, value string }{{"principal", f.Principal}, {"connection", f.Connection}, {"door", f.Door}, {"decision", f.Decision}, {"label", f.Label},
+		{"relation", f.Relation}, {"since", f.Since}, {"until", f.Until}} {
+		if x.value != "" {
+			out += " " + x.name + "=" + x.value
+		}
+	}
+	return strings.TrimSpace(out)
+}
+
 func (v *visit) listSessions() error { return v.records(true) }
 func (v *visit) search() error       { return v.records(false) }
 
@@ -58,6 +70,13 @@ func (v *visit) records(sessions bool) error {
 		if q.Before, err = strconv.ParseUint(b, 10, 64); err != nil {
 			return errNotFound
 		}
+	}
+	what := access.ViewSearch
+	if sessions {
+		what = access.ViewSessions
+	}
+	if err := v.viewed(what, "", f.String()); err != nil {
+		return err
 	}
 	page, err := v.s.opt.Archive.Find(v.r.Context(), q)
 	if err != nil {
@@ -90,6 +109,7 @@ type step struct {
 	*access.Record
 	Plan    access.PlanRecord
 	Step    access.ReviewStep
+	Looked  access.Viewing // what somebody looked at, of a record of such
 	End     *access.Record // how it ended; the record itself where that says so; nil: not known
 	Windows int            // release records
 	Rows    [][]cell       // the first released
@@ -99,9 +119,10 @@ type step struct {
 
 func stepOf(rec *access.Record) step {
 	s := step{Record: rec}
-	// Both are of our own making; one that cannot be read is shown as empty.
+	// They are of our own making; one that cannot be read is shown as empty.
 	_ = json.Unmarshal(rec.Plan, &s.Plan)
 	_ = json.Unmarshal(rec.Review, &s.Step)
+	_ = json.Unmarshal(rec.Viewed, &s.Looked)
 	switch rec.Kind {
 	case access.RecordStatement, access.RecordRefused:
 		s.End = rec
@@ -145,6 +166,13 @@ type traceData struct {
 func (v *visit) trace() error {
 	d, err := v.traceData(v.r.PathValue("session"))
 	if err != nil {
+		return err
+	}
+	what := access.ViewSession
+	if d.Task {
+		what = access.ViewTask
+	}
+	if err := v.viewed(what, d.ID, ""); err != nil {
 		return err
 	}
 	if d.Plays {
@@ -213,7 +241,7 @@ func (v *visit) replay() error {
 	if v.auditor {
 		principal = ""
 	}
-	return v.file("replay of a session", ".cast", "application/x-asciicast", func(ctx context.Context, w io.Writer, session string) error {
+	return v.file(access.ViewReplay, ".cast", "application/x-asciicast", func(ctx context.Context, w io.Writer, session string) error {
 		return v.s.opt.Archive.Replay(ctx, w, session, principal)
 	})
 }
@@ -223,5 +251,5 @@ func (v *visit) evidence() error {
 	if !v.auditor {
 		return errNotFound
 	}
-	return v.file("evidence about a session", ".zip", "application/zip", v.s.opt.Archive.Evidence)
+	return v.file(access.ViewEvidence, ".zip", "application/zip", v.s.opt.Archive.Evidence)
 }

@@ -134,6 +134,7 @@ func (s *Server) routes() map[string]handler {
 		"POST /reviews/{id}/step-up":  (*visit).stepUp,
 
 		"GET /overview":            (*visit).overview,
+		"POST /glass/{id}/looked":  (*visit).lookAtGlass,
 		"GET /live":                (*visit).live,
 		"POST /live/{session}/end": (*visit).endSession,
 		"GET /people":              (*visit).people,
