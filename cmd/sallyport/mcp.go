@@ -53,7 +53,12 @@ func (o *mcpOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Only the stdio door opens here: the addresses belong to `serve`.
+	// Only the stdio door opens here: the addresses belong to `serve`. Tokens are for the same door all the same.
+	for i, p := range cfg.Providers {
+		if at := cfg.Audience(); at != "" && len(p.Audiences) == 0 {
+			cfg.Providers[i].Audiences = []string{at}
+		}
+	}
 	cfg.File.Listen = config.Listen{}
 	g, err := openGate(ctx, cfg, log)
 	if err != nil {

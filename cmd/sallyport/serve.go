@@ -182,7 +182,11 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 	if err != nil {
 		return nil, err
 	}
-	if g.core, err = gateway.Open(ctx, coreConfig(cfg, log)); err != nil {
+	c := coreConfig(cfg, log)
+	if g.mcpURL != "" {
+		c.Audience = g.mcpURL // tokens are for the resource that the door says it is, whatever port it got
+	}
+	if g.core, err = gateway.Open(ctx, c); err != nil {
 		return nil, err
 	}
 	if voucher != nil {
@@ -215,7 +219,7 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 		limitConnections(g.http, httpConnections, log.With("door", "mcp"))
 	}
 	if g.webLn != nil {
-		if g.web, err = openWeb(g.core, cfg, g.webLn, g.certs, log); err != nil {
+		if g.web, err = openWeb(g, cfg); err != nil {
 			return nil, errors.Join(err, g.close())
 		}
 	}

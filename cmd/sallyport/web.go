@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"sallyport/internal/config"
-	"sallyport/internal/gateway"
 	"sallyport/internal/web"
 )
 
@@ -22,7 +21,8 @@ type webDoor struct {
 }
 
 // openWeb opens the door for people on a socket that is there.
-func openWeb(core *gateway.Gateway, cfg *config.Config, ln net.Listener, c certs, log *slog.Logger) (*webDoor, error) {
+func openWeb(g *gate, cfg *config.Config) (*webDoor, error) {
+	core, ln, log := g.core, g.webLn, g.log
 	w := cfg.File.Listen.Web
 	stepUp := web.DefaultStepUp
 	if w.StepUp != nil {
@@ -31,11 +31,11 @@ func openWeb(core *gateway.Gateway, cfg *config.Config, ln net.Listener, c certs
 		}
 	}
 	pages, err := web.New(core, web.Options{Address: ln.Addr().String(), PublicURL: w.PublicURL, TLS: w.TLS != nil, Auditors: w.Auditors, Operators: w.Operators, StepUp: stepUp,
-		Purposes: cfg.Purposes, NeedPurpose: cfg.File.Approvals.PurposeRequired, PGWire: pgwireAddress(cfg), MCP: mcpAddress(cfg), Authority: c.authority, Archive: archive(core, cfg, log), Log: log})
+		Purposes: cfg.Purposes, NeedPurpose: cfg.File.Approvals.PurposeRequired, PGWire: g.pgwireAddress(cfg), MCP: g.mcpAddress(), Authority: g.certs.authority, Archive: archive(core, cfg, log), Log: log})
 	if err != nil {
 		return nil, err
 	}
-	d := &webDoor{ln: ln, pages: pages, http: &http.Server{Handler: besideSlack(cfg, pages.Handler()), TLSConfig: c.web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: web.ReadTimeout,
+	d := &webDoor{ln: ln, pages: pages, http: &http.Server{Handler: besideSlack(cfg, pages.Handler()), TLSConfig: g.certs.web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: web.ReadTimeout,
 		WriteTimeout: web.WriteTimeout, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: web.MaxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
 	limitConnections(d.http, httpConnections, log.With("door", "web"))
 	return d, nil
@@ -63,18 +63,23 @@ func (d *webDoor) shutdown(ctx context.Context) error {
 }
 
 // pgwireAddress and mcpAddress are where the other doors are, for those who log in to use them.
-func pgwireAddress(cfg *config.Config) *web.PGWireAddress {
+func (g *gate) pgwireAddress(cfg *config.Config) *web.PGWireAddress {
 	d := cfg.File.Listen.PGWire
 	if d == nil {
 		return nil
 	}
-	return &web.PGWireAddress{Address: d.Address, TLS: d.TLS != nil}
+	// The name is the configuration's, which certificates are for; the port may have been chosen when the door opened.
+	host, _, err := net.SplitHostPort(d.Address)
+	_, port, err2 := net.SplitHostPort(g.pgAddr)
+	if err != nil || err2 != nil {
+		return &web.PGWireAddress{Address: g.pgAddr, TLS: d.TLS != nil}
+	}
+	return &web.PGWireAddress{Address: net.JoinHostPort(host, port), TLS: d.TLS != nil}
 }
 
-func mcpAddress(cfg *config.Config) *web.MCPAddress {
-	d := cfg.File.Listen.MCP
-	if d == nil {
+func (g *gate) mcpAddress() *web.MCPAddress {
+	if g.mcpURL == "" {
 		return nil
 	}
-	return &web.MCPAddress{URL: mcpURL(d, d.Address)}
+	return &web.MCPAddress{URL: g.mcpURL}
 }

@@ -3,7 +3,8 @@ package access
 import "time"
 
 // Revocation says which proofs hold no longer. A proof that has each of its fields that is not empty is withdrawn; a Revocation
-// without any withdraws nothing.
+// without any withdraws nothing. A proof that says its subject and not its session, as most access tokens do, may rest on any session of that subject:
+// where one of these is withdrawn, so is it.
 type Revocation struct {
 	Principal  string `json:"principal,omitempty"`
 	Actor      string `json:"actor,omitempty"` // of those in whose chain it is
@@ -25,7 +26,7 @@ func (r Revocation) Covers(p Principal) bool {
 		return want == "" || want == got
 	}
 	q := p.Proof
-	all := is(r.Principal, p.Name) && is(r.Issuer, q.Issuer) && is(r.Subject, q.Subject) && is(r.Session, q.Session) &&
+	all := is(r.Principal, p.Name) && is(r.Issuer, q.Issuer) && is(r.Subject, q.Subject) && (is(r.Session, q.Session) || r.Subject != "" && q.Session == "") &&
 		is(r.Token, q.Token) && is(r.Credential, q.Credential)
 	if r.Actor != "" {
 		any = true
@@ -36,4 +37,12 @@ func (r Revocation) Covers(p Principal) bool {
 		all = all && in
 	}
 	return any && all && (r.Before.IsZero() || q.Issued.Before(r.Before))
+}
+
+// Logout is a provider's word that somebody has logged out there.
+type Logout struct {
+	Revocation
+	// Token is the SHA-256, in hex, of what tells its token from all others; of one that comes again nothing is taken until Expires.
+	Token   string
+	Expires time.Time
 }

@@ -225,9 +225,12 @@ func (g *Gateway) revoke(by access.Principal, r access.Revocation, issuer string
 	return g.proofs.end(r.Principal, r.Cause, r.Covers), nil
 }
 
-// BackchannelLogout takes a provider's logout token (OpenID Connect Back-Channel Logout 1.0) and ends what rests on its subject or session.
+// BackchannelLogout takes a provider's logout token (OpenID Connect Back-Channel Logout 1.0), once, and ends what rests on its subject or session.
 func (g *Gateway) BackchannelLogout(ctx context.Context, token string) error {
 	r, err := g.people.store.Load().Logout(ctx, token)
+	if err == nil {
+		err = g.issued.Unused(r.Token)
+	}
 	if err != nil {
 		g.recordLogin(Login{Door: access.DoorWeb, Client: "a provider's log-out"}, access.Principal{}, err)
 		return err
@@ -235,8 +238,10 @@ func (g *Gateway) BackchannelLogout(ctx context.Context, token string) error {
 	if r.Cause == "" {
 		r.Cause = causeLoggedOut
 	}
-	_, err = g.revoke(access.Principal{}, r, r.Issuer)
-	return err
+	if _, err := g.revoke(access.Principal{}, r.Revocation, r.Issuer); err != nil {
+		return err // the provider may send it again
+	}
+	return g.issued.Use(r.Token, r.Expires)
 }
 
 const causeLoggedOut = "logged out"

@@ -50,11 +50,12 @@ func (p *provider) IDToken(t access.IDToken) (access.Principal, error) {
 		Token: hex.EncodeToString(sum[:]), Issued: time.Now().Add(-ago), Expires: time.Now().Add(5 * time.Minute)}}, nil
 }
 
-func (p *provider) Logout(_ context.Context, token string) (access.Revocation, error) {
+func (p *provider) Logout(_ context.Context, token string) (access.Logout, error) {
 	if token != "good" {
-		return access.Revocation{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the logout token is not valid"}
+		return access.Logout{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the logout token is not valid"}
 	}
-	return p.revoke, nil
+	sum := sha256.Sum256([]byte(token))
+	return access.Logout{Revocation: p.revoke, Token: hex.EncodeToString(sum[:]), Expires: time.Now().Add(time.Minute)}, nil
 }
 
 // idpWorld is a world that takes the word of a provider.

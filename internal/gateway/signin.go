@@ -59,12 +59,12 @@ func (g *Gateway) LoginURL(ctx context.Context, r access.LoginRequest) (string, 
 	return l.URL(ctx, r)
 }
 
-// LoginToken exchanges the code that a browser came back with for the provider's ID token, which nobody has verified. client is the
-// browser's address; a refusal is recorded.
-func (g *Gateway) LoginToken(ctx context.Context, client string, r access.LoginResponse) (string, error) {
+// LoginToken exchanges the code that a browser came back with for what the provider says of its person, which nobody has verified: the door adds what
+// it has to be bound to. client is the browser's address; a refusal is recorded.
+func (g *Gateway) LoginToken(ctx context.Context, client string, r access.LoginResponse) (access.IDToken, error) {
 	l, err := g.flow(r.Provider)
 	if err != nil {
-		return "", err
+		return access.IDToken{}, err
 	}
 	token, err := l.Exchange(ctx, r)
 	if err != nil && access.AsError(err).Kind == access.Denied {

@@ -158,7 +158,7 @@ type Providers interface {
 	// IDToken tells who has just logged in. Proof has Method, Issuer, Subject, Token (SHA-256, hex), Issued ("iat") and Expires.
 	IDToken(t access.IDToken) (access.Principal, error)
 	// Logout verifies a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6) and gives what it withdraws, with Before when it was issued.
-	Logout(ctx context.Context, token string) (access.Revocation, error)
+	Logout(ctx context.Context, token string) (access.Logout, error)
 }
 
 // Has reports whether a principal of the configuration has a name, in whatever case: what looks the same to a person is taken for the same.
@@ -192,9 +192,9 @@ func (s *Store) verifyIDToken(t access.IDToken) (access.Principal, error) {
 }
 
 // Logout gives what a provider's logout token withdraws.
-func (s *Store) Logout(ctx context.Context, token string) (access.Revocation, error) {
+func (s *Store) Logout(ctx context.Context, token string) (access.Logout, error) {
 	if s.providers == nil {
-		return access.Revocation{}, errNoProvider
+		return access.Logout{}, errNoProvider
 	}
 	return s.providers.Logout(ctx, token)
 }

@@ -54,8 +54,6 @@ func Check(ctx context.Context, c *Credential) error {
 	err = g.call(ctx, http.MethodGet, "/api/v1/credential", nil, nil, func(r *http.Request) { r.SetBasicAuth(c.Principal, c.Secret) })
 	var a *answer
 	switch {
-	case errors.As(err, &a) && (a.status == http.StatusMethodNotAllowed || a.status == http.StatusNotFound):
-		return nil // a gateway that cannot say
 	case errors.As(err, &a) && a.status == http.StatusUnauthorized:
 		return &access.Error{Kind: access.Denied, Message: "the gateway says that this log-in holds no longer", Hint: "`sallyport login --fresh`"}
 	}

@@ -1,5 +1,6 @@
-// Package testgate is a gateway's web door for tests of what logs in there: it gives certificates and secrets to whom a testidp.Provider
-// knows, for the key to which the ID token's nonce is bound. It is not how the gateway does it; internal/web is.
+// Package testgate is a gateway's web door for tests of what internal/login does where that door answers in odd ways: it gives certificates and secrets to whom
+// a testidp.Provider knows, for the key to which the ID token's nonce is bound. It is not how the gateway does it; internal/web is, and the scripts of
+// cmd/sallyport log in there.
 package testgate
 
 import (
@@ -25,15 +26,11 @@ import (
 // Gate serves the paths of a log-in. Its fields may be changed between requests.
 type Gate struct {
 	*httptest.Server
-	IDP *testidp.Provider
-	CA  *x509.Certificate // of clients, and of the pgwire door by what Authority says
-	// Authority is what is given as the pgwire door's own authority, PEM.
-	Authority string
-	Lifetime  time.Duration
-	Offer     map[string]any // the answer of GET /api/v1/login
-	// OnIssue is told of each secret before it is given.
-	OnIssue func(principal, secret string)
+	IDP      *testidp.Provider
+	Lifetime time.Duration
+	Offer    map[string]any // the answer of GET /api/v1/login
 
+	ca     *x509.Certificate // of clients
 	caKey  *ecdsa.PrivateKey
 	mu     sync.Mutex
 	Issued int      // log-ins
@@ -44,7 +41,7 @@ type Gate struct {
 // New starts one, with a provider that lets ada in at once.
 func New(t testidp.TB) *Gate {
 	t.Helper()
-	f := &Gate{IDP: testidp.New(t), Lifetime: time.Hour, OnIssue: func(string, string) {}}
+	f := &Gate{IDP: testidp.New(t), Lifetime: time.Hour}
 	f.Offer = map[string]any{"providers": []map[string]any{{"name": "work", "issuer": f.IDP.Issuer, "client_id": testidp.ClientID, "scopes": []string{"email"}, "secret": false}},
 		"pgwire": map[string]any{"address": "127.0.0.1:5432", "tls": true}, "mcp": map[string]any{"url": "http://127.0.0.1:1/mcp"}}
 	var err error
@@ -56,10 +53,11 @@ func New(t testidp.TB) *Gate {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	f.CA, _ = x509.ParseCertificate(der)
+	f.ca, _ = x509.ParseCertificate(der)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/login", func(w http.ResponseWriter, r *http.Request) { Say(w, http.StatusOK, f.Offer) })
 	mux.HandleFunc("POST /api/v1/credential", f.issue)
+	mux.HandleFunc("GET /api/v1/credential", func(w http.ResponseWriter, r *http.Request) { Say(w, http.StatusOK, map[string]string{}) })
 	mux.HandleFunc("DELETE /api/v1/credential", func(w http.ResponseWriter, r *http.Request) {
 		user, secret, _ := r.BasicAuth()
 		f.mu.Lock()
@@ -109,22 +107,16 @@ func (f *Gate) issue(w http.ResponseWriter, r *http.Request) {
 	}
 	f.Issued++
 	f.Nonces = append(f.Nonces, in.Nonce)
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(int64(f.Issued + 1)), Subject: pkix.Name{CommonName: fmt.Sprint(claims["sub"])}, NotAfter: time.Now().Add(time.Hour)}, f.CA, req.PublicKey, f.caKey)
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(int64(f.Issued + 1)), Subject: pkix.Name{CommonName: fmt.Sprint(claims["sub"])}, NotAfter: time.Now().Add(time.Hour)}, f.ca, req.PublicKey, f.caKey)
 	if err != nil {
 		Say(w, http.StatusInternalServerError, map[string]string{"error": err.Error()})
 		return
 	}
 	principal, _ := claims["sub"].(string)
 	secret := fmt.Sprint("secret", f.Issued)
-	f.OnIssue(principal, secret)
 	Say(w, http.StatusOK, map[string]any{"principal": principal, "groups": []string{"engineers"}, "credential": fmt.Sprint("c", f.Issued), "secret": secret,
 		"expires": time.Now().Add(f.Lifetime).Truncate(time.Second), "certificate": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		"authority": f.Authority, "connections": []string{"shop"}, "pgwire": f.Offer["pgwire"]})
-}
-
-// Sign gives a certificate of the authority for what tmpl says, DER.
-func (f *Gate) Sign(tmpl *x509.Certificate, key any) ([]byte, error) {
-	return x509.CreateCertificate(rand.Reader, tmpl, f.CA, key, f.caKey)
+		"authority": "", "connections": []string{"shop"}, "pgwire": f.Offer["pgwire"]})
 }
 
 // Log gives what has been issued so far, and withdrawn.

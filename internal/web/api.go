@@ -26,6 +26,7 @@ import (
 //
 //	GET    /api/v1/login                 LoginOffer
 //	POST   /api/v1/credential            CredentialRequest -> Credential
+//	GET    /api/v1/credential            Standing of the secret that is the password
 //	DELETE /api/v1/credential            withdraws the secret that is the password; 204
 //
 // An error is an APIError with the status: 400 and 422 for what was sent, 401 for who sent it, 403 for what they may not do, 404 for what
@@ -88,6 +89,7 @@ func (s *Server) apiRoutes(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("GET /api/v1/login", s.json(s.apiLogin))
 	mux.HandleFunc("POST /api/v1/credential", s.json(s.apiIssue))
+	mux.HandleFunc("GET /api/v1/credential", s.program((*visit).apiStanding))
 	mux.HandleFunc("DELETE /api/v1/credential", s.program((*visit).apiLogout))
 	mux.HandleFunc("/api/", s.program(func(*visit) (any, error) { return nil, errNotFound }))
 }

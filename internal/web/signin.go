@@ -68,6 +68,9 @@ func (s *Server) startLogin(w http.ResponseWriter, r *http.Request) {
 
 // begin gives the browser what it needs to come back, and the address to go to.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, f flow) (string, error) {
+	if s.base == "" { // the first provider came with a reload
+		return "", errNoBase
+	}
 	f.State, f.Nonce, f.Verifier, f.Redirect, f.Started = secret(), secret(), secret(), s.redirectURI(f.Provider), s.now()
 	to, err := s.core.LoginURL(r.Context(), access.LoginRequest{Provider: f.Provider, Redirect: f.Redirect, State: f.State, Nonce: f.Nonce, Verifier: f.Verifier, StepUp: f.Review != ""})
 	if err != nil {
@@ -81,6 +84,8 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, f flow) (string, 
 	http.SetCookie(w, c)
 	return to, nil
 }
+
+var errNoBase = &problem{http.StatusServiceUnavailable, "this gateway does not know how it is reached, so that no provider could send you back", "its operator sets listen.web.public_url, and starts it anew"}
 
 const callbackPath = "/auth/callback"
 
@@ -159,16 +164,16 @@ func (s *Server) exchange(r *http.Request, f *flow) (p access.Principal, token s
 	// What was begun is made whole: a code is good once.
 	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), 30*time.Second)
 	defer stop()
-	token, err = s.core.LoginToken(ctx, r.RemoteAddr, access.LoginResponse{Provider: f.Provider, Redirect: f.Redirect, Verifier: f.Verifier, Code: code, Issuer: q.Get("iss")})
+	id, err := s.core.LoginToken(ctx, r.RemoteAddr, access.LoginResponse{Provider: f.Provider, Redirect: f.Redirect, Verifier: f.Verifier, Code: code, Issuer: q.Get("iss")})
 	if err != nil {
 		return p, "", err
 	}
-	id := access.IDToken{Provider: f.Provider, Token: token, Nonce: f.Nonce}
+	id.Nonce = f.Nonce
 	if f.Review != "" {
 		id.MaxAge = s.now().Sub(f.Started) + time.Second // it is told in whole seconds
 	}
 	p, err = s.core.Admit(ctx, gateway.Login{Door: access.DoorWeb, Credentials: id, Client: r.RemoteAddr})
-	return p, token, err
+	return p, id.Token, err
 }
 
 // short is as much of what a provider says as a page has room for.

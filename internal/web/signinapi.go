@@ -140,11 +140,29 @@ func orNone(list []string) []string {
 	return list
 }
 
+// Standing is a credential that holds.
+type Standing struct {
+	Principal  string    `json:"principal"`
+	Groups     []string  `json:"groups"`
+	Credential string    `json:"credential"`
+	Expires    time.Time `json:"expires"`
+}
+
+// apiStanding says who somebody is by the secret that was given.
+func (v *visit) apiStanding() (any, error) {
+	if v.who.Proof.Credential == "" {
+		return nil, errNotIssued
+	}
+	return Standing{Principal: v.who.Name, Groups: orNone(v.who.Groups), Credential: v.who.Proof.Credential, Expires: v.who.Proof.Expires}, nil
+}
+
+var errNotIssued = &problem{http.StatusUnprocessableEntity, "a password of the configuration is none that was issued at a log-in", "this is for what sallyport login was given"}
+
 // apiLogout withdraws the credential whose secret was given.
 func (v *visit) apiLogout() (any, error) {
 	id := v.who.Proof.Credential
 	if id == "" {
-		return nil, &problem{http.StatusUnprocessableEntity, "a password of the configuration is not withdrawn here", "this is for what sallyport login was given"}
+		return nil, errNotIssued
 	}
 	_, err := v.s.core.Revoke(v.recorded(), v.who, access.Revocation{Principal: v.who.Name, Credential: id, Cause: "logged out"})
 	return nil, err

@@ -363,7 +363,7 @@ func TestEightAtATime(t *testing.T) {
 func TestRevocations(t *testing.T) {
 	for name, r := range map[string]access.Revocation{
 		"principal": {Principal: "ada"}, "issuer": {Issuer: "https://idp.example"}, "subject": {Issuer: "https://idp.example", Subject: "s-ada"},
-		"session": {Issuer: "https://idp.example", Session: "sid-1"}, "before": {Principal: "ada", Before: time.Date(2027, 3, 1, 12, 0, 1, 0, time.UTC)},
+		"session": {Issuer: "https://idp.example", Session: "sid-1"}, "session of subject": {Issuer: "https://idp.example", Subject: "s-ada", Session: "sid-1"}, "before": {Principal: "ada", Before: time.Date(2027, 3, 1, 12, 0, 1, 0, time.UTC)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)

@@ -49,10 +49,10 @@ func handle(r access.Revocation) string {
 		return "c" + r.Credential
 	case r.Token != "":
 		return "t" + r.Token
+	case r.Subject != "": // before its session, which not every proof of it says
+		return "u" + r.Subject
 	case r.Session != "":
 		return "s" + r.Session
-	case r.Subject != "":
-		return "u" + r.Subject
 	case r.Principal != "":
 		return "p" + r.Principal
 	case r.Actor != "":

@@ -11,10 +11,24 @@ import (
 	"sallyport/internal/access"
 )
 
-// errUsed refuses an identity token that was handed in before: who has seen one on its way gets nothing for it.
-var errUsed = &access.Error{Kind: access.Denied, Code: "28000", Message: "the identity token was used before", Hint: "log in again"}
+// errUsed refuses a provider's token that was handed in before: who has seen one on its way gets nothing for it.
+var errUsed = &access.Error{Kind: access.Denied, Code: "28000", Message: "the provider's token was used before", Hint: "log in again"}
 
-// Use notes that an identity token was handed in, until it expires and nobody takes it any more. sum is its SHA-256 in hex. A second time is an
+// Unused refuses, as Use does, what was handed in before. It notes nothing.
+func (s *Store) Unused(sum string) error {
+	key, err := hex.DecodeString(sum)
+	if err != nil {
+		return err
+	}
+	return s.failed(s.db.View(func(tx *bbolt.Tx) error {
+		if tx.Bucket(bucketUsed).Get(key) != nil {
+			return errUsed
+		}
+		return nil
+	}))
+}
+
+// Use notes that an identity token or a logout token was handed in, until it expires and nobody takes it any more. sum is its SHA-256 in hex. A second time is an
 // *access.Error of kind Denied.
 func (s *Store) Use(sum string, expires time.Time) error {
 	s.writing.Lock()

@@ -39,7 +39,7 @@ func newClient(caFile string) (*http.Client, error) {
 	t := &http.Transport{TLSClientConfig: conf, Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second,
 		TLSHandshakeTimeout: fetchTime, ResponseHeaderTimeout: fetchTime, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true}
 	return &http.Client{Transport: limited{t}, Timeout: fetchTime, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return errors.New("the provider redirects: the configuration names the issuer's own URL")
+		return errors.New("the provider redirects: codes and secrets go nowhere else, and the configuration names the issuer's own URL")
 	}}, nil
 }
 

@@ -2,15 +2,12 @@ package oidc
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -22,10 +19,8 @@ import (
 )
 
 const (
-	loginTimeout = 10 * time.Second // of one request to a provider
-	loginAnswer  = 1 << 20          // the most bytes of its answer that are read
-	loginRefresh = time.Hour        // age at which a provider's addresses are asked for again
-	loginRetry   = 5 * time.Second  // between two tries to ask
+	loginRefresh = time.Hour       // age at which a provider's addresses are asked for again
+	loginRetry   = 5 * time.Second // between two tries to ask
 )
 
 // Login is the authorization code flow with one provider: it sends browsers there and exchanges what they come back with for an ID
@@ -50,39 +45,11 @@ type metadata struct {
 
 // NewLogin makes the flow of a provider; nothing is asked of it yet. It fails where the file of certificates cannot be read.
 func NewLogin(p access.Provider, now func() time.Time) (*Login, error) {
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
-		TLSHandshakeTimeout: loginTimeout, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
-	if p.CAFile != "" {
-		pem, err := os.ReadFile(p.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("provider %s: %w", p.Name, err)
-		}
-		t.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("provider %s: %s has no certificate in PEM", p.Name, p.CAFile)
-		}
+	client, err := newClient(p.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("provider %s: %w", p.Name, err)
 	}
-	return &Login{provider: p, now: now, client: &http.Client{Transport: shortAnswers{t}, Timeout: loginTimeout,
-		// A redirect would take the code, and the client's secret, to whoever the answer names.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
-}
-
-// shortAnswers lets no answer be longer than loginAnswer.
-type shortAnswers struct{ next http.RoundTripper }
-
-func (b shortAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.next.RoundTrip(r)
-	if err == nil {
-		resp.Body = http.MaxBytesReader(nil, resp.Body, loginAnswer)
-	}
-	return resp, err
-}
-
-// CloseIdleConnections passes on what http.Client asks for.
-func (b shortAnswers) CloseIdleConnections() {
-	if c, ok := b.next.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
+	return &Login{provider: p, now: now, client: client}, nil
 }
 
 // Close lets go of connections that are kept.
@@ -104,7 +71,7 @@ func (l *Login) discover(ctx context.Context) (*metadata, error) {
 	}
 	l.asked = now
 	// The answer is for everybody who waits: it is asked for to the end also where this browser goes away.
-	ctx, stop := context.WithTimeout(oidc.ClientContext(context.WithoutCancel(ctx), l.client), loginTimeout)
+	ctx, stop := context.WithTimeout(oidc.ClientContext(context.WithoutCancel(ctx), l.client), fetchTime)
 	defer stop()
 	p, err := oidc.NewProvider(ctx, l.provider.Issuer)
 	m := &metadata{}
@@ -174,33 +141,34 @@ func (l *Login) URL(ctx context.Context, r access.LoginRequest) (string, error) 
 	return l.config(m, r.Redirect).AuthCodeURL(r.State, opts...), nil
 }
 
-// Exchange gives the ID token for a code. The token has not been verified.
-func (l *Login) Exchange(ctx context.Context, r access.LoginResponse) (string, error) {
+// Exchange gives the ID token for a code, with the access token that came with it. Neither has been verified.
+func (l *Login) Exchange(ctx context.Context, r access.LoginResponse) (access.IDToken, error) {
+	none := access.IDToken{}
 	m, err := l.discover(ctx)
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	if r.Issuer != l.provider.Issuer && (r.Issuer != "" || m.Issues) {
-		return "", &access.Error{Kind: access.Denied, Code: "28000", Message: "the answer is not that of the identity provider " + l.provider.Name, Hint: "log in again"}
+		return none, &access.Error{Kind: access.Denied, Code: "28000", Message: "the answer is not that of the identity provider " + l.provider.Name, Hint: "log in again"}
 	}
-	ctx, stop := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, l.client), loginTimeout)
+	ctx, stop := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, l.client), fetchTime)
 	defer stop()
 	token, err := l.config(m, r.Redirect).Exchange(ctx, r.Code, oauth2.VerifierOption(r.Verifier))
 	var refused *oauth2.RetrieveError
 	switch {
 	case errors.As(err, &refused) && refused.Response != nil && refused.Response.StatusCode < 500:
-		return "", &access.Error{Kind: access.Denied, Code: "28000", Message: "the identity provider " + l.provider.Name + " does not take the code of this log-in", Hint: "log in again",
+		return none, &access.Error{Kind: access.Denied, Code: "28000", Message: "the identity provider " + l.provider.Name + " does not take the code of this log-in", Hint: "log in again",
 			Err: fmt.Errorf("token endpoint: %s %q", refused.Response.Status, refused.ErrorCode)}
 	case errors.Is(err, context.Canceled), errors.Is(err, io.ErrUnexpectedEOF):
-		return "", l.unavailable(err)
+		return none, l.unavailable(err)
 	case err != nil:
-		return "", l.unavailable(errors.New("the exchange of a code failed")) // what it says may have parts of a token
+		return none, l.unavailable(errors.New("the exchange of a code failed")) // what it says may have parts of a token
 	}
 	id, _ := token.Extra("id_token").(string)
 	if id == "" {
-		return "", l.unavailable(errors.New("it gave no ID token"))
+		return none, l.unavailable(errors.New("it gave no ID token"))
 	}
-	return id, nil
+	return access.IDToken{Provider: l.provider.Name, Token: id, AccessToken: token.AccessToken}, nil
 }
 
 // LogoutURL is where a browser goes to log out of the provider too (OpenID Connect RP-Initiated Logout 1.0), "" where there is no such

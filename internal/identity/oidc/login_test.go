@@ -58,7 +58,10 @@ func TestCodeIsExchangedByWhoAskedForIt(t *testing.T) {
 	}
 	q := begin()
 	token, err := l.Exchange(ctx, access.LoginResponse{Redirect: loginBack, Verifier: verifier, Code: q.Get("code"), Issuer: q.Get("iss")})
-	if claims, ok := testidp.Claims(token); err != nil || !ok || claims["nonce"] != "n1" || claims["aud"] != "web" {
+	if claims, ok := testidp.Claims(token.AccessToken); !ok || claims["sub"] != "ada" || token.Provider != "corp" {
+		t.Errorf("%+v", token)
+	}
+	if claims, ok := testidp.Claims(token.Token); err != nil || !ok || claims["nonce"] != "n1" || claims["aud"] != "web" {
 		t.Fatalf("%v, %v", claims, err)
 	}
 	for name, change := range map[string]func(*access.LoginResponse){
@@ -71,8 +74,8 @@ func TestCodeIsExchangedByWhoAskedForIt(t *testing.T) {
 		q := begin()
 		r := access.LoginResponse{Redirect: loginBack, Verifier: verifier, Code: q.Get("code"), Issuer: q.Get("iss")}
 		change(&r)
-		if token, err := l.Exchange(ctx, r); err == nil || token != "" || access.AsError(err).Kind != access.Denied {
-			t.Errorf("%s: %q, %v", name, token, err)
+		if token, err := l.Exchange(ctx, r); err == nil || token.Token != "" || access.AsError(err).Kind != access.Denied {
+			t.Errorf("%s: %+v, %v", name, token, err)
 		}
 	}
 }

@@ -2,24 +2,26 @@ package oidc
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 
 	"sallyport/internal/access"
 )
 
 const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-// Logout verifies a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6) and says what it ends. One that comes twice ends
-// nothing more: who has logged in since has a proof that was issued later. Errors are as Access's.
-func (ps *Providers) Logout(ctx context.Context, raw string) (access.Revocation, error) {
+// Logout verifies a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6) and says what it ends. That it did not come
+// before is for the caller to know, by Token. Errors are as Access's.
+func (ps *Providers) Logout(ctx context.Context, raw string) (access.Logout, error) {
 	r, err := ps.logout(ctx, raw)
 	if err != nil {
-		return access.Revocation{}, denied("logout token", err)
+		return access.Logout{}, denied("logout token", err)
 	}
 	return r, nil
 }
 
-func (ps *Providers) logout(ctx context.Context, raw string) (access.Revocation, error) {
-	none := access.Revocation{}
+func (ps *Providers) logout(ctx context.Context, raw string) (access.Logout, error) {
+	none := access.Logout{}
 	h, claims, err := decode(raw)
 	if err != nil {
 		return none, err
@@ -65,5 +67,8 @@ func (ps *Providers) logout(ctx context.Context, raw string) (access.Revocation,
 		return none, refuse(Subject, "the token needs a jti, and a sub or a sid")
 	}
 	// Who logs in again in the same second has a proof that holds; one issued in that second before does not: ends too much rather than too little.
-	return access.Revocation{Issuer: p.Issuer, Subject: sub, Session: sid, Before: t.issued.Add(1e9), Cause: "logged out at the identity provider"}, nil
+	r := access.Revocation{Issuer: p.Issuer, Subject: sub, Session: sid, Before: t.issued.Add(1e9), Cause: "logged out at the identity provider"}
+	// By jti, not by the token's own hash: of some signatures anybody can make another of the same content.
+	sum := sha256.Sum256([]byte(p.Issuer + "\x00" + id))
+	return access.Logout{Revocation: r, Token: hex.EncodeToString(sum[:]), Expires: t.expires}, nil
 }
