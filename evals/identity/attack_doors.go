@@ -251,7 +251,6 @@ func (w *world) secretAttacks() []attack {
 	return []attack{
 		plain("access token as password", "corp-ada", func() string { return w.access(w.corp).mint(nil) }),
 		plain("ID token as password", "corp-ada", func() string { return w.id(w.corp, testidp.ClientID, "n").mint(nil) }),
-		plain("no user", "", func() string { return localPassword }),
 		plain("empty password", "corp-ada", func() string { return "" }),
 		plain("password of the configuration under a provider's name", "corp-ada", func() string { return localPassword }),
 		plain("name with NUL's neighbour", "keeper\x01", func() string { return localPassword }),
@@ -286,6 +285,7 @@ func (w *world) secretAttacks() []attack {
 		bearer("good token for another user", "keeper", "n,,\x01auth=Bearer TOKEN\x01\x01"),
 		bearer("good token for another authorisation name", "keeper", "n,a=keeper,\x01auth=Bearer TOKEN\x01\x01"),
 		bearer("static token of another agent for a person", "corp-ada", "n,,\x01auth=Bearer "+localToken+"\x01\x01"),
+		bearer("no user", "", "n,,\x01auth=Bearer TOKEN\x01\x01"),
 		bearer("no token", "corp-ada", "n,,\x01auth=Bearer \x01\x01"),
 		bearer("empty auth", "corp-ada", "n,,\x01auth=\x01\x01"),
 		bearer("no auth", "corp-ada", "n,,\x01\x01"),

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"sallyport/evals/wire"
@@ -141,7 +140,7 @@ func (w *world) webAttacks() []attack {
 			return w.finish(ctx, b, url.Values{"code": {"c"}, "state": {b.state}, "iss": {w.evil.Issuer}}), nil
 		}},
 		back("under another name of this address (DNS rebinding)", func(_ context.Context, b *begun, _ url.Values) error {
-			b.callback = strings.Replace(b.callback, site.Hostname(), "localhost.", 1)
+			b.host = "evil.example"
 			return nil
 		}),
 		back("a second time, in another browser", func(ctx context.Context, b *begun, q url.Values) error {

@@ -74,7 +74,7 @@ var fleeting = []struct {
 	as string
 }{
 	{regexp.MustCompile(`\{"error":"([^"]+)".*`), "$1"},
-	{regexp.MustCompile(`^initialize: transport error: `), ""},
+	{regexp.MustCompile("^(initialize: transport error: |initialize: |failed to connect to `[^`]*`: \\S+ \\(\\S+\\): )"), ""},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "HOST"},
 	{regexp.MustCompile(`\bk-[a-zA-Z0-9]+\b`), "KEY"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\S+`), "TIME"},

@@ -26,6 +26,7 @@ func browser() *http.Client {
 type begun struct {
 	browser                *http.Client
 	state, nonce, callback string
+	host                   string // that it says on its way back; "" is the right one
 }
 
 // begin starts a log-in of the web door by a provider.
@@ -60,7 +61,11 @@ func answers(p *testidp.Provider, give func(code string) map[string]any) {
 // finish brings an answer of the provider back, and looks at what the browser may see then.
 func (w *world) finish(ctx context.Context, b begun, q url.Values) *seen {
 	s := &seen{}
-	status, page, err := w.httpBy(ctx, b.browser, http.MethodGet, b.callback+"?"+q.Encode(), nil, nil)
+	header := map[string]string{}
+	if b.host != "" {
+		header["Host"] = b.host
+	}
+	status, page, err := w.httpBy(ctx, b.browser, http.MethodGet, b.callback+"?"+q.Encode(), header, nil)
 	if err != nil {
 		s.say("%v", err)
 		return s

@@ -189,8 +189,9 @@ func (g *Gateway) regrouped(p access.Principal) error {
 }
 
 // Revoke withdraws proofs, for good or until somebody logs in anew, and ends the sessions that rest on them: what runs is cancelled.
-// It returns when the revocation is durable and the sessions have been told to end, and says how many there were. Requests for approval of
-// whole principals or agents end as well, approved or not: somebody else may have made them.
+// It returns when the revocation is durable and the sessions have been told to end, and says how many there were. With an error, sessions may
+// have ended, and who has such a proof can come back. Requests for approval of whole principals or agents end as well, approved or not:
+// somebody else may have made them.
 func (g *Gateway) Revoke(ctx context.Context, by access.Principal, r access.Revocation) (ended int, err error) {
 	if by.Name == "" {
 		return 0, &access.Error{Kind: access.Denied, Code: "42501", Message: "nobody revokes", Hint: "say who: it goes into the record"}
@@ -216,13 +217,15 @@ func (g *Gateway) revoke(by access.Principal, r access.Revocation, issuer string
 		rec.Client = issuer
 		rec.Reason, rec.Revoked = g.forRecord(rec, r.Cause), text
 	})
-	if err == nil {
-		err = g.issued.Revoke(r)
-	}
 	if err != nil {
 		return 0, err
 	}
-	return g.proofs.end(r.Principal, r.Cause, r.Covers), nil
+	// Sessions do not wait for a slow disk. Who comes in again before the revocation is kept is ended after it.
+	ended := g.proofs.end(r.Principal, r.Cause, r.Covers)
+	if err := g.issued.Revoke(r); err != nil {
+		return ended, err
+	}
+	return ended + g.proofs.end(r.Principal, r.Cause, r.Covers), nil
 }
 
 // BackchannelLogout takes a provider's logout token (OpenID Connect Back-Channel Logout 1.0), once, and ends what rests on its subject or session.

@@ -314,6 +314,24 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
+// A revocation that cannot be kept, or not yet, ends what is live all the same.
+func TestSessionsDoNotWaitForTheFileOfRevocations(t *testing.T) {
+	w, _ := idpWorld(t)
+	s, err := w.enter(certificate("eve", w.mustIssue("eve:writers:1s")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.gw.issued.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w.gw.Revoke(context.Background(), operator, access.Revocation{Principal: "eve", Cause: "left"}); n != 1 || access.AsError(err).Kind != access.Unavailable {
+		t.Errorf("%d, %v", n, err)
+	}
+	if cause := w.ended(s); cause != "left" {
+		t.Error(cause)
+	}
+}
+
 func TestOtherGroupsEndOlderSessions(t *testing.T) {
 	w, p := idpWorld(t)
 	old := w.mustIssue("eve:writers:30s")
