@@ -38,6 +38,10 @@ demo: ## a seeded database behind the gateway, ready to try (ARGS=--tour: a guid
 	@$(MAKE) --no-print-directory build
 	@bin/sallyport demo $(ARGS)
 
+.PHONY: first-row
+first-row: ## at a demo that runs: the seconds from nothing to the first row in psql
+	@scripts/first-row.sh
+
 .PHONY: test
 test: deps-test ## every test, against a real PostgreSQL
 	@d=$${SALLYPORT_CORPORA:-../shared/corpora}; [ -d "$$d" ] || echo "NO CORPUS: $$d is not there, so the tests that read it are skipped" >&2
@@ -79,15 +83,16 @@ providers: ## install OpenID Connect providers that others wrote, for tests: nod
 
 .PHONY: providers-test
 providers-test: deps-test providers ## every way to log in, against each of the providers
-	$(GO) test -count 1 -v -run 'Provider|Device' ./internal/testop ./internal/identity/oidc
+	$(GO) test -count 1 -v -run 'Provider|Device' ./internal/testop ./internal/identity/oidc ./evals/identity
 
 .PHONY: fuzz-identity
-fuzz-identity: ## the decoders of tokens, handshakes and startup packets for FUZZTIME each; the figures go to evals/results.json
+fuzz-identity: FUZZTIME = 10m
+fuzz-identity: ## the decoders of tokens, handshakes and startup packets for FUZZTIME each (10m; what is shorter is not recorded)
 	$(GO) run ./evals/cmd/identity -fuzz $(FUZZTIME)
 	$(GO) run ./evals/cmd/report
 
 # Each eval is a program that ends with status 1 when a figure misses its bound; the others run anyway.
-EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning tamper crash erasure bundle approval commit
+EVALS ?= twin leak sqlsmith attack benign classify clients soak conformance detect planning tamper crash erasure bundle approval identity commit
 .PHONY: evals
 evals: deps build ## leaks, attacks, everyday SQL, detectors, crashes, erasure, approvals ... (EVALS="twin" for some)
 	@failed=; for e in $(EVALS); do echo "== $$e"; $(GO) run ./evals/cmd/$$e $(ARGS) || failed="$$failed $$e"; done; \

@@ -320,3 +320,13 @@ func TestSealsAreOfOneCaller(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What a scope lets be done is changed: what was had by it is not to be had any more.
+func TestGrantsOfOneScope(t *testing.T) {
+	grant := func(actions ...access.Action) string {
+		return (&front.Caller{Principal: access.Principal{Name: "ada", Proof: access.Proof{Issuer: "https://idp", Scoped: true, Scopes: []string{"a", "b"}, Grants: map[string][]access.Action{"a": actions}}}}).Grant()
+	}
+	if grant(access.ActRead, access.ActWrite) == grant(access.ActRead) || grant() == grant(access.ActRead) {
+		t.Error("two meanings of a scope are one grant")
+	}
+}

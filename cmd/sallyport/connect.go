@@ -65,7 +65,7 @@ func (o *connectOptions) run(ctx context.Context, connection string) error {
 
 // way is how to come in with what holds now.
 func (o *connectOptions) way(ctx context.Context, p *login.Profile, connection string) (connect.Way, error) {
-	c, err := o.ensure(ctx, p, false)
+	c, err := o.enter(ctx, p)
 	if err != nil {
 		return connect.Way{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/demo"
+	"sallyport/internal/login"
 )
 
 type demoOptions struct {
@@ -22,6 +23,8 @@ type demoOptions struct {
 	pgwire string
 	mcp    string
 	web    string
+	// provider is the address of the identity provider.
+	provider string
 }
 
 func newDemo(a *app) *cobra.Command {
@@ -32,6 +35,9 @@ func newDemo(a *app) *cobra.Command {
 		Long: `Demo starts a throw-away PostgreSQL with a shop full of synthetic people, puts a gateway before it, and
 prints lines to copy for psql and for an MCP client. PostgreSQL comes from this machine, else from apt,
 else from npm. Ctrl-C ends it and deletes everything; --data keeps configuration and record.
+
+People can log in by an identity provider of the demo's own, which approves everybody. While it runs, ~/.config/sallyport/demo
+has ` + "`sallyport psql shop`" + ` find it without --gateway; log-ins at it are deleted there when it ends.
 
 With --tour it shows itself around: psql and an MCP client at work, what they see, what they are refused,
 and the trace they leave. Status 1 means that something was not as told.`,
@@ -44,11 +50,12 @@ and the trace they leave. Status 1 means that something was not as told.`,
 	cmd.Flags().StringVar(&o.pgwire, "pgwire", "127.0.0.1:6543", "address for PostgreSQL clients (a free port if taken)")
 	cmd.Flags().StringVar(&o.mcp, "mcp", "127.0.0.1:6544", "address for agents (a free port if taken)")
 	cmd.Flags().StringVar(&o.web, "web", "127.0.0.1:6545", "address for reviewers (a free port if taken)")
+	cmd.Flags().StringVar(&o.provider, "provider", "127.0.0.1:6546", "address of the demo's identity provider (a free port if taken)")
 	return cmd
 }
 
 func (o *demoOptions) run(ctx context.Context) (err error) {
-	d, err := demo.Prepare(ctx, demo.Options{Dir: o.data, PGWire: o.pgwire, MCP: o.mcp, Web: o.web, Self: os.Args[0], Out: o.err})
+	d, err := demo.Prepare(ctx, demo.Options{Dir: o.data, PGWire: o.pgwire, MCP: o.mcp, Web: o.web, Provider: o.provider, Self: os.Args[0], Out: o.err})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // Ctrl-C while it was coming up
@@ -75,7 +82,7 @@ func (o *demoOptions) run(ctx context.Context) (err error) {
 		err = errors.Join(err, <-served)
 	}()
 
-	doors := demo.Doors{PGWire: g.pgAddr, MCP: g.mcpURL, Web: webURL(d.Config.File.Listen.Web)}
+	doors := demo.Doors{PGWire: g.pgAddr, MCP: g.mcpURL, Web: webURL(d.Config.File.Listen.Web), Provider: d.Issuer}
 	if o.tour {
 		err := d.Tour(ctx, o.out, doors, func(w io.Writer) error { return o.trace(w, d.Config.DataDir) })
 		if ctx.Err() != nil {
@@ -83,7 +90,9 @@ func (o *demoOptions) run(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	d.Banner(o.out, doors)
+	found, withdraw := o.announce(doors.Web)
+	defer withdraw()
+	d.Banner(o.out, demo.Ways{Doors: doors, Gateway: found})
 	fmt.Fprintln(o.out, "\nCtrl-C ends it and deletes the database.")
 	select {
 	case <-ctx.Done():
@@ -91,6 +100,29 @@ func (o *demoOptions) run(ctx context.Context) (err error) {
 	case err := <-served:
 		served <- nil // for the deferred tidying
 		return fmt.Errorf("the gateway stopped: %w; its log is in %s", err, logFile.Name())
+	}
+}
+
+// announce has the commands of this user find the gateway by themselves. It gives the flag that they need where they do not.
+func (o *demoOptions) announce(gateway string) (flag string, withdraw func()) {
+	flag, withdraw = "--gateway "+gateway+" ", func() {}
+	root, err := login.Root()
+	if err != nil {
+		return flag, withdraw
+	}
+	end, err := login.Announce(root, gateway)
+	if err != nil {
+		fmt.Fprintf(o.err, "· log-ins at this demo need %s(%v)\n", flag, err)
+		return flag, withdraw
+	}
+	l := &loginOptions{app: &app{err: io.Discard, config: o.config}, gateway: os.Getenv("SALLYPORT_GATEWAY")}
+	if found, err := l.meant(root); err == nil && found == gateway {
+		flag = ""
+	}
+	return flag, func() {
+		if err := end(); err != nil {
+			fmt.Fprintf(o.err, "· what log-ins left is not deleted: %v\n", err)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ type loginOptions struct {
 
 // bindGateway binds the flag that says which gateway is meant.
 func (o *loginOptions) bindGateway(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.gateway, "gateway", os.Getenv("SALLYPORT_GATEWAY"), "URL of the gateway's web door (or SALLYPORT_GATEWAY; default: that of the last log-in, or of the configuration)")
+	cmd.Flags().StringVar(&o.gateway, "gateway", os.Getenv("SALLYPORT_GATEWAY"), "URL of the gateway's web door (or SALLYPORT_GATEWAY; default: that of the last log-in, of the configuration, or of your demo)")
 }
 
 func (o *loginOptions) bind(cmd *cobra.Command) {
@@ -43,25 +43,33 @@ func (o *loginOptions) profile() (*login.Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	gateway := o.gateway
-	if gateway == "" {
-		if gateway, err = login.Current(root); err != nil {
-			return nil, err
-		}
-	}
-	if gateway == "" {
-		cfg, err := o.loadOffline()
-		if errors.Is(err, config.ErrNone) {
-			return nil, usagef("say which gateway with --gateway https://HOST, or SALLYPORT_GATEWAY: it is the URL of its web door")
-		}
-		if err != nil {
-			return nil, err
-		}
-		if gateway, err = reviewURL(cfg); err != nil {
-			return nil, err
-		}
+	gateway, err := o.meant(root)
+	if err != nil {
+		return nil, err
 	}
 	return login.Open(root, gateway)
+}
+
+// meant is the URL of the gateway: as it was said, else that of the last log-in, of the configuration, or of a demo that runs.
+func (o *loginOptions) meant(root string) (string, error) {
+	if o.gateway != "" {
+		return o.gateway, nil
+	}
+	if last, err := login.Current(root); last != "" || err != nil {
+		return last, err
+	}
+	cfg, err := o.loadOffline()
+	switch {
+	case err == nil:
+		return reviewURL(cfg)
+	case !errors.Is(err, config.ErrNone):
+		return "", err
+	}
+	running, err := login.Announced(root)
+	if running == "" && err == nil {
+		err = usagef("say which gateway with --gateway https://HOST, or SALLYPORT_GATEWAY: it is the URL of its web door")
+	}
+	return running, err
 }
 
 // ensure gives what holds, logging in where nothing does. What a person has to do is printed to standard error.
@@ -74,6 +82,16 @@ func (o *loginOptions) ensure(ctx context.Context, p *login.Profile, fresh bool)
 		}
 	}
 	return login.Ensure(ctx, p, login.Options{Provider: o.provider, Device: o.device, Fresh: fresh, Stay: o.stay, CAFile: ca, Out: o.err})
+}
+
+// enter is ensure for what goes on to do something else: it says as whom, where somebody had to log in.
+func (o *loginOptions) enter(ctx context.Context, p *login.Profile) (*login.Credential, error) {
+	began := time.Now()
+	c, err := o.ensure(ctx, p, false)
+	if err == nil && !c.Issued.Before(began) {
+		fmt.Fprintf(o.err, "logged in as %s until %s, by %s\n", printable(c.Principal), c.Expires.Local().Format("15:04:05 MST"), printable(c.Provider))
+	}
+	return c, err
 }
 
 func newLogin(a *app) *cobra.Command {

@@ -62,7 +62,7 @@ func (o *psqlOptions) run(ctx context.Context, connection string, args []string)
 			return &access.Error{Kind: access.Unavailable, Message: "there is no psql on this machine", Hint: "install the PostgreSQL client (postgresql-client), or use another program by `sallyport connect`"}
 		}
 	}
-	c, err := o.ensure(ctx, p, false)
+	c, err := o.enter(ctx, p)
 	if err != nil {
 		return err
 	}

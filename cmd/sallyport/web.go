@@ -31,7 +31,7 @@ func openWeb(core *gateway.Gateway, cfg *config.Config, ln net.Listener, c certs
 		}
 	}
 	pages, err := web.New(core, web.Options{Address: ln.Addr().String(), PublicURL: w.PublicURL, TLS: w.TLS != nil, Auditors: w.Auditors, Operators: w.Operators, StepUp: stepUp,
-		Purposes: cfg.Purposes, NeedPurpose: cfg.File.Approvals.PurposeRequired, PGWire: pgwireAddress(cfg), MCP: mcpAddress(cfg), Archive: archive(core, cfg), Log: log})
+		Purposes: cfg.Purposes, NeedPurpose: cfg.File.Approvals.PurposeRequired, PGWire: pgwireAddress(cfg), MCP: mcpAddress(cfg), Authority: c.authority, Archive: archive(core, cfg, log), Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -30,12 +30,13 @@ func TestWebDoor(t *testing.T) {
 	}
 	file := filepath.Join(dir, "sallyport.yaml")
 	text := fmt.Sprintf(`data_dir: data
-listen: {web: {address: "127.0.0.1:0", auditors: [auditors]}, pgwire: {address: "127.0.0.1:0"}}
+listen: {web: {address: "127.0.0.1:0", auditors: [auditors], operators: [operators]}, pgwire: {address: "127.0.0.1:0"}}
 connections: {shop: {driver: postgres, dsn: %q}}
 policies: [policy.cedar]
 principals:
   ada: {kind: human, groups: [staff, auditors], secret: %q}
-`, testdb.Shared(t).NewDatabase(t, "create table t(a int)"), identity.HashPassword("pw"))
+  olga: {kind: human, groups: [operators], secret: %q}
+`, testdb.Shared(t).NewDatabase(t, "create table t(a int)"), identity.HashPassword("pw"), identity.HashPassword("pw"))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -105,5 +106,9 @@ principals:
 	if code, body, h := do("GET", "/sessions/"+session+"/evidence", nil); code != 200 || !strings.HasPrefix(body, "PK") || h.Get("Content-Type") != "application/zip" {
 		t.Errorf("evidence: %d %.500s", code, body)
 	}
-	policyInTheBrowser(t, dir, do)
+	policyInTheBrowser(t, dir, do, false)
+	if code, body, _ := do("POST", "/login", url.Values{"user": {"olga"}, "password": {"pw"}}); code != 200 || !strings.Contains(body, "olga") {
+		t.Fatalf("log-in: %d %s", code, body)
+	}
+	policyInTheBrowser(t, dir, do, true)
 }

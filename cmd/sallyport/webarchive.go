@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -21,9 +22,9 @@ import (
 )
 
 // archive is the record and the policy files of a configuration for the door for people. At most a few read it at a time: each may take much memory.
-func archive(core *gateway.Gateway, cfg *config.Config) *web.Archive {
+func archive(core *gateway.Gateway, cfg *config.Config, log *slog.Logger) *web.Archive {
 	r := &webRecord{log: filepath.Join(cfg.DataDir, "log"), index: indexDir(cfg.DataDir), app: &app{out: io.Discard, err: io.Discard, config: cfg.Path}, readers: make(turns, webReaders)}
-	p := &webPolicies{core: core, cfg: cfg, judges: make(turns, 1)}
+	p := &webPolicies{core: core, cfg: cfg, judges: make(turns, 1), log: log}
 	return &web.Archive{Find: r.find, Replay: r.replay, Evidence: r.evidence, Status: r.status, OnDisk: p.onDisk, Judge: p.judge}
 }
 
@@ -82,13 +83,13 @@ func (r *webRecord) find(ctx context.Context, q web.RecordQuery) (out web.Record
 	return web.RecordPage{Records: page.Records, Next: page.Next, Through: page.Through}, nil
 }
 
-func (r *webRecord) replay(ctx context.Context, w io.Writer, session string) error {
+func (r *webRecord) replay(ctx context.Context, w io.Writer, session, principal string) error {
 	done, err := r.turn(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	f := audit.Filter{Session: session}
+	f := audit.Filter{Session: session, Principal: principal}
 	recs, err := audit.Collect(among(ctx, r.log, f), f)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"sallyport/internal/access"
@@ -18,6 +19,7 @@ type webPolicies struct {
 	core   *gateway.Gateway
 	cfg    *config.Config // as the gateway started with it: its principals are those in force
 	judges turns
+	log    *slog.Logger
 }
 
 func (p *webPolicies) onDisk(context.Context) ([]gateway.PolicyFile, error) {
@@ -73,22 +75,27 @@ func upTo(lines []string, most int) string {
 	return strings.Join(lines, "\n")
 }
 
-// judge is web.Archive.Judge. Cases with SQL need a core, and there is one for the policies in force only.
-func (p *webPolicies) judge(ctx context.Context, text string, onDisk bool) ([]web.CaseResult, error) {
+// judge is web.Archive.Judge. A core that is still being opened when ctx ends keeps the turn until it is closed.
+func (p *webPolicies) judge(ctx context.Context, text string, by web.Judging) ([]web.CaseResult, error) {
 	done, err := p.judges.take(ctx, "others have cases judged")
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	scratch := &webScratch{path: p.cfg.Path, log: p.log}
+	defer scratch.close(done)
 	cfg, t := p.cfg, tester{}
-	if onDisk {
-		cfg, t.set, err = p.load()
-		t.core = func(context.Context) (*gateway.Gateway, error) {
-			return nil, &access.Error{Kind: access.Unsupported, Message: "a case with sql is judged here by the policies in force only; `sallyport policy test` judges it by the files"}
-		}
-	} else {
+	switch {
+	case !by.OnDisk:
 		t.set, err = inForce(p.core)
 		t.core = func(context.Context) (*gateway.Gateway, error) { return p.core, nil }
+	case by.Scratch:
+		cfg, t.set, err = p.load()
+		t.core = scratch.get
+	default:
+		cfg, t.set, err = p.load()
+		t.core = func(context.Context) (*gateway.Gateway, error) {
+			return nil, &access.Error{Kind: access.Denied, Message: "the files on disk judge a case with sql for operators only; `sallyport policy test` judges it too"}
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -99,6 +106,11 @@ func (p *webPolicies) judge(ctx context.Context, text string, onDisk bool) ([]we
 	}
 	if len(cases) > web.MostCases {
 		return nil, &access.Error{Kind: access.Invalid, Message: fmt.Sprintf("there are %d cases: at most %d are judged at a time", len(cases), web.MostCases), Hint: "`sallyport policy test` takes any number"}
+	}
+	for _, c := range cases {
+		if c.SQL != "" {
+			scratch.only = append(scratch.only, c.Connection)
+		}
 	}
 	out := make([]web.CaseResult, 0, len(cases))
 	for _, c := range cases {

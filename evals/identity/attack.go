@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"sallyport/evals/harness"
 	"sallyport/evals/results"
 	"sallyport/internal/testidp"
 )
@@ -218,62 +216,4 @@ func (w *world) settle(ctx context.Context) error {
 		}
 		time.Sleep(time.Second)
 	}
-}
-
-func figuresOf(done []outcome, listing bool) ([]results.Figure, error) {
-	slices.SortFunc(done, func(a, b outcome) int { return strings.Compare(a.full(), b.full()) })
-	tried, won := map[string]int{}, map[string]int{}
-	accepted := 0
-	for _, o := range done {
-		tried[o.way]++
-		if o.lucky != "" {
-			won[o.way]++
-			accepted++
-		}
-	}
-	var b strings.Builder
-	b.WriteString("### Attacks on identity\n\n| way in | attempts | accepted |\n|---|---|---|\n")
-	for _, way := range slices.Sorted(maps.Keys(tried)) {
-		fmt.Fprintf(&b, "| %s | %d | %d |\n", way, tried[way], won[way])
-	}
-	b.WriteString("\nEach, with what was answered:\n\n| way in | attack | accepted | answer |\n|---|---|---|---|\n")
-	for _, o := range done {
-		yes := "no"
-		if o.lucky != "" {
-			yes = "**yes**"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", o.way, cell(o.name, 120), yes, cell(o.answer, 140))
-	}
-	figures := []results.Figure{results.Count("identity.attacks.attempts", len(done), len(done)), results.Count("identity.attacks.accepted", accepted, len(done))}
-	figures[0].Note = "ways to be taken for somebody, at every door; before and after them the honest forms worked"
-	figures[1].Note = "by what came out: a row or a page that only the attacked person may see, or their session that ended"
-	if listing {
-		return figures, harness.Listing("identity", b.String())
-	}
-	return figures, nil
-}
-
-// fleeting is what differs between two runs.
-var fleeting = []struct {
-	re *regexp.Regexp
-	as string
-}{
-	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "HOST"},
-	{regexp.MustCompile(`\bk-[a-zA-Z0-9]+\b`), "KEY"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\S+`), "TIME"},
-	{regexp.MustCompile(`sallyport-eval-\d+`), "DIR"},
-}
-
-func cell(s string, most int) string {
-	for _, f := range fleeting {
-		s = f.re.ReplaceAllString(s, f.as)
-	}
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == '|' || r == 0x7f || r > 0x7e {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.NewReplacer("<", "&lt;", "*", `\*`, "`", "'").Replace(s)
-	return s[:min(len(s), most)]
 }

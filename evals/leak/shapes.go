@@ -17,8 +17,8 @@ var threatsTSV string
 // Threat is one item of the project's list of what an attacker tries.
 type Threat struct {
 	ID, Paragraph, Words string
-	// Where says what tries it: "shapes", "test PACKAGE NAME", or "none: reason".
-	Where string
+	// Where says what tries it, each "shapes", "test PACKAGE NAME", "identity NAME OF AN ATTACK", or "none: reason".
+	Where []string
 }
 
 // Threats are all of them.
@@ -32,7 +32,7 @@ func Threats() ([]Threat, error) {
 		if len(f) != 4 {
 			return nil, fmt.Errorf("threats.tsv:%d: want paragraph, id, words, where", n+1)
 		}
-		all = append(all, Threat{Paragraph: f[0], ID: f[1], Words: f[2], Where: f[3]})
+		all = append(all, Threat{Paragraph: f[0], ID: f[1], Words: f[2], Where: strings.Split(f[3], "; ")})
 	}
 	return all, nil
 }

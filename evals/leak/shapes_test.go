@@ -37,15 +37,17 @@ func TestShapesCoverEveryThreat(t *testing.T) {
 			t.Errorf("%s: twice", th.ID)
 		}
 		known[th.ID] = true
-		switch {
-		case th.Where == "shapes":
-			if byThreat[th.ID] == 0 {
-				t.Errorf("%s (%s): no shape", th.ID, th.Words)
+		for _, where := range th.Where {
+			switch {
+			case where == "shapes":
+				if byThreat[th.ID] == 0 {
+					t.Errorf("%s (%s): no shape", th.ID, th.Words)
+				}
+			case strings.HasPrefix(where, "test "):
+				checkTest(t, th.ID, where)
+			case !strings.HasPrefix(where, "none: ") && !strings.HasPrefix(where, "identity "): // which has a test of its own
+				t.Errorf("%s: %q", th.ID, where)
 			}
-		case strings.HasPrefix(th.Where, "test "):
-			checkTest(t, th)
-		case !strings.HasPrefix(th.Where, "none: "):
-			t.Errorf("%s: %q", th.ID, th.Where)
 		}
 	}
 	for id := range byThreat {
@@ -56,11 +58,11 @@ func TestShapesCoverEveryThreat(t *testing.T) {
 }
 
 // checkTest looks for the named test in its package.
-func checkTest(t *testing.T, th Threat) {
+func checkTest(t *testing.T, id, where string) {
 	t.Helper()
-	f := strings.Fields(th.Where)
+	f := strings.Fields(where)
 	if len(f) != 3 {
-		t.Errorf("%s: want test, package, name: %q", th.ID, th.Where)
+		t.Errorf("%s: want test, package, name: %q", id, where)
 		return
 	}
 	files, _ := filepath.Glob(filepath.Join("..", "..", f[1], "*_test.go"))
@@ -70,7 +72,7 @@ func checkTest(t *testing.T, th Threat) {
 			return
 		}
 	}
-	t.Errorf("%s: there is no %s in %s", th.ID, f[2], f[1])
+	t.Errorf("%s: there is no %s in %s", id, f[2], f[1])
 }
 
 func TestShapesParse(t *testing.T) {

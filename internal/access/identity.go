@@ -41,6 +41,9 @@ type Proof struct {
 	Scoped bool     `json:"-"`
 	// Grants are the actions that each scope lets be done, as Provider.Scopes has them. Without an issuer, and it, a scope is the name of one.
 	Grants map[string][]Action `json:"-"`
+	// Against stands for what in the configuration the proof was held against: the definition of its provider, or a password. Under
+	// another the same proof may be somebody else's, or nobody's.
+	Against string `json:"-"`
 }
 
 // Recorded is p for a record: nil where nothing was proven.
@@ -104,6 +107,9 @@ type Provider struct {
 	Agents []string
 	// Actors are the clients that may act for people (RFC 8693 "act", or a client's own name as "azp"); nil none.
 	Actors []string
+	// Clients are programs in people's own hands, beside ClientID and LoginClientID: a person's access token that was given to one is the
+	// person's own; "*" is all that are not in Actors. One that was given to another program is refused.
+	Clients []string
 	// Scopes are what each scope of an access token lets be done, by action of the policies; nil: scopes limit nothing.
 	Scopes map[string][]Action
 

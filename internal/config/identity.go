@@ -48,6 +48,8 @@ type Provider struct {
 	// Agents are clients that may come in by themselves, and Actors those that may act for people.
 	Agents []string `yaml:"agents"`
 	Actors []string `yaml:"actors"`
+	// Clients are programs in people's own hands, whose tokens count as theirs; "*" is all that are not in actors.
+	Clients []string `yaml:"clients"`
 	// Scopes are what each scope of an access token lets be done (read, write, ddl, ...). Without it, scopes limit nothing.
 	Scopes     map[string][]string `yaml:"scopes"`
 	ACR        []string            `yaml:"acr"`
@@ -130,6 +132,11 @@ func (c *Config) provider(d *document, p *Provider, path []string) {
 			d.add(at("audiences", fmt.Sprint(i)), fmt.Sprintf("`%s` cannot be the audience of access tokens", a), "ID tokens have the client's id there: have the provider issue access tokens for an audience of their own")
 		}
 	}
+	for i, client := range p.Clients {
+		if client == "" || slices.Contains(p.Actors, client) || slices.Contains(p.Agents, client) {
+			d.add(at("clients", fmt.Sprint(i)), fmt.Sprintf("`%s` cannot be in `clients`", client), "a program is a tool in people's own hands, or it is one of `actors` or `agents`")
+		}
+	}
 	if len(p.Audiences) == 0 && c.Audience() == "" && (len(p.Agents) > 0 || len(p.Actors) > 0) {
 		c.warn(at(), fmt.Sprintf("no access token of `%s` will be taken: no door for agents is open, and no `audiences` are given", p.Name), "")
 	}
@@ -185,7 +192,7 @@ func (c *Config) provider(d *document, p *Provider, path []string) {
 	}
 	c.Providers = append(c.Providers, access.Provider{Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: secret, ReadSecret: c.rereads(p.ClientSecretFile, p.ClientSecretCommand), LoginClientID: p.LoginClientID,
 		Audiences: p.Audiences, LoginScopes: p.LoginScopes, AnyTokenType: p.AccessTokenTyp == "any", UserClaim: p.User, GroupsClaim: p.Groups, Prefix: p.Prefix,
-		Groups: p.GroupMap, Attributes: p.Attributes, ClaimSources: p.ClaimSources, Agents: p.Agents, Actors: p.Actors, Scopes: scopes, ACR: p.ACR,
+		Groups: p.GroupMap, Attributes: p.Attributes, ClaimSources: p.ClaimSources, Agents: p.Agents, Actors: p.Actors, Clients: p.Clients, Scopes: scopes, ACR: p.ACR,
 		Algorithms: p.Algorithms, Skew: time.Duration(p.Skew), Refresh: time.Duration(p.Refresh), CAFile: c.abs(p.CAFile)})
 }
 

@@ -101,7 +101,7 @@ func TestSeedLoads(t *testing.T) {
 func TestFilesAreASoundConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	who := logins()
-	path, err := writeFiles(dir, "postgres://x@127.0.0.1/shop", Doors{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"}, who)
+	path, err := writeFiles(dir, "postgres://x@127.0.0.1/shop", Doors{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "http://127.0.0.1:1"}, who)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,18 +117,18 @@ func TestFilesAreASoundConfiguration(t *testing.T) {
 		if l.Password != "" && strings.Contains(string(text), l.Password) || l.Token != "" && strings.Contains(string(text), l.Token) {
 			t.Errorf("a secret of %s is in the file", l.Name)
 		}
-		if l.Password == "" && l.Token == "" {
+		if l.Password == "" && l.Token == "" && !l.Provided {
 			t.Errorf("%s cannot log in", l.Name)
 		}
 	}
 	// A second run writes over its own files, and over nobody else's.
-	if _, err := writeFiles(dir, "x", Doors{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"}, logins()); err != nil {
+	if _, err := writeFiles(dir, "x", Doors{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "http://127.0.0.1:1"}, logins()); err != nil {
 		t.Error(err)
 	}
 	if err := os.WriteFile(path, []byte("data_dir: mine\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := writeFiles(dir, "x", Doors{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"}, logins()); err == nil {
+	if _, err := writeFiles(dir, "x", Doors{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "http://127.0.0.1:1"}, logins()); err == nil {
 		t.Error("somebody's configuration was written over")
 	}
 }

@@ -6,6 +6,8 @@
 // together at random, addresses are on example domains, telephone numbers from ranges reserved for
 // fiction, and card numbers from issuers' test ranges.
 //
+// Its identity provider approves everybody: provider.go. It is the tests' own, and trusted by nothing but this configuration.
+//
 // Start at Prepare. people.go makes the people, shop.sql the tables, files.go the configuration,
-// postgres.go finds or fetches a server, tour.go walks through it all.
+// postgres.go finds or fetches a server, banner.go says how to use it, tour.go walks through it all.
 package demo

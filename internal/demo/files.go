@@ -24,7 +24,7 @@ const configText = marker + `
 data_dir: data
 
 listen:
-  pgwire: {address: %[1]s}
+  pgwire: {address: %[1]s, tls: {own: true, names: [localhost]}} # its root: data/tls/authority.crt
   mcp: {address: %[2]s}
   web: {address: %[4]s, auditors: [auditors], operators: [dba]}
 
@@ -32,6 +32,18 @@ connections:
   shop:
     driver: postgres
     dsn_file: shop.dsn
+
+# The provider is the demo's own: it asks nobody for a password. A real one is named in the same way.
+identity:
+  credential_lifetime: 1h
+  providers:
+    - name: %[6]s
+      issuer: %[5]s
+      client_id: sallyport
+      user: preferred_username
+      groups: groups
+      agents: [%[7]s]
+      actors: [%[8]s]
 
 principals:
 %[3]s
@@ -64,11 +76,16 @@ policies: [policy.cedar]
 type Login struct {
 	Name, Group, Is string
 	Password, Token string
+	// Provided is who logs in by the demo's identity provider.
+	Provided bool
 }
 
 // logins are made new each time: they are shown once and stored as hashes.
 func logins() []Login {
 	return []Login{
+		{Name: "grace", Group: "engineers", Is: "engineer: reads the shop masked, works on tickets and orders", Provided: true},
+		{Name: "simon", Group: "stewards", Is: "data steward: decides, in the browser, about what engineers ask for", Provided: true},
+		{Name: "alma", Group: "auditors", Is: "auditor: reads in the clear, but has to say why", Provided: true},
 		{Name: "ada", Group: "engineers", Is: "engineer: reads the shop masked, works on tickets and orders"},
 		{Name: "stella", Group: "stewards", Is: "data steward: decides, in the browser, about what engineers ask for"},
 		{Name: "audrey", Group: "auditors", Is: "auditor: reads in the clear, but has to say why"},
@@ -90,6 +107,9 @@ func writeFiles(dir, dsn string, doors Doors, who []Login) (path string, err err
 	var principals strings.Builder
 	for i := range who {
 		l := &who[i]
+		if l.Provided {
+			continue // the provider says who they are, and in which group
+		}
 		fmt.Fprintf(&principals, "  %s:\n", l.Name)
 		if l.Group == "agents" {
 			var hash string
@@ -101,9 +121,10 @@ func writeFiles(dir, dsn string, doors Doors, who []Login) (path string, err err
 		fmt.Fprintf(&principals, "    kind: human\n    groups: [%s]\n    secret: %s\n", l.Group, identity.HashPassword(l.Password))
 	}
 	for name, text := range map[string]string{
-		config.DefaultName: fmt.Sprintf(configText, listen(doors.PGWire), listen(doors.MCP), principals.String(), listen(doors.Web)),
-		"policy.cedar":     policyText,
-		"shop.dsn":         dsn + "\n",
+		config.DefaultName: fmt.Sprintf(configText, strconv.Quote(doors.PGWire), listen(doors.MCP, doors.urls().MCP), principals.String(),
+			listen(doors.Web, doors.urls().Web), doors.Provider, providerName, nightly, triage),
+		"policy.cedar": policyText,
+		"shop.dsn":     dsn + "\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return "", err
@@ -112,12 +133,12 @@ func writeFiles(dir, dsn string, doors Doors, who []Login) (path string, err err
 	return path, nil
 }
 
-// listen is an address as the configuration has it. The demo speaks without TLS, so the address of a
-// container, which others can reach, has to be wanted.
-func listen(address string) string {
+// listen is an address as the configuration has it, of a door that is reached at a URL. These doors speak without TLS, so the address
+// of a container, which others can reach, has to be wanted.
+func listen(address, reached string) string {
 	host, _, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err == nil && (host == "localhost" || ip != nil && ip.IsLoopback()) {
 		return strconv.Quote(address)
 	}
-	return strconv.Quote(address) + ", insecure: true"
+	return fmt.Sprintf("%q, insecure: true, public_url: %q", address, reached)
 }

@@ -16,7 +16,7 @@ var ErrSurprise = errors.New("the tour had a surprise")
 func (d *Demo) Tour(ctx context.Context, w io.Writer, doors Doors, trace func(io.Writer) error) error {
 	t := &tour{demo: d, doors: doors.local(), out: w}
 	t.sayf("\nA tour of Sallyport. Each step shows what somebody does, what they get, and what to notice.\n")
-	for _, chapter := range []func(context.Context) error{t.people, t.agent} {
+	for _, chapter := range []func(context.Context) error{t.people, t.logins, t.agent} {
 		if err := chapter(ctx); err != nil {
 			return err
 		}
@@ -37,6 +37,7 @@ type tour struct {
 	doors            Doors
 	out              io.Writer
 	steps, surprises int
+	loggedIn         bool // somebody came in by the provider
 }
 
 func (t *tour) sayf(format string, args ...any) { fmt.Fprintf(t.out, format, args...) }
@@ -126,8 +127,16 @@ func (t *tour) record(trace func(io.Writer) error) error {
 	audrey := t.demo.folk[0].email // she read it in the clear, so her trace shows it
 	t.notice("Each step is there: who, through which door, why, what was decided and by which policy, and what came back, as they saw it.",
 		has(out, "ada", "audrey", "support-agent", agentGoal, agentReason, auditReason, "no-payroll-for-agents"),
-		has(out, audrey))
+		has(out, audrey), t.chain(out))
 	return nil
+}
+
+// chain looks for who came in by the provider, and who acted for them.
+func (t *tour) chain(out string) string {
+	if !t.loggedIn {
+		return ""
+	}
+	return has(out, "grace", triage, triageReason, t.demo.Issuer)
 }
 
 func (t *tour) shownAll(lines []string) {

@@ -24,23 +24,18 @@ func (t *tour) agent(ctx context.Context) error {
 
 	t.step("An agent comes in through MCP and says what it is about")
 	t.sayf("  (a real MCP client over streamable HTTP, with the token of support-agent)\n\n")
-	a, err := t.connect(ctx)
+	a, err := t.connect(ctx, t.demo.login("support-agent").Token)
 	if err != nil {
 		return fmt.Errorf("the MCP client cannot connect: %w", err)
 	}
 	defer a.client.Close()
-	out := a.call(ctx, "start_task", map[string]any{"goal": agentGoal, "ticket": "SUP-2291"})
-	var task struct {
-		ID string `json:"task_id"`
-	}
-	if err := json.Unmarshal(out.structured, &task); err != nil {
+	if err := a.begin(ctx, agentGoal, "SUP-2291"); err != nil {
 		return err
 	}
-	a.task = task.ID
-	t.notice("Every later call has to name this task and give a reason. Both are claims for the record; neither grants anything.", has(task.ID, "task"))
+	t.notice("Every later call has to name this task and give a reason. Both are claims for the record; neither grants anything.", has(a.task, "task"))
 
 	t.step("The agent looks around")
-	out = a.data(ctx, "search_schema", map[string]any{"connection": "shop", "pattern": "email"})
+	out := a.data(ctx, "search_schema", map[string]any{"connection": "shop", "pattern": "email"})
 	t.notice("It learns what is there and what it will see masked, before it asks.", has(out.text, "customers", "pii.email"), refusal(out, false))
 
 	t.step("A masked read")
@@ -80,8 +75,8 @@ type result struct {
 	isError    bool
 }
 
-func (t *tour) connect(ctx context.Context) (*agentClient, error) {
-	token := t.demo.login("support-agent").Token
+// connect makes an MCP client with a bearer token.
+func (t *tour) connect(ctx context.Context, token string) (*agentClient, error) {
 	c, err := client.NewStreamableHttpClient(t.doors.MCP, transport.WithHTTPHeaders(map[string]string{"Authorization": "Bearer " + token}))
 	if err != nil {
 		return nil, err
@@ -101,9 +96,25 @@ func (t *tour) connect(ctx context.Context) (*agentClient, error) {
 	return &agentClient{tour: t, client: c}, nil
 }
 
+// begin starts the task of all that follows.
+func (a *agentClient) begin(ctx context.Context, goal, ticket string) error {
+	out := a.call(ctx, "start_task", map[string]any{"goal": goal, "ticket": ticket})
+	var task struct {
+		ID string `json:"task_id"`
+	}
+	err := json.Unmarshal(out.structured, &task)
+	a.task = task.ID
+	return err
+}
+
 // data calls a tool with task and reason.
 func (a *agentClient) data(ctx context.Context, tool string, args map[string]any) result {
-	args["task_id"], args["reason"] = a.task, agentReason
+	return a.with(ctx, agentReason, tool, args)
+}
+
+// with is data for another reason.
+func (a *agentClient) with(ctx context.Context, reason, tool string, args map[string]any) result {
+	args["task_id"], args["reason"] = a.task, reason
 	return a.call(ctx, tool, args)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"time"
@@ -53,7 +54,7 @@ func (g *Gateway) openIdentity(c Config) (err error) {
 	}
 	store, err := g.openPeople(c.Principals, c.Providers)
 	if err == nil {
-		_, err = g.issued.Configured(definitions(c.Providers))
+		g.redefined, err = g.issued.Configured(definitions(c.Providers))
 	}
 	if err != nil {
 		g.issued.Close()
@@ -125,6 +126,16 @@ func (g *Gateway) Issue(ctx context.Context, l Login, request []byte) (Issued, e
 	return out, nil
 }
 
+// RequestedOf gives the addresses of the gateways that a certificate request says it is for; none where it does not say. Whoever asks has
+// its key, of which the identity token's nonce speaks: what is for another gateway was handed on by that one.
+func RequestedOf(request []byte) ([]*url.URL, error) {
+	csr, err := credential.ParseRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	return csr.URIs, nil
+}
+
 func (g *Gateway) issue(l Login, request []byte) (p access.Principal, _ credential.Issued, err error) {
 	token, ok := l.Credentials.(access.IDToken)
 	if !ok {
@@ -140,7 +151,6 @@ func (g *Gateway) issue(l Login, request []byte) (p access.Principal, _ credenti
 	if token.Nonce != "" && token.Nonce != credential.Bound(csr) {
 		return p, credential.Issued{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the log-in was made for another key", Hint: "log in again (sallyport login)"}
 	}
-	store := g.people.store.Load()
 	if p, err = g.people.Verify(token); err != nil {
 		return p, credential.Issued{}, err
 	}
@@ -159,7 +169,13 @@ func (g *Gateway) issue(l Login, request []byte) (p access.Principal, _ credenti
 			break
 		}
 	}
-	got, err := store.Issue(p, request, g.credentialLife)
+	// A reload deletes what was issued by what it changes. It comes before this, and then nothing is issued, or after it.
+	g.loading.Lock()
+	defer g.loading.Unlock()
+	if cause, gone := g.gone(p); gone {
+		return p, credential.Issued{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the log-in does not count any more: " + cause, Hint: hintLogIn}
+	}
+	got, err := g.people.store.Load().Issue(p, request, g.credentialLife)
 	return p, got, err
 }
 
@@ -173,12 +189,16 @@ func (g *Gateway) regrouped(p access.Principal) error {
 }
 
 // Revoke withdraws proofs, for good or until somebody logs in anew, and ends the sessions that rest on them: what runs is cancelled.
-// It returns when the revocation is durable and the sessions have been told to end, and says how many there were.
+// It returns when the revocation is durable and the sessions have been told to end, and says how many there were. Requests for approval of
+// whole principals or agents end as well, approved or not: somebody else may have made them.
 func (g *Gateway) Revoke(ctx context.Context, by access.Principal, r access.Revocation) (ended int, err error) {
 	if by.Name == "" {
 		return 0, &access.Error{Kind: access.Denied, Code: "42501", Message: "nobody revokes", Hint: "say who: it goes into the record"}
 	}
-	return g.revoke(by, r, "")
+	if ended, err = g.revoke(by, r, ""); err == nil {
+		g.endRequests(shortened("what proved who asked was withdrawn: "+r.Cause, mostParam), askedBy(r))
+	}
+	return ended, err
 }
 
 // revoke is Revoke, by somebody or on the word of a provider.
@@ -229,11 +249,7 @@ func (g *Gateway) Watch(p access.Principal) (ended <-chan string, stop func()) {
 		c <- cause
 		close(c)
 	})
-	cause, gone := g.issued.Withdrawn(p)
-	if now := g.people.store.Load(); !gone && !now.Same(now, p) {
-		cause, gone = causeConfigured, true
-	}
-	if gone { // between the proof and now
+	if cause, gone := g.gone(p); gone { // between the proof and now
 		g.proofs.one(x, cause)
 	}
 	return c, func() { g.proofs.drop(x) }

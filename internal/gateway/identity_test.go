@@ -24,13 +24,22 @@ import (
 const issuer = "https://idp.example"
 
 // provider says of a token what stands in it: the test's own words, NAME:GROUPS:SECONDS, of a log-in so many seconds ago.
-type provider struct{ revoke access.Revocation }
+type provider struct {
+	revoke access.Revocation
+	during func() // runs while a token is being verified
+}
 
-func (p *provider) AccessToken(string) (access.Principal, error) {
-	return access.Principal{}, errors.New("none")
+// AccessToken is IDToken for a bearer token.
+func (p *provider) AccessToken(token string) (access.Principal, error) {
+	who, err := p.IDToken(access.IDToken{Token: strings.TrimPrefix(token, "..")})
+	who.Proof.Method, who.Proof.Client = access.ByAccessToken, "client"
+	return who, err
 }
 
 func (p *provider) IDToken(t access.IDToken) (access.Principal, error) {
+	if p.during != nil {
+		p.during()
+	}
 	parts := strings.Split(t.Token, ":")
 	if len(parts) < 3 {
 		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the token is not valid"}
@@ -73,7 +82,7 @@ func (w *world) openIDP(p *provider) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	store.By(p)
+	store.By(p, definitions(c.Providers))
 	w.gw.people.store.Store(store)
 }
 

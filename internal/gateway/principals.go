@@ -24,7 +24,8 @@ type people struct {
 // SCRAM begins an exchange.
 func (p *people) SCRAM(user string) *identity.Exchange { return p.store.Load().SCRAM(user) }
 
-// Verify turns credentials into a principal. What a provider says of somebody ends what rests on its older words where these differ.
+// Verify turns credentials into a principal. What a provider says of somebody ends what rests on its older words where these differ, and
+// such words are not taken any more.
 func (p *people) Verify(c access.Credentials) (access.Principal, error) {
 	who, err := p.store.Load().Verify(c)
 	if err != nil || who.Proof.Issuer == "" {
@@ -33,7 +34,11 @@ func (p *people) Verify(c access.Credentials) (access.Principal, error) {
 	if !p.speaks(who.Proof.Issuer) {
 		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the provider that spoke for " + who.Name + " is not one of this gateway any more", Hint: "log in again"}
 	}
-	if p.gw.proofs.note(who) {
+	changed, outdated := p.gw.proofs.note(who)
+	if outdated {
+		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "what proves " + who.Name + " does not hold any more: " + causeRegrouped, Hint: hintLogIn}
+	}
+	if changed {
 		if err := p.gw.regrouped(who); err != nil {
 			return access.Principal{}, err
 		}
@@ -66,7 +71,7 @@ func (g *Gateway) openPeople(principals []access.LocalPrincipal, providers []acc
 	if err != nil {
 		return nil, err
 	}
-	s.By(ps)
+	s.By(ps, definitions(providers))
 	return s, nil
 }
 
@@ -95,17 +100,23 @@ func (g *Gateway) LoadPrincipals(principals []access.LocalPrincipal, providers [
 	}
 	g.people.providers.Store(&providers)
 	g.people.known.Store(knownOf(principals))
+	defer g.endRequests(causeConfigured, g.ofNobody(changed))
 	return g.proofs.end("", causeConfigured, func(p access.Principal) bool {
-		return !before.Same(now, p) || changed[p.Proof.Issuer] || p.Proof.Issuer != "" && !g.people.speaks(p.Proof.Issuer)
+		return !now.Holds(p) || changed[p.Proof.Issuer] || p.Proof.Issuer != "" && !g.people.speaks(p.Proof.Issuer)
 	}), nil
 }
 
 const causeConfigured = "the configuration was changed"
 
-// definitions digests what providers are, by issuer, as far as it decides who somebody is.
+// definitions digests what providers are, by issuer, as far as it decides who somebody is: the prefixes of the others do as well.
 func definitions(providers []access.Provider) map[string]string {
 	out := map[string]string{}
 	for _, p := range providers {
+		for _, o := range providers {
+			if oidc.Shadows(o.Prefix, p.Prefix) {
+				out[p.Issuer] += o.Prefix + "\x00"
+			}
+		}
 		p.ClientSecret, p.CAFile, p.Skew, p.Refresh, p.LoginScopes = "", "", 0, 0, nil
 		b, _ := json.Marshal(p) // strings, numbers and maps of them
 		sum := sha256.Sum256(fmt.Append([]byte(out[p.Issuer]), string(b)))
@@ -126,10 +137,16 @@ func knownOf(principals []access.LocalPrincipal) *[]access.Principal {
 func (g *Gateway) listed() []access.Principal { return *g.people.known.Load() }
 
 // recheck ends a session whose proof stopped holding, or whose principal changed, while it was being opened.
-func (g *Gateway) recheck(s *Session, verified *identity.Store) {
-	if cause, gone := g.issued.Withdrawn(s.principal); gone {
+func (g *Gateway) recheck(s *Session) {
+	if cause, gone := g.gone(s.principal); gone {
 		s.endSoon(&ending{cause, hintLogIn})
-	} else if now := g.people.store.Load(); now != verified && !verified.Same(now, s.principal) || s.principal.Proof.Issuer != "" && !g.people.speaks(s.principal.Proof.Issuer) {
-		s.endSoon(&ending{causeConfigured, hintLogIn})
 	}
+}
+
+// gone says whether, and why, the proof of p has stopped holding since it was verified.
+func (g *Gateway) gone(p access.Principal) (cause string, yes bool) {
+	if cause, yes := g.issued.Withdrawn(p); yes {
+		return cause, true
+	}
+	return causeConfigured, !g.people.store.Load().Holds(p) || p.Proof.Issuer != "" && !g.people.speaks(p.Proof.Issuer)
 }

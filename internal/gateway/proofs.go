@@ -215,23 +215,27 @@ func (o *seen) same(p access.Principal) bool {
 	return o.kind == p.Kind && slices.Equal(o.groups, p.Groups) && maps.Equal(o.attributes, p.Attributes)
 }
 
-// note remembers what a proof of a provider says, and reports whether it is newer than the one before and says something else.
-func (p *proofs) note(who access.Principal) (changed bool) {
+// note remembers what a proof of a provider says. changed reports that it is newer than the one before and says something else; outdated, that it
+// is older and does: what it says was so once.
+func (p *proofs) note(who access.Principal) (changed, outdated bool) {
 	key, q := seenKeyOf(who), who.Proof
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	o, known := p.latest[key]
-	if known && (!q.Issued.After(o.issued) || o.same(who)) {
-		if q.Issued.After(o.issued) {
-			o.issued, o.expires = q.Issued, q.Expires
-			p.latest[key] = o
-		}
-		return false
+	switch {
+	case known && q.Issued.Before(o.issued):
+		return false, !o.same(who)
+	case known && q.Issued.Equal(o.issued):
+		return false, false
+	case known && o.same(who):
+		o.issued, o.expires = q.Issued, q.Expires
+		p.latest[key] = o
+		return false, false
 	}
 	if len(p.latest) >= mostSeen {
 		now := time.Now()
 		maps.DeleteFunc(p.latest, func(_ seenKey, o seen) bool { return now.After(o.expires) })
 	}
 	p.latest[key] = seen{q.Issued, q.Expires, who.Kind, slices.Clone(who.Groups), maps.Clone(who.Attributes)}
-	return known
+	return known, false
 }

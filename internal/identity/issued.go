@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -80,7 +81,7 @@ func (s *Store) who(c *candidate) (access.Principal, error) {
 	}
 	p := clonePrincipal(c.user.principal)
 	now := s.now()
-	p.Proof = access.Proof{Method: access.ByPassword, Issued: now, Authenticated: now, Expires: c.user.expires, BreakGlass: c.user.glass}
+	p.Proof = access.Proof{Method: access.ByPassword, Issued: now, Authenticated: now, Expires: c.user.expires, BreakGlass: c.user.glass, Against: digestOf(c.user.keys)}
 	return p, nil
 }
 
@@ -113,28 +114,31 @@ func (s *Store) tokenSums() []string {
 	return out
 }
 
-// Same reports whether now, which takes the place of s, says of a principal of the configuration what p was proven to be: groups, attributes,
-// and that the password or token is still the one that proved it. Of people whom a provider speaks for it knows nothing, and says yes.
-func (s *Store) Same(now *Store, p access.Principal) bool {
+// Holds reports whether what s says of p is what p was proven to be. Of a principal of the configuration these are groups, attributes, and that
+// the password or token is still the one that proved it. Of people whom a provider speaks for, they are the definition of the provider, and
+// that nobody of the configuration has their name.
+func (s *Store) Holds(p access.Principal) bool {
 	if p.Proof.Issuer != "" {
-		return true
+		return !s.Has(p.Name) && s.defined[p.Proof.Issuer] == p.Proof.Against
 	}
-	u := now.users[p.Name]
+	u := s.users[p.Name]
 	if u == nil || u.glass != p.Proof.BreakGlass || u.principal.Kind != p.Kind || !slices.Equal(u.principal.Groups, p.Groups) || !maps.Equal(u.principal.Attributes, p.Attributes) {
 		return false
 	}
 	switch p.Proof.Method {
 	case access.ByPassword:
-		before := s.users[p.Name]
-		return before != nil && sameKeys(before.keys, u.keys) && before.expires.Equal(u.expires)
+		return u.keys != nil && digestOf(u.keys) == p.Proof.Against && u.expires.Equal(p.Proof.Expires)
 	case access.ByToken:
-		return now.hasToken(p)
+		return s.hasToken(p)
 	}
 	return true
 }
 
-func sameKeys(a, b *scram.StoredCredentials) bool {
-	return a != nil && b != nil && a.KeyFactors == b.KeyFactors && string(a.StoredKey) == string(b.StoredKey) && string(a.ServerKey) == string(b.ServerKey)
+// digestOf stands for a password's verifier where that need not be known.
+func digestOf(k *scram.StoredCredentials) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %x %x %x", k.Iters, k.Salt, k.StoredKey, k.ServerKey)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // hasToken reports whether the token that proved p is p's in s, with the same end and good for the same.
@@ -175,8 +179,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// By has s take the word of providers. It is called before s is used.
-func (s *Store) By(p Providers) { s.providers = p }
+// By has s take the word of providers, of whose definitions there are digests by issuer. It is called before s is used.
+func (s *Store) By(p Providers, defined map[string]string) { s.providers, s.defined = p, defined }
 
 var errNoProvider = &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "this gateway has no identity provider", Hint: "its operator names one in identity.providers of the configuration"}
 

@@ -192,12 +192,45 @@ func TestWhatAReloadChanges(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := before.Same(now, byPassword); got != c.password {
+			if got := now.Holds(byPassword); got != c.password {
 				t.Errorf("by password: %v", got)
 			}
-			if got := before.Same(now, byToken); got != c.token {
+			if got := now.Holds(byToken); got != c.token {
 				t.Errorf("by token: %v", got)
 			}
 		})
+	}
+}
+
+// Who logged in by a provider before the configuration declared somebody of that name is not that principal.
+func TestNamesThatTheConfigurationTakesLater(t *testing.T) {
+	dir := t.TempDir()
+	s, c := issuing(t, dir)
+	got := issue(t, s, "grace")
+	var chain [][]byte
+	for block, rest := pem.Decode(got.Certificate); block != nil; block, rest = pem.Decode(rest) {
+		chain = append(chain, block.Bytes)
+	}
+	was, err := s.Verify(access.Certificate{User: "grace", Chain: chain})
+	if err != nil || was.Name != "grace" {
+		t.Fatalf("%+v, %v", was, err)
+	}
+	for _, name := range []string{"grace", "Grace"} {
+		now, err := New([]access.LocalPrincipal{{Name: name, Kind: access.Human}}) // one without a password of their own
+		if err == nil {
+			err = now.With(c)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := now.Verify(access.Certificate{User: "grace", Chain: chain}); err == nil {
+			t.Errorf("%s, by certificate: %+v", name, p)
+		}
+		if p, err := now.Verify(access.Password{User: "grace", Secret: got.Secret}); err == nil {
+			t.Errorf("%s, by secret: %+v", name, p)
+		}
+		if now.Holds(was) {
+			t.Errorf("%s: a session goes on", name)
+		}
 	}
 }

@@ -22,7 +22,7 @@ func TestTokensOfProviders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.By(ps)
+	s.By(ps, nil)
 	defer s.Close()
 
 	idp.Login(user("grace"))

@@ -39,6 +39,7 @@ type Store struct {
 	issued     *credential.Store    // what the gateway gave out, and withdrew; nil: nothing
 	firstKnown map[string]time.Time // tokens, by their hex SHA-256
 	providers  Providers            // nil: there are none
+	defined    map[string]string    // digests of the definitions of providers, by issuer
 
 	now func() time.Time // injected by tests
 }
@@ -152,6 +153,13 @@ func (s *Store) Verify(c access.Credentials) (access.Principal, error) {
 	p, err := s.verify(c)
 	if err != nil {
 		return access.Principal{}, err
+	}
+	if p.Proof.Issuer != "" {
+		// Also of what was issued before the configuration declared a principal of that name.
+		if s.Has(p.Name) {
+			return access.Principal{}, errTaken(p.Name)
+		}
+		p.Proof.Against = s.defined[p.Proof.Issuer]
 	}
 	if err := s.holds(p); err != nil {
 		return access.Principal{}, err
@@ -302,6 +310,12 @@ func errPassword(name string, cause error) error {
 		Hint:    "user and password are those of a principal of the gateway, not of the database behind it",
 		Err:     cause,
 	}
+}
+
+// errTaken refuses who came by a provider and has the name of a principal of the configuration: policies know people by their names.
+func errTaken(name string) error {
+	return &access.Error{Kind: access.Denied, Code: "28000", Message: fmt.Sprintf("%q is a principal of the configuration by now, and no provider speaks for it", name),
+		Hint: "log in with a password, or ask the operator for a `prefix` for the provider"}
 }
 
 // clonePrincipal keeps a caller that writes to Groups or Attributes from changing who others are.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -267,18 +266,7 @@ func (p *Profile) Key() string       { return filepath.Join(p.Dir, keyFile) }
 func (p *Profile) Authority() string { return filepath.Join(p.Dir, rootFile) }
 
 // Current is the gateway that was logged in at last; "" where there is none.
-func Current(root string) (string, error) {
-	f, err := os.Open(filepath.Join(root, currentFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 4096))
-	return strings.TrimSpace(string(text)), err
-}
+func Current(root string) (string, error) { return firstLine(filepath.Join(root, currentFile)) }
 
 // All are the gateways that somebody is or was logged in at.
 func All(root string) ([]*Profile, error) {

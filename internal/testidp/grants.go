@@ -64,7 +64,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 		}
 		audience := p.audienceOf(f["resource"], client)
 		token := p.AccessToken("", map[string]any{"sub": client, "client_id": client, "aud": audience, "scope": f.Get("scope"), "auth_time": nil, "acr": nil, "amr": nil,
-			"preferred_username": nil, "email": nil, "email_verified": nil, "groups": nil})
+			"preferred_username": nil, "email": nil, "email_verified": nil, "groups": nil}, p.claimsOf(client))
 		answer(w, http.StatusOK, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": p.expiresIn(), "scope": f.Get("scope")})
 	case exchangeGrant:
 		p.byExchange(w, client, f)
@@ -213,6 +213,12 @@ func (p *Provider) secret(client string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.clients[client]
+}
+
+func (p *Provider) claimsOf(client string) map[string]any {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.own[client]
 }
 
 // audienceOf is the resources that were asked for, else what Audience says, else the client.

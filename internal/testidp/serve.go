@@ -42,8 +42,8 @@ func (p *Provider) jwks(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"keys": set})
 }
 
-// authorize approves at once as the logged-in user: an HTTP client that follows redirects, or a browser, ends at the redirect URI.
-func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
+// Authorize approves at once as the logged-in user: an HTTP client that follows redirects, or a browser, ends at the redirect URI.
+func (p *Provider) Authorize(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -64,6 +64,10 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	back.Set("iss", p.Issuer)
 	prompt := strings.Fields(q.Get("prompt"))
+	user := p.user
+	if u, known := p.people[q.Get("login_hint")]; known {
+		user = &u
+	}
 	switch {
 	case q.Get("response_type") != "code":
 		back.Set("error", "unsupported_response_type")
@@ -71,12 +75,12 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		back.Set("error", "invalid_scope")
 	case q.Get("code_challenge") != "" && q.Get("code_challenge_method") != "S256":
 		back.Set("error", "invalid_request")
-	case p.user == nil && slices.Contains(prompt, "none"):
+	case user == nil && slices.Contains(prompt, "none"):
 		back.Set("error", "login_required")
-	case p.user == nil:
+	case user == nil:
 		back.Set("error", "access_denied")
 	default:
-		u := *p.user
+		u := *user
 		age, aged := maxAge(q.Get("max_age"))
 		u.Authenticated = u.authTime(p.now())
 		if slices.Contains(prompt, "login") || aged && p.now().Sub(u.Authenticated) > age {

@@ -1,12 +1,14 @@
 // Package testidp is an OpenID Connect provider in the test's own process, on loopback. It logs in whom the test says, without asking,
 // and is as hostile as the test wants: it mints any token, good or bad (Mint), publishes any keys (SetKeys), counts who fetches them
-// (Fetches), goes down (Down) and lets the test answer in its place (Handle). It is nobody's provider outside of tests.
+// (Fetches), goes down (Down) and lets the test answer in its place (Handle). Outside of tests it is the provider of the demo, which has
+// synthetic people only, and nobody else's.
 //
 // Start at New. mint.go has the tokens, serve.go what browsers and discovery see, grants.go the token endpoint.
 package testidp
 
 import (
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -39,6 +41,7 @@ type User struct {
 type Provider struct {
 	Issuer string // URL, without a slash at its end
 	Server *httptest.Server
+	host   string // the only one that it answers to; "" is any
 
 	mu        sync.Mutex // of all below
 	keys      []*Key
@@ -47,7 +50,9 @@ type Provider struct {
 	down      bool
 	now       func() time.Time
 	user      *User
-	clients   map[string]string // secret by id; "" is a public client
+	people    map[string]User           // by the login_hint that names them
+	clients   map[string]string         // secret by id; "" is a public client
+	own       map[string]map[string]any // claims of the tokens that a client gets for itself
 	handlers  map[string]http.HandlerFunc
 	discovery map[string]any
 	audience  string
@@ -60,12 +65,16 @@ type Provider struct {
 }
 
 // New starts a provider on http://127.0.0.1 that has one key (ES256) and the client ClientID.
-func New(t TB) *Provider { return start(t, false) }
+func New(t TB) *Provider { return start(t, false, nil, "") }
 
 // NewTLS starts one on https. The PEM of the certificate that it is checked by is CA's.
-func NewTLS(t TB) *Provider { return start(t, true) }
+func NewTLS(t TB) *Provider { return start(t, true, nil, "") }
 
-func start(t TB, secure bool) *Provider {
+// Serve starts one on ln, whose clients reach it as issuer (an http URL). It answers to that host alone, so that no name that leads
+// here makes it another's.
+func Serve(t TB, ln net.Listener, issuer string) *Provider { return start(t, false, ln, issuer) }
+
+func start(t TB, secure bool, ln net.Listener, issuer string) *Provider {
 	t.Helper()
 	key, err := NewKey("ES256")
 	if err != nil {
@@ -74,21 +83,37 @@ func start(t TB, secure bool) *Provider {
 	p := &Provider{
 		keys: []*Key{key}, now: time.Now, user: &User{Subject: "ada", Claims: map[string]any{"preferred_username": "ada", "email": "ada@example.com", "email_verified": true}},
 		clients: map[string]string{ClientID: ""}, handlers: map[string]http.HandlerFunc{}, discovery: map[string]any{}, lifetime: time.Hour,
-		codes: map[string]*grant{}, devices: map[string]*device{}, refresh: map[string]*grant{},
+		codes: map[string]*grant{}, devices: map[string]*device{}, refresh: map[string]*grant{}, people: map[string]User{}, own: map[string]map[string]any{},
 	}
 	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(p.serve))
+	if ln != nil {
+		p.Server.Listener.Close()
+		p.Server.Listener = ln
+	}
 	if secure {
 		p.Server.StartTLS()
 	} else {
 		p.Server.Start()
 	}
 	p.Issuer = p.Server.URL
+	if issuer != "" {
+		p.Issuer = issuer
+		_, p.host, _ = strings.Cut(issuer, "://")
+	}
 	t.Cleanup(p.Server.Close)
 	return p
 }
 
 // Login says who authorize and device log-ins are from now on; nil is nobody, and they are refused.
 func (p *Provider) Login(u *User) { p.set(func() { p.user = u }) }
+
+// Person has authorize log in u, whoever Login names, where the client gives hint as login_hint.
+func (p *Provider) Person(hint string, u User) { p.set(func() { p.people[hint] = u }) }
+
+// ClientClaims are in the tokens that a client gets for itself (client credentials), beside what is in all of them.
+func (p *Provider) ClientClaims(id string, claims map[string]any) {
+	p.set(func() { p.own[id] = claims })
+}
 
 // Client makes a client known; one with a secret has to give it.
 func (p *Provider) Client(id, secret string) { p.set(func() { p.clients[id] = secret }) }
@@ -181,13 +206,17 @@ func (p *Provider) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	down, h := p.down, p.handlers[r.URL.Path]
 	p.mu.Unlock()
+	if p.host != "" && r.Host != p.host {
+		http.Error(w, "this is "+p.Issuer, http.StatusMisdirectedRequest)
+		return
+	}
 	if down {
 		http.Error(w, "down", http.StatusServiceUnavailable)
 		return
 	}
 	if h == nil {
 		h = map[string]http.HandlerFunc{
-			"/.well-known/openid-configuration": p.discover, "/jwks": p.jwks, "/authorize": p.authorize, "/token": p.token,
+			"/.well-known/openid-configuration": p.discover, "/jwks": p.jwks, "/authorize": p.Authorize, "/token": p.token,
 			"/device_authorization": p.deviceAuthorization, "/end_session": p.endSession, "/userinfo": p.userinfo,
 		}[strings.TrimSuffix(r.URL.Path, "/")]
 	}

@@ -14,8 +14,9 @@ import (
 type Archive struct {
 	// Find gives a page of records, the newest first.
 	Find func(ctx context.Context, q RecordQuery) (RecordPage, error)
-	// Replay writes a session as an asciicast.
-	Replay func(ctx context.Context, w io.Writer, session string) error
+	// Replay writes a session as an asciicast: what a principal did in it, or all of it where there is none. Sessions of the gateway itself hold the
+	// requests of many.
+	Replay func(ctx context.Context, w io.Writer, session, principal string) error
 	// Evidence writes a bundle about a session.
 	Evidence func(ctx context.Context, w io.Writer, session string) error
 	// Status says how the log stands.
@@ -23,9 +24,15 @@ type Archive struct {
 	// OnDisk gives the policy files as a reload would read them now. An error says in an *access.Error, with file and line, why it would
 	// take nothing; the files come with it where they could be read. nil: the page does not compare.
 	OnDisk func(ctx context.Context) ([]gateway.PolicyFile, error)
-	// Judge holds the cases of a text in the YAML of `sallyport policy test` against the policies in force, or on disk. It runs nothing. An
+	// Judge holds the cases of a text in the YAML of `sallyport policy test` against policies. It runs nothing. An
 	// *access.Error says which line of the text is not sound, or why nothing can be judged. nil: the page has no form.
-	Judge func(ctx context.Context, cases string, onDisk bool) ([]CaseResult, error)
+	Judge func(ctx context.Context, cases string, by Judging) ([]CaseResult, error)
+}
+
+// Judging says by which policies cases are judged. The zero value is by those in force.
+type Judging struct {
+	OnDisk  bool // by the policy files as they are on disk
+	Scratch bool // on disk, cases with sql too: a second core is opened for them, which reads the catalogs of their connections. Without it they are left out
 }
 
 // MostCases is the most that Archive.Judge takes at a time.

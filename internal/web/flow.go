@@ -23,6 +23,7 @@ const (
 type flow struct {
 	Provider, State, Nonce, Verifier string
 	Next                             string
+	Redirect                         string // where the provider was told to send the browser back to
 	Started                          time.Time
 	// Session is the one that the browser has: a log-in ends it, a step-up is for it alone. Provider's answers come without its cookie (SameSite=Strict).
 	Session []byte
@@ -69,8 +70,8 @@ func (f *flows) seal(x flow) (*http.Cookie, error) {
 
 var errFlow = &problem{http.StatusBadRequest, "this log-in was not begun in this browser, is over, or was used already", "log in again"}
 
-// take gives the flow that a browser came back with: its own, in time, and once.
-func (f *flows) take(r *http.Request, state string, now time.Time) (*flow, error) {
+// open gives the flow that a browser came back with: its own, and in time.
+func (f *flows) open(r *http.Request, state string, now time.Time) (*flow, error) {
 	c, err := r.Cookie(f.name)
 	if err != nil {
 		return nil, errFlow
@@ -90,10 +91,16 @@ func (f *flows) take(r *http.Request, state string, now time.Time) (*flow, error
 	if age := now.Sub(x.Started); age < 0 || age >= flowTime || subtle.ConstantTimeCompare([]byte(x.State), []byte(state)) != 1 {
 		return nil, errFlow
 	}
+	return &x, nil
+}
+
+// use notes that a flow was used. It is good once. Whoever calls it is slowed down: what is noted has to be kept for flowTime, and anybody can
+// begin flows.
+func (f *flows) use(x *flow, now time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, used := f.used[x.State]; used {
-		return nil, errFlow
+		return errFlow
 	}
 	if len(f.used) >= mostFlows {
 		for s, began := range f.used {
@@ -102,9 +109,9 @@ func (f *flows) take(r *http.Request, state string, now time.Time) (*flow, error
 			}
 		}
 		if len(f.used) >= mostFlows { // forgetting one would let it be used again
-			return nil, errBusy
+			return errBusy
 		}
 	}
 	f.used[x.State] = x.Started
-	return &x, nil
+	return nil
 }

@@ -46,7 +46,7 @@ func (s *Server) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 	}
 	err := s.logouts.slowly(r, "", func() error { return s.core.BackchannelLogout(r.Context(), r.PostForm.Get("logout_token")) })
 	switch {
-	case asProblem(err) == errBusy:
+	case err != nil && asProblem(err) == errBusy:
 		refuse(http.StatusTooManyRequests, "temporarily_unavailable", "too many are being checked")
 	case err != nil:
 		s.log.Warn("log-out by a provider refused", "door", "web", "client", r.RemoteAddr, "error", err)

@@ -28,8 +28,8 @@ func (m memory) archive() *Archive {
 			}
 			return p, nil
 		},
-		Replay: func(_ context.Context, w io.Writer, id string) error {
-			_, err := io.WriteString(w, "cast of "+id)
+		Replay: func(_ context.Context, w io.Writer, id, principal string) error {
+			_, err := io.WriteString(w, "cast of "+id+" for "+principal)
 			return err
 		},
 		Evidence: func(_ context.Context, w io.Writer, id string) error {
@@ -42,7 +42,7 @@ func (m memory) archive() *Archive {
 		OnDisk: func(context.Context) ([]gateway.PolicyFile, error) {
 			return []gateway.PolicyFile{{Name: "test.cedar", Text: testPolicy + "// more"}}, nil
 		},
-		Judge: func(context.Context, string, bool) ([]CaseResult, error) { return []CaseResult{{Name: "one"}}, nil },
+		Judge: func(context.Context, string, Judging) ([]CaseResult, error) { return []CaseResult{{Name: "one"}}, nil },
 	}
 }
 

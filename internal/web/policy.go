@@ -32,6 +32,7 @@ type policyData struct {
 	Judges               bool // cases can be judged here
 	Cases                string
 	OnDisk               bool // by the files on disk
+	Scratch              bool // which judge cases with sql too
 	Most                 int  // bytes of cases
 	Results              []CaseResult
 	Passed, Failed, Left int
@@ -75,7 +76,7 @@ func (v *visit) testPolicy() error {
 		ctx, stop := context.WithTimeout(v.r.Context(), judgeTime)
 		defer stop()
 		var err error
-		if d.Results, err = v.s.opt.Archive.Judge(ctx, d.Cases, d.OnDisk); err != nil {
+		if d.Results, err = v.s.opt.Archive.Judge(ctx, d.Cases, Judging{OnDisk: d.OnDisk, Scratch: d.OnDisk && v.operator}); err != nil {
 			d.Refused = v.said("cases not judged", err)
 		}
 	}
@@ -94,7 +95,7 @@ func (v *visit) testPolicy() error {
 
 func (v *visit) showPolicy(d *policyData) error {
 	d.Files, d.Version = v.s.core.Policies()
-	d.Most = mostCaseBytes
+	d.Most, d.Scratch = mostCaseBytes, v.operator
 	if a := v.s.opt.Archive; a != nil {
 		d.Judges = a.Judge != nil
 		if a.OnDisk != nil {

@@ -65,15 +65,15 @@ func TestPolicyPageComparesWithTheFilesOnDisk(t *testing.T) {
 func TestPolicyCasesInTheBrowser(t *testing.T) {
 	asked := 0
 	var got struct {
-		text   string
-		onDisk bool
+		text string
+		by   Judging
 	}
 	results := []CaseResult{{Name: "holds", Line: 1}, {Name: "fails " + canary, Line: 4, Differs: []string{"effect: expected allow, got deny", "rows: " + canary}}, {Name: "sql", Line: 9, Left: "no core " + canary}}
 	var refused error
 	w := newWorld(t, func(_ *gateway.Config, o *Options) {
-		o.Archive = &Archive{Judge: func(_ context.Context, text string, onDisk bool) ([]CaseResult, error) {
+		o.Archive = &Archive{Judge: func(_ context.Context, text string, by Judging) ([]CaseResult, error) {
 			asked++
-			got.text, got.onDisk = text, onDisk
+			got.text, got.by = text, by
 			return results, refused
 		}}
 	})
@@ -100,8 +100,17 @@ func TestPolicyCasesInTheBrowser(t *testing.T) {
 	_, body = b.post("/policy", url.Values{"cases": {"- name: x # " + canary + "\r\n  expect: allow\r\n"}, "against": {"disk"}})
 	shownFor(t, body, []string{"1 passed, 1 failed, 1 left out", "by the policies on disk", ">ok</span>", ">FAIL</span>", "effect: expected allow, got deny<br>rows: &#34;", ">left out</span>", "no core &#34;",
 		`<option value="disk" selected>`, "\n  expect: allow\n</textarea>"})
-	if got.text != "- name: x # "+canary+"\n  expect: allow\n" || !got.onDisk {
+	if got.text != "- name: x # "+canary+"\n  expect: allow\n" || got.by != (Judging{OnDisk: true}) {
 		t.Errorf("judged: %+v", got)
+	}
+	shownFor(t, body, []string{"left out unless an operator asks"}, "opened beside the gateway")
+	o := w.login("operator")
+	for against, want := range map[string]Judging{"disk": {OnDisk: true, Scratch: true}, "force": {}, "": {}} {
+		_, body := o.post("/policy", url.Values{"cases": {"- name: x"}, "against": {against}, "scratch": {"true"}})
+		if got.by != want {
+			t.Errorf("an operator asks for %q: %+v, want %+v", against, got.by, want)
+		}
+		shownFor(t, body, []string{"opened beside the gateway"}, "unless an operator asks")
 	}
 	results = results[:1]
 	_, body = b.post("/policy", url.Values{"cases": {"- name: x"}, "against": {"force"}})

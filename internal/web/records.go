@@ -1,8 +1,10 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"html/template"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,6 +159,7 @@ type traceData struct {
 	Steps               []step
 	Cut                 bool // there are more records than the page has
 	Replay, EvidenceToo bool
+	Plays               bool // the page has the player: a replay would show something that can still be read
 }
 
 // trace shows a session or a task, side by side what was said, decided and answered.
@@ -171,6 +174,9 @@ func (v *visit) trace() error {
 	}
 	if err := v.viewed(what, d.ID, ""); err != nil {
 		return err
+	}
+	if d.Plays {
+		v.w.Header().Set("Content-Security-Policy", playerPolicy)
 	}
 	return v.show("trace", "Session "+d.ID, "sessions", d)
 }
@@ -191,7 +197,7 @@ func (v *visit) traceData(id string) (*traceData, error) {
 	if len(page.Records) == 0 {
 		return nil, errNotFound
 	}
-	d.Cut, d.Replay = page.Next != 0, true
+	d.Cut, d.Replay = page.Next != 0, !d.Task && v.s.opt.Archive.Replay != nil
 	slices.Reverse(page.Records)
 	at := map[uint64]int{} // steps by the position of their intent
 	for _, rec := range page.Records {
@@ -222,12 +228,22 @@ func (v *visit) traceData(id string) (*traceData, error) {
 			s.Rows, s.More = rowsOf(s.End)
 		}
 	}
+	d.Plays = d.Replay && (d.Cut || slices.ContainsFunc(d.Steps, func(s step) bool { return !s.Erased }))
 	return d, nil
 }
 
-// replay gives a session as an asciicast, to be played by whatever plays these.
+// replay gives a session as an asciicast, to be played by whatever plays these: of it what the visitor's page of it has.
 func (v *visit) replay() error {
-	return v.file(access.ViewReplay, ".cast", "application/x-asciicast", v.s.opt.Archive.Replay)
+	if v.s.opt.Archive.Replay == nil {
+		return errNotFound
+	}
+	principal := v.who.Name
+	if v.auditor {
+		principal = ""
+	}
+	return v.file(access.ViewReplay, ".cast", "application/x-asciicast", func(ctx context.Context, w io.Writer, session string) error {
+		return v.s.opt.Archive.Replay(ctx, w, session, principal)
+	})
 }
 
 // evidence gives a bundle about a session, for auditors.

@@ -43,11 +43,13 @@ type Server struct {
 	sessions *sessions
 	base     string // where people reach this door, without a slash at its end; "" where that is not fixed
 	logins   *logins
-	asked    *logins // of providers: codes to be exchanged, tokens to be checked
 	logouts  *logins // by providers
 	flows    *flows
 	pages    *pages
 	now      func() time.Time
+
+	mu     sync.Mutex         // guards asking
+	asking map[string]*logins // what each provider is asked: codes to be exchanged, tokens to be checked
 
 	ending chan struct{} // closed by Shutdown
 	end    sync.Once
@@ -58,7 +60,7 @@ const DefaultStepUp = 5 * time.Minute
 
 // New makes the door of a core. It fails where its own pages cannot be read.
 func New(core *gateway.Gateway, o Options) (*Server, error) {
-	s := &Server{core: core, opt: o, log: o.Log, now: time.Now, ending: make(chan struct{}), logins: newLogins(loginsQueued), asked: newLogins(exchangesQueued), logouts: newLogins(exchangesQueued)}
+	s := &Server{core: core, opt: o, log: o.Log, now: time.Now, ending: make(chan struct{}), logins: newLogins(loginsQueued), asking: map[string]*logins{}, logouts: newLogins(exchangesQueued)}
 	if o.StepUp == 0 {
 		s.opt.StepUp = DefaultStepUp
 	}
@@ -103,7 +105,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /login", s.loginPage)
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("GET /auth/start", s.startLogin)
-	mux.HandleFunc("GET /auth/callback", s.callback)
+	mux.HandleFunc("GET "+callbackPath, s.callback)
+	mux.HandleFunc("GET "+callbackPath+"/{provider}", s.callback)
 	mux.HandleFunc("POST /auth/backchannel-logout", s.backchannelLogout)
 	s.apiRoutes(mux)
 	for pattern, h := range s.routes() {

@@ -12,7 +12,7 @@ import (
 
 func main() {
 	o := identity.Full
-	quick := flag.Bool("quick", false, "every attack and a little of the rest, in a minute; records nothing")
+	quick := flag.Bool("quick", false, "one or two attacks of each kind and a little of the rest; records nothing")
 	flag.StringVar(&o.Attacks, "attacks", o.Attacks, "regular expression of the attacks, as way/attack; \"\" leaves them out")
 	flag.IntVar(&o.Flood, "flood", o.Flood, "tokens with unknown key ids; 0 leaves them out")
 	flag.DurationVar(&o.Over, "over", o.Over, "time over which they come, at least")

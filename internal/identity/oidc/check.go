@@ -85,7 +85,7 @@ func (ps *Providers) access(ctx context.Context, raw string) (Said, error) {
 	if err != nil {
 		return Said{}, err
 	}
-	said, err := p.person(ctx, claims, client)
+	said, err := p.person(ctx, claims, client, false)
 	if err != nil {
 		return Said{}, err
 	}
@@ -142,7 +142,7 @@ func (ps *Providers) id(ctx context.Context, c access.IDToken) (Said, error) {
 	if _, there := claims["act"]; there {
 		return Said{}, refuse(Actor, "an ID token is of somebody who logs in themselves; this one has an actor")
 	}
-	said, err := p.person(ctx, claims, "")
+	said, err := p.person(ctx, claims, "", true)
 	if err != nil {
 		return Said{}, err
 	}
@@ -346,13 +346,32 @@ func shown(s string) string {
 	return s
 }
 
-// free refuses who has the name of a principal of the configuration: a provider makes nobody of them.
+// free refuses who has the name of a principal of the configuration, or one that is for another provider to give: a provider makes nobody of them.
 func (ps *Providers) free(said Said, err error) error {
-	if err != nil || ps.took == nil || !ps.took(said.Principal.Name) {
+	if err != nil {
 		return err
 	}
-	ps.log.Warn("a provider's user has the name of a principal of the configuration, and is refused", "provider", said.Provider, "name", said.Principal.Name, "subject", said.Principal.Proof.Subject)
-	return refuse(Subject, "%q is a principal of the configuration", said.Principal.Name).hint("give the provider a `prefix`")
+	name := said.Principal.Name
+	whose := ""
+	if ps.took != nil && ps.took(name) {
+		whose = "is a principal of the configuration"
+	}
+	own := ps.list[slices.IndexFunc(ps.list, func(p *provider) bool { return p.Name == said.Provider })].Prefix
+	for _, p := range ps.list {
+		if Shadows(p.Prefix, own) && len(name) >= len(p.Prefix) && strings.EqualFold(name[:len(p.Prefix)], p.Prefix) {
+			whose = "has the prefix of the provider " + p.Name
+		}
+	}
+	if whose == "" {
+		return nil
+	}
+	ps.log.Warn("a provider's user has the name of somebody else, and is refused", "provider", said.Provider, "name", name, "whose", whose, "subject", said.Principal.Proof.Subject)
+	return refuse(Subject, "%q %s", name, whose).hint("give the provider a `prefix`")
+}
+
+// Shadows reports whether names under the prefix own could be some that are under another provider's.
+func Shadows(other, own string) bool {
+	return len(other) > len(own) && strings.EqualFold(other[:len(own)], own)
 }
 
 // AccessToken is Access for who wants the principal alone, within fetchTime.

@@ -32,7 +32,7 @@ func FuzzToken(f *testing.F) {
 		p := &provider{keys: &keySet{}}
 		p.now, p.Actors = time.Now, []string{"a"}
 		p.times(claims, true)
-		p.chain(claims, "c", false)
+		p.chain(claims, "c", false, false)
 		client(claims, false)
 		scopes(claims)
 		texts(claims, "aud")

@@ -17,8 +17,8 @@ const (
 	maxAttribute = 1024 // bytes
 )
 
-// person makes the principal that claims speak of. client is whom an access token was given to; "" for an ID token.
-func (p *provider) person(ctx context.Context, claims map[string]any, client string) (Said, error) {
+// person makes the principal that claims speak of. client is whom an access token was given to, "" where it does not say.
+func (p *provider) person(ctx context.Context, claims map[string]any, client string, idToken bool) (Said, error) {
 	said := Said{Provider: p.Name}
 	who := &said.Principal
 	sub, err := text(claims, "sub")
@@ -54,7 +54,7 @@ func (p *provider) person(ctx context.Context, claims map[string]any, client str
 	if who.Attributes, err = p.attributesOf(claims); err != nil {
 		return said, err
 	}
-	chain, err := p.chain(claims, client, own)
+	chain, err := p.chain(claims, client, own, idToken)
 	if err != nil {
 		return said, err
 	}
@@ -65,10 +65,13 @@ func (p *provider) person(ctx context.Context, claims map[string]any, client str
 }
 
 // isOwn reports whether a client got a token for itself (client credentials) rather than for somebody: RFC 9068 2.2 has the client as subject.
-// Auth0 adds "@clients", Keycloak has a service account of that name, and Entra ID says so in idtyp.
+// Auth0 adds "@clients", Keycloak has a service account of that name, and Entra ID says so in idtyp. A name counts only where nobody has logged
+// in: people may be able to choose theirs.
 func isOwn(claims map[string]any, sub, client string) bool {
 	username, _ := claims["preferred_username"].(string)
-	return sub == client || sub == client+"@clients" || username == "service-account-"+strings.ToLower(client) || claims["idtyp"] == "app"
+	_, login := claims["auth_time"]
+	_, session := claims["sid"]
+	return sub == client || sub == client+"@clients" || claims["idtyp"] == "app" || !login && !session && username == "service-account-"+strings.ToLower(client)
 }
 
 func (p *provider) agentNames() []string {
@@ -172,8 +175,9 @@ func (p *provider) attributesOf(claims map[string]any) (map[string]string, error
 }
 
 // chain lists who acts for the subject, the one who acts now first (RFC 8693 4.1). Only actors of the configuration are taken, wherever in the
-// chain they stand. A client of `actors` that has a person's token acts for them, whether or not the token says so.
-func (p *provider) chain(claims map[string]any, client string, own bool) ([]string, error) {
+// chain they stand. A client of `actors` that has a person's token acts for them, whether or not the token says so. An ID token was given to
+// the gateway itself.
+func (p *provider) chain(claims map[string]any, client string, own, idToken bool) ([]string, error) {
 	var out []string
 	for act, there := claims["act"]; there; {
 		if len(out) == MostActors {
@@ -199,8 +203,25 @@ func (p *provider) chain(claims map[string]any, client string, own bool) ([]stri
 		out = append(out, id)
 		act, there = m["act"]
 	}
-	if !own && client != "" && slices.Contains(p.Actors, client) && !slices.Contains(out, client) {
+	if own || slices.Contains(out, client) {
+		return out, nil
+	}
+	switch {
+	case client != "" && slices.Contains(p.Actors, client):
 		out = append(out, client) // first where nobody else acts; else it is recorded behind
+	case idToken || client != "" && slices.Contains(p.ownClients(), client) || slices.Contains(p.Clients, AnyClient):
+	default:
+		// Taken for the person's own hand, it would be under fewer rules than what the configuration knows.
+		return nil, refuse(Actor, "the token was given to %q, which is none of `clients` or `actors`", shown(client)).
+			hint("name it in `actors` of the provider where it acts for people, in `clients` where it is a tool in their own hands")
 	}
 	return out, nil
+}
+
+// AnyClient in `clients` takes every program that is not in `actors` for a tool in its user's own hands.
+const AnyClient = "*"
+
+// ownClients are the programs that are a person's own hands.
+func (p *provider) ownClients() []string {
+	return append([]string{p.ClientID, p.LoginClientID}, p.Clients...)
 }

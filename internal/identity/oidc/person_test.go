@@ -97,6 +97,45 @@ func TestTwoProvidersWithTheSameUsers(t *testing.T) {
 	failed(t, err, Issuer)
 }
 
+// A user who may choose a name chooses one that another provider gives.
+func TestNamesUnderThePrefixOfAnother(t *testing.T) {
+	for name, c := range map[string]struct {
+		own, other, user string
+		taken            bool
+	}{
+		"of another":      {"", "partner.", "partner.ada", false},
+		"in another case": {"", "partner.", "Partner.ada", false},
+		"just the prefix": {"", "partner.", "partner.", false},
+		"a longer one":    {"p", "partner.", "artner.ada", false},
+		"of nobody":       {"", "partner.", "partner", true},
+		"apart":           {"corp.", "partner.", "partner.ada", true},
+		"the shorter one": {"partner.", "", "ada", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			one, two := conf(b.idp), conf(testidp.New(t))
+			two.Name, one.Prefix, two.Prefix = "partner", c.own, c.other
+			b.open(one, two)
+			said, err := b.ps.Access(ctx, b.idp.AccessToken(door, claims{"preferred_username": c.user}))
+			if c.taken {
+				if err != nil || said.Principal.Name != c.own+c.user {
+					t.Errorf("%+v, %v", said.Principal, err)
+				}
+				return
+			}
+			failed(t, err, Subject)
+			_, err = b.ps.ID(ctx, access.IDToken{Provider: "corp", Token: b.idp.IDToken("n", claims{"preferred_username": c.user}), Nonce: "n"})
+			failed(t, err, Subject)
+		})
+	}
+	b := newBench(t)
+	one, two := conf(b.idp), conf(testidp.New(t))
+	one.Agents, two.Name, two.Prefix = []string{"partner.bot"}, "partner", "partner."
+	b.open(one, two)
+	_, err := b.ps.Access(ctx, b.idp.AccessToken(door, claims{"sub": "partner.bot", "client_id": "partner.bot", "preferred_username": nil}))
+	failed(t, err, Subject)
+}
+
 func TestAgentsAndActors(t *testing.T) {
 	for name, c := range map[string]struct {
 		claims claims
@@ -108,7 +147,7 @@ func TestAgentsAndActors(t *testing.T) {
 		"a_person":              {nil, access.Human, "x.ada", "", nil},
 		"an_agent":              {claims{"sub": "bot", "client_id": "bot", "preferred_username": nil}, access.Agent, "x.bot", "", nil},
 		"an_agent_of_auth0":     {claims{"sub": "bot@clients", "client_id": nil, "azp": "bot", "preferred_username": nil}, access.Agent, "x.bot", "", nil},
-		"an_agent_of_keycloak":  {claims{"sub": "0b2c", "client_id": nil, "azp": "bot", "preferred_username": "service-account-bot"}, access.Agent, "x.bot", "", nil},
+		"an_agent_of_keycloak":  {claims{"sub": "0b2c", "client_id": nil, "azp": "bot", "preferred_username": "service-account-bot", "auth_time": nil}, access.Agent, "x.bot", "", nil},
 		"an_actor":              {claims{"act": claims{"sub": "triage-bot"}}, access.Human, "x.ada", "triage-bot", nil},
 		"an_actor_by_client":    {claims{"act": claims{"client_id": "triage-bot", "sub": "0b2c"}}, access.Human, "x.ada", "triage-bot", nil},
 		"a_chain":               {claims{"act": claims{"sub": "router", "act": claims{"sub": "triage-bot"}}}, access.Human, "x.ada", "router", []string{"triage-bot"}},
@@ -128,8 +167,41 @@ func TestAgentsAndActors(t *testing.T) {
 	}
 }
 
+// TestClientsThatTheConfigurationDoesNotName holds that a person's token in the hands of just any program is not the person's own.
+func TestClientsThatTheConfigurationDoesNotName(t *testing.T) {
+	for name, c := range map[string]struct {
+		claims  claims
+		clients []string
+		taken   bool
+	}{
+		"of_the_gateway":               {nil, nil, true},
+		"of_the_command":               {claims{"client_id": "command"}, nil, true},
+		"unknown":                      {claims{"client_id": "editor"}, nil, false},
+		"unknown_by_azp":               {claims{"client_id": nil, "azp": "editor"}, nil, false},
+		"of_another_case":              {claims{"client_id": "Editor"}, []string{"editor"}, false},
+		"a_tool":                       {claims{"client_id": "editor"}, []string{"editor"}, true},
+		"any":                          {claims{"client_id": "editor"}, []string{AnyClient}, true},
+		"an_agent_with_a_person's":     {claims{"client_id": "bot"}, nil, false},
+		"unknown_behind_an_actor":      {claims{"client_id": "editor", "act": claims{"sub": "router"}}, nil, false},
+		"named_like_a_service_account": {claims{"client_id": nil, "azp": "bot", "preferred_username": "service-account-bot"}, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, func(p *access.Provider) { p.Clients, p.LoginClientID, p.AnyTokenType = c.clients, "command", true })
+			said, err := b.ps.Access(ctx, b.idp.AccessToken(door, c.claims))
+			if !c.taken {
+				failed(t, err, Actor)
+				return
+			}
+			if err != nil || said.Principal.Kind != access.Human || said.Principal.Actor != "" {
+				t.Errorf("%+v, %v", said.Principal, err)
+			}
+		})
+	}
+}
+
 func TestTokensOfProvidersWithTypJWT(t *testing.T) {
 	b := newBench(t, func(p *access.Provider) {
+		p.Clients = []string{"okta-client"}
 		p.AnyTokenType, p.Scopes, p.Audiences = true, map[string][]access.Action{"read": {access.ActRead}}, []string{"api://sallyport"}
 	})
 	c := b.idp.AccessClaims("api://sallyport")

@@ -25,7 +25,7 @@ func TestProvidersOfOthers(t *testing.T) {
 				t.Fatal(err)
 			}
 			conf := access.Provider{Name: p.Name, Issuer: p.Issuer, ClientID: testop.Web, LoginClientID: testop.Command, Audiences: []string{p.Audience}, UserClaim: p.UserClaim, GroupsClaim: p.GroupsClaim,
-				Agents: []string{testop.Bot}, Actors: []string{"somebody-else"}, AnyTokenType: !p.Has(testop.Typ), Refresh: time.Hour}
+				Agents: []string{testop.Bot}, Clients: []string{AnyClient}, Actors: []string{"somebody-else"}, AnyTokenType: !p.Has(testop.Typ), Refresh: time.Hour}
 			ps, err := Open(Options{Providers: []access.Provider{conf}})
 			if err != nil {
 				t.Fatal(err)

@@ -42,7 +42,15 @@ func (c *Caller) Grant() string {
 	for _, a := range slices.Sorted(maps.Keys(p.Attributes)) {
 		extra = append(extra, a, p.Attributes[a])
 	}
-	return joined([]string{c.Key()}, extra, p.Proof.Scopes)
+	lists := [][]string{{c.Key()}, extra, p.Proof.Scopes}
+	for _, s := range p.Proof.Scopes { // what a scope lets be done may change with the configuration
+		var lets []string
+		for _, a := range p.Proof.Grants[s] {
+			lets = append(lets, string(a))
+		}
+		lists = append(lists, lets)
+	}
+	return joined(lists...)
 }
 
 // Proven stands for the caller with the very credentials of this message: a session with a database ends with those that
