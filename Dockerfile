@@ -15,8 +15,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /sallyport /usr/local/bin/sallyport
 USER postgres
-EXPOSE 6543 6544
-ENTRYPOINT ["sallyport", "demo", "--pgwire", "0.0.0.0:6543", "--mcp", "0.0.0.0:6544"]
+EXPOSE 6543 6544 6545 6546
+ENTRYPOINT ["sallyport", "demo", "--pgwire", "0.0.0.0:6543", "--mcp", "0.0.0.0:6544", "--web", "0.0.0.0:6545", "--provider", "0.0.0.0:6546"]
 
 FROM debian:bookworm-slim
 RUN apt-get update \

@@ -38,6 +38,10 @@ demo: ## a seeded database behind the gateway, ready to try (ARGS=--tour: a guid
 	@$(MAKE) --no-print-directory build
 	@bin/sallyport demo $(ARGS)
 
+.PHONY: first-row
+first-row: ## at a demo that runs: the seconds from nothing to the first row in psql
+	@scripts/first-row.sh
+
 .PHONY: test
 test: deps-test ## every test, against a real PostgreSQL
 	@d=$${SALLYPORT_CORPORA:-../shared/corpora}; [ -d "$$d" ] || echo "NO CORPUS: $$d is not there, so the tests that read it are skipped" >&2

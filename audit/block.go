@@ -141,7 +141,7 @@ func (p *printer) decision(st *trace.Step, v trace.Verdict) {
 // ending writes how the step ended: a refusal, an error, or what was released.
 func (p *printer) ending(st *trace.Step, v trace.Verdict) {
 	switch v {
-	case trace.Declared, trace.Proven, trace.Erased:
+	case trace.Declared, trace.Proven, trace.Viewed, trace.Erased:
 		return
 	case trace.Refused, trace.Held:
 		p.failure("refused", red, st.Record)

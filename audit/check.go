@@ -215,7 +215,7 @@ func (c *checker) record(pos uint64, payload []byte) {
 		}
 		s.Opened = true
 		return
-	case access.RecordRefused, access.RecordTask, access.RecordReview, access.RecordLogin, access.RecordRevoked: // a refused login, a task declared before any session, a step of a request, what proves somebody
+	case access.RecordRefused, access.RecordTask, access.RecordReview, access.RecordLogin, access.RecordRevoked, access.RecordViewed: // a refused login, a task declared before any session, a step of a request, what proves somebody, what was looked at
 		return
 	case access.RecordStatement, access.RecordRelease:
 	case access.RecordIntent:

@@ -16,7 +16,7 @@ import (
 var (
 	errTime  = errors.New("a time in a record is outside years 1 to 9999")
 	errPlan  = errors.New("the plan of a record is not JSON")
-	errOrder = errors.New("the order or revocation of a record is not JSON")
+	errOrder = errors.New("the order, revocation or view of a record is not JSON")
 )
 
 // A record is written in three pieces, each members of a JSON object that begin with a comma. Together they
@@ -84,7 +84,7 @@ func appendTrace(dst []byte, rec *access.Record) ([]byte, error) {
 		dst = append(dst, `,"plan":`...)
 		dst = append(dst, rec.Plan...)
 	}
-	for _, raw := range []json.RawMessage{rec.Order, rec.Scope, rec.Revoked} {
+	for _, raw := range []json.RawMessage{rec.Order, rec.Scope, rec.Revoked, rec.Viewed} {
 		if len(raw) > 0 && !json.Valid(raw) {
 			return dst, errOrder
 		}
@@ -110,6 +110,7 @@ func appendTrace(dst []byte, rec *access.Record) ([]byte, error) {
 // appendContent appends what may speak of a person whom the data is about.
 func appendContent(dst []byte, rec *access.Record) []byte {
 	dst = optRaw(dst, `,"scope":`, rec.Scope)
+	dst = optRaw(dst, `,"viewed":`, rec.Viewed)
 	dst = optString(dst, `,"goal":`, rec.Goal)
 	dst = optString(dst, `,"reason":`, rec.Reason)
 	dst = optString(dst, `,"sql":`, rec.SQL)
@@ -160,6 +161,9 @@ func appendProof(dst []byte, p *access.Proof) ([]byte, error) {
 	}
 	dst = optString(dst, `,"acr":`, p.ACR)
 	dst = optStrings(dst, `,"amr":`, p.AMR)
+	if p.BreakGlass {
+		dst = append(dst, `,"break_glass":true`...)
+	}
 	dst = optStrings(dst, `,"scopes":`, p.Scopes)
 	return append(dst[:at], object(dst[at:])...), nil
 }

@@ -79,7 +79,7 @@ const (
 )
 
 var verdictStyles = map[trace.Verdict]style{
-	trace.Allowed: green, trace.Refused: red, trace.Held: yellow, trace.Failed: yellow, trace.Uncertain: yellow, trace.Declared: cyan, trace.Proven: cyan, trace.Asked: yellow,
+	trace.Allowed: green, trace.Refused: red, trace.Held: yellow, trace.Failed: yellow, trace.Uncertain: yellow, trace.Declared: cyan, trace.Proven: cyan, trace.Viewed: cyan, trace.Asked: yellow,
 }
 
 type printer struct {
@@ -226,7 +226,7 @@ func (p *printer) summary(sessions []*trace.Session) {
 		for _, st := range s.Steps {
 			v := st.Verdict()
 			count[v]++
-			if v != trace.Declared && v != trace.Proven && v != trace.Asked {
+			if v != trace.Declared && v != trace.Proven && v != trace.Viewed && v != trace.Asked {
 				steps++
 			}
 			rows += st.Released()

@@ -79,7 +79,7 @@ type Tail struct {
 	at   uint64 // its position
 	buf  []byte
 	seen time.Time // when the file had changed last, as of the last look that found nothing
-	only []byte    // what the head of a record has that is given out; all when empty
+	only [][]byte  // one of which the head of a record has that is given out; all when empty
 }
 
 const tailChunk = 1 << 20
@@ -108,12 +108,17 @@ func OpenTail(dir string, pos uint64) (*Tail, error) {
 	return t, nil
 }
 
-// Only has Read pass over records of other kinds, which costs a small part of reading them. With an empty kind it passes over none.
-func (t *Tail) Only(kind access.RecordKind) {
+// Only has Read pass over records of other kinds, which costs a small part of reading them. Without any it passes over none.
+func (t *Tail) Only(kinds ...access.RecordKind) {
 	t.only = nil
-	if kind != "" {
-		t.only = fmt.Appendf(nil, `,"kind":"%s"`, kind)
+	for _, kind := range kinds {
+		t.only = append(t.only, fmt.Appendf(nil, `,"kind":"%s"`, kind))
 	}
+}
+
+// wants reports whether a record with such a head is not passed over.
+func (t *Tail) wants(head []byte) bool {
+	return len(t.only) == 0 || slices.ContainsFunc(t.only, func(kind []byte) bool { return bytes.Contains(head, kind) })
 }
 
 // Position is that of the last record that was given out or passed over.
@@ -229,7 +234,7 @@ func (t *Tail) give(data []byte, f func(*access.Record, tlog.Hash) error) (given
 	for off := 0; off < len(data); {
 		payload, _, _ := frameAt(data, off)
 		if t.at >= t.next {
-			if t.only == nil || bytes.Contains(headOf(payload), t.only) {
+			if t.wants(headOf(payload)) {
 				rec, err := t.keys.recordAt(t.dir, t.at, payload)
 				if err == nil {
 					err = f(rec, tlog.RecordHash(payload))

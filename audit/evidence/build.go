@@ -174,7 +174,7 @@ func hexOf(s string) string {
 
 func outcome(st *trace.Step) Outcome {
 	switch v := st.Verdict(); {
-	case v == trace.Declared, v == trace.Proven, trace.IsOrder(st.Kind):
+	case v == trace.Declared, v == trace.Proven, v == trace.Viewed, trace.IsOrder(st.Kind):
 		return Declared
 	case v == trace.Held:
 		return Held

@@ -125,6 +125,7 @@ type Identity struct {
 	Expires       *time.Time `json:"expires,omitempty"`
 	ACR           string     `json:"acr,omitempty"`
 	AMR           []string   `json:"amr,omitempty"`
+	BreakGlass    bool       `json:"break_glass,omitempty"` // by what is kept for when nobody else can come in
 	Scopes        []string   `json:"scopes,omitempty"`
 	Description   string     `json:"description"` // all of it in words
 }

@@ -14,7 +14,7 @@ func identity(rec *access.Record) *Identity {
 		return nil
 	}
 	return &Identity{Method: string(p.Method), Issuer: p.Issuer, Subject: p.Subject, Client: p.Client, Session: p.Session, Token: hexOf(p.Token), Credential: p.Credential,
-		Issued: instant(p.Issued), Authenticated: instant(p.Authenticated), Expires: instant(p.Expires), ACR: p.ACR, AMR: p.AMR, Scopes: p.Scopes,
+		Issued: instant(p.Issued), Authenticated: instant(p.Authenticated), Expires: instant(p.Expires), ACR: p.ACR, AMR: p.AMR, BreakGlass: p.BreakGlass, Scopes: p.Scopes,
 		Description: trace.ProvenBy(rec, time.UTC)}
 }
 

@@ -110,7 +110,7 @@ func (e *exporter) begin() error {
 	if e.tail, err = audit.OpenTail(e.logDir, c.Position+1); err != nil {
 		return &stopped{at: c.Position + 1, err: err, hint: "records that were to be sent are missing from the log"}
 	}
-	e.tail.Only(e.config.Kind)
+	e.tail.Only(e.config.Kinds...)
 	if c.Log == "" {
 		c.Log = e.tail.LogID()
 	}
@@ -178,7 +178,7 @@ func (e *exporter) next(ctx context.Context) (*batch, error) {
 			return nil, ctx.Err()
 		}
 		n, err := e.tail.Read(batchBytes, func(rec *access.Record, leaf tlog.Hash) error {
-			if want := e.cursor.Position + 1 + uint64(len(b.entries)); rec.Position != want && e.config.Kind == "" {
+			if want := e.cursor.Position + 1 + uint64(len(b.entries)); rec.Position != want && len(e.config.Kinds) == 0 {
 				return &stopped{at: want, err: fmt.Errorf("the log gives record %d in its place", rec.Position)}
 			}
 			en := entry{Record: rec, log: b.log}

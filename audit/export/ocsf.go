@@ -181,7 +181,7 @@ func activityOf(e entry) (id int, name string) {
 		if statementOf(e) == "" && e.plan.Tag == "" {
 			return actConnect, "Connect"
 		}
-	case access.RecordTask, access.RecordClose, access.RecordLogin, access.RecordRevoked, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted:
+	case access.RecordTask, access.RecordClose, access.RecordLogin, access.RecordRevoked, access.RecordViewed, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted:
 		return actOther, string(e.Kind)
 	}
 	verb, _, _ := strings.Cut(e.plan.Tag, " ")
@@ -264,6 +264,7 @@ func ocsfRest(e entry) map[string]any {
 	put("ticket", e.Ticket, e.Ticket != "")
 	put("reason", e.Reason, e.Reason != "")
 	put("revoked", e.Revoked, len(e.Revoked) > 0)
+	put("viewed", e.Viewed, len(e.Viewed) > 0)
 	put("params", e.Params, len(e.Params) > 0)
 	put("intent", e.Intent, e.Intent != 0)
 	put("rows", e.Rows, e.Rows != 0)

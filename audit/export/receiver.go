@@ -61,7 +61,7 @@ const passEvery = 10 * time.Second
 // passOver moves the cursor over records of other kinds.
 func (e *exporter) passOver() error {
 	at := e.tail.Position()
-	if e.config.Kind == "" || at <= e.cursor.Position {
+	if len(e.config.Kinds) == 0 || at <= e.cursor.Position {
 		return nil
 	}
 	c := &cursor{Log: e.cursor.Log, Position: at, Sessions: maps.Clone(e.cursor.Sessions)}

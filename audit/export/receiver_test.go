@@ -66,7 +66,7 @@ func TestReceiverGetsItsKindOneByOne(t *testing.T) {
 		return nil
 	}}
 	dir := t.TempDir()
-	config := Config{Name: "people", From: FromStart, Receiver: to, Kind: access.RecordReview}
+	config := Config{Name: "people", From: FromStart, Receiver: to, Kinds: []access.RecordKind{access.RecordReview}}
 	r := start(t, l, dir, config)
 	r.waitPosition(third + 5)
 	l.fill(10)
@@ -89,7 +89,7 @@ func TestReceiverThatRejectsStops(t *testing.T) {
 	first := l.review()
 	l.fill(3)
 	to := &reader{fault: func(uint64, int) error { return Rejected("never") }}
-	r := start(t, l, t.TempDir(), Config{Name: "people", From: FromStart, Receiver: to, Kind: access.RecordReview})
+	r := start(t, l, t.TempDir(), Config{Name: "people", From: FromStart, Receiver: to, Kinds: []access.RecordKind{access.RecordReview}})
 	r.waitState(Stopped)
 	r.cut()
 	if to.calls != 1 || first != 1 {

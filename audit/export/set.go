@@ -47,10 +47,10 @@ type Config struct {
 	Syslog  *Syslog
 	OTLP    *OTLP
 	Bucket  *Bucket // takes sealed segments as they are: From, Format and Without have no meaning
-	// Receiver is one of the caller's, which makes of records what it likes: Format has no meaning. Kind is what it is given; all when
+	// Receiver is one of the caller's, which makes of records what it likes: Format has no meaning. Kinds are what it is given; all when
 	// empty.
 	Receiver Receiver
-	Kind     access.RecordKind
+	Kinds    []access.RecordKind
 }
 
 // Options of a Set.

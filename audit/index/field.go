@@ -136,7 +136,7 @@ func suffixes(name string, f func(string)) {
 // Kinds are the kinds of records that can be found.
 func Kinds() []access.RecordKind {
 	return []access.RecordKind{access.RecordOpen, access.RecordRefused, access.RecordIntent, access.RecordStatement, access.RecordRelease, access.RecordOutcome, access.RecordTask,
-		access.RecordClose, access.RecordReview, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted, access.RecordLogin, access.RecordRevoked, access.RecordHeartbeat}
+		access.RecordClose, access.RecordReview, access.RecordErased, access.RecordProposal, access.RecordHold, access.RecordLifted, access.RecordLogin, access.RecordRevoked, access.RecordViewed, access.RecordHeartbeat}
 }
 
 // texts calls f with the texts that are searched for words, until it returns false.
@@ -149,7 +149,8 @@ func texts(rec *access.Record, f func(string) bool) bool {
 // person that an order about the record names. That one was named to be forgotten, or kept from it, and is not to be found by it.
 func details(rec *access.Record, f func(string) bool) bool {
 	_, review := trace.ReviewTexts(rec)
-	for _, s := range slices.Concat([]string{rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client}, rec.Behind, trace.ProofTexts(rec), review) {
+	view := trace.ViewOf(rec)
+	for _, s := range slices.Concat([]string{rec.Error, rec.Hint, rec.Principal, rec.Actor, rec.Client, view.Of, view.Query}, rec.Behind, trace.ProofTexts(rec), review) {
 		if !f(s) {
 			return false
 		}

@@ -19,7 +19,7 @@ const (
 )
 
 var verdictColours = map[trace.Verdict]sgr{
-	trace.Allowed: green, trace.Failed: green, trace.Uncertain: green, trace.Erased: green, trace.Refused: red, trace.Held: yellow, trace.Declared: cyan, trace.Proven: cyan, trace.Asked: yellow,
+	trace.Allowed: green, trace.Failed: green, trace.Uncertain: green, trace.Erased: green, trace.Refused: red, trace.Held: yellow, trace.Declared: cyan, trace.Proven: cyan, trace.Viewed: cyan, trace.Asked: yellow,
 }
 
 // asked draws what somebody wanted and what was decided.

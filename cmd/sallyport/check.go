@@ -187,6 +187,15 @@ func strangers(cfg *config.Config, set *policy.Set) []stranger {
 			known["User"] = append(known["User"], p.Name)
 		}
 	}
+	elsewhere := map[string]bool{} // kinds of which a provider may name any
+	for _, p := range cfg.Providers {
+		elsewhere["User"] = true
+		elsewhere["Group"] = elsewhere["Group"] || p.GroupsClaim != "" && p.Groups == nil
+		known["Group"] = slices.AppendSeq(known["Group"], maps.Values(p.Groups))
+		for _, a := range p.Agents {
+			known["Agent"] = append(known["Agent"], p.Prefix+a)
+		}
+	}
 	label := func(l access.Label) {
 		for s := string(l); s != ""; s, _ = cutLast(s, ".") {
 			known["Label"] = append(known["Label"], s)
@@ -213,7 +222,11 @@ func strangers(cfg *config.Config, set *policy.Set) []stranger {
 		{"Label", "no label rule and no labels file gives it (a catalog comment may)"},
 	} {
 		for _, id := range set.Mentioned(kind.entity) {
-			if !slices.Contains(known[kind.entity], id) {
+			switch {
+			case slices.Contains(known[kind.entity], id):
+			case elsewhere[kind.entity]:
+				out = append(out, stranger{fmt.Sprintf("%s::%q", kind.entity, id), kind.remedy + "; a provider may say otherwise", ""})
+			default:
 				out = append(out, stranger{fmt.Sprintf("%s::%q", kind.entity, id), kind.remedy, config.Nearest(id, known[kind.entity])})
 			}
 		}
@@ -228,6 +241,9 @@ func strangers(cfg *config.Config, set *policy.Set) []stranger {
 	}
 	attributes := []string{"name"}
 	for _, p := range cfg.Principals {
+		attributes = slices.AppendSeq(attributes, maps.Keys(p.Attributes))
+	}
+	for _, p := range cfg.Providers {
 		attributes = slices.AppendSeq(attributes, maps.Keys(p.Attributes))
 	}
 	for _, a := range set.Asked() {

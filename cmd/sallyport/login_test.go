@@ -42,10 +42,18 @@ func gatewayFor(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Setenv(args[0], gate.URL)
 	ts.Setenv("ISSUER", gate.IDP.Issuer)
+	home(ts, neg, nil)
+}
+
+// home makes the script's folder somebody's home, with psql in the path, and has SCRIPTS name those of the repository.
+func home(ts *testscript.TestScript, _ bool, _ []string) {
 	psql, err := testdb.LookPath("psql")
+	ts.Check(err)
+	scripts, err := filepath.Abs("../../scripts")
 	ts.Check(err)
 	ts.Setenv("PATH", ts.Getenv("PATH")+string(os.PathListSeparator)+filepath.Dir(psql))
 	ts.Setenv("HOME", ts.MkAbs("."))
+	ts.Setenv("SCRIPTS", scripts)
 	ts.Check(os.Chmod(ts.MkAbs("."), 0o700))
 }
 

@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"inbox":      inbox,
 			"authority":  authority,
 			"gateway":    gatewayFor,
+			"home":       home,
 			"balance":    balance,
 		},
 	})

@@ -16,7 +16,7 @@ import (
 func newPrincipal(a *app) *cobra.Command {
 	return parent("principal", "Manage who may log in", `Principals live in the configuration file: people with a password, agents with a token. Only hashes are
 kept. Commands that change something print what to paste; with --write they edit the file in place and
-leave its comments and layout alone. A running gateway reads the change when it starts the next time.`,
+leave its comments and layout alone. A running gateway reads the change on SIGHUP.`,
 		newPrincipalAdd(a), newPrincipalRemove(a), newPrincipalList(a), newPrincipalPasswd(a), newPrincipalHash(a))
 }
 
@@ -26,6 +26,8 @@ type principalAddOptions struct {
 	groups     []string
 	generate   bool
 	token      bool
+	glass      bool
+	expires    string
 	write      bool
 }
 
@@ -36,7 +38,8 @@ func newPrincipalAdd(a *app) *cobra.Command {
 		Short: "Add a person (with a password) or an agent (with a token)",
 		Example: `  sallyport principal add ada --group engineers --write
   sallyport principal add support-agent --kind agent --group agents --write
-  printf '%s\n' "$PW" | sallyport principal add ada --group engineers`,
+  printf '%s\n' "$PW" | sallyport principal add ada --group engineers
+  sallyport principal add envelope --break-glass --expires 90d --group break-glass --generate --write`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { o.name = args[0]; return o.run() },
 	}
@@ -44,11 +47,20 @@ func newPrincipalAdd(a *app) *cobra.Command {
 	cmd.Flags().StringSliceVarP(&o.groups, "group", "g", nil, "group, for policies to speak of (repeatable)")
 	cmd.Flags().BoolVar(&o.generate, "generate", false, "make a password and print it once")
 	cmd.Flags().BoolVar(&o.token, "token", false, "make a token too (agents always get one)")
+	cmd.Flags().BoolVar(&o.glass, "break-glass", false, "for who comes in when the identity providers do not answer: each log-in is told of (needs --expires)")
+	cmd.Flags().StringVar(&o.expires, "expires", "", "how long its password and tokens are valid (90d) or until when (2027-01-31); default: for good")
 	cmd.Flags().BoolVar(&o.write, "write", false, "edit the configuration file")
 	return cmd
 }
 
 func (o *principalAddOptions) run() error {
+	if o.glass && o.expires == "" {
+		return usagef("--break-glass needs --expires: what lies in an envelope is to be replaced and tried now and then, e.g. --expires 90d")
+	}
+	expires, err := expiry(o.expires, time.Now())
+	if err != nil {
+		return err
+	}
 	if o.kind != string(access.Human) && o.kind != string(access.Agent) {
 		return usagef("--kind is human or agent, not %q", o.kind)
 	}
@@ -62,7 +74,7 @@ func (o *principalAddOptions) run() error {
 			return fmt.Errorf("%s is already in %s", o.name, o.config)
 		}
 	}
-	p := config.Principal{Kind: o.kind, Groups: o.groups}
+	p := config.Principal{Kind: o.kind, Groups: o.groups, Expires: expires, BreakGlass: o.glass}
 	var password, token string
 	if o.kind == string(access.Human) || o.generate {
 		var err error
@@ -114,6 +126,7 @@ func (a *app) once(what, secret string, show bool) {
 
 func newPrincipalPasswd(a *app) *cobra.Command {
 	var generate, write bool
+	var expires string
 	cmd := &cobra.Command{
 		Use:     "passwd NAME",
 		Short:   "Give a principal a new password",
@@ -125,6 +138,10 @@ func newPrincipalPasswd(a *app) *cobra.Command {
 				return err
 			}
 			name := args[0]
+			ends, err := expiry(expires, time.Now())
+			if err != nil {
+				return err
+			}
 			if err := ed.SetSecret(name, "SCRAM-SHA-256$placeholder"); err != nil { // before asking
 				return err
 			}
@@ -136,6 +153,11 @@ func newPrincipalPasswd(a *app) *cobra.Command {
 			if err := ed.SetSecret(name, verifier); err != nil {
 				return err
 			}
+			if ends != "" {
+				if err := ed.SetExpires(name, ends); err != nil {
+					return err
+				}
+			}
 			if write {
 				if err := ed.Save(); err != nil {
 					return err
@@ -144,12 +166,16 @@ func newPrincipalPasswd(a *app) *cobra.Command {
 			} else {
 				fmt.Fprintf(a.err, "# replace the secret of %s in %s by this (or use --write):\n", name, a.config)
 				fmt.Fprintln(a.out, "    secret: "+verifier)
+				if ends != "" {
+					fmt.Fprintln(a.out, "    expires: "+ends)
+				}
 			}
 			a.once("password", password, generate)
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&generate, "generate", false, "make a password and print it once")
+	cmd.Flags().StringVar(&expires, "expires", "", "how long it is valid (90d) or until when (2027-01-31); default: as before")
 	cmd.Flags().BoolVar(&write, "write", false, "edit the configuration file")
 	return cmd
 }
@@ -187,7 +213,7 @@ func (a *app) takeOut(ed *config.Editor, write bool, what string, gone []string)
 	if err := ed.Save(); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "removed %s from %s; a running gateway lets it in until its restart\n", what, a.config)
+	fmt.Fprintf(a.err, "removed %s from %s; a running gateway lets it in until it is sent SIGHUP\n", what, a.config)
 	return nil
 }
 
@@ -219,13 +245,17 @@ func newPrincipalList(a *app) *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tKIND\tGROUPS\tPASSWORD\tTOKENS")
+			fmt.Fprintln(w, "NAME\tKIND\tGROUPS\tPASSWORD\tTOKENS\tEXPIRES\tBREAK GLASS")
 			for _, p := range cfg.Principals {
 				password := "no"
-				if f := cfg.File.Principals[p.Name]; f.Secret+f.SecretEnv+f.SecretFile != "" {
+				if f := cfg.File.Principals[p.Name]; f.Secret+f.SecretEnv+f.SecretFile != "" || len(f.SecretCommand) > 0 {
 					password = "yes"
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.Name, p.Kind, strings.Join(p.Groups, ","), password, tokenSummary(p.Tokens))
+				glass := ""
+				if p.BreakGlass {
+					glass = "yes"
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Kind, strings.Join(p.Groups, ","), password, tokenSummary(p.Tokens), until(p.Expires, time.Now()), glass)
 			}
 			return w.Flush()
 		},

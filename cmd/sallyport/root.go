@@ -64,6 +64,7 @@ func run(args []string, in io.Reader, out, errw io.Writer) int {
 }
 
 func newRoot(a *app) *cobra.Command {
+	cobra.EnableCommandSorting = false // within a group, in the order of use
 	cmd := &cobra.Command{
 		Use:   "sallyport",
 		Short: "A gate between production data and whoever asks",
@@ -73,6 +74,7 @@ record of what was asked, why, and what was answered.
 
 Try it:          sallyport demo
 Set one up:      sallyport init && sallyport check && sallyport serve
+Come in at one:  sallyport psql --gateway https://HOST CONNECTION
 What is in it:   sallyport classify
 Look at traffic: sallyport trace --since 1h
 Find something:  sallyport search customers --decision deny
@@ -91,7 +93,22 @@ was tried; 3 the configuration, a policy or a file of expectations is not sound;
 	cmd.PersistentFlags().StringVarP(&a.config, "config", "c", def, "configuration file (or SALLYPORT_CONFIG)")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(newInit(a), newCheck(a), newClassify(a), newServe(a), newMCP(a), newDemo(a), newTrace(a), newSearch(a), newAudit(a), newErase(a), newHold(a), newVerify(a), newReplay(a), newEvidence(a), newReport(a), newPrincipal(a), newToken(a), newPolicy(a), newReview(a), newSessions(a), newRevoke(a), newWitness(a), newLogin(a), newLogout(a), newWhoami(a), newPsql(a), newConnect(a), newVersion(a))
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"gate", "Set up and run a gateway:", []*cobra.Command{newDemo(a), newInit(a), newClassify(a), newCheck(a), newServe(a), newMCP(a)}},
+		{"person", "Come in at one, by its identity provider:", []*cobra.Command{newLogin(a), newPsql(a), newConnect(a), newWhoami(a), newLogout(a)}},
+		{"may", "Say who may do what, and decide:", []*cobra.Command{newPrincipal(a), newToken(a), newPolicy(a), newReview(a), newSessions(a), newRevoke(a)}},
+		{"record", "Look at what was done, prove it, have it go or stay:", []*cobra.Command{newTrace(a), newSearch(a), newReplay(a), newReport(a), newEvidence(a), newVerify(a), newAudit(a), newWitness(a), newErase(a), newHold(a)}},
+	} {
+		cmd.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			cmd.AddCommand(c)
+		}
+	}
+	cmd.AddCommand(newVersion(a))
 	usageErrors(cmd)
 	return cmd
 }

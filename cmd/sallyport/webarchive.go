@@ -83,13 +83,13 @@ func (r *webRecord) find(ctx context.Context, q web.RecordQuery) (out web.Record
 	return web.RecordPage{Records: page.Records, Next: page.Next, Through: page.Through}, nil
 }
 
-func (r *webRecord) replay(ctx context.Context, w io.Writer, session string) error {
+func (r *webRecord) replay(ctx context.Context, w io.Writer, session, principal string) error {
 	done, err := r.turn(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	f := audit.Filter{Session: session}
+	f := audit.Filter{Session: session, Principal: principal}
 	recs, err := audit.Collect(among(ctx, r.log, f), f)
 	if err != nil {
 		return err

@@ -63,11 +63,12 @@ func (d *drill) inbox(ctx context.Context, n int) ([]results.Figure, error) {
 			if err != nil || status != http.StatusOK {
 				return nil, fmt.Errorf("%s: %d %w", c.call.path, status, err)
 			}
-			if got := strings.Count(string(body), c.each); got < c.want || !strings.Contains(string(body), c.all) {
+			if got := strings.Count(string(body), c.each); got != c.want || !strings.Contains(string(body), c.all) {
 				return nil, fmt.Errorf("%s shows %d requests of %d", c.call.path, got, n)
 			}
 		}
 	}
 	name := fmt.Sprintf("approval.inbox_%d", n)
-	return append(page.figures(name, "the first page of the inbox, to its last byte"), list.figures(name+".json", "the same as JSON, with a password to be checked")...), nil
+	return append(page.figures(name, fmt.Sprintf("the first page of the inbox, which has %d of them, to its last byte", onPage)),
+		list.figures(name+".json", "all of them as JSON, with a password to be checked")...), nil
 }

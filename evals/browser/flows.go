@@ -31,6 +31,7 @@ var flows = []flow{
 	{"other_sites", otherSites},
 	{"attackers_text", attackersText},
 	{"reveal", reveal},
+	{"replay", replay},
 }
 
 // update is a statement that waits, for one customer, and what psql prints once it has run.

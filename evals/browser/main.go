@@ -107,7 +107,7 @@ func (w *world) record(pages, ran int, all, server []float64) error {
 	figures[2].Note = "serious and critical findings of axe-core 4.14.1"
 	figures[3].Note = "in all pages that were inspected"
 	figures[4].Note = "in all pages that were inspected"
-	figures[5].Note = "the inbox of somebody for whom 1,000 requests wait, of which a page has 50, in headless Chromium: from asking for it until all of the page is painted"
+	figures[5].Note = fmt.Sprintf("the inbox of somebody for whom 1,000 requests wait, of which the page has %d, in headless Chromium: from asking for it until all of the page is painted", onPage)
 	figures[6].Note = "the same, until the server has sent the last byte"
 	for i := range figures {
 		figures[i].Command = made

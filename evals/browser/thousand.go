@@ -15,6 +15,7 @@ import (
 
 const (
 	waiting     = 1000 // requests in the inbox
+	onPage      = 50   // of them; the page says how many there are, and leads to the others
 	mostPending = 100  // of one principal (internal/approval)
 	loads       = 21   // of it that are measured
 )
@@ -58,13 +59,14 @@ func thousand(ctx context.Context) (all, server []float64, err error) {
 		}
 		got, err := eval[struct {
 			Says        string
+			Shown       int
 			All, Server float64
-		}](t, `({Says: document.querySelector("#inbox .count").innerText, All: window.paintedAt, Server: performance.getEntriesByType("navigation")[0].responseEnd})`)
+		}](t, `({Says: document.querySelector("#inbox .count").innerText, Shown: document.querySelectorAll("#inbox td.what").length, All: window.paintedAt, Server: performance.getEntriesByType("navigation")[0].responseEnd})`)
 		if err != nil {
 			return nil, nil, err
 		}
-		if want := fmt.Sprintf("%d requests", waiting); got.Says != want {
-			return nil, nil, fmt.Errorf("the inbox says %q, want %q", got.Says, want)
+		if want := fmt.Sprintf("%d requests", waiting); got.Says != want || got.Shown != onPage {
+			return nil, nil, fmt.Errorf("the inbox says %q and shows %d, want %q and %d", got.Says, got.Shown, want, onPage)
 		}
 		if i >= 2 { // the first fill caches
 			all, server = append(all, got.All), append(server, got.Server)

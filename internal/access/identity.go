@@ -34,6 +34,7 @@ type Proof struct {
 	Expires       time.Time `json:"expires,omitzero"`       // sessions end then; zero is never
 	ACR           string    `json:"acr,omitempty"`
 	AMR           []string  `json:"amr,omitempty"`
+	BreakGlass    bool      `json:"break_glass,omitempty"` // by what is kept for when nobody else can come in
 	// Scopes are those of an access token. Scoped says that they limit what may be done.
 	Scopes []string `json:"scopes,omitempty"`
 	Scoped bool     `json:"-"`

@@ -56,6 +56,10 @@ type LocalPrincipal struct {
 	Attributes map[string]string
 	Secret     string       // SCRAM-SHA-256 verifier as PostgreSQL stores it (RFC 5803 layout), or ""
 	Tokens     []LocalToken // bearer tokens, hashed
+	// Expires is when its secret and its tokens end (RFC 3339); empty is never.
+	Expires string
+	// BreakGlass says that it is for when nobody else can come in: each of its log-ins is told of.
+	BreakGlass bool
 }
 
 // LocalToken is a static bearer token. Only its hash is kept.

@@ -22,8 +22,9 @@ const (
 	RecordProposal  RecordKind = "proposal"  // Principal asks that Rows records be erased, for Reason; somebody else has to confirm
 	RecordHold      RecordKind = "hold"      // Principal keeps records from being erased, for Reason
 	RecordLifted    RecordKind = "lifted"    // Principal ends a hold, for Reason
-	RecordLogin     RecordKind = "login"     // Principal logged in at a provider, and was issued a credential
+	RecordLogin     RecordKind = "login"     // Principal logged in at a provider, and was issued a credential; or by break glass, as Proof says
 	RecordRevoked   RecordKind = "revoked"   // Principal, or the provider that is Client, withdrew proofs: Revoked, for Reason
+	RecordViewed    RecordKind = "viewed"    // Principal looked at part of the record: Viewed
 	RecordHeartbeat RecordKind = "heartbeat" // of the log itself: Open lists the sessions that had not ended
 )
 
@@ -84,6 +85,8 @@ type Record struct {
 	Scope json.RawMessage `json:"scope,omitempty"`
 	// Revoked is a marshalled Revocation, in records of such.
 	Revoked json.RawMessage `json:"revoked,omitempty"`
+	// Viewed is a marshalled Viewing, in records of such.
+	Viewed json.RawMessage `json:"viewed,omitempty"`
 	// Persons are tags of the identifiers that were taken out of the texts of this record (audit.PersonTags), in no order
 	// that means something. Named are those identifiers, until the log has made the tags.
 	Persons []string     `json:"persons,omitempty"`

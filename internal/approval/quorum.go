@@ -2,6 +2,7 @@ package approval
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -10,6 +11,14 @@ type Reviewer struct {
 	Name   string
 	Groups []string
 	Human  bool
+	// Account stands for the account at a provider that they logged in with, whatever they are called there now; "" of who has none.
+	Account string
+}
+
+// one reports whether a name and an account, and another's, are of one person. Names that a person would read as the same are; and who has
+// been given another at their provider since is who they were.
+func one(name, account, other, othersAccount string) bool {
+	return strings.EqualFold(name, other) || account != "" && account == othersAccount
 }
 
 // stands reports whether a member of groups counts for the need at a time.
@@ -33,7 +42,7 @@ func (r *Request) MayDecide(v Reviewer, now time.Time) (bool, string) {
 	switch {
 	case !v.Human:
 		return false, "only people decide about requests"
-	case r.Excludes(v.Name):
+	case r.Excludes(v.Name), v.Account != "" && v.Account == r.Subject.Account:
 		return false, "nobody decides about what they ask for, or what is asked in their name or through them"
 	case !slices.ContainsFunc(r.Needs, func(n Need) bool { return n.stands(v.Groups, r.Created, now) }):
 		return false, "none of your groups was asked to decide about this"
@@ -54,10 +63,9 @@ func satisfied(needs []Need, votes []Vote, created time.Time) bool {
 		}
 	}
 	voters := make([]Vote, 0, len(votes))
-	seen := map[string]bool{}
 	for _, v := range votes {
-		if v.Verdict == Approve && !v.Review && !seen[v.Reviewer] {
-			seen[v.Reviewer] = true
+		again := slices.ContainsFunc(voters, func(o Vote) bool { return one(o.Reviewer, o.Account, v.Reviewer, v.Account) })
+		if v.Verdict == Approve && !v.Review && !again {
 			voters = append(voters, v)
 		}
 	}

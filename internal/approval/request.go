@@ -121,8 +121,9 @@ type Request struct {
 
 // Subject is what a reviewer is shown, beside the binding.
 type Subject struct {
-	Kind        string               `json:"kind"`          // "statement" or "reveal"
-	Who         access.PrincipalKind `json:"who,omitempty"` // asks: a person or a program
+	Kind        string               `json:"kind"`              // "statement" or "reveal"
+	Who         access.PrincipalKind `json:"who,omitempty"`     // asks: a person or a program
+	Account     string               `json:"account,omitempty"` // of who asks, or in whose name it is asked, as Reviewer.Account
 	Groups      []string             `json:"groups,omitempty"`
 	Client      string               `json:"client,omitempty"`
 	Reason      string               `json:"reason,omitempty"` // claimed, never verified
@@ -173,6 +174,7 @@ const (
 // Vote is a verdict with its reviewer and what they took responsibility for.
 type Vote struct {
 	Reviewer      string    `json:"reviewer"`
+	Account       string    `json:"account,omitempty"` // as Reviewer.Account
 	Groups        []string  `json:"groups"`
 	Verdict       Verdict   `json:"verdict"`
 	At            time.Time `json:"at"`
@@ -198,5 +200,6 @@ type Glass struct {
 // Excludes reports whether name may not decide about r: nobody approves what they ask for, nor what is asked in their name
 // or through them.
 func (r *Request) Excludes(name string) bool {
-	return name == "" || name == r.Binding.Principal || slices.Contains(r.Binding.Actors, name)
+	is := func(other string) bool { return one(name, "", other, "") }
+	return name == "" || is(r.Binding.Principal) || slices.ContainsFunc(r.Binding.Actors, is)
 }

@@ -83,7 +83,7 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 	if len([]rune(strings.TrimSpace(v.Justification))) < LeastJustification {
 		return r, badVote("a decision is justified in at least %d characters; who asked reads them, and they are recorded", LeastJustification)
 	}
-	v.Reviewer, v.Groups, v.At = by.Name, slices.Clone(by.Groups), now
+	v.Reviewer, v.Account, v.Groups, v.At = by.Name, by.Account, slices.Clone(by.Groups), now
 	if v.Purpose != "" || t.NeedPurpose && v.Verdict == Approve {
 		basis, ok := t.Purposes[v.Purpose]
 		if !ok {
@@ -103,7 +103,7 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 		r.State, r.Outcome, r.Ended = Cancelled, "taken back by "+by.Name+": "+v.Justification, now
 		return r, nil
 	}
-	if slices.ContainsFunc(r.Votes, func(o Vote) bool { return o.Reviewer == by.Name }) {
+	if slices.ContainsFunc(r.Votes, func(o Vote) bool { return one(o.Reviewer, o.Account, by.Name, by.Account) }) {
 		return r, fmt.Errorf("%w; %s", ErrVoted, r.stands())
 	}
 	switch {

@@ -285,3 +285,36 @@ func TestPurposes(t *testing.T) {
 		}
 	}
 }
+
+func TestBreakGlass(t *testing.T) {
+	at := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
+	for _, c := range []struct{ keys, warning, problem string }{
+		{"", "", ""},
+		{", expires: " + at(time.Hour), "", ""},
+		{", break_glass: true, expires: " + at(60*24*time.Hour), "", ""},
+		{", break_glass: true", "never expires", ""},
+		{", break_glass: true, expires: " + at(24*time.Hour), "expires on", ""},
+		{", expires: " + at(-time.Hour), "has expired", ""},
+		{", expires: tomorrow", "", "`tomorrow` is not a time"},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "p.cedar"), []byte("permit (principal, action, resource);"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		text := "data_dir: data\nlisten: {pgwire: {address: 127.0.0.1:6543}}\nconnections: {shop: {driver: postgres, dsn: host=/tmp}}\npolicies: [p.cedar]\nprincipals:\n" +
+			"  x: {kind: human, tokens: [{sha256: " + strings.Repeat("ab", 32) + "}]" + c.keys + "}\n"
+		conf, err := Parse("x.yaml", dir, []byte(text))
+		switch {
+		case c.problem != "":
+			if err == nil || !strings.Contains(err.Error(), c.problem) || !strings.Contains(err.Error(), "x.yaml:6") {
+				t.Errorf("%s: %v", c.keys, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", c.keys, err)
+		case c.warning == "" && len(conf.Warnings) > 0, c.warning != "" && !strings.Contains(conf.Warnings.Error(), c.warning):
+			t.Errorf("%s: warned %v", c.keys, conf.Warnings)
+		case conf.Principals[0].BreakGlass != strings.Contains(c.keys, "break_glass") || conf.Principals[0].Expires == "" && strings.Contains(c.keys, "expires"):
+			t.Errorf("%s: %+v", c.keys, conf.Principals[0])
+		}
+	}
+}

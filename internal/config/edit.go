@@ -77,15 +77,30 @@ func (e *Editor) SetSecret(name, verifier string) error {
 	}
 	had := p.Secret != ""
 	p.Secret = verifier
+	return e.set(name, p, "secret", verifier, had)
+}
+
+// SetExpires replaces or adds when what a principal logs in with ends (RFC 3339).
+func (e *Editor) SetExpires(name, expires string) error {
+	p, ok := e.file.Principals[name]
+	if !ok {
+		return e.unknown(name)
+	}
+	had := p.Expires != ""
+	p.Expires = expires
+	return e.set(name, p, "expires", scalar(expires), had)
+}
+
+// set writes a key of a principal, which is p then, in the place of the line that it had.
+func (e *Editor) set(name string, p Principal, key, value string, had bool) error {
 	e.file.Principals[name] = p
 	section, err := e.block("principals", name)
 	if err != nil {
 		return err
 	}
-	line := strings.Repeat(" ", section.indent) + "secret: " + verifier
+	line := strings.Repeat(" ", section.indent) + key + ": " + value
 	if had {
-		at := section.lineOf["secret"]
-		e.lines[at-1] = line
+		e.lines[section.lineOf[key]-1] = line
 	} else {
 		e.insert(section.end, []string{line})
 	}
@@ -255,6 +270,12 @@ func snippet(name string, p Principal, indent int) []string {
 			groups[i] = scalar(g)
 		}
 		lines = append(lines, in+"groups: ["+strings.Join(groups, ", ")+"]")
+	}
+	if p.BreakGlass {
+		lines = append(lines, in+"break_glass: true")
+	}
+	if p.Expires != "" {
+		lines = append(lines, in+"expires: "+scalar(p.Expires))
 	}
 	if p.Secret != "" {
 		lines = append(lines, in+"secret: "+p.Secret)

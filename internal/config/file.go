@@ -171,6 +171,11 @@ type Principal struct {
 	SecretCommand []string `yaml:"secret_command"`
 	// Tokens are bearer tokens for the MCP door.
 	Tokens []Token `yaml:"tokens"`
+	// Expires is when its secret and tokens end, like 2027-01-31T00:00:00Z. Without it they do not.
+	Expires string `yaml:"expires"`
+	// BreakGlass is for who comes in when the identity providers do not answer: each log-in is on record as such, logged, told to the
+	// channels of notify, and shown in the web interface until somebody else has looked at it.
+	BreakGlass bool `yaml:"break_glass"`
 }
 
 // Token is a bearer token, by its hash.

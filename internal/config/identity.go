@@ -29,7 +29,9 @@ type Provider struct {
 	ClientSecret     string `yaml:"client_secret"`
 	ClientSecretEnv  string `yaml:"client_secret_env"`
 	ClientSecretFile string `yaml:"client_secret_file"`
-	LoginClientID    string `yaml:"login_client_id"`
+	// ClientSecretCommand prints it; see Connection.
+	ClientSecretCommand []string `yaml:"client_secret_command"`
+	LoginClientID       string   `yaml:"login_client_id"`
 	// Audiences are what access tokens for this gateway have in "aud". Default: the URL of the agents' door.
 	Audiences   []string `yaml:"audiences"`
 	LoginScopes []string `yaml:"login_scopes"`
@@ -121,7 +123,7 @@ func (c *Config) provider(d *document, p *Provider, path []string) {
 	if p.ClientID == "" {
 		bad("client_id", "register the gateway with the provider; the client's id is not secret", "`%s` has no `client_id`", p.Name)
 	}
-	secret, _ := c.secret(d, path, "client_secret", p.ClientSecret, p.ClientSecretEnv, p.ClientSecretFile)
+	secret, _ := c.secret(d, path, "client_secret", p.ClientSecret, p.ClientSecretEnv, p.ClientSecretFile, p.ClientSecretCommand...)
 	if p.ClientSecret != "" {
 		c.warn(at("client_secret"), fmt.Sprintf("the client secret of `%s` is in the configuration file", p.Name), "move it to `client_secret_env` or `client_secret_file`")
 	}

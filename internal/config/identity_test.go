@@ -56,6 +56,16 @@ func TestProviders(t *testing.T) {
 	}
 }
 
+func TestAProvidersSecretByCommand(t *testing.T) {
+	c, err := load(t, withProviders(strings.Replace(aProvider, "%s", ", client_secret_command: [echo, s3cret]", 1)))
+	if err != nil || c.Providers[0].ClientSecret != "s3cret" {
+		t.Errorf("%v", err)
+	}
+	if _, err = load(t, withProviders(strings.Replace(aProvider, "%s", `, client_secret_command: ["false"]`, 1))); err == nil || !strings.Contains(err.Error(), "gives no secret") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestProviderInTheWordsOfTheCore(t *testing.T) {
 	t.Setenv("OIDC_SECRET", "s3cret")
 	c, err := load(t, strings.Replace(withProviders(strings.Replace(aProvider, "%s", `, client_secret_env: OIDC_SECRET, login_client_id: cli, scopes: {r: [read]}, access_token_typ: any, group_map: {G: dba}, skew: 1m`, 1)),

@@ -169,7 +169,9 @@ func (c *Config) principals(d *document) {
 		if secret != "" && !scramForm.MatchString(secret) {
 			d.add(d.line(append(path, "secret")...), fmt.Sprintf("the secret of `%s` is not a SCRAM-SHA-256 verifier", name), "never write the password itself: `sallyport principal hash` makes a verifier of it")
 		}
-		lp := access.LocalPrincipal{Name: name, Kind: access.PrincipalKind(p.Kind), Groups: unique(p.Groups), Attributes: p.Attributes, Secret: secret}
+		lp := access.LocalPrincipal{Name: name, Kind: access.PrincipalKind(p.Kind), Groups: unique(p.Groups), Attributes: p.Attributes, Secret: secret,
+			Expires: p.Expires, BreakGlass: p.BreakGlass}
+		c.principalEnds(d, path, name, p)
 		for i, tok := range p.Tokens {
 			at := append(path[:2:2], "tokens", fmt.Sprint(i))
 			c.token(d, at, name, tok, tokenOwner)
@@ -181,6 +183,29 @@ func (c *Config) principals(d *document) {
 		c.Principals = append(c.Principals, lp)
 	}
 }
+
+// principalEnds looks at until when somebody can come in.
+func (c *Config) principalEnds(d *document, path []string, name string, p Principal) {
+	at := d.line(append(path[:2:2], "expires")...)
+	if p.Expires == "" {
+		if p.BreakGlass {
+			c.warn(d.line(append(path[:2:2], "break_glass")...), fmt.Sprintf("what `%s` breaks the glass with never expires", name), "give `expires`, and a new secret before then: a sealed envelope that nobody opens is forgotten")
+		}
+		return
+	}
+	when, err := time.Parse(time.RFC3339, p.Expires)
+	switch {
+	case err != nil:
+		d.add(at, fmt.Sprintf("`%s` is not a time", p.Expires), "write it like 2027-01-31T00:00:00Z")
+	case time.Now().After(when):
+		c.warn(at, fmt.Sprintf("what `%s` logs in with has expired", name), fmt.Sprintf("`sallyport principal remove %s`, or give it a new secret and another `expires`", name))
+	case p.BreakGlass && time.Until(when) < glassSoon:
+		c.warn(at, fmt.Sprintf("what `%s` breaks the glass with expires on %s", name, when.UTC().Format(time.DateOnly)), "give it a new secret and another `expires` before then")
+	}
+}
+
+// glassSoon is how long before its end a break-glass secret is warned about.
+const glassSoon = 14 * 24 * time.Hour
 
 // attributeForm is what principal.NAME can be written with unquoted.
 var attributeForm = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)

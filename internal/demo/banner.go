@@ -49,7 +49,8 @@ func (d *Demo) Banner(w io.Writer, ways Ways) {
 			say("  curl -s -u %s:%s -d grant_type=client_credentials %s/token", c.ID, c.Secret, d.Issuer)
 		}
 	}
-	say("\nWHAT HAPPENED, step by step, with every reason given:\n\n  %s trace --data %s", d.self, filepath.Join(d.Dir, "data"))
+	data := filepath.Join(d.Dir, "data")
+	say("\nWHAT HAPPENED, step by step, with every reason given, and who is connected now:\n\n  %s trace --data %s\n  %s sessions --data %s", d.self, data, d.self, data)
 }
 
 // who lists logins, a line each.

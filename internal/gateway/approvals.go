@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -175,7 +177,18 @@ func (g *Gateway) MayDecide(p access.Principal, r *ReviewRequest) (bool, string)
 }
 
 func reviewerOf(p access.Principal) approval.Reviewer {
-	return approval.Reviewer{Name: p.Name, Groups: p.Groups, Human: p.Kind == access.Human && p.Actor == ""}
+	return approval.Reviewer{Name: p.Name, Groups: p.Groups, Human: p.Kind == access.Human && p.Actor == "", Account: accountOf(p)}
+}
+
+// accountOf stands for the account at a provider that p was proven by, without telling what the provider calls it.
+func accountOf(p access.Principal) string {
+	if p.Proof.Issuer == "" || p.Proof.Subject == "" {
+		return ""
+	}
+	var b parts
+	b.add(p.Proof.Issuer, p.Proof.Subject)
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:16])
 }
 
 // Decide is a reviewer's word about a request that they were shown at a revision. Only doors for people have it; p is who proved
@@ -228,6 +241,43 @@ func (g *Gateway) Withdraw(ctx context.Context, c access.Credentials, id string)
 		return ApprovalStatus{}, &access.Error{Kind: access.Unavailable, Code: "53400", Message: "the request could not be withdrawn: " + err.Error(), Hint: "try again; until then it stays as it is"}
 	}
 	return g.statusOf(r), nil
+}
+
+// endRequests withdraws the requests, pending or approved, of which of answers true. What is about to run, or runs, is its session's to end.
+func (g *Gateway) endRequests(why string, of func(*ReviewRequest) bool) {
+	for _, r := range g.approvals.Live() {
+		if !of(r) {
+			continue
+		}
+		if _, err := g.approvals.Cancel(context.Background(), r.ID, why); err != nil && !errors.Is(err, approval.ErrEnded) && !errors.Is(err, approval.ErrClaimed) {
+			g.logger.Warn("a request could not be withdrawn", "request", r.ID, "error", err)
+		}
+	}
+}
+
+// ofNobody reports whether a request is of somebody who is not in the configuration any more, or whom a provider spoke for by what it was
+// before: whoever has the name next is not shown what was approved for them. changed are the issuers of providers that were defined anew.
+func (g *Gateway) ofNobody(changed map[string]bool) func(*ReviewRequest) bool {
+	store := g.people.store.Load()
+	return func(r *ReviewRequest) bool {
+		if iss := r.Binding.Issuer; iss != "" {
+			return changed[iss] || !g.people.speaks(iss) || store.Has(r.Binding.Principal)
+		}
+		return !slices.ContainsFunc(g.listed(), func(p access.Principal) bool { return p.Name == r.Binding.Principal })
+	}
+}
+
+// askedBy reports whether a request was made by those whose proofs a revocation withdraws. A request does not know by which proof it was made, so
+// that one about a single proof covers none.
+func askedBy(w access.Revocation) func(*ReviewRequest) bool {
+	one := w.Token != "" || w.Credential != "" || w.Session != "" || w.Subject != ""
+	return func(r *ReviewRequest) bool {
+		p := access.Principal{Name: r.Binding.Principal, Proof: access.Proof{Issuer: r.Binding.Issuer, Issued: r.Created}}
+		if len(r.Binding.Actors) > 0 {
+			p.Actor, p.Behind = r.Binding.Actors[0], r.Binding.Actors[1:]
+		}
+		return !one && w.Covers(p)
+	}
 }
 
 func notYours() *access.Error {

@@ -60,7 +60,10 @@ func (g *Gateway) Connect(ctx context.Context, l Login) (*Session, error) {
 		g.recordLogin(l, p, err)
 		return nil, err
 	}
-	s, err := g.connect(ctx, l, p)
+	var s *Session
+	if err = g.brokeGlass(l, p); err == nil {
+		s, err = g.connect(ctx, l, p)
+	}
 	if err != nil {
 		g.recordLogin(l, p, err)
 		return nil, err

@@ -35,7 +35,9 @@ type Gateway struct {
 	people         people
 	issued         *credential.Store // what the gateway gave out, and withdrew
 	proofs         *proofs           // what rests on them
-	loading        sync.Mutex        // held while other principals are put in force
+	glass          glass
+	loading        sync.Mutex      // held while other principals are put in force
+	redefined      map[string]bool // issuers of providers that were defined otherwise when the gateway last ended
 	credentialLife time.Duration
 	detector       *mask.Detector
 	model          *model.Client // asked after the detectors; nil: none
@@ -160,6 +162,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if err := g.openApprovals(ctx, c.DataDir, c.Approvals); err != nil {
 		return nil, g.shut(err)
 	}
+	g.endRequests(causeConfigured, g.ofNobody(g.redefined))
 	for _, db := range g.dbs {
 		db.refresh(0)
 	}

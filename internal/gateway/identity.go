@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"time"
@@ -53,7 +54,7 @@ func (g *Gateway) openIdentity(c Config) (err error) {
 	}
 	store, err := g.openPeople(c.Principals, c.Providers)
 	if err == nil {
-		_, err = g.issued.Configured(definitions(c.Providers))
+		g.redefined, err = g.issued.Configured(definitions(c.Providers))
 	}
 	if err != nil {
 		g.issued.Close()
@@ -125,6 +126,16 @@ func (g *Gateway) Issue(ctx context.Context, l Login, request []byte) (Issued, e
 	return out, nil
 }
 
+// RequestedOf gives the addresses of the gateways that a certificate request says it is for; none where it does not say. Whoever asks has
+// its key, of which the identity token's nonce speaks: what is for another gateway was handed on by that one.
+func RequestedOf(request []byte) ([]*url.URL, error) {
+	csr, err := credential.ParseRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	return csr.URIs, nil
+}
+
 func (g *Gateway) issue(l Login, request []byte) (p access.Principal, _ credential.Issued, err error) {
 	token, ok := l.Credentials.(access.IDToken)
 	if !ok {
@@ -179,12 +190,16 @@ func (g *Gateway) regrouped(p access.Principal) error {
 
 // Revoke withdraws proofs, for good or until somebody logs in anew, and ends the sessions that rest on them: what runs is cancelled.
 // It returns when the revocation is durable and the sessions have been told to end, and says how many there were. With an error, sessions may
-// have ended, and who has such a proof can come back.
+// have ended, and who has such a proof can come back. Requests for approval of whole principals or agents end as well, approved or not:
+// somebody else may have made them.
 func (g *Gateway) Revoke(ctx context.Context, by access.Principal, r access.Revocation) (ended int, err error) {
 	if by.Name == "" {
 		return 0, &access.Error{Kind: access.Denied, Code: "42501", Message: "nobody revokes", Hint: "say who: it goes into the record"}
 	}
-	return g.revoke(by, r, "")
+	if ended, err = g.revoke(by, r, ""); err == nil {
+		g.endRequests(shortened("what proved who asked was withdrawn: "+r.Cause, mostParam), askedBy(r))
+	}
+	return ended, err
 }
 
 // revoke is Revoke, by somebody or on the word of a provider.

@@ -29,6 +29,9 @@ func (g *Gateway) Admit(_ context.Context, l Login) (access.Principal, error) {
 	if err == nil && p.Proof.Method == access.ByIDToken {
 		err = g.issued.Use(p.Proof.Token, p.Proof.Expires)
 	}
+	if err == nil {
+		err = g.brokeGlass(l, p)
+	}
 	if err != nil {
 		g.recordLogin(l, p, err)
 		return access.Principal{}, err

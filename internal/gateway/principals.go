@@ -100,6 +100,7 @@ func (g *Gateway) LoadPrincipals(principals []access.LocalPrincipal, providers [
 	}
 	g.people.providers.Store(&providers)
 	g.people.known.Store(knownOf(principals))
+	defer g.endRequests(causeConfigured, g.ofNobody(changed))
 	return g.proofs.end("", causeConfigured, func(p access.Principal) bool {
 		return !now.Holds(p) || changed[p.Proof.Issuer] || p.Proof.Issuer != "" && !g.people.speaks(p.Proof.Issuer)
 	}), nil

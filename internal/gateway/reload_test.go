@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -118,5 +120,119 @@ func TestOlderWordsComeLater(t *testing.T) {
 	}
 	if err := comes("..eve:writers:10s"); err == nil {
 		t.Error("groups of before, after a restart")
+	}
+}
+
+// What was asked for, and approved, is of who asked: it does not pass on to who has their name next, and what a thief asked for ends with what they stole.
+func TestRequestsEndWithWhoAsked(t *testing.T) {
+	corp := access.Provider{Name: "corp", Issuer: issuer, ClientID: "gate"}
+	moved := corp
+	moved.UserClaim = "email"
+	person := access.Principal{Name: "eve", Kind: access.Human, Groups: []string{"askers"}, Proof: access.Proof{Issuer: issuer}}
+	local := access.Principal{Name: "asker", Kind: access.Human, Groups: []string{"askers"}}
+	loaded := &Config{} // of the gateway at hand
+	byBot := person
+	byBot.Actor = "bot"
+	config := func(change func(*Config)) func(*world) {
+		return func(w *world) {
+			c := *loaded
+			c.Principals = slices.Clone(c.Principals)
+			change(&c)
+			if _, err := w.gw.LoadPrincipals(c.Principals, c.Providers); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	restart := func(change func(*Config)) func(*world) {
+		return func(w *world) {
+			w.gw.Close()
+			w.openHeld(func(c *Config) { c.Providers = []access.Provider{corp}; change(c) })
+		}
+	}
+	revoke := func(r access.Revocation) func(*world) {
+		return func(w *world) {
+			r.Cause = "stolen"
+			if _, err := w.gw.Revoke(context.Background(), operator, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	without := func(c *Config) {
+		c.Principals = slices.DeleteFunc(c.Principals, func(p access.LocalPrincipal) bool { return p.Name == "asker" })
+	}
+	for name, c := range map[string]struct {
+		who  access.Principal
+		do   func(*world)
+		ends bool
+	}{
+		"nothing":              {person, config(func(*Config) {}), false},
+		"nothing, a restart":   {person, restart(func(*Config) {}), false},
+		"provider redefined":   {person, config(func(c *Config) { c.Providers = []access.Provider{moved} }), true},
+		"redefined, a restart": {person, restart(func(c *Config) { c.Providers = []access.Provider{moved} }), true},
+		"provider gone":        {person, config(func(c *Config) { c.Providers = nil }), true},
+		"gone, a restart":      {person, restart(func(c *Config) { c.Providers = nil }), true},
+		"name declared": {person, config(func(c *Config) {
+			c.Principals = append(c.Principals, access.LocalPrincipal{Name: "Eve", Kind: access.Human})
+		}), true},
+		"other principal gone":    {person, config(without), false},
+		"principal gone":          {local, config(without), true},
+		"gone when it was shut":   {local, restart(without), true},
+		"principal withdrawn":     {person, revoke(access.Revocation{Principal: "eve", Before: time.Now().Add(time.Hour)}), true},
+		"withdrawn until before":  {person, revoke(access.Revocation{Principal: "eve", Before: time.Now().Add(-time.Hour)}), false},
+		"somebody else withdrawn": {person, revoke(access.Revocation{Principal: "ada"}), false},
+		"one credential":          {person, revoke(access.Revocation{Principal: "eve", Credential: "c"}), false},
+		"its agent withdrawn":     {byBot, revoke(access.Revocation{Actor: "bot"}), true},
+		"the agent of others":     {person, revoke(access.Revocation{Actor: "bot"}), false},
+	} {
+		for _, approved := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/approved %v", name, approved), func(t *testing.T) {
+				w := heldWorld(t, func(c *Config) { c.Providers = []access.Provider{corp}; *loaded = *c })
+				s, err := w.gw.connect(context.Background(), Login{Door: access.DoorMCP, Connection: "shop"}, c.who)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				if _, err := s.Query(context.Background(), Query{SQL: "update customers set region = 'x' where id = 1"}); access.AsError(err).Kind != access.ReviewPending {
+					t.Fatal(err)
+				}
+				r := w.pendingOne()
+				if approved {
+					w.approve("keeper", r.ID)
+				}
+				c.do(w)
+				now, err := w.gw.Review(r.ID)
+				if err != nil || now.State.Ended() != c.ends {
+					t.Errorf("it is %s: %s (%v)", now.State, now.Outcome, err)
+				}
+			})
+		}
+	}
+}
+
+// Who has had themselves called something else at their provider does not decide about what they asked for before.
+func TestWhoAskedUnderAnotherNameDoesNotDecide(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Providers = []access.Provider{{Name: "corp", Issuer: issuer, ClientID: "gate"}} })
+	person := func(name, sub string, groups ...string) access.Principal {
+		return access.Principal{Name: name, Kind: access.Human, Groups: groups, Proof: access.Proof{Issuer: issuer, Subject: sub}}
+	}
+	asker := person("eve", "1", "askers", "keepers")
+	asker.Actor = "triage-bot"
+	s, err := w.gw.connect(context.Background(), Login{Door: access.DoorMCP, Connection: "shop"}, asker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Query(context.Background(), Query{SQL: "update customers set region = 'x' where id = 1"}); access.AsError(err).Kind != access.ReviewPending {
+		t.Fatal(err)
+	}
+	r := w.pendingOne()
+	vote := ReviewVote{Verdict: "approve", Justification: "looked at the ticket"}
+	for _, p := range []access.Principal{person("eve", "1", "keepers"), person("eve2", "1", "keepers"), person("EVE", "2", "keepers")} {
+		if _, err := w.gw.Decide(context.Background(), p, r.ID, r.Revision, vote); err == nil {
+			t.Errorf("%s decides", p.Name)
+		}
+	}
+	if _, err := w.gw.Decide(context.Background(), person("grace", "2", "keepers"), r.ID, r.Revision, vote); err != nil {
+		t.Error(err)
 	}
 }

@@ -27,6 +27,7 @@ type Exchange struct {
 	ended  bool
 	proved *candidate // ended well and not yet taken
 	wrong  bool       // the proof failed
+	why    error      // for the operator's log
 }
 
 // try is a conversation about one candidate. All are held to the end, so that their number and what comes of each take the
@@ -71,8 +72,12 @@ func (x *Exchange) Step(client string) (server string, done bool, err error) {
 		if i == 0 {
 			answer, err = said, failed
 		}
-		if failed == nil && t.conv.Done() && t.conv.Valid() && t.of.counts() {
-			answer, err, x.proved = said, nil, &t.of
+		if failed == nil && t.conv.Done() && t.conv.Valid() {
+			if t.of.counts() {
+				answer, err, x.proved = said, nil, &t.of
+			} else if t.of.over {
+				x.why = errOver
+			}
 		}
 	}
 	if err != nil {
@@ -95,7 +100,7 @@ func (x *Exchange) Step(client string) (server string, done bool, err error) {
 	x.ended = true
 	if x.proved == nil {
 		x.wrong = true
-		return "", false, errPassword(x.name, nil)
+		return "", false, errPassword(x.name, x.why)
 	}
 	return answer, true, nil
 }

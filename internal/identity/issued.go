@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -40,23 +41,27 @@ type candidate struct {
 	keys   scram.StoredCredentials
 	user   *user
 	secret string // id of the credential
+	over   bool   // it has expired: clients are told what they are of a wrong one, so that nobody learns that it was right
 }
 
 // counts reports whether somebody is proved by it at all.
-func (c *candidate) counts() bool { return c.user != nil || c.secret != "" }
+func (c *candidate) counts() bool { return (c.user != nil || c.secret != "") && !c.over }
+
+// errOver is for the operator's log.
+var errOver = errors.New("the password was right, and has expired")
 
 // candidates gives the ways to prove a name, as many for each, all with the same salt and iteration count.
 func (s *Store) candidates(name string) []candidate {
 	made := s.mock(name)
 	if s.issued == nil {
 		if u := s.users[name]; u != nil && u.keys != nil {
-			return []candidate{{keys: *u.keys, user: u}}
+			return []candidate{{keys: *u.keys, user: u, over: u.over(s.now())}}
 		}
 		return []candidate{{keys: made}}
 	}
 	var list []candidate
 	if u := s.users[name]; u != nil && u.keys != nil {
-		list = append(list, candidate{keys: *u.keys, user: u})
+		list = append(list, candidate{keys: *u.keys, user: u, over: u.over(s.now())})
 		made.KeyFactors = u.keys.KeyFactors
 	} else {
 		for _, v := range s.issued.Verifiers(name, made.KeyFactors) {
@@ -76,7 +81,7 @@ func (s *Store) who(c *candidate) (access.Principal, error) {
 	}
 	p := clonePrincipal(c.user.principal)
 	now := s.now()
-	p.Proof = access.Proof{Method: access.ByPassword, Issued: now, Authenticated: now, Against: digestOf(c.user.keys)}
+	p.Proof = access.Proof{Method: access.ByPassword, Issued: now, Authenticated: now, Expires: c.user.expires, BreakGlass: c.user.glass, Against: digestOf(c.user.keys)}
 	return p, nil
 }
 
@@ -117,12 +122,12 @@ func (s *Store) Holds(p access.Principal) bool {
 		return !s.Has(p.Name) && s.defined[p.Proof.Issuer] == p.Proof.Against
 	}
 	u := s.users[p.Name]
-	if u == nil || u.principal.Kind != p.Kind || !slices.Equal(u.principal.Groups, p.Groups) || !maps.Equal(u.principal.Attributes, p.Attributes) {
+	if u == nil || u.glass != p.Proof.BreakGlass || u.principal.Kind != p.Kind || !slices.Equal(u.principal.Groups, p.Groups) || !maps.Equal(u.principal.Attributes, p.Attributes) {
 		return false
 	}
 	switch p.Proof.Method {
 	case access.ByPassword:
-		return u.keys != nil && digestOf(u.keys) == p.Proof.Against
+		return u.keys != nil && digestOf(u.keys) == p.Proof.Against && u.expires.Equal(p.Proof.Expires)
 	case access.ByToken:
 		return s.hasToken(p)
 	}
@@ -143,7 +148,7 @@ func (s *Store) hasToken(p access.Principal) bool {
 		return false
 	}
 	t, ok := s.tokens[[sha256.Size]byte(raw)]
-	return ok && t.principal.Name == p.Name && t.expires.Equal(p.Proof.Expires) && slices.Equal(t.scopes, p.Proof.Scopes) && (t.scopes != nil) == p.Proof.Scoped
+	return ok && t.user.principal.Name == p.Name && t.expires.Equal(p.Proof.Expires) && slices.Equal(t.scopes, p.Proof.Scopes) && (t.scopes != nil) == p.Proof.Scoped
 }
 
 // Providers verify what identity providers say.

@@ -47,13 +47,18 @@ type Store struct {
 type user struct {
 	principal access.Principal
 	keys      *scram.StoredCredentials // nil: has no password
+	expires   time.Time                // of its password and tokens; zero is never
+	glass     bool                     // it is kept for when nobody else can come in
 }
 
+// over reports whether what proves u has ended.
+func (u *user) over(now time.Time) bool { return !u.expires.IsZero() && !now.Before(u.expires) }
+
 type token struct {
-	sum       [sha256.Size]byte
-	principal access.Principal
-	expires   time.Time // zero never expires
-	scopes    []string  // the actions that it is good for; nil: no limit
+	sum     [sha256.Size]byte
+	user    *user
+	expires time.Time // zero never expires
+	scopes  []string  // the actions that it is good for; nil: no limit
 }
 
 // New makes a Store of the principals that the configuration declares. It refuses what cannot be
@@ -103,16 +108,23 @@ func (s *Store) add(p access.LocalPrincipal) error {
 		}
 		u.keys = &keys
 	}
+	u.glass = p.BreakGlass
+	if p.Expires != "" {
+		var err error
+		if u.expires, err = time.Parse(time.RFC3339, p.Expires); err != nil {
+			return fmt.Errorf("expires %q is not an RFC 3339 time such as 2027-01-31T00:00:00Z", p.Expires)
+		}
+	}
 	s.users[p.Name] = u
 	for i, t := range p.Tokens {
-		if err := s.addToken(t, u.principal); err != nil {
+		if err := s.addToken(t, u); err != nil {
 			return fmt.Errorf("token %d: %w", i+1, err)
 		}
 	}
 	return nil
 }
 
-func (s *Store) addToken(t access.LocalToken, p access.Principal) error {
+func (s *Store) addToken(t access.LocalToken, u *user) error {
 	raw, err := hex.DecodeString(t.SHA256)
 	if err != nil || len(raw) != sha256.Size {
 		return errors.New("sha256 is not 64 hexadecimal digits")
@@ -121,11 +133,14 @@ func (s *Store) addToken(t access.LocalToken, p access.Principal) error {
 	if _, ok := s.tokens[sum]; ok {
 		return errors.New("the same token is declared twice")
 	}
-	entry := token{sum: sum, principal: p, scopes: slices.Clone(t.Scopes)}
+	entry := token{sum: sum, user: u, scopes: slices.Clone(t.Scopes)}
 	if t.Expires != "" {
 		if entry.expires, err = time.Parse(time.RFC3339, t.Expires); err != nil {
 			return fmt.Errorf("expires %q is not an RFC 3339 time such as 2027-01-31T00:00:00Z", t.Expires)
 		}
+	}
+	if !u.expires.IsZero() && (entry.expires.IsZero() || u.expires.Before(entry.expires)) {
+		entry.expires = u.expires
 	}
 	s.tokens[sum] = entry
 	return nil
@@ -192,10 +207,10 @@ func (s *Store) verifyToken(presented string) (access.Principal, error) {
 			Hint: "ask the operator for a new one (sallyport token)",
 		}
 	}
-	p := clonePrincipal(t.principal)
+	p := clonePrincipal(t.user.principal)
 	hexSum := hex.EncodeToString(sum[:])
 	p.Proof = access.Proof{Method: access.ByToken, Token: hexSum, Issued: s.firstKnown[hexSum], Expires: t.expires,
-		Scopes: t.scopes, Scoped: t.scopes != nil}
+		Scopes: t.scopes, Scoped: t.scopes != nil, BreakGlass: t.user.glass}
 	return p, nil
 }
 
@@ -207,13 +222,19 @@ func (s *Store) verifyPassword(c access.Password) (access.Principal, error) {
 	all := s.candidates(c.User)
 	got := derive(c.Secret, all[0].keys.KeyFactors)
 	var proved *candidate
+	var why error
 	for i := range all {
-		if subtle.ConstantTimeCompare(got.StoredKey, all[i].keys.StoredKey) == 1 && all[i].counts() {
+		if subtle.ConstantTimeCompare(got.StoredKey, all[i].keys.StoredKey) != 1 {
+			continue
+		}
+		if all[i].counts() {
 			proved = &all[i]
+		} else if all[i].over {
+			why = errOver
 		}
 	}
 	if proved == nil {
-		return access.Principal{}, errPassword(c.User, nil)
+		return access.Principal{}, errPassword(c.User, why)
 	}
 	return s.who(proved)
 }

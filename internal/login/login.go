@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime"
 	"strings"
@@ -133,7 +134,7 @@ func (p *Profile) login(ctx context.Context, g *Gateway, o Options) (*Credential
 	if err != nil {
 		return nil, err
 	}
-	nonce, request, err := bind(key)
+	nonce, request, err := bind(key, p.Gateway)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +176,7 @@ func (p *Profile) again(ctx context.Context, g *Gateway, old *Credential, o Opti
 	if err != nil || !ok {
 		return nil, errors.New("the key is broken")
 	}
-	_, request, err := bind(key)
+	_, request, err := bind(key, p.Gateway)
 	if err != nil {
 		return nil, err
 	}
@@ -293,13 +294,18 @@ func choose(offer Offer, name string) (Provider, error) {
 }
 
 // bind gives the certificate request for a key, and the nonce by which an ID token is good for that key only: base64url of the SHA-256
-// of its SubjectPublicKeyInfo.
-func bind(key *ecdsa.PrivateKey) (nonce string, request []byte, err error) {
+// of its SubjectPublicKeyInfo. The request says which gateway it is for, so that this one cannot hand both on to another and be given
+// the secret there.
+func bind(key *ecdsa.PrivateKey, gateway string) (nonce string, request []byte, err error) {
+	u, err := url.Parse(gateway)
+	if err != nil {
+		return "", nil, err
+	}
 	spki, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
 		return "", nil, err
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{URIs: []*url.URL{u}}, key)
 	sum := sha256.Sum256(spki)
 	return base64.RawURLEncoding.EncodeToString(sum[:]), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), err
 }

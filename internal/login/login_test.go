@@ -3,7 +3,12 @@ package login
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net/http"
@@ -405,4 +410,82 @@ func TestHeadless(t *testing.T) {
 			t.Errorf("%s %v: %v", tc.system, tc.env, got)
 		}
 	}
+}
+
+// What is handed to a gateway is signed to be for it, so that it is of no use to it elsewhere.
+func TestTheRequestSaysForWhichGateway(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, request, err := bind(key, "https://gate.example:8443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(request)
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil || csr.CheckSignature() != nil || len(csr.URIs) != 1 || csr.URIs[0].String() != "https://gate.example:8443" {
+		t.Errorf("%v, %v", csr, err)
+	}
+}
+
+func TestADemoIsFoundWhileItRuns(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "sallyport")
+	const here, there = "http://127.0.0.1:1", "http://127.0.0.1:2"
+	kept := func(gateway string) *Credential {
+		p, err := Open(root, gateway)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := p.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	keep := func(gateway string) {
+		p, err := Open(root, gateway)
+		if err == nil {
+			err = p.save(&Credential{Gateway: p.Gateway}, []byte("key"), nil, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func(what string, read func(string) (string, error), want string) {
+		t.Helper()
+		if got, err := read(root); got != want || err != nil {
+			t.Errorf("%s: %q, %v; not %q", what, got, err, want)
+		}
+	}
+	is("before", Announced, "")
+	keep(there)
+	keep(here) // of an earlier demo
+	end, err := Announce(root, here+"/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	is("announced", Announced, here)
+	is("last", Current, "")
+	if kept(here) != nil || kept(there) == nil {
+		t.Error("not the log-ins of the earlier demo alone are gone")
+	}
+	keep(here)
+	is("last", Current, here)
+	second, err := Announce(root, there)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+	is("the second", Announced, there)
+	is("last", Current, "")
+	if kept(here) != nil {
+		t.Error("its log-ins are there after its end")
+	}
+	if err := second(); err != nil {
+		t.Fatal(err)
+	}
+	is("after", Announced, "")
 }

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -192,7 +193,7 @@ func (m *mailer) letter(msg *Message, to *netmail.Address) (*mail.Msg, error) {
 	l.SetDateWithValue(msg.Time)
 	l.SetMessageIDWithValue(msg.ID + "@" + domainOf(m.from.Address))
 	l.SetGenHeader("Auto-Submitted", "auto-generated")
-	l.SetGenHeader("References", "<"+msg.Request+"@"+domainOf(m.from.Address)+">") // what is about one request is one thread
+	l.SetGenHeader("References", "<"+cmp.Or(msg.Request, msg.ID)+"@"+domainOf(m.from.Address)+">") // what is about one request is one thread
 	if msg.Loud() {
 		l.SetImportance(mail.ImportanceUrgent)
 	}
@@ -225,6 +226,6 @@ var letterHTML = template.Must(template.New("letter").Parse(`<!doctype html><htm
 <p><strong>{{.Title}}</strong></p>
 <table>{{range .Facts}}<tr><th align="left" valign="top">{{.Name}}</th><td>{{.Value}}</td></tr>
 {{end}}</table>
-{{if .URL}}<p><a href="{{.URL}}">Open the request</a></p><p>` + letterFoot + `</p>{{end}}
+{{if .URL}}<p><a href="{{.URL}}">{{.Link}}</a></p><p>` + letterFoot + `</p>{{end}}
 </body></html>
 `))

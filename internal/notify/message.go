@@ -26,11 +26,13 @@ const (
 	Unknown   Event = "unknown"  // whether it ran is not known
 	Glass     Event = "glass"    // somebody broke the glass: it runs, and nobody was asked
 	Reviewed  Event = "reviewed" // of a broken glass: somebody has looked at it
+
+	GlassLogin Event = "glass_login" // somebody logged in by what is kept for when nobody else can
 )
 
 // Events lists all.
 func Events() []Event {
-	return []Event{Requested, Vote, Approved, Denied, Expired, Cancelled, Executed, Failed, Unknown, Glass, Reviewed}
+	return []Event{Requested, Vote, Approved, Denied, Expired, Cancelled, Executed, Failed, Unknown, Glass, Reviewed, GlassLogin}
 }
 
 // Message is what a webhook is sent of an event; the other channels put the same into words. All of its text is clean.
@@ -38,11 +40,11 @@ type Message struct {
 	ID            string    `json:"id"` // of the event: log and position, the same whenever it is sent
 	Event         Event     `json:"event"`
 	Time          time.Time `json:"time"`
-	Request       string    `json:"request"`
-	State         string    `json:"state"`
-	URL           string    `json:"url,omitempty"` // where it is decided
-	Digest        string    `json:"digest"`        // what an approval is bound to
-	Expires       time.Time `json:"expires"`
+	Request       string    `json:"request,omitempty"` // absent of what is no request
+	State         string    `json:"state,omitempty"`
+	URL           string    `json:"url,omitempty"`    // where it is decided
+	Digest        string    `json:"digest,omitempty"` // what an approval is bound to
+	Expires       time.Time `json:"expires,omitzero"`
 	Principal     string    `json:"principal"`
 	Actor         string    `json:"actor,omitempty"`
 	Door          string    `json:"door,omitempty"`
@@ -60,7 +62,9 @@ type Message struct {
 	Verdict       string    `json:"verdict,omitempty"`
 	Justification string    `json:"justification,omitempty"` // the reviewer's
 	Outcome       string    `json:"outcome,omitempty"`
-	SQL           string    `json:"sql,omitempty"` // where the channel is told to
+	SQL           string    `json:"sql,omitempty"`    // where the channel is told to
+	Client        string    `json:"client,omitempty"` // of a log-in: from where, and by what
+	Method        string    `json:"method,omitempty"`
 }
 
 // How much of what others wrote goes into a message.
@@ -99,6 +103,12 @@ func newMessage(event Event, log string, rec *access.Record, step *access.Review
 	}
 	m.SQL = short(unlink(audit.Clean(strings.Join(strings.Fields(rec.SQL), " "))), mostSQL)
 	return m
+}
+
+// loginMessage is of a log-in by break glass.
+func loginMessage(log string, rec *access.Record) *Message {
+	return &Message{ID: fmt.Sprintf("%s-%d", log, rec.Position), Event: GlassLogin, Time: rec.Time.UTC(), Principal: text(rec.Principal), Door: text(string(rec.Door)),
+		Connection: text(rec.Connection), Client: unlinked(rec.Client), Method: text(string(rec.Proof.Method)), Expires: rec.Proof.Expires.UTC()}
 }
 
 func eventOf(s *access.ReviewStep) Event {
@@ -154,12 +164,22 @@ func (m *Message) Title() string {
 		return fmt.Sprintf("BREAK GLASS: %s runs a statement on %s that nobody approved", who, m.Connection)
 	case Reviewed:
 		return fmt.Sprintf("%s looked at the broken glass of %s", m.Reviewer, who)
+	case GlassLogin:
+		return fmt.Sprintf("BREAK GLASS: %s logged in", who)
 	}
 	return "A request has changed"
 }
 
+// Link names the page that the message leads to.
+func (m *Message) Link() string {
+	if m.Event == GlassLogin {
+		return "Open the overview"
+	}
+	return "Open the request"
+}
+
 // Loud reports whether it is meant to wake somebody.
-func (m *Message) Loud() bool { return m.Event == Glass || m.Event == Unknown }
+func (m *Message) Loud() bool { return m.Event == Glass || m.Event == Unknown || m.Event == GlassLogin }
 
 // Fact is one line of a message.
 type Fact struct{ Name, Value string }
@@ -176,7 +196,11 @@ func (m *Message) Facts() []Fact {
 	if m.Actor != "" {
 		who += ", through " + m.Actor
 	}
-	add("Who asks", who)
+	if m.Event == GlassLogin {
+		add("Who", who)
+	} else {
+		add("Who asks", who)
+	}
 	add("Connection", m.Connection)
 	add("Touches", strings.Join(m.Relations, ", "))
 	add("Columns to be shown", strings.Join(m.Columns, ", "))
@@ -194,6 +218,10 @@ func (m *Message) Facts() []Fact {
 		add("Until", m.Expires.Format(time.RFC3339))
 	case Glass:
 		add("To be looked at by", strings.Join(m.Asked, ", "))
+	case GlassLogin:
+		add("Door", m.Door)
+		add("From", m.Client)
+		add("By", m.Method)
 	}
 	add("Request", m.Request)
 	return out

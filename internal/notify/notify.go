@@ -46,7 +46,7 @@ func Open(logDir, stateDir string, channels []Channel, opt export.Options) (*exp
 			return nil, fmt.Errorf("channel %s: %w", c.Name, err)
 		}
 		opened = append(opened, r)
-		configs = append(configs, export.Config{Name: c.Name, From: export.FromNow, Receiver: r, Kind: access.RecordReview})
+		configs = append(configs, export.Config{Name: c.Name, From: export.FromNow, Receiver: r, Kinds: []access.RecordKind{access.RecordReview, access.RecordLogin}})
 	}
 	return export.Open(logDir, stateDir, configs, opt)
 }
@@ -102,6 +102,9 @@ func (r *receiver) Close() error { return r.to.close() }
 // Receive sends what a step says. What the channel does not take is told once more without the words of others, so that no request can be
 // written so that nobody is told of it.
 func (r *receiver) Receive(ctx context.Context, log string, rec *access.Record) error {
+	if rec.Kind == access.RecordLogin {
+		return r.receiveLogin(ctx, log, rec)
+	}
 	step, err := stepOf(rec)
 	if err != nil {
 		return export.Rejected(err.Error())
@@ -117,7 +120,23 @@ func (r *receiver) Receive(ctx context.Context, log string, rec *access.Record) 
 	if !r.channel.SQL {
 		m.SQL = ""
 	}
-	err = r.to.send(ctx, m)
+	return r.send(ctx, m)
+}
+
+// receiveLogin tells of a log-in by break glass, whatever groups the channel goes by: nobody was asked.
+func (r *receiver) receiveLogin(ctx context.Context, log string, rec *access.Record) error {
+	if rec.Proof == nil || !rec.Proof.BreakGlass || len(r.channel.Events) > 0 && !slices.Contains(r.channel.Events, GlassLogin) {
+		return nil
+	}
+	m := loginMessage(log, rec)
+	if r.channel.URL != "" {
+		m.URL = r.channel.URL + "/overview"
+	}
+	return r.send(ctx, m)
+}
+
+func (r *receiver) send(ctx context.Context, m *Message) error {
+	err := r.to.send(ctx, m)
 	if export.IsRejected(err) {
 		err = r.to.send(ctx, m.plain())
 	}

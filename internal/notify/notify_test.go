@@ -201,6 +201,33 @@ func TestMessageHoldsWhatReviewersNeedAndNoMore(t *testing.T) {
 	}
 }
 
+// A log-in by break glass is told to every channel that wants it, whatever groups it goes by; other log-ins to none.
+func TestLoginsByBreakGlassAreTold(t *testing.T) {
+	g, b, quiet := newLog(t), newInbox(t), newInbox(t)
+	all, not := hook(b), hook(quiet)
+	all.Groups = []string{"leads"}
+	not.Name, not.Events = "quiet", []Event{Requested}
+	r := g.start(all, not)
+	r.wait("ready", func(st export.Status) bool { return st.Position == 1 })
+	proof := &access.Proof{Method: access.ByPassword, BreakGlass: true, Expires: expires}
+	usual := *proof
+	usual.BreakGlass = false
+	g.add(&access.Record{Session: "s_gate", Kind: access.RecordLogin, Principal: "ada", Proof: &usual})
+	g.add(&access.Record{Session: "s_gate", Kind: access.RecordLogin, Principal: "ada"})
+	g.add(&access.Record{Session: "s_gate", Kind: access.RecordOpen, Principal: "envelope", Proof: proof})
+	last := g.add(&access.Record{Session: "s_gate", Kind: access.RecordLogin, Principal: "envelope\x1b[2J", Door: access.DoorPGWire, Connection: "shop", Client: "10.0.0.7:4711 http://evil.example", Proof: proof})
+	r.waitPosition(last)
+	r.finish()
+	got := b.messages(t)
+	if len(got) != 1 || len(quiet.messages(t)) != 0 {
+		t.Fatalf("%+v and %d", got, len(quiet.bodies))
+	}
+	m := got[0]
+	if m.Event != GlassLogin || m.URL != testBase+"/overview" || m.Request != "" || m.Door != "pgwire" || m.Method != "password" || strings.Contains(m.Principal, "\x1b") || strings.Contains(m.Client, "://") || !m.Loud() {
+		t.Errorf("%+v", m)
+	}
+}
+
 func TestFactsSayThatTheReasonIsClaimed(t *testing.T) {
 	m := &Message{Event: Requested, Principal: "ada", Actor: "support-agent", Connection: "shop", Claimed: "a customer moved", Missing: []string{"leads", "privacy"}, Expires: expires, Request: testID,
 		Relations: []string{"update public.customers"}, Labels: []string{"pii.email"}}

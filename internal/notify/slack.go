@@ -127,7 +127,7 @@ func (s *slack) message(m *Message) *slackMessage {
 		out.Blocks = append(out.Blocks, slackBlock{Type: "section", Text: slackPlain(f.Name+": "+f.Value, slackSection)})
 	}
 	if m.URL != "" {
-		b := slackElement{Type: "button", Text: slackPlain("Open the request", 75), URL: m.URL, Action: "sallyport-open", Value: m.Request}
+		b := slackElement{Type: "button", Text: slackPlain(m.Link(), 75), URL: m.URL, Action: "sallyport-open", Value: m.Request}
 		if m.Loud() {
 			b.Style = "danger"
 		}

@@ -87,7 +87,7 @@ func newCard(m *Message) card {
 		block(cardRun{Type: "TextRun", Text: f.Name + ": ", Weight: "bolder"}, cardRun{Type: "TextRun", Text: f.Value})
 	}
 	if m.URL != "" {
-		c.Actions = []cardAction{{Type: "Action.OpenUrl", Title: "Open the request", URL: m.URL}}
+		c.Actions = []cardAction{{Type: "Action.OpenUrl", Title: m.Link(), URL: m.URL}}
 	}
 	return c
 }

@@ -14,8 +14,9 @@ import (
 type Archive struct {
 	// Find gives a page of records, the newest first.
 	Find func(ctx context.Context, q RecordQuery) (RecordPage, error)
-	// Replay writes a session as an asciicast.
-	Replay func(ctx context.Context, w io.Writer, session string) error
+	// Replay writes a session as an asciicast: what a principal did in it, or all of it where there is none. Sessions of the gateway itself hold the
+	// requests of many.
+	Replay func(ctx context.Context, w io.Writer, session, principal string) error
 	// Evidence writes a bundle about a session.
 	Evidence func(ctx context.Context, w io.Writer, session string) error
 	// Status says how the log stands.

@@ -153,6 +153,12 @@ func waiting(list []*gateway.ReviewRequest) chart {
 	return c
 }
 
+// overviewData fills the overview.
+type overviewData struct {
+	Charts []chart
+	Glass  []gateway.GlassLogin // that nobody has looked at
+}
+
 // overview draws what people would rather look at than read, of what the visitor may see.
 func (v *visit) overview() error {
 	var charts []chart
@@ -175,5 +181,9 @@ func (v *visit) overview() error {
 	if err != nil {
 		return err
 	}
-	return v.show("overview", "Overview", "overview", append(charts, waiting(list)))
+	d := overviewData{Charts: append(charts, waiting(list))}
+	if d.Glass, err = v.glassLogins(); err != nil {
+		return err
+	}
+	return v.show("overview", "Overview", "overview", d)
 }

@@ -21,13 +21,16 @@ func (v *visit) file(what, ending, kind string, make func(context.Context, io.Wr
 	if d.Task || make == nil {
 		return errNotFound
 	}
+	if err := v.viewed(what, d.ID, ""); err != nil {
+		return err
+	}
 	// This takes longer than a page may. A writer without deadlines keeps the one it has.
 	_ = http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(fileTime))
 	ctx, stop := context.WithTimeout(v.r.Context(), fileTime)
 	defer stop()
 	var b bytes.Buffer
 	if err := make(ctx, &b, d.ID); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s of session %s: %w", what, d.ID, err)
 	}
 	v.s.log.Info("file taken away", "door", "web", "what", what, "session", d.ID, "principal", v.who.Name)
 	h := v.w.Header()

@@ -23,6 +23,7 @@ const (
 type flow struct {
 	Provider, State, Nonce, Verifier string
 	Next                             string
+	Redirect                         string // where the provider was told to send the browser back to
 	Started                          time.Time
 	// Session is the one that the browser has: a log-in ends it, a step-up is for it alone. Provider's answers come without its cookie (SameSite=Strict).
 	Session []byte

@@ -54,6 +54,7 @@ type inboxData struct {
 	Older   string // where to go on, where there may be more
 	Live    bool   // renews itself
 	Waiting int    // requests that wait for the visitor
+	Glass   int    // log-ins by break glass that an auditor or operator is to look at
 	Now     time.Time
 }
 
@@ -203,6 +204,11 @@ func (v *visit) inbox() error {
 	if err != nil {
 		return err
 	}
+	glass, err := v.glassLogins()
+	if err != nil {
+		return err
+	}
+	d.Glass = len(glass)
 	nav := "reviews"
 	if d.Filter.Name == "mine" {
 		nav = "mine"

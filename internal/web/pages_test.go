@@ -28,8 +28,8 @@ func (m memory) archive() *Archive {
 			}
 			return p, nil
 		},
-		Replay: func(_ context.Context, w io.Writer, id string) error {
-			_, err := io.WriteString(w, "cast of "+id)
+		Replay: func(_ context.Context, w io.Writer, id, principal string) error {
+			_, err := io.WriteString(w, "cast of "+id+" for "+principal)
 			return err
 		},
 		Evidence: func(_ context.Context, w io.Writer, id string) error {

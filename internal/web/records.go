@@ -1,8 +1,10 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"html/template"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +33,18 @@ type recordsData struct {
 // recordsForm is the filter as it was filled in.
 type recordsForm struct{ Words, Principal, Connection, Door, Decision, Label, Relation, Since, Until string }
 
+// String is what is looked for, for the record.
+func (f recordsForm) String() string {
+	out := f.Words
+	for _, x := range []struct{ name, value string }{{"principal", f.Principal}, {"connection", f.Connection}, {"door", f.Door}, {"decision", f.Decision}, {"label", f.Label},
+		{"relation", f.Relation}, {"since", f.Since}, {"until", f.Until}} {
+		if x.value != "" {
+			out += " " + x.name + "=" + x.value
+		}
+	}
+	return strings.TrimSpace(out)
+}
+
 func (v *visit) listSessions() error { return v.records(true) }
 func (v *visit) search() error       { return v.records(false) }
 
@@ -56,6 +70,13 @@ func (v *visit) records(sessions bool) error {
 		if q.Before, err = strconv.ParseUint(b, 10, 64); err != nil {
 			return errNotFound
 		}
+	}
+	what := access.ViewSearch
+	if sessions {
+		what = access.ViewSessions
+	}
+	if err := v.viewed(what, "", f.String()); err != nil {
+		return err
 	}
 	page, err := v.s.opt.Archive.Find(v.r.Context(), q)
 	if err != nil {
@@ -88,6 +109,7 @@ type step struct {
 	*access.Record
 	Plan    access.PlanRecord
 	Step    access.ReviewStep
+	Looked  access.Viewing // what somebody looked at, of a record of such
 	End     *access.Record // how it ended; the record itself where that says so; nil: not known
 	Windows int            // release records
 	Rows    [][]cell       // the first released
@@ -97,9 +119,10 @@ type step struct {
 
 func stepOf(rec *access.Record) step {
 	s := step{Record: rec}
-	// Both are of our own making; one that cannot be read is shown as empty.
+	// They are of our own making; one that cannot be read is shown as empty.
 	_ = json.Unmarshal(rec.Plan, &s.Plan)
 	_ = json.Unmarshal(rec.Review, &s.Step)
+	_ = json.Unmarshal(rec.Viewed, &s.Looked)
 	switch rec.Kind {
 	case access.RecordStatement, access.RecordRefused:
 		s.End = rec
@@ -136,6 +159,7 @@ type traceData struct {
 	Steps               []step
 	Cut                 bool // there are more records than the page has
 	Replay, EvidenceToo bool
+	Plays               bool // the page has the player: a replay would show something that can still be read
 }
 
 // trace shows a session or a task, side by side what was said, decided and answered.
@@ -143,6 +167,16 @@ func (v *visit) trace() error {
 	d, err := v.traceData(v.r.PathValue("session"))
 	if err != nil {
 		return err
+	}
+	what := access.ViewSession
+	if d.Task {
+		what = access.ViewTask
+	}
+	if err := v.viewed(what, d.ID, ""); err != nil {
+		return err
+	}
+	if d.Plays {
+		v.w.Header().Set("Content-Security-Policy", playerPolicy)
 	}
 	return v.show("trace", "Session "+d.ID, "sessions", d)
 }
@@ -163,7 +197,7 @@ func (v *visit) traceData(id string) (*traceData, error) {
 	if len(page.Records) == 0 {
 		return nil, errNotFound
 	}
-	d.Cut, d.Replay = page.Next != 0, true
+	d.Cut, d.Replay = page.Next != 0, !d.Task && v.s.opt.Archive.Replay != nil
 	slices.Reverse(page.Records)
 	at := map[uint64]int{} // steps by the position of their intent
 	for _, rec := range page.Records {
@@ -194,12 +228,22 @@ func (v *visit) traceData(id string) (*traceData, error) {
 			s.Rows, s.More = rowsOf(s.End)
 		}
 	}
+	d.Plays = d.Replay && (d.Cut || slices.ContainsFunc(d.Steps, func(s step) bool { return !s.Erased }))
 	return d, nil
 }
 
-// replay gives a session as an asciicast, to be played by whatever plays these.
+// replay gives a session as an asciicast, to be played by whatever plays these: of it what the visitor's page of it has.
 func (v *visit) replay() error {
-	return v.file("replay of a session", ".cast", "application/x-asciicast", v.s.opt.Archive.Replay)
+	if v.s.opt.Archive.Replay == nil {
+		return errNotFound
+	}
+	principal := v.who.Name
+	if v.auditor {
+		principal = ""
+	}
+	return v.file(access.ViewReplay, ".cast", "application/x-asciicast", func(ctx context.Context, w io.Writer, session string) error {
+		return v.s.opt.Archive.Replay(ctx, w, session, principal)
+	})
 }
 
 // evidence gives a bundle about a session, for auditors.
@@ -207,5 +251,5 @@ func (v *visit) evidence() error {
 	if !v.auditor {
 		return errNotFound
 	}
-	return v.file("evidence about a session", ".zip", "application/zip", v.s.opt.Archive.Evidence)
+	return v.file(access.ViewEvidence, ".zip", "application/zip", v.s.opt.Archive.Evidence)
 }

@@ -43,7 +43,9 @@ type asset struct {
 
 func loadPages() (*pages, error) {
 	p := &pages{all: map[string]*template.Template{}, assets: map[string]asset{}}
-	for name, kind := range map[string]string{"style.css": "text/css; charset=utf-8", "htmx.min.js": "text/javascript; charset=utf-8", "back.js": "text/javascript; charset=utf-8", "htmx.LICENSE": "text/plain; charset=utf-8", "icon.svg": "image/svg+xml"} {
+	for name, kind := range map[string]string{"style.css": "text/css; charset=utf-8", "htmx.min.js": "text/javascript; charset=utf-8", "back.js": "text/javascript; charset=utf-8", "htmx.LICENSE": "text/plain; charset=utf-8", "icon.svg": "image/svg+xml",
+		"asciinema-player.min.js": "text/javascript; charset=utf-8", "asciinema-player.css": "text/css; charset=utf-8", "asciinema-player.LICENSE": "text/plain; charset=utf-8", "solid-js.LICENSE": "text/plain; charset=utf-8",
+		"replay.js": "text/javascript; charset=utf-8", "replay.css": "text/css; charset=utf-8"} {
 		data, err := files.ReadFile("static/" + name)
 		if err != nil {
 			return nil, err

@@ -80,6 +80,9 @@ func (v *visit) review() error {
 	if err != nil {
 		return err
 	}
+	if err := v.viewedRequest(r); err != nil {
+		return err
+	}
 	d, err := v.reviewData(r)
 	if err != nil {
 		return err
@@ -205,6 +208,9 @@ func (v *visit) reviewLive() error {
 func (v *visit) statement() error {
 	r, err := v.ask()
 	if err != nil {
+		return err
+	}
+	if err := v.viewedRequest(r); err != nil {
 		return err
 	}
 	h := v.w.Header()

@@ -72,6 +72,20 @@ func (s *site) is(host string) bool {
 	return name != "" && (slices.Contains(s.names, name) || s.anyIP && net.ParseIP(name) != nil)
 }
 
+// called reports whether a name is one of this site's, by what the configuration and the connection say, and not the request.
+func (s *site) called(name string, r *http.Request) bool {
+	if name = strings.ToLower(name); slices.Contains(s.names, name) {
+		return true
+	}
+	at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok || !s.anyIP {
+		return false
+	}
+	host, _, err := net.SplitHostPort(at.String())
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.Equal(net.ParseIP(name))
+}
+
 // ours reports whether a request that changes something was sent by a page of this site. Browsers say so in Sec-Fetch-Site, and
 // those that do not in Origin; one that says neither is not believed.
 func (s *site) ours(r *http.Request) bool {
@@ -86,7 +100,13 @@ func (s *site) ours(r *http.Request) bool {
 	return origin != "" && (origin == scheme+strings.ToLower(r.Host) || slices.Contains(s.origins, origin))
 }
 
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+const (
+	ownScript     = "default-src 'none'; script-src 'self'"
+	allElse       = "; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+	contentPolicy = ownScript + allElse
+	// playerPolicy is for the page with the player alone, which compiles WebAssembly that is in its script. It lets in no other script, and no eval.
+	playerPolicy = ownScript + " 'wasm-unsafe-eval'" + allElse
+)
 
 // maxBody is the most that a request may hold: a justification and ranges are short.
 const maxBody = 256 << 10

@@ -105,7 +105,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /login", s.loginPage)
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("GET /auth/start", s.startLogin)
-	mux.HandleFunc("GET /auth/callback", s.callback)
+	mux.HandleFunc("GET "+callbackPath, s.callback)
+	mux.HandleFunc("GET "+callbackPath+"/{provider}", s.callback)
 	mux.HandleFunc("POST /auth/backchannel-logout", s.backchannelLogout)
 	s.apiRoutes(mux)
 	for pattern, h := range s.routes() {
@@ -133,6 +134,7 @@ func (s *Server) routes() map[string]handler {
 		"POST /reviews/{id}/step-up":  (*visit).stepUp,
 
 		"GET /overview":            (*visit).overview,
+		"POST /glass/{id}/looked":  (*visit).lookAtGlass,
 		"GET /live":                (*visit).live,
 		"POST /live/{session}/end": (*visit).endSession,
 		"GET /people":              (*visit).people,

@@ -68,8 +68,8 @@ func (s *Server) startLogin(w http.ResponseWriter, r *http.Request) {
 
 // begin gives the browser what it needs to come back, and the address to go to.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, f flow) (string, error) {
-	f.State, f.Nonce, f.Verifier, f.Started = secret(), secret(), secret(), s.now()
-	to, err := s.core.LoginURL(r.Context(), access.LoginRequest{Provider: f.Provider, Redirect: s.redirectURI(), State: f.State, Nonce: f.Nonce, Verifier: f.Verifier, StepUp: f.Review != ""})
+	f.State, f.Nonce, f.Verifier, f.Redirect, f.Started = secret(), secret(), secret(), s.redirectURI(f.Provider), s.now()
+	to, err := s.core.LoginURL(r.Context(), access.LoginRequest{Provider: f.Provider, Redirect: f.Redirect, State: f.State, Nonce: f.Nonce, Verifier: f.Verifier, StepUp: f.Review != ""})
 	if err != nil {
 		s.log.Warn("provider not reached", "door", "web", "provider", f.Provider, "error", err)
 		return "", err
@@ -82,7 +82,16 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, f flow) (string, 
 	return to, nil
 }
 
-func (s *Server) redirectURI() string { return s.base + "/auth/callback" }
+const callbackPath = "/auth/callback"
+
+// redirectURI is where a provider sends browsers back to: one of its own, but for the first. A provider that sends a browser on to another has that
+// one's code come back as an answer of its own, and it shows by the address (RFC 9700, 4.4.2.2) where the other does not say who it is (RFC 9207).
+func (s *Server) redirectURI(provider string) string {
+	if list := s.core.Providers(); len(list) > 0 && list[0].Name == provider {
+		return s.base + callbackPath
+	}
+	return s.base + callbackPath + "/" + url.PathEscape(provider)
+}
 
 // onward answers with a page that leads on by itself. A redirect would not do: what another site began gets no cookie that is Strict, at its end
 // neither, and a form may not lead elsewhere (form-action).
@@ -93,6 +102,9 @@ func (s *Server) onward(w http.ResponseWriter, to string) {
 // callback takes a browser that comes back from a provider.
 func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	f, err := s.flows.open(r, r.URL.Query().Get("state"), s.now())
+	if err == nil && s.base+r.URL.EscapedPath() != f.Redirect {
+		err = errFlow
+	}
 	if err != nil {
 		s.log.Warn("log-in failed", "door", "web", "client", r.RemoteAddr, "error", err)
 		s.failed(w, nil, err)
@@ -147,7 +159,7 @@ func (s *Server) exchange(r *http.Request, f *flow) (p access.Principal, token s
 	// What was begun is made whole: a code is good once.
 	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), 30*time.Second)
 	defer stop()
-	token, err = s.core.LoginToken(ctx, r.RemoteAddr, access.LoginResponse{Provider: f.Provider, Redirect: s.redirectURI(), Verifier: f.Verifier, Code: code, Issuer: q.Get("iss")})
+	token, err = s.core.LoginToken(ctx, r.RemoteAddr, access.LoginResponse{Provider: f.Provider, Redirect: f.Redirect, Verifier: f.Verifier, Code: code, Issuer: q.Get("iss")})
 	if err != nil {
 		return p, "", err
 	}

@@ -1,7 +1,16 @@
 package web
 
 import (
+	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -43,7 +52,7 @@ func (b *browser) comeBack(to *url.URL) string {
 	b.w.t.Helper()
 	res, body := b.do(&http.Request{Method: "GET", URL: to, Header: http.Header{}})
 	back, err := url.Parse(res.Header.Get("Location"))
-	if err != nil || back.Path != "/auth/callback" {
+	if err != nil || !strings.HasPrefix(back.Path, "/auth/callback") {
 		b.w.t.Fatalf("%s %s", res.Status, body)
 	}
 	return back.RequestURI()
@@ -210,7 +219,7 @@ func (w *world) back(ctx context.Context, provider, address string, change func(
 	if change != nil {
 		change(q)
 	}
-	r := httptest.NewRequest("GET", "/auth/callback?"+q.Encode(), nil).WithContext(ctx)
+	r := httptest.NewRequest("GET", path.Path+"?"+q.Encode(), nil).WithContext(ctx)
 	r.Host, r.RemoteAddr = "127.0.0.1", address
 	jar, _ := url.Parse(w.http.URL)
 	for _, c := range b.c.Jar.Cookies(jar) {
@@ -270,5 +279,98 @@ func TestMadeUpLogInsUseUpNothing(t *testing.T) {
 	defer w.srv.flows.mu.Unlock()
 	if n := len(w.srv.flows.used); n > 6 || sent.Load() < 20 {
 		t.Errorf("%d log-ins of one address were noted, of %d", n, sent.Load())
+	}
+}
+
+// A provider that is sent somebody sends them on to another, at which they are logged in, with the challenge and nonce of a log-in of its own: were the
+// code that comes back taken to it, it could end that log-in as them.
+func TestAProviderGetsNoCodeOfAnother(t *testing.T) {
+	house, evil := testidp.New(t), testidp.New(t)
+	w := newWorld(t, func(c *gateway.Config, _ *Options) {
+		c.Providers = []access.Provider{{Name: "house", Issuer: house.Issuer, ClientID: testidp.ClientID, Prefix: "house-"}, {Name: "evil", Issuer: evil.Issuer, ClientID: testidp.ClientID, Prefix: "evil-"}}
+	})
+	var stolen string
+	for _, p := range []*testidp.Provider{house, evil} {
+		p.Discover("authorization_response_iss_parameter_supported", nil)
+	}
+	evil.Handle("/token", func(rw http.ResponseWriter, r *http.Request) {
+		stolen = r.PostFormValue("code")
+		http.Error(rw, "{}", http.StatusBadRequest)
+	})
+	begin := func(b *browser, provider string) *url.URL {
+		res, _ := b.get("/auth/start?" + url.Values{"provider": {provider}}.Encode())
+		to, err := url.Parse(res.Header.Get("Location"))
+		if err != nil || res.StatusCode != http.StatusSeeOther {
+			t.Fatal(res.Status, err)
+		}
+		return to
+	}
+	back := func(b *browser, to *url.URL) string { // what the house sends a browser back to; it does not say that it is the house
+		path, _ := url.Parse(b.comeBack(to))
+		q := path.Query()
+		q.Del("iss")
+		return path.Path + "?" + q.Encode()
+	}
+	victim, thief := w.browser(), w.browser()
+	theirs, mine := begin(victim, "evil"), begin(thief, "house")
+	q := mine.Query()
+	q.Set("state", theirs.Query().Get("state"))
+	sent := *mine
+	sent.RawQuery = q.Encode()
+	victim.get(back(victim, &sent))
+	if stolen != "" {
+		res, _ := thief.get("/auth/callback?" + url.Values{"state": {mine.Query().Get("state")}, "code": {stolen}}.Encode())
+		t.Errorf("the provider got the code of another; with it somebody else comes in: %s, %d cookies", res.Status, len(res.Cookies()))
+	}
+	// Each still logs its own people in.
+	evil.Handle("/token", nil)
+	for _, name := range []string{"house", "evil"} {
+		b := w.browser()
+		b.get(back(b, begin(b, name)))
+		if _, body := b.get("/reviews"); !strings.Contains(body, name+"-ada") {
+			t.Errorf("%s: %.300s", name, body)
+		}
+	}
+}
+
+// A gateway that somebody has logged in at has their identity token and their certificate request. Handed on to another, both would be good for a
+// secret there.
+func TestALogInAtAnotherGatewayIsWorthNothing(t *testing.T) {
+	w, idp := providerWorld(t)
+	own := w.srv.base
+	for name, c := range map[string]struct {
+		gateways []string
+		taken    bool
+	}{
+		"this one":             {[]string{own}, true},
+		"by another name":      {[]string{strings.Replace(own, "127.0.0.1", "LOCALHOST", 1) + "/"}, true},
+		"does not say":         {nil, true},
+		"another":              {[]string{"https://evil.example"}, false},
+		"another by address":   {[]string{"https://203.0.113.7:8443"}, false},
+		"this one and another": {[]string{own, "https://evil.example"}, false},
+	} {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template := &x509.CertificateRequest{}
+		for _, g := range c.gateways {
+			u, _ := url.Parse(g)
+			template.URIs = append(template.URIs, u)
+		}
+		der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spki, _ := x509.MarshalPKIXPublicKey(&key.PublicKey)
+		sum := sha256.Sum256(spki)
+		nonce := base64.RawURLEncoding.EncodeToString(sum[:])
+		body, _ := json.Marshal(CredentialRequest{Provider: "corp", IDToken: idp.IDToken(nonce), Nonce: nonce, Request: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))})
+		req, _ := http.NewRequest("POST", own+"/api/v1/credential", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		res, answer := w.browser().do(req)
+		if got := res.StatusCode == http.StatusOK && strings.Contains(answer, `"secret":"sps_`); got != c.taken {
+			t.Errorf("%s: %s %s", name, res.Status, answer)
+		}
 	}
 }

@@ -104,8 +104,18 @@ func (s *Server) apiIssue(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if in.Provider == "" || in.IDToken == "" || in.Request == "" {
 		return nil, &problem{http.StatusUnprocessableEntity, "provider, id_token and request are needed", "use sallyport login"}
 	}
+	wanted, err := gateway.RequestedOf([]byte(in.Request))
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range wanted {
+		if !s.site.called(u.Hostname(), r) {
+			s.log.Warn("log-in failed", "door", "web", "client", r.RemoteAddr, "provider", in.Provider, "error", "it was made at another gateway", "gateway", u.Redacted())
+			return nil, &problem{http.StatusForbidden, "this log-in was made at another gateway, or under a name of this one that it does not know", "use the address that the configuration gives (listen.web.public_url)"}
+		}
+	}
 	var got gateway.Issued
-	err := s.asked(in.Provider).slowly(r, "", func() (err error) {
+	err = s.asked(in.Provider).slowly(r, "", func() (err error) {
 		got, err = s.core.Issue(r.Context(), gateway.Login{Door: access.DoorWeb, Client: r.RemoteAddr,
 			Credentials: access.IDToken{Provider: in.Provider, Token: in.IDToken, Nonce: in.Nonce}}, []byte(in.Request))
 		return err

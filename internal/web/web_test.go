@@ -17,10 +17,17 @@ func sha256Hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func TestVendoredScriptIsTheOneNamed(t *testing.T) {
-	data, err := files.ReadFile("static/htmx.min.js")
-	if err != nil || sha256Hex(string(data)) != "e209dda5c8235479f3166defc7750e1dbcd5a5c1808b7792fc2e6733768fb447" {
-		t.Error("htmx.min.js is not that of htmx.org 2.0.4: see static/README.md", err)
+func TestVendoredFilesAreThoseNamed(t *testing.T) {
+	for name, want := range map[string]string{
+		"htmx.min.js":              "e209dda5c8235479f3166defc7750e1dbcd5a5c1808b7792fc2e6733768fb447",
+		"asciinema-player.min.js":  "752c9b528b664f5b16f27c68ba22fc7973d1d6063a1c3e4795a4c8015943acf6",
+		"asciinema-player.css":     "981fe7bc6042048b2a373b6da297f747e324e90a8b6264e833e3a92cec22dfb9",
+		"asciinema-player.LICENSE": "63422284ed65be54ab38d8a94e7518d27e222fbb26c9ae4cd984c63926e91c12",
+	} {
+		data, err := files.ReadFile("static/" + name)
+		if err != nil || sha256Hex(string(data)) != want {
+			t.Errorf("%s is not that of the package and version in static/README.md (%v)", name, err)
+		}
 	}
 }
 

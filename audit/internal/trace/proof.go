@@ -27,6 +27,9 @@ func ProvenBy(rec *access.Record, in *time.Location) string {
 	if more := show.Join(", ", labelled("sub", p.Subject), labelled("client", p.Client), labelled("credential", p.Credential), labelled("acr", p.ACR)); more != "" {
 		text += " (" + more + ")"
 	}
+	if p.BreakGlass {
+		text = "BREAK GLASS, " + text
+	}
 	if p.Expires.IsZero() {
 		return text
 	}

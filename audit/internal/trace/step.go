@@ -180,6 +180,7 @@ const (
 	Declared  Verdict = "TASK"
 	Erased    Verdict = "ERASED" // allowed, and how it ended can no longer be read
 	Proven    Verdict = "PROOF"  // somebody logged in, or proofs were withdrawn
+	Viewed    Verdict = "VIEWED" // somebody looked at the record
 	Asked     Verdict = "ASKED"  // a request for approval of which nothing that ran is in view
 )
 
@@ -191,6 +192,8 @@ func (st *Step) Verdict() Verdict {
 	switch {
 	case st.Kind == access.RecordTask:
 		return Declared
+	case st.Kind == access.RecordViewed:
+		return Viewed
 	case IsProof(st.Kind):
 		return Proven
 	case st.Kind == access.RecordReview:

@@ -26,8 +26,12 @@ func (st *Step) About() string {
 		return "ended a hold"
 	case Blank(st.Record):
 		return "(erased)"
+	case st.Kind == access.RecordLogin && st.Proof != nil && st.Proof.BreakGlass:
+		return "broke the glass to log in: by " + ProvenBy(st.Record, time.UTC)
 	case st.Kind == access.RecordLogin:
 		return "logged in at a provider, and was issued a credential"
+	case st.Kind == access.RecordViewed:
+		return viewed(st.Record)
 	case st.Kind == access.RecordRevoked:
 		return "withdrew " + withdrawn(st.Record)
 	case st.Kind == access.RecordReview:
@@ -57,8 +61,31 @@ func IsOrder(k access.RecordKind) bool {
 	return k == access.RecordErased || k == access.RecordProposal || k == access.RecordHold || k == access.RecordLifted
 }
 
-// IsProof is true of records about what proves somebody: nothing ran.
-func IsProof(k access.RecordKind) bool { return k == access.RecordLogin || k == access.RecordRevoked }
+// IsProof is true of records about what proves somebody, or of what somebody looked at: nothing ran.
+func IsProof(k access.RecordKind) bool {
+	return k == access.RecordLogin || k == access.RecordRevoked || k == access.RecordViewed
+}
+
+// ViewOf is what a record says that somebody looked at; nothing where it is of another kind, or was erased.
+func ViewOf(rec *access.Record) (v access.Viewing) {
+	if len(rec.Viewed) > 0 {
+		_ = json.Unmarshal(rec.Viewed, &v) // of our own making
+	}
+	return v
+}
+
+// viewed says in a line what somebody looked at.
+func viewed(rec *access.Record) string {
+	v := ViewOf(rec)
+	if v.What == "" {
+		return "looked at the record"
+	}
+	text := show.Join(" ", "looked at the record:", show.Clean(v.What), show.Clean(v.Of))
+	if v.Query != "" {
+		text += " for " + strconv.Quote(show.Clean(v.Query))
+	}
+	return text
+}
 
 // withdrawn says in a line which proofs a record withdrew.
 func withdrawn(rec *access.Record) string {

@@ -29,6 +29,7 @@ var (
 	bucketRevocations = []byte("revocations") // revocation without its time and cause -> withdrawal
 	bucketKeys        = []byte("keys")        // "mock" -> 32 bytes
 	bucketTokens      = []byte("tokens")      // SHA-256 of a static token, hex -> when it was first known
+	bucketGlass       = []byte("glass")       // id of a log-in by break glass that nobody has looked at -> Glass
 )
 
 // Options of Open.
@@ -112,7 +113,7 @@ func (s *Store) Close() error { return s.db.Close() }
 
 func (s *Store) load() error {
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketCredentials, bucketUsed, bucketRevocations, bucketKeys, bucketTokens, bucketProviders} {
+		for _, name := range [][]byte{bucketCredentials, bucketUsed, bucketRevocations, bucketKeys, bucketTokens, bucketProviders, bucketGlass} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}

@@ -1,0 +1,27 @@
+package web
+
+import (
+	"slices"
+
+	"sallyport/internal/access"
+	"sallyport/internal/gateway"
+)
+
+// viewed puts on record what an auditor is about to be shown. Others see what was done in their own name, which is on record already.
+func (v *visit) viewed(what, of, query string) error {
+	if !v.auditor {
+		return nil
+	}
+	return v.s.core.Viewed(v.who, v.r.RemoteAddr, access.Viewing{What: what, Of: of, Query: query})
+}
+
+// viewedRequest is viewed for a request that the visitor sees as an auditor only.
+func (v *visit) viewedRequest(r *gateway.ReviewRequest) error {
+	if r.Binding.Principal == v.who.Name || slices.ContainsFunc(r.Votes, func(o gateway.ReviewVote) bool { return o.Reviewer == v.who.Name }) {
+		return nil
+	}
+	if may, _ := v.s.core.MayDecide(v.who, r); may {
+		return nil
+	}
+	return v.viewed(access.ViewRequest, r.ID, "")
+}
