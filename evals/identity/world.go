@@ -102,12 +102,13 @@ func user(name string) *testidp.User {
 // world starts one. refresh is how old keys may get.
 func (d *drill) world(ctx context.Context, refresh time.Duration) (w *world, err error) {
 	w = &world{refresh: refresh}
+	begun := w // what is returned with an error is nil
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("start a provider: %v", p)
 		}
 		if err != nil {
-			w.close()
+			begun.close()
 		}
 	}()
 	d.made++
