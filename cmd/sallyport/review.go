@@ -31,21 +31,19 @@ type reviewOptions struct {
 	*app
 	url, user, ca string
 	json          bool
-	asked         func() bool // whether --user was given
 }
 
 func newReview(a *app) *cobra.Command {
 	o := &reviewOptions{app: a}
 	cmd := parent("review", "Decide about statements that wait for approval", `Review speaks to the web door of a running gateway (listen.web of the configuration, or --url) as a person: agents
-have no business there. What `+"`sallyport login`"+` got there is used where it holds; else your password is asked for, or taken from
-SALLYPORT_PASSWORD. Each command proves anew who you are.
+have no business there. Who is logged in there (`+"`sallyport login`"+`) is that person, and approves by a log-in of now (`+"`sallyport login --fresh`"+`). Else
+your password is asked for, or taken from SALLYPORT_PASSWORD. Each command proves anew who you are.
 
 IDs may be shortened to what tells them apart.`,
 		newReviewList(o), newReviewShow(o), newReviewPreview(o), newReviewApprove(o), newReviewDeny(o), newReviewCancel(o), newReviewChannels(a))
 	f := cmd.PersistentFlags()
-	f.StringVar(&o.url, "url", "", "address of the web door (default: the configuration's)")
-	f.StringVar(&o.user, "user", os.Getenv("USER"), "who you are to the gateway, where you have a password of it")
-	o.asked = func() bool { return f.Changed("user") }
+	f.StringVar(&o.url, "url", "", "address of the web door (default: that of the configuration, or of the last log-in)")
+	f.StringVar(&o.user, "user", "", "who you are to the gateway (default: who is logged in there, else USER)")
 	f.StringVar(&o.ca, "ca", "", "PEM file of the authorities to trust in the place of the system's")
 	f.BoolVar(&o.json, "json", false, "JSON, as the door answers")
 	return cmd
@@ -55,76 +53,71 @@ IDs may be shortened to what tells them apart.`,
 func (o *reviewOptions) client() (*reviewClient, error) {
 	base := o.url
 	if base == "" {
-		cfg, err := o.loadOffline()
-		switch {
-		case errors.Is(err, config.ErrNone):
-			if base = lastGateway(); base == "" {
-				return nil, fmt.Errorf("%w\n  hint: --url https://HOST speaks to a web door without a configuration", err)
-			}
-		case err != nil:
-			return nil, err
-		default:
-			if base, err = reviewURL(cfg); err != nil {
-				return nil, err
-			}
-		}
-	}
-	kept := keptLogin(base)
-	if kept != nil && os.Getenv("SALLYPORT_PASSWORD") == "" && (!o.asked() || o.user == kept.Principal) {
-		ca := o.ca
-		if ca == "" {
-			ca = kept.CAFile
-		}
-		conf, err := export.TLS(ca, "", "")
-		if err != nil {
+		var err error
+		if base, err = o.door(); err != nil {
 			return nil, err
 		}
-		return newReviewClient(base, kept.Principal, kept.Secret, conf)
 	}
-	if o.user == "" {
+	user, password, ca := o.user, os.Getenv("SALLYPORT_PASSWORD"), o.ca
+	if c := loggedIn(base); c != nil && password == "" && (user == "" || user == c.Principal) {
+		user, password, ca = c.Principal, c.Secret, cmp.Or(ca, c.CAFile)
+	}
+	if user == "" {
+		user = os.Getenv("USER")
+	}
+	if user == "" {
 		return nil, usagef("say who you are with --user")
 	}
-	conf, err := export.TLS(o.ca, "", "")
+	conf, err := export.TLS(ca, "", "")
 	if err != nil {
 		return nil, err
 	}
-	if _, err := newReviewClient(base, o.user, "", conf); err != nil { // before a password is typed
+	if _, err := newReviewClient(base, user, "", conf); err != nil { // before a password is typed
 		return nil, err
 	}
-	password := os.Getenv("SALLYPORT_PASSWORD")
 	if password == "" {
-		if password, err = o.ownPassword(o.user); err != nil {
+		if password, err = o.ownPassword(user); err != nil {
 			return nil, err
 		}
 	}
 	if password == "" {
 		return nil, usagef("no password given: type it at a terminal, pipe it in, or set SALLYPORT_PASSWORD")
 	}
-	return newReviewClient(base, o.user, password, conf)
+	return newReviewClient(base, user, password, conf)
 }
 
-// lastGateway is where somebody logged in last; "" where nobody did.
-func lastGateway() string {
-	root, err := login.Root()
-	if err != nil {
-		return ""
+// door is the web door that nobody has named: that of the configuration, else of the last log-in or a demo.
+func (o *reviewOptions) door() (string, error) {
+	cfg, err := o.loadOffline()
+	if err == nil {
+		return reviewURL(cfg)
 	}
-	at, _ := login.Current(root)
-	return at
+	if !errors.Is(err, config.ErrNone) {
+		return "", err
+	}
+	if root, wrong := login.Root(); wrong == nil {
+		if base, wrong := (&loginOptions{app: o.app}).meant(root); wrong == nil {
+			return base, nil
+		}
+	}
+	return "", fmt.Errorf("%w\n  hint: --url https://HOST speaks to a web door without a configuration", err)
 }
 
-// keptLogin is what `sallyport login` got at a web door, where it holds.
-func keptLogin(base string) *login.Credential {
+// loggedIn is the log-in at a gateway that holds; nil where there is none.
+func loggedIn(gateway string) *login.Credential {
 	root, err := login.Root()
 	if err != nil {
 		return nil
 	}
-	list, _ := login.All(root)
-	for _, p := range list {
-		if !strings.EqualFold(p.Gateway, strings.TrimSuffix(base, "/")) {
+	all, err := login.All(root)
+	if err != nil {
+		return nil
+	}
+	for _, p := range all {
+		if p.Gateway != strings.TrimSuffix(gateway, "/") {
 			continue
 		}
-		if c, err := p.Load(); err == nil && c != nil && c.Secret != "" && c.Expires.After(time.Now().Add(c.Behind)) {
+		if c, err := p.Load(); err == nil && c != nil && c.Secret != "" && c.Holds(time.Now()) {
 			return c
 		}
 	}

@@ -28,7 +28,7 @@ func (script) SetWriteDeadline(t time.Time) error { return nil }
 // FuzzHandshake is a whole log-in, from the first byte on, by SCRAM or with a token. Nobody gets in without one, and all memory comes
 // back.
 func FuzzHandshake(f *testing.F) {
-	people := newPeople(f)
+	people := newTokens(f)
 	token := people.tokens[testUser]
 	hello := startupPacket(version30, "user", testUser, "database", testConn)
 	scram := encode(f, &pgproto3.SASLInitialResponse{AuthMechanism: mechanism, Data: []byte("n,,n=,r=abcdefgh")})

@@ -16,7 +16,7 @@ func TestLibpq18(t *testing.T) {
 	if lib == "" {
 		t.Skip("NO LIBPQ 18: SALLYPORT_LIBPQ18 names none, so OAUTHBEARER is tried with pgx and byte by byte alone")
 	}
-	p := newPeople(t)
+	p := newTokens(t)
 	d := identified(t, p)
 	connect := func(token, more string) (string, error) {
 		t.Helper()

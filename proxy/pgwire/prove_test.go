@@ -41,11 +41,16 @@ type people struct {
 	tokens map[string]string // by principal
 }
 
-func newPeople(t testing.TB) *people {
+func newPeople(t testing.TB) *people { return newPeopleOf(t) }
+
+// newTokens has people of the configuration, with a token each.
+func newTokens(t testing.TB) *people { return newPeopleOf(t, testUser, "bob") }
+
+func newPeopleOf(t testing.TB, names ...string) *people {
 	t.Helper()
 	p := &people{t: t, tokens: map[string]string{}}
 	var list []access.LocalPrincipal
-	for _, name := range []string{testUser, "bob"} {
+	for _, name := range names {
 		token, hash := identity.NewToken()
 		p.tokens[name] = token
 		list = append(list, access.LocalPrincipal{Name: name, Kind: access.Human, Tokens: []access.LocalToken{{SHA256: hash}}})
@@ -345,7 +350,7 @@ func bearer(data string) *pgproto3.SASLInitialResponse {
 }
 
 func TestTokens(t *testing.T) {
-	p := newPeople(t)
+	p := newTokens(t)
 	d := identified(t, p)
 	token := p.tokens[testUser]
 	for name, msg := range map[string]string{
@@ -450,7 +455,7 @@ func TestDiscovery(t *testing.T) {
 }
 
 func TestTokensThatAreRefused(t *testing.T) {
-	p := newPeople(t)
+	p := newTokens(t)
 	d := identified(t, p)
 	token := p.tokens[testUser]
 	for name, auth := range map[string]string{
@@ -488,7 +493,7 @@ func TestTokensThatAreRefused(t *testing.T) {
 }
 
 func TestMalformedTokenMessages(t *testing.T) {
-	p := newPeople(t)
+	p := newTokens(t)
 	d := identified(t, p)
 	auth := "auth=Bearer " + p.tokens[testUser] + "\x01"
 	for name, c := range map[string]struct{ msg, code string }{
