@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -85,6 +86,8 @@ type Provider struct {
 	Issuer       string // URL, exactly as its tokens have it
 	ClientID     string // of this gateway: of its web door and, where no other is named, of `sallyport login`
 	ClientSecret string // "" for a public client
+	// ReadSecret reads ClientSecret again from where it is kept; nil: it stays.
+	ReadSecret func(context.Context) (string, error) `json:"-"`
 	// LoginClientID is the public client that `sallyport login` is; "" is ClientID.
 	LoginClientID string
 	// Audiences are what access tokens for this gateway may have in "aud": the URL of the agents' door, where nothing else is said.

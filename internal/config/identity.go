@@ -29,7 +29,7 @@ type Provider struct {
 	ClientSecret     string `yaml:"client_secret"`
 	ClientSecretEnv  string `yaml:"client_secret_env"`
 	ClientSecretFile string `yaml:"client_secret_file"`
-	// ClientSecretCommand prints it; see Connection.
+	// ClientSecretCommand prints it; see Connection. It and ClientSecretFile are read again on SIGHUP and every SecretsRefresh.
 	ClientSecretCommand []string `yaml:"client_secret_command"`
 	LoginClientID       string   `yaml:"login_client_id"`
 	// Audiences are what access tokens for this gateway have in "aud". Default: the URL of the agents' door.
@@ -190,7 +190,7 @@ func (c *Config) provider(d *document, p *Provider, path []string) {
 	if !slices.Contains([]string{"", "at+jwt", "any"}, p.AccessTokenTyp) {
 		bad("access_token_typ", "`at+jwt` or `any`", "`%s` is not what `access_token_typ` can be", p.AccessTokenTyp)
 	}
-	c.Providers = append(c.Providers, access.Provider{Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: secret, LoginClientID: p.LoginClientID,
+	c.Providers = append(c.Providers, access.Provider{Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: secret, ReadSecret: c.rereads(p.ClientSecretFile, p.ClientSecretCommand), LoginClientID: p.LoginClientID,
 		Audiences: p.Audiences, LoginScopes: p.LoginScopes, AnyTokenType: p.AccessTokenTyp == "any", UserClaim: p.User, GroupsClaim: p.Groups, Prefix: p.Prefix,
 		Groups: p.GroupMap, Attributes: p.Attributes, ClaimSources: p.ClaimSources, Agents: p.Agents, Actors: p.Actors, Clients: p.Clients, Scopes: scopes, ACR: p.ACR,
 		Algorithms: p.Algorithms, Skew: time.Duration(p.Skew), Refresh: time.Duration(p.Refresh), CAFile: c.abs(p.CAFile)})

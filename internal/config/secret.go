@@ -91,6 +91,18 @@ func readSecretFile(path string) (string, error) {
 	return value, nil
 }
 
+// rereads gives what reads a secret again that is in a file or printed by a command; nil for one that stays what it is.
+func (c *Config) rereads(file string, command []string) func(context.Context) (string, error) {
+	switch dir := c.Dir; {
+	case len(command) > 0:
+		return func(ctx context.Context) (string, error) { return runCommand(ctx, dir, command) }
+	case file != "":
+		path := c.abs(file)
+		return func(context.Context) (string, error) { return readSecretFile(path) }
+	}
+	return nil
+}
+
 // DSN reads the connection string of a connection again, from where the configuration said when it was loaded. What stands in
 // the configuration itself, or in the environment, is what it was.
 func (c *Config) DSN(ctx context.Context, connection string) (string, error) {

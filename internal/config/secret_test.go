@@ -95,3 +95,33 @@ func TestDSNsAreReadAgain(t *testing.T) {
 		t.Errorf("two ways: %v", err)
 	}
 }
+
+func TestClientSecretsAreReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"p.cedar": "permit (principal, action, resource);", "secret": "one"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, how := range []string{"client_secret_command: [cat, secret]", "client_secret_file: secret"} {
+		if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("one\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Parse("x.yaml", dir, []byte(withCommandless+"identity: {providers: [{name: corp, issuer: https://id.example, client_id: gate, "+how+"}]}\n"))
+		if err != nil || c.Providers[0].ClientSecret != "one" {
+			t.Fatalf("%s: %v", how, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("two\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Providers[0].ReadSecret(context.Background()); err != nil || got != "two" {
+			t.Errorf("%s: %q, %v", how, got, err)
+		}
+	}
+	c, err := Parse("x.yaml", dir, []byte(withCommandless+"identity: {providers: [{name: corp, issuer: https://id.example, client_id: gate, client_secret: here}]}\n"))
+	if err != nil || c.Providers[0].ReadSecret != nil {
+		t.Errorf("what stands in the file: %v", err)
+	}
+}
+
+const withCommandless = "data_dir: data\nlisten: {pgwire: {address: 127.0.0.1:6543}}\nconnections: {shop: {driver: postgres, dsn: host=/tmp}}\nprincipals: {}\npolicies: [p.cedar]\n"

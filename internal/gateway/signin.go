@@ -37,6 +37,41 @@ func newSignIn(principals []access.LocalPrincipal, providers []access.Provider) 
 	return s, nil
 }
 
+// renewClientSecrets reads the secrets of the gateway's own clients at providers again. One that cannot be read leaves the old one.
+func (g *Gateway) renewClientSecrets(ctx context.Context) {
+	g.loading.Lock()
+	defer g.loading.Unlock()
+	providers, changed := slices.Clone(*g.people.providers.Load()), false
+	for i := range providers {
+		p := &providers[i]
+		if p.ReadSecret == nil {
+			continue
+		}
+		secret, err := p.ReadSecret(ctx)
+		if err != nil {
+			g.logger.Warn("the client secret was not read again: the old one stays", "provider", p.Name, "error", err)
+		} else if secret != p.ClientSecret {
+			p.ClientSecret, changed = secret, true
+			g.logger.Info("log-ins use another client secret", "provider", p.Name)
+		}
+	}
+	if !changed {
+		return
+	}
+	now, err := newSignIn(nil, providers)
+	if err != nil {
+		g.logger.Warn("the client secrets were not taken: the old ones stay", "error", err)
+		return
+	}
+	before := g.signIn.Load()
+	now.passwords = before.passwords
+	g.signIn.Store(now)
+	for _, l := range before.flows {
+		l.Close()
+	}
+	g.people.providers.Store(&providers)
+}
+
 // Passwords reports whether people of the configuration log in with passwords.
 func (g *Gateway) Passwords() bool { return g.signIn.Load().passwords }
 

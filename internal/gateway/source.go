@@ -118,6 +118,7 @@ func (g *Gateway) renewEvery(every time.Duration) {
 			return
 		case <-tick.C:
 			g.RenewDSNs(context.Background()) // which is bounded by what reads them
+			g.renewClientSecrets(context.Background())
 		}
 	}
 }

@@ -98,3 +98,38 @@ func TestABadDSNIsNotTaken(t *testing.T) {
 		t.Error("a good one is not taken")
 	}
 }
+
+// A client secret that was rotated is used without a restart; one that cannot be read leaves the old one, and nobody's session ends.
+func TestClientSecretsAreReadAgain(t *testing.T) {
+	w := newWorld(t)
+	c := w.config()
+	secret, broken := "one", false
+	provider := access.Provider{Name: "corp", Issuer: "https://idp.example", ClientID: "gate", ClientSecret: "one", ReadSecret: func(context.Context) (string, error) {
+		if broken {
+			return "", fmt.Errorf("the store is sealed")
+		}
+		return secret, nil
+	}}
+	if _, err := w.gw.Reload(c.Policies, c.Principals, []access.Provider{provider}); err != nil {
+		t.Fatal(err)
+	}
+	s := w.login("writer")
+	defer s.Close()
+	flow := w.gw.signIn.Load()
+	is := func(want string, same bool) {
+		t.Helper()
+		w.gw.renewClientSecrets(context.Background())
+		if got := (*w.gw.people.providers.Load())[0].ClientSecret; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if now := w.gw.signIn.Load(); (now == flow) != same || !now.passwords {
+			t.Errorf("log-ins are as before: %v, passwords %v", now == flow, now.passwords)
+		}
+	}
+	is("one", true)
+	secret = "two"
+	is("two", false)
+	flow, broken = w.gw.signIn.Load(), true
+	is("two", true)
+	wantNoError(t, w.query(s, "select 1"))
+}
