@@ -259,6 +259,7 @@ var ways = []way{
 		}
 	}},
 	{"key rotation", []testop.Part{testop.Rotation}, func(t *testing.T, w *world, p *testop.Provider) { // the last: it ends what was there
+		time.Sleep(1100 * time.Millisecond) // tokens say seconds: what is of the second of a log-out went with it
 		before, err := p.TokensOf(t.Context(), testop.Ada, resource(w, p))
 		if err != nil {
 			t.Fatal(err)
