@@ -214,22 +214,7 @@ func (w *world) handleAttacks() []attack {
 				if err != nil {
 					return nil, err
 				}
-				thief := w.caller(token())
-				_ = thief.begin(ctx)
-				own, err := thief.task(ctx)
-				if err != nil {
-					own = task
-				}
-				s := &seen{}
-				for _, t := range []string{own, task} {
-					text, err := thief.tool(ctx, "query", map[string]any{"cursor": at, "task_id": t})
-					if err != nil {
-						text = err.Error()
-					}
-					s.say("%d %s", thief.status, text)
-				}
-				s.all.Write(thief.all.Bytes())
-				return s, nil
+				return w.caller(token()).takes(ctx, "query", task, map[string]any{"cursor": at}), nil
 			}},
 			attack{wayHandles, "approval in the hands of " + name, nil, func(ctx context.Context) (*seen, error) {
 				c, task, err := ada(ctx)
@@ -244,22 +229,7 @@ func (w *world) handleAttacks() []attack {
 				if err != nil {
 					return nil, err
 				}
-				thief := w.caller(token())
-				_ = thief.begin(ctx)
-				own, err := thief.task(ctx)
-				if err != nil {
-					own = task
-				}
-				s := &seen{}
-				for _, t := range []string{own, task} {
-					text, err := thief.tool(ctx, "check_approval", map[string]any{"handle": h, "task_id": t, "wait_seconds": 0})
-					if err != nil {
-						text = err.Error()
-					}
-					s.say("%d %s", thief.status, text)
-				}
-				s.all.Write(thief.all.Bytes())
-				return s, nil
+				return w.caller(token()).takes(ctx, "check_approval", task, map[string]any{"handle": h, "wait_seconds": 0}), nil
 			}})
 	}
 	// The same person, but not the same chain: what ada began by herself is not her agent's. Her own rows are not for agents.
@@ -328,4 +298,24 @@ func (w *world) carriers() []attack {
 		carried("page of another origin", func(c *caller, t string) { c.token = t; c.header["Origin"] = "https://evil.example" }),
 		carried("page without an origin (null)", func(c *caller, t string) { c.token = t; c.header["Origin"] = "null" }),
 	}
+}
+
+// takes has a thief call a tool with somebody else's handle, in a task of their own, where they get one, and in that of the handle.
+func (c *caller) takes(ctx context.Context, tool, task string, args map[string]any) *seen {
+	_ = c.begin(ctx) // nobody has no session: the handle is tried without one
+	own, err := c.task(ctx)
+	if err != nil {
+		own = task
+	}
+	s := &seen{}
+	for _, t := range []string{own, task} {
+		args["task_id"] = t
+		text, err := c.tool(ctx, tool, args)
+		if err != nil {
+			text = err.Error()
+		}
+		s.say("%d %s", c.status, text)
+	}
+	s.all.Write(c.all.Bytes())
+	return s
 }

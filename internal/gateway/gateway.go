@@ -168,31 +168,35 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	}
 	g.openLoops()
 	g.warnWriters()
-	g.wg.Add(2)
-	go g.age(maxAge)
-	go g.sweepIdentity()
+	g.every(maxAge, g.age)
+	g.every(sweepEvery, g.sweepIdentity)
 	if c.DSNRefresh > 0 {
-		g.wg.Add(1)
-		go g.renewEvery(c.DSNRefresh)
+		g.every(c.DSNRefresh, g.renew)
 	}
 	return g, nil
 }
 
-// age marks snapshots as old, so that no statement has to read a clock.
-func (g *Gateway) age(maxAge time.Duration) {
-	defer g.wg.Done()
-	tick := time.NewTicker(maxAge)
-	defer tick.Stop()
-	for {
-		select {
-		case <-g.stop:
-			return
-		case <-tick.C:
-			for _, db := range g.dbs {
-				if db.snap.Load() != nil {
-					db.old.Store(true)
-				}
+// every has something done again and again, until the gateway closes.
+func (g *Gateway) every(interval time.Duration, do func()) {
+	g.wg.Go(func() {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-g.stop:
+				return
+			case <-tick.C:
+				do()
 			}
+		}
+	})
+}
+
+// age marks snapshots as old, so that no statement has to read a clock.
+func (g *Gateway) age() {
+	for _, db := range g.dbs {
+		if db.snap.Load() != nil {
+			db.old.Store(true)
 		}
 	}
 }

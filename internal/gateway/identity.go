@@ -64,20 +64,10 @@ func (g *Gateway) openIdentity(c Config) (err error) {
 	return nil
 }
 
-// sweepIdentity forgets what has expired, now and then.
+// sweepIdentity forgets what has expired.
 func (g *Gateway) sweepIdentity() {
-	defer g.wg.Done()
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-g.stop:
-			return
-		case <-tick.C:
-			if err := g.issued.Sweep(); err != nil {
-				g.logger.Warn("expired credentials were not swept", "error", err)
-			}
-		}
+	if err := g.issued.Sweep(); err != nil {
+		g.logger.Warn("expired credentials were not swept", "error", err)
 	}
 }
 

@@ -108,17 +108,8 @@ func (g *Gateway) RenewDSNs(ctx context.Context) {
 	wg.Wait()
 }
 
-func (g *Gateway) renewEvery(every time.Duration) {
-	defer g.wg.Done()
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-g.stop:
-			return
-		case <-tick.C:
-			g.RenewDSNs(context.Background()) // which is bounded by what reads them
-			g.renewClientSecrets(context.Background())
-		}
-	}
+// renew reads secrets again, within the time that what reads them is given.
+func (g *Gateway) renew() {
+	g.RenewDSNs(context.Background())
+	g.renewClientSecrets(context.Background())
 }
