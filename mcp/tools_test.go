@@ -20,8 +20,8 @@ func TestToolsListIsWithinItsBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("tools/list: %d bytes, %d tokens", len(b), len(b)/4)
-		if len(b) > 5600 {
-			t.Errorf("tools/list has %d bytes, more than 5600 (1,400 tokens)", len(b))
+		if len(b) > 5480 { // a real gateway's list has some 120 bytes more
+			t.Errorf("tools/list has %d bytes, more than 5480: with what a gateway adds, 1,400 tokens", len(b))
 		}
 		list, _ := res["tools"].([]any)
 		if len(list) != 7 {
