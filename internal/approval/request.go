@@ -125,6 +125,7 @@ type Subject struct {
 	Who         access.PrincipalKind `json:"who,omitempty"`     // asks: a person or a program
 	Account     string               `json:"account,omitempty"` // of who asks, or in whose name it is asked, as Reviewer.Account
 	Groups      []string             `json:"groups,omitempty"`
+	Asker       Asker                `json:"asker,omitzero"`
 	Client      string               `json:"client,omitempty"`
 	Reason      string               `json:"reason,omitempty"` // claimed, never verified
 	Task        string               `json:"task,omitempty"`

@@ -267,8 +267,8 @@ func (g *Gateway) ofNobody(changed map[string]bool) func(*ReviewRequest) bool {
 	}
 }
 
-// askedBy reports whether a request was made by those whose proofs a revocation withdraws. A request does not know by which proof it was made, so
-// that one about a single proof covers none.
+// askedBy reports whether a request was made by those whose proofs a revocation withdraws. One about a single proof covers none:
+// who asked may have others.
 func askedBy(w access.Revocation) func(*ReviewRequest) bool {
 	one := w.Token != "" || w.Credential != "" || w.Session != "" || w.Subject != ""
 	return func(r *ReviewRequest) bool {

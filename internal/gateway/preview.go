@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,13 +63,18 @@ func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id stri
 		return nil, &access.Error{Kind: access.Unavailable, Message: "another preview is being made", Hint: "try again in a moment"}
 	}
 	defer g.previewing.Unlock()
+	asked, err := g.askerOf(r)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, 3*previewTimeout)
 	defer cancel()
-	s, err := g.connect(ctx, Login{Door: r.Binding.Door, Connection: r.Binding.Connection, Client: "preview of request " + r.ID + " for " + p.Name, Reason: r.Subject.Reason}, g.askerOf(r))
+	s, err := g.connect(ctx, Login{Door: r.Binding.Door, Connection: r.Binding.Connection, Client: "preview of request " + r.ID + " for " + p.Name, Reason: r.Subject.Reason}, asked)
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
+	g.recheck(s)
 	return s.previewOf(ctx, r, cmpDuration(g.reviewing.Preview, previewTimeout))
 }
 
@@ -81,17 +85,30 @@ func cmpDuration(d, other time.Duration) time.Duration {
 	return d
 }
 
-// askerOf is who made a request, with the groups that they had.
-func (g *Gateway) askerOf(r *approval.Request) access.Principal {
-	p := access.Principal{Name: r.Binding.Principal, Kind: r.Subject.Who, Groups: r.Subject.Groups, Proof: access.Proof{Issuer: r.Binding.Issuer}}
-	known := g.listed()
-	if i := slices.IndexFunc(known, func(k access.Principal) bool { return k.Name == p.Name }); i >= 0 && p.Proof.Issuer == "" {
-		p.Kind, p.Attributes = known[i].Kind, known[i].Attributes
+// askerOf is who made a request, with all that they were permitted by when they asked. What ends their sessions ends this too, but for
+// time: a token of five minutes is not withdrawn when they are over.
+func (g *Gateway) askerOf(r *approval.Request) (access.Principal, error) {
+	no := func(why string) (access.Principal, error) {
+		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "42501", Message: "there is no preview: " + why, Hint: "decide without one, or have " + r.Binding.Principal + " ask again"}
 	}
-	if len(r.Binding.Actors) > 0 {
-		p.Actor, p.Behind = r.Binding.Actors[0], r.Binding.Actors[1:]
+	p, ok := r.Asked()
+	if !ok {
+		return no("the request does not say how who asked was proven")
 	}
-	return p
+	over := !p.Proof.Expires.IsZero() && !p.Proof.Expires.After(time.Now())
+	switch {
+	case over && p.Proof.Issuer == "": // somebody has set that end, and may have meant it
+		return no("what proved " + p.Name + " has expired")
+	case over:
+		p.Proof.Credential = "" // of which nothing is kept beyond its time
+	}
+	if p.Proof.Issuer != "" {
+		p.Proof.Expires = time.Time{}
+	}
+	if cause, gone := g.gone(p); gone {
+		return no("what proved " + p.Name + " does not hold any more: " + cause)
+	}
+	return p, nil
 }
 
 func (s *Session) previewOf(ctx context.Context, r *approval.Request, limit time.Duration) (*Preview, error) {

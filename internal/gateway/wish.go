@@ -71,7 +71,7 @@ func asRefusal(err error, pl *plan, sql string) error {
 func (s *Session) request(w wanted) approval.Request {
 	r := approval.Request{Binding: approval.Binding{Principal: s.principal.Name, Issuer: s.principal.Proof.Issuer, Actors: s.principal.Chain(), Door: s.door, Session: s.id, Connection: s.db.conf.Name,
 		SQL: w.sql, Params: w.params, Bound: boundDigest(w), Role: s.pins.Role, Path: slices.Clone(s.path), Settings: s.meaning},
-		Subject: approval.Subject{Kind: approval.SubjectStatement, Who: s.principal.Kind, Account: accountOf(s.principal), Groups: s.principal.Groups, Client: s.client, Reason: s.reason, Task: s.task.ID, Goal: s.task.Goal, Ticket: s.task.Ticket}}
+		Subject: approval.Subject{Kind: approval.SubjectStatement, Who: s.principal.Kind, Account: accountOf(s.principal), Groups: s.principal.Groups, Asker: approval.AskerOf(s.principal), Client: s.client, Reason: s.reason, Task: s.task.ID, Goal: s.task.Goal, Ticket: s.task.Ticket}}
 	if s.door == access.DoorMCP {
 		r.Binding.Session = s.task.ID // calls of a task have no session in common
 	}

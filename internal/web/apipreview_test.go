@@ -41,6 +41,9 @@ func TestNotesAndPreviewsAreForReviewers(t *testing.T) {
 		if code := w.program("GET", "/api/v1/reviews/"+r.ID, name, &shown); code != 200 != (name == "stranger") {
 			t.Errorf("%s: %d", name, code)
 		}
+		if r.Subject.Asker.Proof.Method == "" || shown.ReviewRequest != nil && shown.Subject.Asker.Proof.Method != "" {
+			t.Errorf("%s is shown how who asked was proven: %+v, of %+v", name, shown.Subject.Asker, r.Subject.Asker)
+		}
 		if has := shown.Look != nil && len(shown.Notes) > 0 && len(shown.Similar) == 1; has != want.look {
 			t.Errorf("%s is shown %+v", name, shown.Look)
 		}

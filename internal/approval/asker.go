@@ -1,0 +1,37 @@
+package approval
+
+import "sallyport/internal/access"
+
+// Asker is what, beside the names in Binding and Subject, decided what who asks may do when they asked, and tells whether what proved them
+// still holds. It is for trying a request out in their name. The zero Asker is nobody's.
+type Asker struct {
+	Attributes map[string]string `json:"attributes,omitempty"`
+	Proof      access.Proof      `json:"proof,omitzero"`
+	// What a Proof has for itself only: its Scoped, Grants and Against.
+	Scoped  bool                       `json:"scoped,omitempty"`
+	Grants  map[string][]access.Action `json:"grants,omitempty"`
+	Against string                     `json:"against,omitempty"`
+}
+
+// AskerOf is p as somebody who asks.
+func AskerOf(p access.Principal) Asker {
+	return Asker{p.Attributes, p.Proof, p.Proof.Scoped, p.Proof.Grants, p.Proof.Against}
+}
+
+// Asked is who made the request, as they were then. ok is false where the request does not know how they were proven.
+func (r *Request) Asked() (p access.Principal, ok bool) {
+	a := r.Subject.Asker
+	p = access.Principal{Name: r.Binding.Principal, Kind: r.Subject.Who, Groups: r.Subject.Groups, Proof: a.Proof, Attributes: a.Attributes}
+	p.Proof.Scoped, p.Proof.Grants, p.Proof.Against = a.Scoped, a.Grants, a.Against
+	if len(r.Binding.Actors) > 0 {
+		p.Actor, p.Behind = r.Binding.Actors[0], r.Binding.Actors[1:]
+	}
+	return p, a.Proof.Method != "" && a.Proof.Issuer == r.Binding.Issuer
+}
+
+// Shown is r for people, who are not told how somebody was proven.
+func (r *Request) Shown() *Request {
+	c := *r
+	c.Subject.Asker = Asker{}
+	return &c
+}
