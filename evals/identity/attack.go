@@ -66,7 +66,7 @@ func (w *world) tokenAttacks() []attack {
 	}
 	for _, f := range slices.Concat(anyFault, w.idFaults(), climbs) {
 		add(wayCommand, f, func(ctx context.Context) *seen {
-			r, err := newRequest("corp-ada")
+			r, err := newRequest(w.g.WebURL, "corp-ada")
 			if err != nil {
 				panic(err)
 			}
@@ -90,7 +90,7 @@ func (w *world) controls(ctx context.Context) error {
 	want("access token at the PostgreSQL door", w.byToken(ctx, w.access(w.corp).mint(nil)), canaryAda)
 	want("user claim with a verified address", w.asAgent(ctx, w.mail.AccessToken(w.g.MCPURL)), canarySupport)
 	want("log-in at the web door", w.byWeb(ctx, "corp", w.corp, func(nonce string) string { return w.id(w.corp, webClient, nonce).mint(nil) }), canaryWeb)
-	r, err := newRequest("corp-ada")
+	r, err := newRequest(w.g.WebURL, "corp-ada")
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func leaf(name string, change func(c *x509.Certificate)) *x509.Certificate {
 // ada has somebody of the house log in by the command, and gives what the gateway issued. Each attack has a credential of its own: they
 // are ended by some.
 func (w *world) issue(ctx context.Context, name string) (issued, request, string, error) {
-	r, err := newRequest(name)
+	r, err := newRequest(w.g.WebURL, name)
 	if err != nil {
 		return issued{}, r, "", err
 	}
@@ -84,7 +84,7 @@ func (w *world) certificateAttacks() []attack {
 	}
 	forged := func(name string, make func(got issued, r request, key *ecdsa.PrivateKey) (*tls.Certificate, error)) attack {
 		return with(name, "bob", func(ctx context.Context, got issued, r request) (*seen, error) {
-			mine, err := newRequest("corp-ada")
+			mine, err := newRequest(w.g.WebURL, "corp-ada")
 			if err != nil {
 				return nil, err
 			}
@@ -119,7 +119,7 @@ func (w *world) certificateAttacks() []attack {
 			return w.byCertificate(ctx, "corp-ada", got.own), nil
 		}),
 		with("key of somebody else", "ada", func(ctx context.Context, got issued, _ request) (*seen, error) {
-			other, err := newRequest("x")
+			other, err := newRequest(w.g.WebURL, "x")
 			if err != nil {
 				return nil, err
 			}
@@ -138,7 +138,7 @@ func (w *world) certificateAttacks() []attack {
 			return sign(leaf("corp-ada", nil), leaf("corp-ada", nil), key, key)
 		}),
 		forged("another authority of the same name", func(got issued, _ request, key *ecdsa.PrivateKey) (*tls.Certificate, error) {
-			other, err := newRequest("ca")
+			other, err := newRequest(w.g.WebURL, "ca")
 			if err != nil {
 				return nil, err
 			}
@@ -178,7 +178,7 @@ func (w *world) certificateAttacks() []attack {
 			return sign(leaf("corp-ada", nil), ca, key, key, root)
 		}),
 		{wayCert, "request that asks for another name, and to be an authority", nil, func(ctx context.Context) (*seen, error) {
-			r, err := newRequest("corp-ada")
+			r, err := newRequest(w.g.WebURL, "corp-ada")
 			if err != nil {
 				return nil, err
 			}
@@ -200,7 +200,7 @@ func (w *world) certificateAttacks() []attack {
 			if err != nil {
 				return nil, err
 			}
-			mine, err := newRequest("x")
+			mine, err := newRequest(w.g.WebURL, "x")
 			if err != nil {
 				return nil, err
 			}
@@ -299,7 +299,7 @@ func (w *world) secretAttacks() []attack {
 func (w *world) credentialAttacks() []attack {
 	handed := func(name string, run func(ctx context.Context, r request, token string) (*seen, error)) attack {
 		return attack{wayCommand, name, nil, func(ctx context.Context) (*seen, error) {
-			r, err := newRequest("corp-ada")
+			r, err := newRequest(w.g.WebURL, "corp-ada")
 			if err != nil {
 				return nil, err
 			}
@@ -327,7 +327,7 @@ func (w *world) credentialAttacks() []attack {
 	}
 	stolen := func(name string, nonce func(mine, theirs request) string) attack {
 		return handed(name, func(ctx context.Context, r request, token string) (*seen, error) {
-			mine, err := newRequest("corp-ada")
+			mine, err := newRequest(w.g.WebURL, "corp-ada")
 			if err != nil {
 				return nil, err
 			}
@@ -367,11 +367,11 @@ func (w *world) credentialAttacks() []attack {
 		stolen("stolen token, its nonce said, with a request for another key", func(_, theirs request) string { return theirs.nonce }),
 		stolen("stolen token, no nonce said, with a request for another key", func(_, _ request) string { return "" }),
 		again("token that was used", func(r request) (request, error) { return r, nil }),
-		again("token that was used, with another key", func(request) (request, error) { return newRequest("corp-ada") }),
+		again("token that was used, with another key", func(request) (request, error) { return newRequest(w.g.WebURL, "corp-ada") }),
 		unbound("unbound token from an hour ago", map[string]any{"iat": ago(time.Hour)}),
 		unbound("unbound token from three minutes ago", map[string]any{"iat": ago(3 * time.Minute)}),
 		{wayCommand, "unbound token that was used", nil, func(ctx context.Context) (*seen, error) {
-			r, err := newRequest("corp-ada")
+			r, err := newRequest(w.g.WebURL, "corp-ada")
 			if err != nil {
 				return nil, err
 			}
@@ -379,7 +379,7 @@ func (w *world) credentialAttacks() []attack {
 			if _, _, err := w.credential(ctx, "corp", token, "", r); err != nil {
 				return nil, fmt.Errorf("control: a log-in by device: %w", err)
 			}
-			if r, err = newRequest("corp-ada"); err != nil {
+			if r, err = newRequest(w.g.WebURL, "corp-ada"); err != nil {
 				return nil, err
 			}
 			return w.byIDToken(ctx, "corp", token, "", r), nil

@@ -23,6 +23,10 @@ func (d *drill) flood(ctx context.Context, n int, over time.Duration) ([]results
 	if s := w.asAgent(ctx, w.access(w.corp).mint(nil)); !slices.Contains(saw(s.all.Bytes()), canaryAda) {
 		return nil, fmt.Errorf("control: %s", s.answer)
 	}
+	asked, err := newRequest(w.g.WebURL, "corp-ada")
+	if err != nil {
+		return nil, err
+	}
 	var times []time.Time // when the keys were asked for
 	before, began := w.corp.Fetches(), time.Now()
 	watching, stop := context.WithCancel(ctx)
@@ -57,7 +61,7 @@ func (d *drill) flood(ctx context.Context, n int, over time.Duration) ([]results
 				case i%20 == 3:
 					s = w.byToken(ctx, w.access(w.corp).mint(nil, shape))
 				case i%20 == 7:
-					r := request{key: nil, pem: floodRequest().pem, nonce: floodRequest().nonce}
+					r := request{pem: asked.pem, nonce: asked.nonce}
 					s = w.byIDToken(ctx, "corp", w.id(w.corp, testidp.ClientID, r.nonce).mint(nil, shape), r.nonce, r)
 				case i%20 == 11:
 					s = &seen{}
@@ -106,14 +110,6 @@ func (d *drill) flood(ctx context.Context, n int, over time.Duration) ([]results
 	f.Note = fmt.Sprintf("most fetches of a provider's keys in any minute, while tokens with invented key ids came to all doors for %.0f s; %d honest tokens in between were all taken", took.Seconds(), in.Load())
 	return []results.Figure{f}, nil
 }
-
-var floodRequest = sync.OnceValue(func() request {
-	r, err := newRequest("corp-ada")
-	if err != nil {
-		panic(err)
-	}
-	return r
-})
 
 const withdrawRefresh = time.Minute // the shortest that the configuration takes; bounds.go has it as the bound
 

@@ -287,12 +287,17 @@ type request struct {
 	nonce string
 }
 
-func newRequest(name string) (request, error) {
+// newRequest makes one for the gateway at web, whose URL it names.
+func newRequest(web, name string) (request, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return request{}, err
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}, key)
+	at, err := url.Parse(web)
+	if err != nil {
+		return request{}, err
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}, URIs: []*url.URL{at}}, key)
 	if err != nil {
 		return request{}, err
 	}

@@ -116,14 +116,17 @@ func (g *Gateway) Issue(ctx context.Context, l Login, request []byte) (Issued, e
 	return out, nil
 }
 
-// RequestedOf gives the addresses of the gateways that a certificate request says it is for; none where it does not say. Whoever asks has
-// its key, of which the identity token's nonce speaks: what is for another gateway was handed on by that one.
-func RequestedOf(request []byte) ([]*url.URL, error) {
+// RequestedOf gives the address of the gateway that a certificate request is for, which has to name one and no other: whoever asks has its key, of
+// which the identity token's nonce speaks, so that what is for another gateway was handed on by that one.
+func RequestedOf(request []byte) (*url.URL, error) {
 	csr, err := credential.ParseRequest(request)
 	if err != nil {
 		return nil, err
 	}
-	return csr.URIs, nil
+	if len(csr.URIs) != 1 || csr.URIs[0].Hostname() == "" {
+		return nil, &access.Error{Kind: access.Denied, Code: "28000", Message: "the certificate request does not name the one gateway that it is for", Hint: "it is the request's URI name; sallyport login puts it there"}
+	}
+	return csr.URIs[0], nil
 }
 
 func (g *Gateway) issue(l Login, request []byte) (p access.Principal, _ credential.Issued, err error) {

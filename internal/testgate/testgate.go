@@ -95,6 +95,10 @@ func (f *Gate) issue(w http.ResponseWriter, r *http.Request) {
 	}
 	req, err := x509.ParseCertificateRequest(block.Bytes)
 	claims, ok := testidp.Claims(in.IDToken)
+	if err == nil && (len(req.URIs) != 1 || req.URIs[0].Host != r.Host) {
+		Say(w, http.StatusForbidden, map[string]string{"error": "the request is for another gateway"})
+		return
+	}
 	if err != nil || req.CheckSignature() != nil || !ok {
 		Say(w, http.StatusBadRequest, map[string]string{"error": "no request or token"})
 		return

@@ -344,7 +344,9 @@ func TestALogInAtAnotherGatewayIsWorthNothing(t *testing.T) {
 	}{
 		"this one":             {[]string{own}, true},
 		"by another name":      {[]string{strings.Replace(own, "127.0.0.1", "LOCALHOST", 1) + "/"}, true},
-		"does not say":         {nil, true},
+		"does not say":         {nil, false},
+		"says a name only":     {[]string{"sallyport"}, false},
+		"this one twice":       {[]string{own, own}, false},
 		"another":              {[]string{"https://evil.example"}, false},
 		"another by address":   {[]string{"https://203.0.113.7:8443"}, false},
 		"this one and another": {[]string{own, "https://evil.example"}, false},

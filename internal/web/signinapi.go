@@ -43,7 +43,8 @@ type MCPAddress struct {
 	URL string `json:"url"`
 }
 
-// CredentialRequest asks for a credential. Nonce is that of the ID token, or "" of a device log-in; Request is a certificate request (PEM).
+// CredentialRequest asks for a credential. Nonce is that of the ID token, or "" of a device log-in; Request is a certificate
+// request (PEM) with this gateway's URL as its one URI name.
 type CredentialRequest struct {
 	Provider string `json:"provider"`
 	IDToken  string `json:"id_token"`
@@ -108,11 +109,9 @@ func (s *Server) apiIssue(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range wanted {
-		if !s.site.called(u.Hostname(), r) {
-			s.log.Warn("log-in failed", "door", "web", "client", r.RemoteAddr, "provider", in.Provider, "error", "it was made at another gateway", "gateway", u.Redacted())
-			return nil, &problem{http.StatusForbidden, "this log-in was made at another gateway, or under a name of this one that it does not know", "use the address that the configuration gives (listen.web.public_url)"}
-		}
+	if !s.site.called(wanted.Hostname(), r) {
+		s.log.Warn("log-in failed", "door", "web", "client", r.RemoteAddr, "provider", in.Provider, "error", "it was made at another gateway", "gateway", wanted.Redacted())
+		return nil, &problem{http.StatusForbidden, "this log-in was made at another gateway, or under a name of this one that it does not know", "use the address that the configuration gives (listen.web.public_url)"}
 	}
 	var got gateway.Issued
 	err = s.asked(in.Provider).slowly(r, "", func() (err error) {
