@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os/exec"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -34,7 +35,7 @@ func (i *issuer) byBrowser(ctx context.Context, nonce string, o Options) (*oauth
 		return nil, &access.Error{Kind: access.Unavailable, Message: "no port of this machine can be opened for the browser to come back to", Hint: "log in with --device", Err: err}
 	}
 	conf := i.conf
-	conf.RedirectURL = "http://" + ln.Addr().String() + "/callback"
+	conf.RedirectURL = "http://" + ln.Addr().String() + i.callbackPath()
 	state, verifier := rand.Text(), oauth2.GenerateVerifier()
 	got := make(chan url.Values, 1)
 	srv := &http.Server{Handler: i.callback(ln.Addr().String(), state, got), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, MaxHeaderBytes: 32 << 10}
@@ -74,6 +75,14 @@ func (i *issuer) byBrowser(ctx context.Context, nonce string, o Options) (*oauth
 	}
 }
 
+// callbackPath is where this provider sends browsers back to, and no other: its issuer, without the scheme. A provider, or one that a gateway names,
+// that sends a browser on to another would have that one's code come back as its own answer. It is not the name that the gateway gives it, which
+// may be another's as well.
+func (i *issuer) callbackPath() string {
+	_, rest, _ := strings.Cut(i.url, "://")
+	return "/callback/" + rest
+}
+
 // callback takes the one answer that bears the state of this log-in. Others are turned away and end nothing: any page that is open
 // in the browser could send them.
 func (i *issuer) callback(host, state string, got chan<- url.Values) http.Handler {
@@ -91,7 +100,7 @@ func (i *issuer) callback(host, state string, got chan<- url.Values) http.Handle
 		q := r.URL.Query()
 		iss := q.Get("iss")
 		switch {
-		case r.Host != host || r.URL.Path != "/callback" || r.Method != http.MethodGet:
+		case r.Host != host || r.URL.EscapedPath() != i.callbackPath() || r.Method != http.MethodGet:
 			say(http.StatusNotFound, "Nothing here", "This address waits for one log-in of Sallyport only.")
 		case subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(state)) != 1:
 			say(http.StatusBadRequest, "Not your log-in", "This answer belongs to another log-in. Look at your terminal for the right address.")

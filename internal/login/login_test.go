@@ -43,7 +43,7 @@ func browser(t *testing.T, change func(*url.URL)) func(string) error {
 	return func(address string) error {
 		go func() {
 			c := &http.Client{CheckRedirect: func(r *http.Request, _ []*http.Request) error {
-				if r.URL.Path == "/callback" && change != nil {
+				if strings.HasPrefix(r.URL.Path, "/callback/") && change != nil {
 					change(r.URL)
 				}
 				return nil

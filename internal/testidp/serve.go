@@ -2,6 +2,7 @@ package testidp
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -56,13 +57,19 @@ func (p *Provider) Authorize(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "unknown client, or no redirect_uri", http.StatusBadRequest)
 		return
 	}
+	if p.redirects != nil && !slices.Contains(p.redirects, redirect.String()) && !slices.Contains(p.redirects, anyPort(*redirect)) {
+		http.Error(w, "redirect_uri is none of this client's", http.StatusBadRequest)
+		return
+	}
 	back := redirect.Query()
 	for _, name := range []string{"state"} {
 		if v := q.Get(name); v != "" {
 			back.Set(name, v)
 		}
 	}
-	back.Set("iss", p.Issuer)
+	if says, changed := p.discovery["authorization_response_iss_parameter_supported"]; !changed || says == true {
+		back.Set("iss", p.Issuer)
+	}
 	prompt := strings.Fields(q.Get("prompt"))
 	user := p.user
 	if u, known := p.people[q.Get("login_hint")]; known {
@@ -96,6 +103,13 @@ func (p *Provider) Authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	redirect.RawQuery = back.Encode()
 	http.Redirect(w, r, redirect.String(), http.StatusFound)
+}
+
+func anyPort(u url.URL) string {
+	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsLoopback() {
+		u.Host = u.Hostname()
+	}
+	return u.String()
 }
 
 func maxAge(s string) (time.Duration, bool) {

@@ -58,6 +58,7 @@ type Provider struct {
 	audience  string
 	lifetime  time.Duration
 	hold      bool
+	redirects []string          // nil: any
 	codes     map[string]*grant // authorization codes
 	devices   map[string]*device
 	refresh   map[string]*grant
@@ -117,6 +118,9 @@ func (p *Provider) ClientClaims(id string, claims map[string]any) {
 
 // Client makes a client known; one with a secret has to give it.
 func (p *Provider) Client(id, secret string) { p.set(func() { p.clients[id] = secret }) }
+
+// Redirects are where authorize sends browsers back to; those of loopback without a port are good for any (RFC 8252, 7.3). Without it: anywhere.
+func (p *Provider) Redirects(uris ...string) { p.set(func() { p.redirects = uris }) }
 
 // Audience is what "aud" of access tokens is where the client names no resource (RFC 8707). Without it: the client's id.
 func (p *Provider) Audience(aud string) { p.set(func() { p.audience = aud }) }

@@ -17,9 +17,13 @@ import (
 	"time"
 )
 
-// Redirects that clients are registered with: any port of loopback for the command, one that nobody listens at for App.
-var commandCallbacks = []string{"http://127.0.0.1/callback", "http://127.0.0.1/", "http://localhost/callback"}
+// commandCallback is what the command's client is registered with: any port of loopback, and a path that is the provider's own.
+func commandCallback(issuer string) string {
+	_, rest, _ := strings.Cut(issuer, "://")
+	return "http://127.0.0.1/callback/" + rest
+}
 
+// appCallback is where nobody listens.
 const appCallback = "http://127.0.0.1:1/app"
 
 // Browser is a person with a browser, who says who they are wherever a form asks for it, and agrees to everything.
@@ -206,7 +210,7 @@ func (p *Provider) TokensOf(ctx context.Context, user, resource string) (Tokens,
 
 // LogIn logs somebody in as the command does, and gives its tokens of them. The nonce is "n".
 func (p *Provider) LogIn(ctx context.Context, user string) (Tokens, error) {
-	return p.logIn(ctx, user, Command, "", commandCallbacks[0], strings.TrimSpace("openid profile email "+p.LoginScope), "")
+	return p.logIn(ctx, user, Command, "", commandCallback(p.Issuer), strings.TrimSpace("openid profile email "+p.LoginScope), "")
 }
 
 func (p *Provider) logIn(ctx context.Context, user, client, secret, callback, scope, resource string) (Tokens, error) {

@@ -51,7 +51,7 @@ func Node(t TB, w Wish) (*Provider, error) {
 		return nil, err
 	}
 	wish, err := json.Marshal(map[string]any{"callback": w.Callback, "backChannel": w.BackChannel, "webSecret": WebSecret, "appSecret": AppSecret, "botSecret": BotSecret,
-		"password": Password, "groups": groups, "commandCallbacks": commandCallbacks[:2], "appCallback": appCallback})
+		"password": Password, "groups": groups, "appCallback": appCallback})
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func Dex(t TB, w Wish) (*Provider, error) {
 		"oauth2":     map[string]any{"skipApprovalScreen": true, "grantTypes": []string{"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange"}},
 		"connectors": []any{map[string]any{"type": "mockCallback", "id": "mock", "name": "mock"}},
 		"staticClients": []any{client(Web, WebSecret, w.Callback), client(App, AppSecret, appCallback), client(Bot, BotSecret, appCallback), audience,
-			client(Command, "", "http://127.0.0.1/callback", "/device/callback")}})
+			client(Command, "", commandCallback(issuer), "/device/callback")}})
 	if err != nil {
 		return nil, err
 	}

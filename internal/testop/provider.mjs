@@ -28,7 +28,7 @@ function configuration() {
       { ...common, client_id: 'gateway', client_secret: wish.webSecret, redirect_uris: [wish.callback], response_types: ['code'], grant_types: ['authorization_code'],
         ...(wish.backChannel ? { backchannel_logout_uri: wish.backChannel, backchannel_logout_session_required: true } : {}) },
       { ...common, client_id: 'app', client_secret: wish.appSecret, redirect_uris: [wish.appCallback], response_types: ['code'], grant_types: ['authorization_code', 'refresh_token'] },
-      { ...common, client_id: 'command', token_endpoint_auth_method: 'none', application_type: 'native', redirect_uris: wish.commandCallbacks, response_types: ['code'],
+      { ...common, client_id: 'command', token_endpoint_auth_method: 'none', application_type: 'native', redirect_uris: [issuer.replace('http://', 'http://127.0.0.1/callback/')], response_types: ['code'],
         grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'] },
       { ...common, client_id: 'bot', client_secret: wish.botSecret, redirect_uris: [], response_types: [], grant_types: ['client_credentials'] },
     ],

@@ -27,7 +27,7 @@ func Zitadel(t TB, w Wish) (*Provider, error) {
 	plain := map[string]*storage.Client{
 		Web:     storage.WebClient(Web, WebSecret, w.Callback),
 		App:     storage.WebClient(App, AppSecret, appCallback),
-		Command: storage.NativeClient(Command, commandCallbacks...),
+		Command: storage.NativeClient(Command, commandCallback(issuer)),
 	}
 	for id, c := range plain {
 		s.clients[id] = zitadelClient{Client: c, grants: append(c.GrantTypes(), oidc.GrantTypeDeviceCode)}
