@@ -53,6 +53,11 @@ func (d deskSessions) Revoke(ctx context.Context, o desk.SessionOrder) (int, err
 	return d.core.Revoke(ctx, owner(o), r)
 }
 
+func (d deskSessions) Look(p access.Principal) desk.Standing {
+	cause, withdrawn, known := d.core.Withdrawn(p)
+	return desk.Standing{Holds: known && !withdrawn, Unread: !known, Because: cause}
+}
+
 // sessionsOptions are what commands need that speak to the gateway about its sessions.
 type sessionsOptions struct {
 	*app

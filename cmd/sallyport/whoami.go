@@ -13,7 +13,8 @@ it holds no longer.
 
 With --token it says what the configuration makes of a bearer token, without opening a door: who it is of, in which groups before and
 after they were mapped, what its scopes let be done, where it may connect. Of a token that is refused it says which check failed. The keys are
-fetched from the provider; what the gateway has withdrawn is not looked at.`,
+fetched from the provider. A gateway that runs on the data directory is asked whether the token was withdrawn, over a socket that only the owner of that
+directory can open; status 1 means that it was.`,
 		Example: "  sallyport whoami\n  sallyport whoami --token - -c /etc/sallyport.yaml < token",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"sallyport/internal/access"
 	"sallyport/internal/config"
+	"sallyport/internal/desk"
 	"sallyport/internal/identity"
 	"sallyport/internal/identity/oidc"
 	"sallyport/sqlguard"
@@ -48,8 +50,8 @@ func (a *app) readToken(from string) (string, error) {
 	return token, nil
 }
 
-// whoIsToken says what the configuration makes of a token, as the doors would. The record, and what was withdrawn, are the
-// running gateway's: neither is touched.
+// whoIsToken says what the configuration makes of a token, as the doors would. What was withdrawn is the running gateway's, and asked of it. It is
+// an error where that does not take the token any more.
 func (a *app) whoIsToken(ctx context.Context, from string) error {
 	token, err := a.readToken(from)
 	if err != nil {
@@ -77,6 +79,26 @@ func (a *app) whoIsToken(ctx context.Context, from string) error {
 		return err
 	}
 	describeToken(a.out, cfg, set, said, time.Now())
+	return a.standing(cfg, said.Principal)
+}
+
+// standing says what the gateway that runs makes of a token that the configuration takes.
+func (a *app) standing(cfg *config.Config, p access.Principal) error {
+	line := func(text string) { fmt.Fprintf(a.out, "%-14s %s\n", "gateway", printable(text)) }
+	answer, err := desk.AskSessions(filepath.Join(cfg.DataDir, "log"), desk.SessionOrder{Do: desk.LookAtProof, Proven: &p})
+	switch {
+	case errors.Is(err, desk.ErrNobody):
+		line("none runs on " + cfg.DataDir + ": what was withdrawn is not known")
+	case err != nil:
+		line("cannot be asked, so that what was withdrawn is not known: " + err.Error())
+	case answer.Proof.Unread:
+		line("has not read this token yet: send it SIGHUP")
+	case !answer.Proof.Holds:
+		line("does not take it any more: " + answer.Proof.Because)
+		return errReported
+	default:
+		line("takes it")
+	}
 	return nil
 }
 

@@ -30,6 +30,7 @@ const (
 	ListSessions SessionDo = "list"
 	EndSessions  SessionDo = "end"
 	RevokeProofs SessionDo = "revoke"
+	LookAtProof  SessionDo = "look" // whether it still holds; nothing ends by it
 )
 
 // SessionOrder is what the machine's own people want done about sessions.
@@ -40,7 +41,8 @@ type SessionOrder struct {
 	Principal string             `json:"principal,omitempty"`
 	Token     string             `json:"token,omitempty"`
 	Revoke    *access.Revocation `json:"revoke,omitempty"`
-	By        string             `json:"by,omitempty"` // who, in their own words: whoever can open the socket is not asked to prove it
+	Proven    *access.Principal  `json:"proven,omitempty"` // whose proof is to be looked at, as somebody else has verified it
+	By        string             `json:"by,omitempty"`     // who, in their own words: whoever can open the socket is not asked to prove it
 	Because   string             `json:"because,omitempty"`
 }
 
@@ -48,6 +50,14 @@ type SessionOrder struct {
 type SessionAnswer struct {
 	Sessions []Session `json:"sessions,omitempty"`
 	Ended    int       `json:"ended"`
+	Proof    Standing  `json:"proof,omitzero"`
+}
+
+// Standing is what a gateway makes of a proof. The zero Standing holds nothing.
+type Standing struct {
+	Holds   bool   `json:"holds,omitempty"`
+	Unread  bool   `json:"unread,omitempty"`  // it is of a configuration that the gateway has not read
+	Because string `json:"because,omitempty"` // why it holds no longer
 }
 
 // Sessions carries orders about sessions out. It is the core, in other words.
@@ -57,6 +67,8 @@ type Sessions interface {
 	End(ctx context.Context, o SessionOrder) int
 	// Revoke withdraws proofs, and says how many sessions end by it, once it is durable.
 	Revoke(ctx context.Context, o SessionOrder) (int, error)
+	// Look says whether a proof still holds.
+	Look(p access.Principal) Standing
 }
 
 // sessionOrder carries out an order about sessions.
@@ -71,6 +83,8 @@ func (d *Desk) sessionOrder(o SessionOrder) (*SessionAnswer, error) {
 		return nil, &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "this gateway takes no orders about sessions"}
 	case o.Do == ListSessions:
 		return &SessionAnswer{Sessions: d.sessions.List()}, nil
+	case o.Do == LookAtProof && o.Proven != nil:
+		return &SessionAnswer{Proof: d.sessions.Look(*o.Proven)}, nil
 	case o.By == "" || o.Because == "":
 		return invalid("an order needs somebody who gives it, and a reason", "both go into the record")
 	case o.Do == EndSessions && o.ID == "" && o.Principal == "" && o.Token == "":

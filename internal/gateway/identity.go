@@ -221,6 +221,23 @@ func (g *Gateway) revoke(by access.Principal, r access.Revocation, issuer string
 	return ended + g.proofs.end(r.Principal, r.Cause, r.Covers), nil
 }
 
+// Withdrawn says whether, and why, what proved p was withdrawn. p is as somebody else has verified it by the configuration; known is false for a static
+// token that this gateway has not read there. Nothing ends by it, as things do when somebody comes in with a newer proof.
+func (g *Gateway) Withdrawn(p access.Principal) (cause string, yes, known bool) {
+	if p.Proof.Method == access.ByToken {
+		if p.Proof.Issued, known = g.people.store.Load().FirstKnown(p.Proof.Token); !known {
+			return "", false, false
+		}
+	}
+	if cause, yes := g.issued.Withdrawn(p); yes {
+		return cause, true, true
+	}
+	if g.proofs.outdated(p) {
+		return causeRegrouped, true, true
+	}
+	return "", false, true
+}
+
 // BackchannelLogout takes a provider's logout token (OpenID Connect Back-Channel Logout 1.0), once, and ends what rests on its subject or session.
 func (g *Gateway) BackchannelLogout(ctx context.Context, token string) error {
 	r, err := g.people.store.Load().Logout(ctx, token)

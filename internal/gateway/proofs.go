@@ -215,6 +215,14 @@ func (o *seen) same(p access.Principal) bool {
 	return o.kind == p.Kind && slices.Equal(o.groups, p.Groups) && maps.Equal(o.attributes, p.Attributes)
 }
 
+// outdated reports whether a proof of a provider says something else than a newer one that has come in.
+func (p *proofs) outdated(who access.Principal) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o, known := p.latest[seenKeyOf(who)]
+	return known && who.Proof.Issued.Before(o.issued) && !o.same(who)
+}
+
 // note remembers what a proof of a provider says. changed reports that it is newer than the one before and says something else; outdated, that it
 // is older and does: what it says was so once.
 func (p *proofs) note(who access.Principal) (changed, outdated bool) {

@@ -114,6 +114,12 @@ func (s *Store) tokenSums() []string {
 	return out
 }
 
+// FirstKnown is when a static token, by its hex SHA-256, was first read in the configuration; ok is false where it is not one of now.
+func (s *Store) FirstKnown(sum string) (at time.Time, ok bool) {
+	at, ok = s.firstKnown[sum]
+	return at, ok
+}
+
 // Holds reports whether what s says of p is what p was proven to be. Of a principal of the configuration these are groups, attributes, and that
 // the password or token is still the one that proved it. Of people whom a provider speaks for, they are the definition of the provider, and
 // that nobody of the configuration has their name.
