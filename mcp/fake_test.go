@@ -62,6 +62,10 @@ func (f *fakeCore) Verify(_ context.Context, c access.Credentials) (access.Princ
 	return p, nil
 }
 
+func (f *fakeCore) Recognise(ctx context.Context, l gateway.Login) (access.Principal, error) {
+	return f.Verify(ctx, l.Credentials)
+}
+
 func (f *fakeCore) PolicyVersion() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -114,7 +114,10 @@ func newServer(core gateway.Core, opt Options, c connect) *Server {
 		s.mcp.AddTool(tools[i].definition(), s.handler(&tools[i]))
 	}
 	s.front = front.New(s.mcp, front.Options{
-		Verify: core.Verify, Watch: core.Watch, Resource: s.resource, Log: opt.Log,
+		Verify: func(ctx context.Context, c access.Credentials, client string) (access.Principal, error) {
+			return core.Recognise(ctx, gateway.Login{Door: access.DoorMCP, Client: client, Credentials: c})
+		},
+		Watch: core.Watch, Resource: s.resource, Log: opt.Log,
 		Hosts: opt.Hosts, Origins: opt.Origins, LoopbackOrigins: opt.LoopbackOrigins,
 		MaxBody: opt.MaxBody, MaxSessions: 64, SessionIdle: 30 * time.Minute,
 		ReadTimeout: 15 * time.Second, WriteTimeout: time.Minute,

@@ -157,6 +157,9 @@ type Core interface {
 	SCRAM(user string) Exchange
 	// Verify checks credentials without opening a session.
 	Verify(ctx context.Context, c access.Credentials) (access.Principal, error)
+	// Recognise is Verify for a door whose messages bring their proof each, before there is a session: whom it refuses is recorded. l needs no
+	// connection.
+	Recognise(ctx context.Context, l Login) (access.Principal, error)
 	// Providers lists the identity providers that tokens are taken of, without their secrets.
 	Providers() []access.Provider
 	// Connect opens a session; it fails with an *access.Error.

@@ -76,7 +76,8 @@ func (g *Gateway) openApprovals(ctx context.Context, dir string, c Approvals) (e
 	return nil
 }
 
-// sweep ends requests that have run out of time. That it may be late lets nothing through: what is over is not claimed.
+// sweep ends requests that have run out of time, and tells of refused tokens that were counted. That it may be late lets nothing through: what is
+// over is not claimed.
 func (g *Gateway) sweep() {
 	defer g.wg.Done()
 	tick := time.NewTicker(time.Second)
@@ -85,7 +86,8 @@ func (g *Gateway) sweep() {
 		select {
 		case <-g.stop:
 			return
-		case <-tick.C:
+		case now := <-tick.C:
+			g.tellRefusals(now, false)
 			if err := g.approvals.Sweep(context.Background()); err != nil {
 				g.logger.Warn("requests for approval cannot be ended", "error", err)
 			}

@@ -227,11 +227,15 @@ func notASetting(name string) *access.Error {
 // recordLogin records a refused log-in; p is nobody where nothing was proven.
 func (g *Gateway) recordLogin(l Login, p access.Principal, err error) {
 	e := access.AsError(err)
+	failed, signed := failedCheck(err)
+	if p.Proof.Method == "" {
+		p.Proof = signed
+	}
 	err = g.note(access.RecordRefused, func(rec *access.Record) {
 		// Whoever can reach the door chooses these words.
 		whoAsks(rec, p)
 		rec.Door, rec.Connection, rec.Client = l.Door, shortened(l.Connection, mostTask), l.Client
-		rec.Code, rec.Error, rec.Hint = e.Code, shortened(e.Message, mostParam), e.Hint
+		rec.Code, rec.Error, rec.Hint = e.Code, shortened(e.Message+failed, mostParam), e.Hint
 	})
 	if err != nil {
 		g.logger.Error("refused log-in not recorded", "error", err)

@@ -50,6 +50,7 @@ type Gateway struct {
 	reviewing      Approvals
 	memory         approval.Memory
 	previewing     sync.Mutex    // held while a preview is made
+	refusals       refusals      // of tokens
 	revealing      atomic.Uint64 // grows when what approvals reveal may have changed
 	placePatience  time.Duration // how long a statement waits for a place
 	tokenKey       []byte        // master key of token masks; no client and no statement text ever holds it
@@ -296,6 +297,7 @@ func (g *Gateway) Close() error {
 	if err := g.approvals.Close(); err != nil {
 		g.logger.Warn("requests for approval", "error", err)
 	}
+	g.tellRefusals(time.Now(), true)
 	err := g.note(access.RecordClose, func(rec *access.Record) { rec.Rows = int64(rec.Seq) })
 	return g.shut(err)
 }

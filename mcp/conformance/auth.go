@@ -151,7 +151,7 @@ func startProtected() (*protected, error) {
 		return mcp.NewToolResultError("it takes db:write"), nil
 	})
 	f := front.New(tools, front.Options{
-		Verify: func(_ context.Context, c access.Credentials) (access.Principal, error) {
+		Verify: func(_ context.Context, c access.Credentials, _ string) (access.Principal, error) {
 			if c != access.Bearer(p.token) {
 				return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "unknown token"}
 			}

@@ -95,7 +95,7 @@ func run(ctx context.Context, dir, out, serve string, streams bool) error {
 func start(address string, streams bool) (url string, down func(), err error) {
 	const token = "conformance"
 	f := front.New(fixture(), front.Options{
-		Verify: func(_ context.Context, c access.Credentials) (access.Principal, error) {
+		Verify: func(_ context.Context, c access.Credentials, _ string) (access.Principal, error) {
 			if c != access.Bearer(token) {
 				return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "unknown token"}
 			}

@@ -58,6 +58,12 @@ func (ps *Providers) access(ctx context.Context, raw string) (Said, error) {
 	if claims, err = p.verified(ctx, h, raw); err != nil {
 		return Said{}, err
 	}
+	said, err := p.access(ctx, raw, claims)
+	return said, signed(err, access.ByAccessToken, p.Issuer, claims)
+}
+
+// access is what claims say that the provider has signed.
+func (p *provider) access(ctx context.Context, raw string, claims map[string]any) (Said, error) {
 	t, err := p.times(claims, true)
 	if err != nil {
 		return Said{}, err
@@ -125,6 +131,12 @@ func (ps *Providers) id(ctx context.Context, c access.IDToken) (Said, error) {
 	if claims, err = p.verified(ctx, h, c.Token); err != nil {
 		return Said{}, err
 	}
+	said, err := p.id(ctx, c, h.alg, claims)
+	return said, signed(err, access.ByIDToken, p.Issuer, claims)
+}
+
+// id is what claims say that the provider has signed.
+func (p *provider) id(ctx context.Context, c access.IDToken, alg string, claims map[string]any) (Said, error) {
 	t, err := p.times(claims, true)
 	if err != nil {
 		return Said{}, err
@@ -136,7 +148,7 @@ func (ps *Providers) id(ctx context.Context, c access.IDToken) (Said, error) {
 	if _, there := claims["events"]; there {
 		return Said{}, refuse(Audience, "a token about an event is no ID token")
 	}
-	if err := p.bound(c, claims, h.alg, t); err != nil {
+	if err := p.bound(c, claims, alg, t); err != nil {
 		return Said{}, err
 	}
 	if _, there := claims["act"]; there {
@@ -366,7 +378,8 @@ func (ps *Providers) free(said Said, err error) error {
 		return nil
 	}
 	ps.log.Warn("a provider's user has the name of somebody else, and is refused", "provider", said.Provider, "name", name, "whose", whose, "subject", said.Principal.Proof.Subject)
-	return refuse(Subject, "%q %s", name, whose).hint("give the provider a `prefix`")
+	q := said.Principal.Proof
+	return signed(refuse(Subject, "%q %s", name, whose).hint("give the provider a `prefix`"), q.Method, q.Issuer, map[string]any{"sub": q.Subject})
 }
 
 // Shadows reports whether names under the prefix own could be some that are under another provider's.

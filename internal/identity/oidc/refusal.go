@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"sallyport/internal/access"
 )
@@ -29,6 +30,8 @@ type Refusal struct {
 	Check  Check
 	Detail string
 	Hint   string // for the operator; "" where there is nothing to do
+	// Signed is whose token it is, where its signature is its provider's: method, issuer and subject alone. Nil: nobody knows.
+	Signed *access.Proof
 	Err    error
 }
 
@@ -47,6 +50,15 @@ func refuse(c Check, format string, args ...any) *Refusal {
 }
 
 func (r *Refusal) hint(s string) *Refusal { r.Hint = s; return r }
+
+// signed says in a refusal whose token it is of which the signature was found good.
+func signed(err error, m access.Method, issuer string, claims map[string]any) error {
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		sub, _ := claims["sub"].(string)
+		r.Signed = &access.Proof{Method: m, Issuer: issuer, Subject: strings.ToValidUTF8(shown(sub), "?")}
+	}
+	return err
+}
 
 // denied is what a client is told of a refusal.
 func denied(kind string, err error) error {

@@ -33,7 +33,7 @@ func (f *Front) authenticate(w http.ResponseWriter, r *http.Request) *Caller {
 		f.unauthorized(w, challenge{}, "a bearer token is required, once, in the Authorization header")
 		return nil
 	}
-	principal, err := f.opt.Verify(r.Context(), token)
+	principal, err := f.opt.Verify(r.Context(), token, r.RemoteAddr)
 	if err == nil && principal.Name == "" {
 		err = &access.Error{Kind: access.Denied, Message: "nobody"}
 	}

@@ -24,8 +24,8 @@ const Path = "/mcp"
 // Options say who may come in and how. Verify and Log are required.
 type Options struct {
 	// Verify turns a token into a principal, or fails with an *access.Error. It is asked for every
-	// request, so that a withdrawn token stops working at once.
-	Verify func(context.Context, access.Credentials) (access.Principal, error)
+	// request, so that a withdrawn token stops working at once. client is the address that it came from.
+	Verify func(ctx context.Context, c access.Credentials, client string) (access.Principal, error)
 	Log    *slog.Logger
 	// Watch gives a channel that is closed, with the cause in it before, when the proof of a principal holds no longer; nil: none
 	// ever does.

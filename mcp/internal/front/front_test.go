@@ -56,7 +56,7 @@ func newRig(t *testing.T, edit func(*Options)) *rig {
 		panic("a secret in a panic")
 	})
 	opt := Options{
-		Verify: func(_ context.Context, c access.Credentials) (access.Principal, error) {
+		Verify: func(_ context.Context, c access.Credentials, _ string) (access.Principal, error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			token, _ := c.(access.Bearer)
