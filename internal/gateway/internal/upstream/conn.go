@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"time"
 	"unicode/utf8"
@@ -19,6 +18,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/loop"
+	"sallyport/internal/pgdsn"
 	"sallyport/internal/pgframe"
 )
 
@@ -61,9 +61,9 @@ type Conn struct {
 // Dial connects and logs in. settings are run-time parameters for the startup packet. Errors are
 // *access.Error of kind Unavailable or Upstream; they never hold the DSN.
 func Dial(ctx context.Context, dsn string, settings map[string]string) (*Conn, error) {
-	cfg, err := pgconn.ParseConfig(secured(dsn))
+	cfg, err := pgconn.ParseConfig(pgdsn.Secured(dsn))
 	if err != nil {
-		return nil, badDSN(err)
+		return nil, pgdsn.Malformed(err)
 	}
 	for name, value := range settings {
 		cfg.RuntimeParams[name] = value
@@ -118,24 +118,6 @@ func keepAlive(nc net.Conn) {
 	if t, ok := nc.(*net.TCPConn); ok {
 		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4})
 	}
-}
-
-// CheckDSN says whether a DSN can be parsed at all.
-func CheckDSN(dsn string) error {
-	if _, err := pgconn.ParseConfig(secured(dsn)); err != nil {
-		return badDSN(err)
-	}
-	return nil
-}
-
-// badDSN leaves pgx's own words out: they quote the DSN, and what is malformed cannot be redacted for sure.
-func badDSN(err error) error {
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return &access.Error{Kind: access.Unavailable, Code: "08001", Message: fmt.Sprintf("the DSN names a file that cannot be read: %s: %v", pe.Path, pe.Err),
-			Hint: "give the gateway's user access to it, or leave it out of the DSN"}
-	}
-	return &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the DSN cannot be parsed",
-		Hint: "write it as postgres://user:password@host:5432/database, with % escapes in the password, or as host=... user=... dbname=..."}
 }
 
 // dialError tells the client whether the database refused or could not be reached, and no more.

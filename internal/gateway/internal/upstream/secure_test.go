@@ -21,43 +21,6 @@ import (
 	"sallyport/internal/testdb"
 )
 
-func TestOtherMachinesAreVerified(t *testing.T) {
-	t.Setenv("PGSSLMODE", "")
-	for _, c := range []struct{ dsn, want, weak string }{
-		{"postgres://u:p@db.example/shop", "postgres://u:p@db.example/shop?sslmode=verify-full", ""},
-		{"postgresql://u@db.example/shop?application_name=x", "postgresql://u@db.example/shop?application_name=x&sslmode=verify-full", ""},
-		{"host=db.example user=u", "host=db.example user=u sslmode=verify-full", ""},
-		{"postgres://u@127.0.0.1,db.example/shop", "postgres://u@127.0.0.1,db.example/shop?sslmode=verify-full", ""},
-		{"postgres://u@127.0.0.1/shop", "", ""}, {"postgres://u@[::1]/shop", "", ""}, {"postgres://u@localhost/shop", "", ""}, {"host=/var/run/postgresql", "", ""},
-		{"postgres://u@db.example/shop?sslmode=disable", "", "not be encrypted"},
-		{"postgres://u@db.example/shop?sslmode=allow", "", "not be encrypted"},
-		{"postgres://u@db.example/shop?sslmode=prefer", "", "not be encrypted"},
-		{"host=db.example sslmode = require", "", "its certificate is not checked"},
-		{"host=db.example sslmode=verify-ca", "", "the name in its certificate"},
-		{"host=db.example sslmode=verify-full", "", ""},
-		{"postgres://u@/shop?host=/tmp,10.0.0.7&sslmode=require", "", "its certificate is not checked"},
-		{"host=db.example password='a sslmode=x' user=u", "", "not be encrypted"}, // not sure: refused
-	} {
-		if c.want == "" {
-			c.want = c.dsn
-		}
-		if got := secured(c.dsn); got != c.want {
-			t.Errorf("%s becomes %s", c.dsn, got)
-		}
-		weak := Weak(c.dsn)
-		if (weak == "") != (c.weak == "") || !strings.Contains(weak, c.weak) {
-			t.Errorf("%s: %q", c.dsn, weak)
-		}
-		if err := CheckSecure(c.dsn, false); (err == nil) != (c.weak == "") || CheckSecure(c.dsn, true) != nil {
-			t.Errorf("%s: %v", c.dsn, err)
-		}
-	}
-	t.Setenv("PGSSLMODE", "prefer")
-	if Weak("host=db.example") == "" {
-		t.Error("what the environment says is not seen")
-	}
-}
-
 // authority signs certificates for a server.
 type authority struct {
 	t    *testing.T
