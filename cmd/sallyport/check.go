@@ -17,6 +17,7 @@ import (
 	"sallyport/internal/access"
 	"sallyport/internal/config"
 	"sallyport/internal/gateway"
+	"sallyport/internal/pgdsn"
 	"sallyport/mask"
 	"sallyport/sqlguard/policy"
 )
@@ -60,6 +61,11 @@ func (o *checkOptions) run(ctx context.Context) error {
 	fmt.Fprintf(o.out, "policies       %s in %s\n", plural(set.Len(), "policy", "policies"), count(len(cfg.Policies), "file"))
 	problems += printStrangers(o.out, strangers(cfg, set))
 	problems += checkTLS(o.out, cfg)
+	for _, c := range cfg.Connections {
+		if weak := pgdsn.Weak(c.DSN); weak != "" { // agreed to, or the configuration would not be sound
+			fmt.Fprintf(o.out, "  · connections.%s: its database is on another machine, and %s; `insecure: true` takes that\n", c.Name, weak)
+		}
+	}
 	for _, n := range cfg.Channels {
 		if err := tryChannel(&n); err != nil {
 			problems++

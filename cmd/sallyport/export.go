@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"time"
@@ -19,7 +18,7 @@ import (
 const exportDrain = 5 * time.Second
 
 // openExports makes ready what the configuration exports to; nil when that is nothing.
-func openExports(cfg *config.Config, log *slog.Logger) (*export.Set, error) {
+func (o *outward) openExports(cfg *config.Config) (*export.Set, error) {
 	if len(cfg.Exports) == 0 {
 		return nil, nil
 	}
@@ -31,7 +30,7 @@ func openExports(cfg *config.Config, log *slog.Logger) (*export.Set, error) {
 		}
 		configs = append(configs, c)
 	}
-	return export.Open(filepath.Join(cfg.DataDir, "log"), filepath.Join(cfg.DataDir, "export"), configs, export.Options{Log: log, Version: programVersion()})
+	return export.Open(filepath.Join(o.dataDir, "log"), filepath.Join(o.dataDir, "export"), configs, export.Options{Log: o.log, Version: programVersion()})
 }
 
 // exportConfig puts an entry of the configuration in the words of the exporters.
@@ -87,10 +86,8 @@ func (g *gate) close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), exportDrain)
 	defer cancel()
-	for _, set := range []*export.Set{g.channels, g.exports} {
-		if set != nil {
-			err = errors.Join(err, set.Close(ctx))
-		}
+	if g.out != nil {
+		err = errors.Join(err, g.out.close(ctx))
 	}
 	return err
 }

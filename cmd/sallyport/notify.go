@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -13,8 +12,9 @@ import (
 	"sallyport/internal/notify/slack"
 )
 
-// openChannels makes ready the ways to people that the configuration names; nil when there are none.
-func openChannels(cfg *config.Config, log *slog.Logger) (*export.Set, error) {
+// openChannels makes ready the ways to people that the configuration names; nil when there are none. link is where requests are decided,
+// "" where there is no such place.
+func (o *outward) openChannels(cfg *config.Config) (*export.Set, error) {
 	if len(cfg.Channels) == 0 {
 		return nil, nil
 	}
@@ -24,16 +24,14 @@ func openChannels(cfg *config.Config, log *slog.Logger) (*export.Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("channel %s: %w", n.Name, err)
 		}
-		if w := cfg.File.Listen.Web; w != nil {
-			c.URL = webURL(w)
-		}
+		c.URL = o.link
 		channels = append(channels, c)
 	}
-	return notify.Open(filepath.Join(cfg.DataDir, "log"), channelDir(cfg), channels, export.Options{Log: log, Version: programVersion()})
+	return notify.Open(filepath.Join(o.dataDir, "log"), channelDir(o.dataDir), channels, export.Options{Log: o.log, Version: programVersion()})
 }
 
 // channelDir is where channels keep their places in the log.
-func channelDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "notify") }
+func channelDir(dataDir string) string { return filepath.Join(dataDir, "notify") }
 
 // channelConfig puts an entry of the configuration in the words of the channels.
 func channelConfig(n *config.Notify) (notify.Channel, error) {
@@ -73,18 +71,25 @@ func tryChannel(n *config.Notify) error {
 }
 
 // besideSlack answers what the buttons of Slack messages send at /slack, where a channel has the secret that tells that it is Slack.
-func besideSlack(cfg *config.Config, pages http.Handler) http.Handler {
-	var secrets []string
+func besideSlack(h *slack.Handler, pages http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/slack", func(w http.ResponseWriter, r *http.Request) {
+		if h.Open() {
+			h.ServeHTTP(w, r)
+		} else {
+			pages.ServeHTTP(w, r)
+		}
+	})
+	mux.Handle("/", pages)
+	return mux
+}
+
+// slackSecrets are the signing secrets of the apps whose buttons are answered.
+func slackSecrets(cfg *config.Config) (secrets []string) {
 	for _, n := range cfg.Channels {
 		if n.To == "slack" && n.Secret != "" {
 			secrets = append(secrets, n.Secret)
 		}
 	}
-	if len(secrets) == 0 {
-		return pages
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/slack", slack.New(secrets, webURL(cfg.File.Listen.Web)))
-	mux.Handle("/", pages)
-	return mux
+	return secrets
 }

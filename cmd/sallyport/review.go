@@ -337,7 +337,7 @@ func (a *app) channels(asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	all, err := export.ReadStatus(filepath.Join(cfg.DataDir, "log"), channelDir(cfg))
+	all, err := export.ReadStatus(filepath.Join(cfg.DataDir, "log"), channelDir(cfg.DataDir))
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"sallyport/internal/access"
 	"sallyport/internal/config"
 	"sallyport/internal/gateway"
+	"sallyport/internal/notify/slack"
 	"sallyport/internal/web"
 )
 
@@ -381,18 +382,16 @@ func TestReviewURLOfTheConfiguration(t *testing.T) {
 func TestSlackIsAnsweredBesideThePages(t *testing.T) {
 	pages := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	cfg := &config.Config{Channels: []config.Notify{{To: "slack", Secret: "s"}, {To: "webhook", Secret: "other"}}}
-	cfg.File.Listen.Web = &config.Web{Address: "127.0.0.1:1"}
-	get := func(h http.Handler, path string) int {
+	get := func(path string) int {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil))
+		besideSlack(slack.New(slackSecrets(cfg), "http://127.0.0.1:1"), pages).ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil))
 		return w.Code
 	}
-	h := besideSlack(cfg, pages)
-	if a, b := get(h, "/slack"), get(h, "/reviews"); a != http.StatusUnauthorized || b != http.StatusTeapot {
+	if a, b := get("/slack"), get("/reviews"); a != http.StatusUnauthorized || b != http.StatusTeapot {
 		t.Errorf("answers %d and %d", a, b)
 	}
 	cfg.Channels = cfg.Channels[1:]
-	if a := get(besideSlack(cfg, pages), "/slack"); a != http.StatusTeapot {
+	if a := get("/slack"); a != http.StatusTeapot {
 		t.Errorf("without a secret it answers %d", a)
 	}
 }

@@ -171,8 +171,8 @@ func describe(err error) string {
 	}
 	text := err.Error()
 	hint := e.Hint
-	if e.Err != nil && (e.Code == "08001" || e.Code == "08004") {
-		hint = "see that the database runs, and that host, port, user, password and database of the connection's DSN are right" // e.Hint sends clients to the operator
+	if e.Err != nil && (e.Code == "08001" || e.Code == "08004") && strings.Contains(hint, "operator") { // who is asking: the others say what to do
+		hint = "see that the database runs, and that host, port, user, password and database of the connection's DSN are right"
 	}
 	if hint != "" {
 		text += "\n  hint: " + hint

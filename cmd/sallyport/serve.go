@@ -20,7 +20,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"sallyport/audit/export"
 	"sallyport/audit/vouch"
 	"sallyport/internal/access"
 	"sallyport/internal/config"
@@ -46,8 +45,8 @@ func newServe(a *app) *cobra.Command {
 statements, waits for running ones (limits.drain_timeout) and closes the record. SIGHUP reads the policies,
 the principals, the providers and the labels files again: from a client's next statement on they hold, or, if one is not sound, the old ones
 stay. Sessions end of principals who are gone, or have other groups, attributes, passwords or tokens. It
-also reads DSNs again from files and commands, for new sessions, has exporters that are stopped look whether that was mended,
-and reads the doors' certificates (which is done at handshakes too, once a second).`,
+also reads DSNs again from files and commands, for new sessions, exporters and channels with their secrets, has those that are stopped look
+whether that was mended, and reads the doors' certificates (which is done at handshakes too, once a second).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
@@ -113,15 +112,13 @@ func newLogger(a *app, format, level string) (*slog.Logger, error) {
 type gate struct {
 	core    *gateway.Gateway
 	vouch   *vouch.Voucher // nil where nobody vouches for the record
-	exports *export.Set    // nil where nothing is exported
-	// channels are the ways to people who are told of requests; nil where there are none.
-	channels *export.Set
-	desk     *desk.Desk
-	unindex  func() // ends the indexing; nil before it has begun
-	log      *slog.Logger
-	drain    time.Duration
-	rules    []config.Policy   // in force
-	files    map[string]string // labels files in force, by connection
+	out     *outward       // exporters and channels; nil before they are made ready
+	desk    *desk.Desk
+	unindex func() // ends the indexing; nil before it has begun
+	log     *slog.Logger
+	drain   time.Duration
+	rules   []config.Policy   // in force
+	files   map[string]string // labels files in force, by connection
 
 	pgwire         *pgwire.Server
 	mcp            *mcp.Server
@@ -195,10 +192,7 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 		}
 		g.vouch = voucher
 	}
-	if g.exports, err = openExports(cfg, log); err != nil {
-		return nil, errors.Join(err, g.close())
-	}
-	if g.channels, err = openChannels(cfg, log); err != nil {
+	if g.out, err = openOutward(cfg, log); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	rules := officeRules(cfg)
@@ -223,11 +217,7 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gat
 			return nil, errors.Join(err, g.close())
 		}
 	}
-	for _, set := range []*export.Set{g.exports, g.channels} {
-		if set != nil {
-			set.Start()
-		}
-	}
+	g.out.start(time.Duration(cfg.File.SecretsRefresh))
 	g.unindex = startIndex(cfg, log)
 	return g, nil
 }
@@ -345,15 +335,11 @@ func (g *gate) serve(ctx context.Context) error {
 	return err
 }
 
-// reload reads the policies, the principals, the providers, the labels files and the doors' certificates again, and has exporters and
-// channels that are stopped look again. What cannot be loaded changes nothing.
+// reload reads the policies, the principals, the providers, the labels files, exporters and channels and the doors' certificates again, and has
+// exporters and channels that are stopped look again. What cannot be loaded changes nothing.
 func (g *gate) reload(path string) {
 	g.certs.look()
-	for _, set := range []*export.Set{g.exports, g.channels} {
-		if set != nil {
-			set.Look()
-		}
-	}
+	g.out.look()
 	g.core.RenewDSNs(context.Background())
 	cfg, err := config.Load(path)
 	if err == nil {
@@ -379,6 +365,7 @@ func (g *gate) reload(path string) {
 	}
 	g.core.Judge(judged)
 	g.rules = cfg.Policies
+	g.out.reload(cfg)
 	g.log.Info("policies reloaded", "files", len(g.rules), "labels_files", len(judged), "principals", len(cfg.Principals), "sessions_ended", ended)
 }
 

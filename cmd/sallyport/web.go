@@ -35,7 +35,7 @@ func openWeb(g *gate, cfg *config.Config) (*webDoor, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &webDoor{ln: ln, pages: pages, http: &http.Server{Handler: besideSlack(cfg, pages.Handler()), TLSConfig: g.certs.web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: web.ReadTimeout,
+	d := &webDoor{ln: ln, pages: pages, http: &http.Server{Handler: besideSlack(g.out.slack, pages.Handler()), TLSConfig: g.certs.web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: web.ReadTimeout,
 		WriteTimeout: web.WriteTimeout, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: web.MaxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
 	limitConnections(d.http, httpConnections, log.With("door", "web"))
 	return d, nil

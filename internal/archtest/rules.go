@@ -36,12 +36,13 @@ var ours = []rule{
 	{"internal/loop", nil},
 	{"internal/balancer", nil},                        // who a load balancer says the client is
 	{"internal/tlsconf", []string{"internal/access"}}, // what the doors show for certificates
-	{"internal/config", []string{"internal/access"}},
+	{"internal/pgdsn", []string{"internal/access"}},   // what a connection string leaves unchecked
+	{"internal/config", []string{"internal/access", "internal/pgdsn"}},
 	{"internal/desk", []string{"internal/access", "audit", "audit/office"}}, // orders about the record, from the machine's own people
 
 	// The core, and behind it the only code that talks to a database.
-	{"internal/gateway/internal/...", []string{"internal/access", "internal/loop", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/..."}},
-	{"internal/gateway", []string{"internal/access", "internal/loop", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/...",
+	{"internal/gateway/internal/...", []string{"internal/access", "internal/loop", "internal/pgdsn", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/..."}},
+	{"internal/gateway", []string{"internal/access", "internal/loop", "internal/pgdsn", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/...",
 		"sqlguard/...", "mask/...", "audit/...", "internal/identity/...", "internal/approval"}},
 
 	// Doors: the core, the nouns and their codec.
@@ -85,9 +86,12 @@ var fences = []struct {
 	may      []string
 	why      string
 }{
-	{[]string{"github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/pgconn", "github.com/jackc/pgx/v5/pgxpool", "github.com/jackc/pgx/v5/stdlib", "database/sql"},
+	{[]string{"github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/pgxpool", "github.com/jackc/pgx/v5/stdlib", "database/sql"},
 		[]string{"internal/gateway/internal/upstream", "internal/testdb", "sqlguard/registry/gen", "evals/..."},
 		"only upstream talks to a database (testdb to servers that it started, evals from outside, the registry's generator at build time)"},
+	{[]string{"github.com/jackc/pgx/v5/pgconn"},
+		[]string{"internal/gateway/internal/upstream", "internal/pgdsn", "internal/testdb", "sqlguard/registry/gen", "evals/..."},
+		"upstream connects, and pgdsn parses what it connects by"},
 	{[]string{"github.com/mark3labs/mcp-go/"}, []string{"mcp/...", "internal/demo", "evals/..."}, "only the agents' door speaks MCP, and its clients in the demo and the evals"},
 	{[]string{"github.com/pganalyze/pg_query_go/"}, []string{"internal/pgtree", "internal/gateway", "sqlguard/...", "mask/...", "evals/..."}, "only the guard, the masks and the core read syntax trees"},
 	{[]string{"github.com/zitadel/oidc/"}, []string{"internal/testop"}, "a provider of tests; the gateway is on the other side"},

@@ -218,7 +218,7 @@ func (e *Export) given() map[string]bool {
 		"from": e.From != "", "without": len(e.Without) > 0, "prefix": e.Prefix != "", "region": e.Region != "",
 		"access_key": e.AccessKey != "", "lock": e.Lock != "", "retain_days": e.RetainDays != 0,
 		"format": e.Format != "", "path": e.Path != "", "url": e.URL != "", "address": e.Address != "",
-		"secret": e.Secret+e.SecretEnv+e.SecretFile != "", "token": e.Token+e.TokenEnv+e.TokenFile != "",
+		"secret": e.Secret+e.SecretEnv+e.SecretFile != "" || len(e.SecretCommand) > 0, "token": e.Token+e.TokenEnv+e.TokenFile != "" || len(e.TokenCommand) > 0,
 		"tls": e.TLS != nil, "timeout": e.Timeout != 0, "enterprise": e.Enterprise != 0, "signals": len(e.Signals) > 0,
 	}
 }

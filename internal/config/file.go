@@ -46,7 +46,8 @@ type File struct {
 	// Default 60s.
 	CatalogRefresh Duration `yaml:"catalog_refresh"`
 
-	// SecretsRefresh is how often the connections' DSNs are read again. Default 0: on SIGHUP and when a database refuses one.
+	// SecretsRefresh is how often DSNs, and the secrets of providers, exporters and channels, are read again. Default 0: on SIGHUP, and DSNs when a database
+	// refuses one.
 	SecretsRefresh Duration `yaml:"secrets_refresh"`
 
 	// Detectors adjust the second line: what hides personal data in columns without a label.

@@ -35,7 +35,8 @@ type Config struct {
 	// Absent are secrets that are named and not there: only LoadOffline leaves any.
 	Absent Problems
 
-	offline bool // commands are not run
+	offline bool   // commands are not run
+	text    []byte // of the file
 }
 
 // Policy is the text of a policy file. Name is its path as the configuration gives it.
@@ -86,7 +87,7 @@ func Parse(path, dir string, text []byte) (*Config, error) {
 }
 
 func parse(path, dir string, text []byte, offline bool) (*Config, error) {
-	c := &Config{Path: path, Dir: dir, offline: offline}
+	c := &Config{Path: path, Dir: dir, offline: offline, text: text}
 	d := &document{path: path}
 	d.parse(text, &c.File)
 	if len(d.problems) == 0 {

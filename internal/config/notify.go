@@ -178,8 +178,8 @@ func (c *Config) notifyMail(d *document, n *Notify, hasPassword bool, at func(..
 // given tells which of the keys of notifyKeys have a value.
 func (n *Notify) given() map[string]bool {
 	return map[string]bool{
-		"url": n.URL+n.URLEnv+n.URLFile != "", "secret": n.Secret+n.SecretEnv+n.SecretFile != "", "token": n.Token+n.TokenEnv+n.TokenFile != "",
+		"url": n.URL+n.URLEnv+n.URLFile != "" || len(n.URLCommand) > 0, "secret": n.Secret+n.SecretEnv+n.SecretFile != "" || len(n.SecretCommand) > 0, "token": n.Token+n.TokenEnv+n.TokenFile != "" || len(n.TokenCommand) > 0,
 		"channel": n.Channel != "", "address": n.Address != "", "security": n.Security != "", "user": n.User != "",
-		"password": n.Password+n.PasswordEnv+n.PasswordFile != "", "from": n.From != "", "recipients": len(n.Recipients) > 0,
+		"password": n.Password+n.PasswordEnv+n.PasswordFile != "" || len(n.PasswordCommand) > 0, "from": n.From != "", "recipients": len(n.Recipients) > 0,
 	}
 }

@@ -95,3 +95,16 @@ func TestNotifyProblems(t *testing.T) {
 		}
 	}
 }
+
+// A command counts as a value: what a channel or an exporter does not take is told of however it is given.
+func TestCommandsThatNobodyTakes(t *testing.T) {
+	for _, text := range []string{
+		"notify: [{name: x, to: teams, url_env: SHOP_DSN, secret_command: ['true']}]", "notify: [{name: x, to: teams, url_env: SHOP_DSN, token_command: ['true']}]",
+		"notify: [{name: x, to: teams, url_env: SHOP_DSN, password_command: ['true']}]", "notify: [{name: x, to: email, url_command: ['true']}]",
+		"export: [{name: x, to: file, path: p, secret_command: ['true']}]", "export: [{name: x, to: file, path: p, token_command: ['true']}]",
+	} {
+		if _, err := load(t, sound+text+"\n"); err == nil || !strings.Contains(err.Error(), "is nothing that") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

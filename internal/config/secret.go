@@ -123,3 +123,19 @@ func (c *Config) DSN(ctx context.Context, connection string) (string, error) {
 	}
 	return conn.DSN, nil
 }
+
+// Receivers reads the secrets of exporters and channels again, from where the configuration said when it was loaded, and judges them as then:
+// of what comes back Exports and Channels count. What cannot be read, or is not sound, is an error, and nothing comes back.
+func (c *Config) Receivers() (*Config, error) {
+	d := &document{path: c.Path}
+	next := &Config{Path: c.Path, Dir: c.Dir, text: c.text}
+	d.parse(c.text, &next.File)
+	if len(d.problems) == 0 {
+		next.exports(d)
+		next.notify(d)
+	}
+	if problems := append(d.problems, next.Absent...); len(problems) > 0 {
+		return nil, problems.sorted()
+	}
+	return next, nil
+}

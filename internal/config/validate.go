@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/internal/pgdsn"
 )
 
 // names are safe to show, to type as a database or user name, and to write in a policy.
@@ -121,14 +122,42 @@ func (c *Config) connections(d *document) {
 		if conn.Driver != "postgres" {
 			d.add(d.line(append(path, "driver")...), fmt.Sprintf("driver `%s` of `%s` is not supported", conn.Driver, name), "`driver: postgres` is")
 		}
+		absent := len(c.Absent)
 		dsn, ok := c.secret(d, path, "dsn", conn.DSN, conn.DSNEnv, conn.DSNFile, conn.DSNCommand...)
+		for i := range c.Absent[absent:] {
+			c.Absent[absent+i].Message += fmt.Sprintf(": what the DSN of `%s` leaves unchecked was not looked at", name)
+		}
 		if !ok && conn.DSN == "" && conn.DSNEnv == "" && conn.DSNFile == "" && len(conn.DSNCommand) == 0 {
 			d.add(d.line(path...), fmt.Sprintf("connection `%s` has no DSN", name), "give `dsn_env`, `dsn_file`, `dsn_command` or `dsn`")
 		}
 		if conn.DSN != "" && dsnHasPassword(conn.DSN) {
 			c.warn(d.line(append(path, "dsn")...), fmt.Sprintf("the DSN of `%s` has a password in the configuration file", name), "move it to `dsn_env` or `dsn_file`")
 		}
+		if ok && !c.offline { // who connects to nothing need not have the files that it names
+			c.judgeDSN(d, append(path, conn.dsnKey()), name, dsn, conn.Insecure)
+		}
 		c.Connections = append(c.Connections, access.Connection{Name: name, Driver: conn.Driver, DSN: dsn, Insecure: conn.Insecure, Judged: c.judgements(d, name, conn)})
+	}
+}
+
+// dsnKey is the key that says where the DSN is.
+func (c Connection) dsnKey() string {
+	switch {
+	case c.DSNEnv != "":
+		return "dsn_env"
+	case c.DSNFile != "":
+		return "dsn_file"
+	case len(c.DSNCommand) > 0:
+		return "dsn_command"
+	}
+	return "dsn"
+}
+
+// judgeDSN refuses what is no DSN, and one that leaves out checks of another machine that nobody has agreed to do without.
+func (c *Config) judgeDSN(d *document, path []string, name, dsn string, agreed bool) {
+	if err := pgdsn.Check(dsn, agreed); err != nil {
+		e := access.AsError(err)
+		d.add(d.line(path...), fmt.Sprintf("connection `%s`: %s", name, e.Message), e.Hint)
 	}
 }
 

@@ -18,10 +18,10 @@ import (
 	"sallyport/internal/access"
 	"sallyport/internal/approval"
 	"sallyport/internal/gateway/internal/model"
-	"sallyport/internal/gateway/internal/upstream"
 	"sallyport/internal/identity"
 	"sallyport/internal/identity/credential"
 	"sallyport/internal/loop"
+	"sallyport/internal/pgdsn"
 	"sallyport/mask"
 	"sallyport/sqlguard"
 	"sallyport/sqlguard/policy"
@@ -118,13 +118,10 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		if conf.Driver != "" && conf.Driver != "postgres" {
 			return nil, fmt.Errorf("connection %s: driver %q is not available: use postgres", conf.Name, conf.Driver)
 		}
-		if err := upstream.CheckDSN(conf.DSN); err != nil {
+		if err := pgdsn.Check(conf.DSN, conf.Insecure); err != nil {
 			return nil, fmt.Errorf("connection %s: %w", conf.Name, err)
 		}
-		if err := upstream.CheckSecure(conf.DSN, conf.Insecure); err != nil {
-			return nil, fmt.Errorf("connection %s: %w", conf.Name, err)
-		}
-		if weak := upstream.Weak(conf.DSN); weak != "" {
+		if weak := pgdsn.Weak(conf.DSN); weak != "" {
 			g.logger.Warn("a database is on another machine, and "+weak, "connection", conf.Name, "hint", "use sslmode=verify-full")
 		}
 	}

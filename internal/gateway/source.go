@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/gateway/internal/upstream"
+	"sallyport/internal/pgdsn"
 )
 
 // renewLeast is how long after a DSN was read a refused log-in has it read again at the earliest.
@@ -75,10 +76,7 @@ func (s *source) renewNow(ctx context.Context) {
 func (s *source) renew(ctx context.Context) {
 	dsn, err := s.read(ctx, s.name)
 	if err == nil {
-		err = upstream.CheckDSN(dsn)
-	}
-	if err == nil {
-		err = upstream.CheckSecure(dsn, s.insecure)
+		err = pgdsn.Check(dsn, s.insecure)
 	}
 	if err != nil {
 		s.logger.Warn("the DSN was not read again: the old one stays", "connection", s.name, "error", err)

@@ -19,12 +19,12 @@ import (
 
 // Handler answers Slack's interactions at one URL. Make it with New.
 type Handler struct {
-	secrets [][]byte
-	url     string
-	now     func() time.Time
+	url string
+	now func() time.Time
 
-	mu   sync.Mutex
-	seen map[string]time.Time // signatures, by the time that they were made for
+	mu      sync.Mutex // guards the fields below
+	secrets [][]byte
+	seen    map[string]time.Time // signatures, by the time that they were made for
 }
 
 const (
@@ -36,12 +36,28 @@ const (
 // New makes a handler for the signing secrets of Slack apps. base is where people decide, without a slash at its end.
 func New(secrets []string, base string) *Handler {
 	h := &Handler{url: strings.TrimSuffix(base, "/"), now: time.Now, seen: map[string]time.Time{}}
+	h.Trust(secrets)
+	return h
+}
+
+// Trust puts other signing secrets in the place of those that there are. What was sent before stays remembered.
+func (h *Handler) Trust(secrets []string) {
+	var trusted [][]byte
 	for _, s := range secrets {
 		if s != "" {
-			h.secrets = append(h.secrets, []byte(s))
+			trusted = append(trusted, []byte(s))
 		}
 	}
-	return h
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.secrets = trusted
+}
+
+// Open reports whether there is anybody whom the handler trusts.
+func (h *Handler) Open() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.secrets) > 0
 }
 
 // ServeHTTP answers 200 to what Slack signed within the last five minutes and has not sent before; all else is refused.
@@ -98,7 +114,10 @@ func (h *Handler) verify(at, signature string, body []byte) (made time.Time, ok 
 	if err != nil || strconv.FormatInt(seconds, 10) != at {
 		return made, false
 	}
-	for _, secret := range h.secrets {
+	h.mu.Lock()
+	secrets := h.secrets
+	h.mu.Unlock()
+	for _, secret := range secrets {
 		mac := hmac.New(sha256.New, secret)
 		mac.Write([]byte("v0:" + at + ":"))
 		mac.Write(body)

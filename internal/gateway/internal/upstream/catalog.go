@@ -11,14 +11,15 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sallyport/internal/access"
+	"sallyport/internal/pgdsn"
 )
 
 // Snapshot reads the catalog of a database in one repeatable-read transaction. It sees what the
 // gateway's own role may see; temporary schemas of other sessions are left out.
 func Snapshot(ctx context.Context, name, dsn string) (*access.Catalog, error) {
-	cfg, err := pgx.ParseConfig(secured(dsn))
+	cfg, err := pgx.ParseConfig(pgdsn.Secured(dsn))
 	if err != nil {
-		return nil, &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the connection's DSN cannot be parsed", Err: err}
+		return nil, pgdsn.Malformed(err)
 	}
 	// An empty search_path makes the server qualify every name that it prints.
 	cfg.RuntimeParams["search_path"] = ""

@@ -6,11 +6,8 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"time"
 	"unicode/utf8"
@@ -19,6 +16,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/loop"
+	"sallyport/internal/pgdsn"
 	"sallyport/internal/pgframe"
 )
 
@@ -54,16 +52,19 @@ type Conn struct {
 	sock *loop.Conn // below net, where TLS is on top
 	key  []byte
 	addr net.Addr
-	buf  []byte // buf[r:w] is read and not yet consumed
-	r, w int
+	tls  *tls.Config // of the connection; nil: there is none
+	// direct is TLS from the first byte, without asking for it (sslnegotiation=direct).
+	direct bool
+	buf    []byte // buf[r:w] is read and not yet consumed
+	r, w   int
 }
 
 // Dial connects and logs in. settings are run-time parameters for the startup packet. Errors are
 // *access.Error of kind Unavailable or Upstream; they never hold the DSN.
 func Dial(ctx context.Context, dsn string, settings map[string]string) (*Conn, error) {
-	cfg, err := pgconn.ParseConfig(secured(dsn))
+	cfg, err := pgconn.ParseConfig(pgdsn.Secured(dsn))
 	if err != nil {
-		return nil, badDSN(err)
+		return nil, pgdsn.Malformed(err)
 	}
 	for name, value := range settings {
 		cfg.RuntimeParams[name] = value
@@ -98,7 +99,8 @@ func Dial(ctx context.Context, dsn string, settings map[string]string) (*Conn, e
 		return nil, dialError(err)
 	}
 	keepAlive(hc.Conn)
-	c := &Conn{Status: hc.ParameterStatuses, User: cfg.User, PID: hc.PID, net: hc.Conn, sock: sock, key: hc.SecretKey, addr: hc.Conn.RemoteAddr()}
+	c := &Conn{Status: hc.ParameterStatuses, User: cfg.User, PID: hc.PID, net: hc.Conn, sock: sock, key: hc.SecretKey, addr: hc.Conn.RemoteAddr(),
+		tls: hc.TLSConfig, direct: cfg.SSLNegotiation == "direct"}
 	for name, want := range Pinned {
 		if got := c.Status[name]; got != want {
 			c.Close()
@@ -118,39 +120,6 @@ func keepAlive(nc net.Conn) {
 	if t, ok := nc.(*net.TCPConn); ok {
 		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4})
 	}
-}
-
-// CheckDSN says whether a DSN can be parsed at all.
-func CheckDSN(dsn string) error {
-	if _, err := pgconn.ParseConfig(secured(dsn)); err != nil {
-		return badDSN(err)
-	}
-	return nil
-}
-
-// badDSN leaves pgx's own words out: they quote the DSN, and what is malformed cannot be redacted for sure.
-func badDSN(err error) error {
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return &access.Error{Kind: access.Unavailable, Code: "08001", Message: fmt.Sprintf("the DSN names a file that cannot be read: %s: %v", pe.Path, pe.Err),
-			Hint: "give the gateway's user access to it, or leave it out of the DSN"}
-	}
-	return &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the DSN cannot be parsed",
-		Hint: "write it as postgres://user:password@host:5432/database, with % escapes in the password, or as host=... user=... dbname=..."}
-}
-
-// dialError tells the client whether the database refused or could not be reached, and no more.
-func dialError(err error) error {
-	var pe *pgconn.PgError
-	if errors.As(err, &pe) {
-		return &access.Error{Kind: access.Upstream, Code: "08004", Message: "the database refused the gateway's log-in (" + pe.Code + ")",
-			Hint: "the operator has to fix the connection: sallyport check", Err: err}
-	}
-	if unverified(err) {
-		return &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the database's certificate could not be verified",
-			Hint: "the operator's log says why; sslrootcert in the connection's DSN names the authorities to trust, and its host has to be a name in the certificate", Err: err}
-	}
-	return &access.Error{Kind: access.Unavailable, Code: "08001", Message: "the database cannot be reached",
-		Hint: "try again later; the operator's log has the cause", Err: err}
 }
 
 // Adopt moves the connection to t's loop.
@@ -289,28 +258,6 @@ func (c *Conn) Deadline(t time.Time) { c.net.SetReadDeadline(t) }
 
 // Resume lets reads block again after Interrupt.
 func (c *Conn) Resume() { c.net.SetReadDeadline(time.Time{}) }
-
-// Cancel asks the server to cancel what this connection runs, and returns once the server has passed
-// the request on. It may be called from any goroutine.
-func (c *Conn) Cancel(ctx context.Context) error {
-	d := net.Dialer{Timeout: DialTimeout}
-	conn, err := d.DialContext(ctx, c.addr.Network(), c.addr.String())
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(DialTimeout))
-	msg := binary.BigEndian.AppendUint32(nil, uint32(12+len(c.key)))
-	msg = binary.BigEndian.AppendUint32(msg, 80877102) // CancelRequestCode, src/include/libpq/pqcomm.h
-	msg = binary.BigEndian.AppendUint32(msg, c.PID)
-	msg = append(msg, c.key...)
-	if _, err := conn.Write(msg); err != nil {
-		return err
-	}
-	// The server closes once it has signalled the backend: only then may the next statement start.
-	conn.Read(make([]byte, 1))
-	return nil
-}
 
 // Abort makes every read and write fail from now on. It may be called from any goroutine.
 func (c *Conn) Abort() { c.net.SetDeadline(time.Unix(1, 0)) }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"sallyport/internal/pgdsn"
 )
 
 // Watcher looks at what other connections to an upstream wait for, on one connection of its own, which is opened when
@@ -22,9 +24,9 @@ func (w *Watcher) LockWait(ctx context.Context, pid uint32) (waited time.Duratio
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.conn == nil {
-		cfg, err := pgx.ParseConfig(secured(w.DSN()))
+		cfg, err := pgx.ParseConfig(pgdsn.Secured(w.DSN()))
 		if err != nil {
-			return 0, badDSN(err)
+			return 0, pgdsn.Malformed(err)
 		}
 		cfg.RuntimeParams["application_name"] = "sallyport watch"
 		if w.conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {

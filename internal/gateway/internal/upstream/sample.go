@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sallyport/internal/access"
+	"sallyport/internal/pgdsn"
 )
 
 // Form is how a column's values are read. Whatever it is, no function of the database's own users is called: their casts
@@ -62,9 +63,9 @@ const (
 // Sample reads a bounded part of each table, in a read-only transaction of its own, and gives it to each. What cannot be
 // read is skipped with its reason; the error is that of the connection.
 func Sample(ctx context.Context, dsn string, tables []SampleTable, limits SampleLimits, each func(int, Sampled)) error {
-	cfg, err := pgconn.ParseConfig(secured(dsn))
+	cfg, err := pgconn.ParseConfig(pgdsn.Secured(dsn))
 	if err != nil {
-		return badDSN(err)
+		return pgdsn.Malformed(err)
 	}
 	for name, value := range map[string]string{
 		"search_path": "", "application_name": "sallyport classify", "default_transaction_read_only": "on", "DateStyle": "ISO",

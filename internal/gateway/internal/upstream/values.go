@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"sallyport/internal/pgdsn"
 )
 
 // Values finds the values of tokens while COPY data is under way on the session's own connection, on one that it opens
@@ -18,9 +20,9 @@ type Values struct {
 // Find asks a query of mask.TokenColumn for tokens and calls found for each that has values.
 func (v *Values) Find(ctx context.Context, sql string, tokens []string, found func(token, value string, values int64)) error {
 	if v.conn == nil {
-		cfg, err := pgx.ParseConfig(secured(v.DSN))
+		cfg, err := pgx.ParseConfig(pgdsn.Secured(v.DSN))
 		if err != nil {
-			return badDSN(err)
+			return pgdsn.Malformed(err)
 		}
 		for _, settings := range []map[string]string{v.Settings, Pinned, {"application_name": "sallyport tokens", "default_transaction_read_only": "on"}} {
 			for name, value := range settings {
