@@ -168,6 +168,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g.warnWriters()
 	g.every(maxAge, g.age)
 	g.every(sweepEvery, g.sweepIdentity)
+	g.every(refusalsTold, func() { g.tellRefusals(time.Now(), false) })
 	if c.DSNRefresh > 0 {
 		g.every(c.DSNRefresh, g.renew)
 	}

@@ -18,9 +18,10 @@ import (
 // and the rest is counted in one record: who has no account makes the record grow by that much and no more.
 const (
 	refusalsEvery   = time.Minute
-	refusalsOfOne   = 5    // recorded of one address in that time
-	refusalsOfAll   = 30   // and of all
-	refusalsSources = 1024 // addresses that are told apart in that time
+	refusalsOfOne   = 5           // recorded of one address in that time
+	refusalsOfAll   = 30          // and of all
+	refusalsSources = 1024        // addresses that are told apart in that time
+	refusalsTold    = time.Second // how often it is looked whether their time is over
 )
 
 // refusals knows what was refused in the minute at hand.
