@@ -34,6 +34,7 @@ var ours = []rule{
 
 	// Plumbing of the core and its doors: an event loop, which knows nothing of ours.
 	{"internal/loop", nil},
+	{"internal/fairness", nil},                        // whose connection goes where there are too many
 	{"internal/balancer", nil},                        // who a load balancer says the client is
 	{"internal/tlsconf", []string{"internal/access"}}, // what the doors show for certificates
 	{"internal/pgdsn", []string{"internal/access"}},   // what a connection string leaves unchecked
@@ -47,8 +48,8 @@ var ours = []rule{
 
 	// Doors: the core, the nouns and their codec.
 	{"mcp/...", []string{"internal/access", "internal/gateway", "mcp/..."}},
-	{"proxy/...", []string{"internal/access", "internal/gateway", "internal/loop", "internal/pgframe", "proxy/..."}},
-	{"internal/web/...", []string{"internal/access", "internal/gateway", "internal/web/..."}},
+	{"proxy/...", []string{"internal/access", "internal/fairness", "internal/gateway", "internal/loop", "internal/pgframe", "proxy/..."}},
+	{"internal/web/...", []string{"internal/access", "internal/fairness", "internal/gateway", "internal/web/..."}},
 
 	// The program. The demo hands its configuration to the same code as `serve`.
 	{"cmd/...", []string{"internal/...", "mcp/...", "proxy/...", "sqlguard/...", "mask/...", "audit/...", "cmd/..."}},
