@@ -250,6 +250,9 @@ func TestOCSFCarriesTheStepsOfRequests(t *testing.T) {
 	l := newLog(t)
 	l.add(&access.Record{Session: "s_gate", Kind: access.RecordReview, Principal: "ada", Connection: "shop", Approval: "r1",
 		Review: json.RawMessage(`{"from":"pending","to":"pending","digest":"d1","expires":"2026-11-26T10:00:00Z","escalated":{"group":"dba","quorum":1,"after_ms":1800000,"to":["leads"]}}`)})
+	if kept := strip(entry{Record: &access.Record{Review: json.RawMessage("{}"), Approval: "r1"}}, []string{"review"}); kept.Review != nil || kept.Approval != "r1" {
+		t.Errorf("left out is not %+v", kept.Record)
+	}
 	evs, text := events(t, l)
 	checkChain(t, text)
 	rest := evs[len(evs)-1]["unmapped"].(map[string]any)
