@@ -52,7 +52,7 @@ func (g *Gateway) WithdrawReview(ctx context.Context, p access.Principal, id str
 	if err != nil {
 		return nil, err
 	}
-	if p.Name == "" || p.Kind != access.Human || p.Actor != "" || r.Binding.Principal != p.Name || r.Binding.Issuer != p.Proof.Issuer {
+	if p.Kind != access.Human || p.Actor != "" || !Asked(p, r) {
 		return nil, ErrNoReview
 	}
 	return g.approvals.Cancel(ctx, id, withdrawnBy(p.Name))

@@ -163,7 +163,7 @@ func fromProgram(r *http.Request) error {
 }
 
 func (v *visit) apiReview(r *gateway.ReviewRequest) Review {
-	out := Review{ReviewRequest: r.Shown(), Mine: r.Binding.Principal == v.who.Name, MayDecide: v.wanted(r)}
+	out := Review{ReviewRequest: r.Shown(), Mine: gateway.Asked(v.who, r), MayDecide: v.wanted(r)}
 	if v.s.opt.PublicURL != "" {
 		out.URL = v.s.opt.PublicURL + "/reviews/" + r.ID
 	}

@@ -228,7 +228,7 @@ func notDecided(err error) *problem {
 func (v *visit) withdraw(r *gateway.ReviewRequest) (*gateway.ReviewRequest, error) {
 	after, err := v.s.core.WithdrawReview(v.recorded(), v.who, r.ID)
 	switch {
-	case errors.Is(err, gateway.ErrNoReview) && r.Binding.Principal != v.who.Name:
+	case errors.Is(err, gateway.ErrNoReview) && !gateway.Asked(v.who, r):
 		return nil, &problem{http.StatusForbidden, "only " + r.Binding.Principal + " can withdraw this request: it was asked in their name", "who may decide about it can deny it"}
 	case err != nil:
 		return nil, notDecided(err)

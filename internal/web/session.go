@@ -90,7 +90,7 @@ func (s *sessions) add(o *session, now time.Time) *http.Cookie {
 	for key, other := range s.open {
 		if over(other, now) {
 			s.drop(key)
-		} else if other.who.Name == o.who.Name {
+		} else if other.who.Same(o.who) {
 			if mine++; mine == 1 || other.created.Before(s.open[oldest].created) {
 				oldest = key
 			}
