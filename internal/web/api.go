@@ -249,7 +249,7 @@ func (v *visit) apiDecide(verdict string) (any, error) {
 	}
 	r, err = v.s.core.Decide(v.recorded(), v.who, r.ID, in.Revision, vote)
 	if err != nil {
-		return nil, notDecided(err)
+		return nil, v.notDecided(err)
 	}
 	v.s.log.Info("decided", "door", "web", "request", r.ID, "reviewer", v.who.Name, "verdict", verdict)
 	v.now = v.s.now()
