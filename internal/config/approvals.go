@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -72,6 +73,9 @@ func (c *Config) approvals(d *document) {
 		}
 		for _, e := range g.Escalate {
 			c.decides(d.line(append(path, "escalate")...), e)
+		}
+		if pending := cmp.Or(time.Duration(a.Pending), time.Hour); time.Duration(g.EscalateAfter) >= pending {
+			c.warn(d.line(append(path, "escalate_after")...), fmt.Sprintf("requests end after %s, before anybody stands in for `%s`", pending, name), "shorten `escalate_after`, or lengthen `approvals.pending`")
 		}
 		if slices.Contains(g.Escalate, name) {
 			d.add(d.line(append(path, "escalate")...), fmt.Sprintf("`%s` cannot stand in for itself", name), "")

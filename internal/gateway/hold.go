@@ -238,8 +238,8 @@ func (s *Session) pending(r *approval.Request) *access.Error {
 
 // groupsOf names who has to approve still.
 func groupsOf(r *approval.Request) string {
-	if missing := r.Missing(); len(missing) > 0 {
-		return strings.Join(missing, " and ")
+	if who := r.WaitsFor(); who != "" {
+		return who
 	}
 	return "nobody any more"
 }
@@ -282,6 +282,7 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 		s.withdraw(ctx, r)
 		return err
 	}
+	escalated := len(r.Escalated())
 	for {
 		changed := s.gw.approvals.Watch(r.ID)
 		now, err := s.gw.approvals.Get(r.ID)
@@ -301,6 +302,13 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 		case approval.Cancelled:
 			return no("57014", "request "+r.ID+" was withdrawn", "nothing ran")
 		case approval.Pending:
+			if n := len(r.Escalated()); n != escalated { // told at once, and not at the next beat: others decide now
+				escalated = n
+				if err := tell(); err != nil {
+					s.withdraw(ctx, r)
+					return err
+				}
+			}
 		default:
 			return no("42501", fmt.Sprintf("request %s is %s", r.ID, r.State), "nothing ran here")
 		}
