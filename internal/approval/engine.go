@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"sallyport/internal/access"
 )
 
 // Config is what an Engine works with.
@@ -41,6 +43,11 @@ type Event struct {
 
 // ErrUnknown says that there is no such request, or none that the asker may know of.
 var ErrUnknown = errors.New("there is no such request")
+
+// Refused is why a request takes no such step, in words for whom it was asked by; the request stays as it was. Other errors are the gateway's own.
+type Refused struct{ error }
+
+func (r Refused) Unwrap() error { return r.error }
 
 // Engine keeps requests. All of its methods may be called at once from any goroutine.
 type Engine struct {
@@ -382,11 +389,11 @@ func (e *Engine) step(ctx context.Context, id string, revision uint64, s Step, b
 		}
 	}
 	if revision != 0 && revision != r.Revision {
-		return r.clone(), errStale
+		return r.clone(), Refused{errStale}
 	}
 	next, err := Next(*r, s, by, e.conf.Terms, e.conf.Now().UTC())
 	if err != nil {
-		return r.clone(), err
+		return r.clone(), Refused{err}
 	}
 	ev := Event{Request: &next, From: r.State, Use: s.Claim}
 	if s.Vote != nil {
@@ -401,7 +408,7 @@ func (e *Engine) step(ctx context.Context, id string, revision uint64, s Step, b
 // write records and then makes a step. The caller holds e.mu.
 func (e *Engine) write(ctx context.Context, r *Request, ev Event) (*Request, error) {
 	if e.closed {
-		return nil, errors.New("the gateway is ending")
+		return nil, &access.Error{Kind: access.Unavailable, Code: "57P03", Message: "the gateway is ending: nothing was changed", Hint: "try again once it is back"}
 	}
 	if err := e.conf.Record(ctx, ev); err != nil {
 		return nil, fmt.Errorf("the step could not be recorded, and was not made: %w", err)

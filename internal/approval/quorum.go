@@ -20,6 +20,11 @@ func one(name, account, other, othersAccount string) bool {
 	return strings.EqualFold(name, other) || account != "" && account == othersAccount
 }
 
+// Voted reports whether a word of v's is among those about r.
+func (r *Request) Voted(v Reviewer) bool {
+	return slices.ContainsFunc(r.Votes, func(o Vote) bool { return one(o.Reviewer, o.Account, v.Name, v.Account) })
+}
+
 // stands reports whether a member of groups counts for the need: one who was asked, or who stands in by an escalation that is on record.
 func (n Need) stands(groups []string) bool {
 	return slices.Contains(groups, n.Group) || n.standsIn(groups)

@@ -108,7 +108,7 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 		r.State, r.Outcome, r.Ended = Cancelled, "taken back by "+by.Name+": "+v.Justification, now
 		return r, nil
 	}
-	if slices.ContainsFunc(r.Votes, func(o Vote) bool { return one(o.Reviewer, o.Account, by.Name, by.Account) }) {
+	if r.Voted(by) {
 		return r, fmt.Errorf("%w; %s", ErrVoted, r.stands())
 	}
 	switch {

@@ -321,8 +321,3 @@ func (g *Gateway) statusOf(r *ReviewRequest) ApprovalStatus {
 	}
 	return s
 }
-
-// ownRequest reports whether a request is p's, acting as it did then.
-func ownRequest(p access.Principal, r *ReviewRequest) bool {
-	return p.Name != "" && r.Binding.Principal == p.Name && r.Binding.Issuer == p.Proof.Issuer && slices.Equal(r.Binding.Actors, p.Chain())
-}

@@ -150,7 +150,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 			return nil, g.shut(err)
 		}
 	}
-	g.system = &Session{gw: g, db: &database{}, id: newID("sys")}
+	g.system = &Session{gw: g, db: &database{}, id: newID(systemPrefix)}
 	if err := g.closeDangling(); err != nil {
 		return nil, g.shut(err)
 	}
@@ -389,6 +389,11 @@ func tokenKey(path string) ([]byte, error) {
 	}
 	return key, nil
 }
+
+// SystemSession begins the ids of sessions that are the gateway's own: what belongs to no session stands in them.
+const SystemSession = systemPrefix + "_"
+
+const systemPrefix = "sys"
 
 func newID(prefix string) string {
 	b := make([]byte, 12)

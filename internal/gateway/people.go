@@ -13,6 +13,9 @@ import (
 // ErrNoReview says that there is no request of that id, or none that the asker may know of.
 var ErrNoReview = approval.ErrUnknown
 
+// RefusedReview is why a request takes no such step, in words for who asked. Other errors of a step are the gateway's own.
+type RefusedReview = approval.Refused
+
 // Bounds of what a reviewer can give and has to say.
 const (
 	MostReviewUses           = approval.MostUses
@@ -52,7 +55,7 @@ func (g *Gateway) WithdrawReview(ctx context.Context, p access.Principal, id str
 	if err != nil {
 		return nil, err
 	}
-	if p.Name == "" || p.Kind != access.Human || p.Actor != "" || r.Binding.Principal != p.Name || r.Binding.Issuer != p.Proof.Issuer {
+	if p.Kind != access.Human || p.Actor != "" || !Asked(p, r) {
 		return nil, ErrNoReview
 	}
 	return g.approvals.Cancel(ctx, id, withdrawnBy(p.Name))

@@ -194,7 +194,12 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		s.render(w, status, "login", page{Title: "Log in", Data: form})
 		return
 	}
+	c, err := s.sessions.begin(r, p, s.now())
+	if err != nil {
+		s.failed(w, nil, err)
+		return
+	}
 	s.log.Info("logged in", "door", "web", "principal", p.Name, "client", r.RemoteAddr)
-	http.SetCookie(w, s.sessions.begin(r, p, s.now()))
+	http.SetCookie(w, c)
 	http.Redirect(w, r, form.Next, http.StatusSeeOther)
 }

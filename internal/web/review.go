@@ -103,7 +103,7 @@ func (d *reviewData) fill(form decision) {
 }
 
 func (v *visit) reviewData(r *gateway.ReviewRequest) (*reviewData, error) {
-	d := &reviewData{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), Fresh: v.fresh(r.ID), Provider: v.session.provider, Now: v.now, Purposes: v.s.opt.Purposes,
+	d := &reviewData{ReviewRequest: r, Mine: gateway.Asked(v.who, r), Decide: v.wanted(r), Fresh: v.fresh(r.ID), Provider: v.session.provider, Now: v.now, Purposes: v.s.opt.Purposes,
 		NeedPurp: v.s.opt.NeedPurpose, Seen: strconv.FormatUint(r.Revision, 10), Deadline: r.Expires, Least: gateway.LeastReviewJustification, MostUses: gateway.MostReviewUses, Times: times}
 	var may bool
 	may, d.WhyNot = v.s.core.MayDecide(v.who, r)

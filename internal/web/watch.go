@@ -13,15 +13,27 @@ import (
 func (v *visit) watches() bool { return v.auditor || v.operator }
 
 // sessionsData fills the page of live sessions.
-type sessionsData struct{ List []gateway.LiveSession }
+type sessionsData struct{ List []liveSession }
+
+type liveSession struct {
+	gateway.LiveSession
+	Trace bool // the visitor may see what was done in it
+}
+
+// own reports whether something was done in the visitor's name.
+func (v *visit) own(name string, proof access.Proof) bool {
+	return v.who.Same(access.Principal{Name: name, Proof: proof})
+}
 
 // live lists the sessions that have not ended: an auditor or operator sees all, others theirs.
 func (v *visit) live() error {
-	list := v.s.core.LiveSessions()
-	if !v.watches() {
-		list = slices.DeleteFunc(list, func(s gateway.LiveSession) bool { return s.Principal != v.who.Name })
+	var d sessionsData
+	for _, s := range v.s.core.LiveSessions() {
+		if own := v.own(s.Principal, s.Proof); own || v.watches() {
+			d.List = append(d.List, liveSession{s, v.s.opt.Archive != nil && (own || v.auditor)})
+		}
 	}
-	return v.show("live", "Live sessions", "live", sessionsData{list})
+	return v.show("live", "Live sessions", "live", d)
 }
 
 // endSession ends a session, for operators.
