@@ -194,20 +194,32 @@ func (e *Engine) Cancel(ctx context.Context, id, why string) (*Request, error) {
 func (e *Engine) Claim(ctx context.Context, want Request) (*Request, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	best := e.best(&want)
+	if best == nil {
+		return nil, nil
+	}
+	return e.step(ctx, best.ID, best.Revision, Step{Claim: true}, Reviewer{})
+}
+
+// Covered reports whether there is an approval that covers want now. It claims nothing.
+func (e *Engine) Covered(want Request) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.best(&want) != nil
+}
+
+// best is the approval that Claim takes, or nil. The caller holds e.mu.
+func (e *Engine) best(want *Request) (best *Request) {
 	now := e.conf.Now().UTC()
-	var best *Request
 	for _, r := range e.live {
-		if !r.Covers(&want, e.boot, now) {
+		if !r.Covers(want, e.boot, now) {
 			continue
 		}
 		if best == nil || rank(r.Grant.Mode) < rank(best.Grant.Mode) || rank(r.Grant.Mode) == rank(best.Grant.Mode) && r.ID < best.ID {
 			best = r
 		}
 	}
-	if best == nil {
-		return nil, nil
-	}
-	return e.step(ctx, best.ID, best.Revision, Step{Claim: true}, Reviewer{})
+	return best
 }
 
 func rank(m Mode) int { return slices.Index([]Mode{Once, Form, Window, Reveal}, m) }

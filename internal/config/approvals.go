@@ -22,7 +22,7 @@ type Approvals struct {
 	// Guesses are the groups that decide about statements past a budget of guesses (@probes). Without any, these are refused.
 	Guesses []string `yaml:"guesses"`
 	// BreakGlass are the groups whose members may run at once what waits for approval, with a reason that begins with
-	// "break-glass:". It is looked at afterwards.
+	// "break-glass:", at the PostgreSQL door and never at the agents'. It is looked at afterwards.
 	BreakGlass []string `yaml:"break_glass"`
 	// Preview is how long a statement may run that is rolled back to count for a reviewer what it would change; 0s is not at all.
 	// Default 5s.

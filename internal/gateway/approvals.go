@@ -28,7 +28,8 @@ type Approvals struct {
 	Groups map[string]approval.Need
 	// Guesses are the groups that decide about statements past a budget of guesses (@probes).
 	Guesses []string
-	// BreakGlass are the groups whose members may run what waits for approval at once, to be looked at afterwards.
+	// BreakGlass are the groups whose members may run what waits for approval at once, at the doors of database clients, to be looked at
+	// afterwards.
 	BreakGlass []string
 	// Purposes are those that a reviewer may name, with their lawful bases; NeedPurpose says that one has to be named.
 	Purposes    map[string]string

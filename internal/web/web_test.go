@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/access"
 	"sallyport/internal/gateway"
 )
 
@@ -242,7 +243,7 @@ func TestOnlyWhoAskedWithdraws(t *testing.T) {
 
 func TestBrokenGlassIsLookedAt(t *testing.T) {
 	w := newWorld(t, nil)
-	if _, err := w.run("hero", write, func(q *gateway.Query) { q.Reason = "break-glass: the shop is down and on fire" }); err != nil {
+	if _, err := w.runAt(access.DoorPGWire, "hero", write, func(q *gateway.Query) { q.Reason = "break-glass: the shop is down and on fire" }); err != nil {
 		t.Fatal(err)
 	}
 	b := w.login("keeper")
