@@ -61,6 +61,9 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // before anything takes time: nobody's SIGHUP ends a gateway that opens
+	defer signal.Stop(hup)
 	cfg, err := o.load()
 	if err != nil {
 		return err
@@ -69,19 +72,7 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-hup:
-				g.reload(o.config)
-			}
-		}
-	}()
+	g.hup, g.path = hup, o.config
 	return g.serve(ctx)
 }
 
@@ -119,6 +110,8 @@ type gate struct {
 	drain   time.Duration
 	rules   []config.Policy   // in force
 	files   map[string]string // labels files in force, by connection
+	hup     <-chan os.Signal  // each has serve reload the file at path; nil: none comes
+	path    string
 
 	pgwire         *pgwire.Server
 	mcp            *mcp.Server
@@ -298,11 +291,16 @@ func (g *gate) serve(ctx context.Context) error {
 	if g.web != nil {
 		doors.Go(g.web.serve)
 	}
+	live, ending := context.WithCancel(ctx)
+	defer ending()
+	var reloads errgroup.Group
+	reloads.Go(func() error { g.reloads(live); return nil })
 	select {
 	case <-ctx.Done():
 		g.log.Info("stopping", "drain", g.drain.String())
 	case <-failed.Done():
 	}
+	ending()
 	g.core.Drain() // who waits for approval is told, and what they wait for outlives us
 	late, cancel := context.WithTimeout(cut, g.drain)
 	defer cancel()
@@ -330,17 +328,30 @@ func (g *gate) serve(ctx context.Context) error {
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
+	_ = reloads.Wait() // one that has begun needs the core
 	err = errors.Join(err, g.close())
 	g.log.Info("stopped")
 	return err
 }
 
+// reloads reloads at each SIGHUP until ctx ends.
+func (g *gate) reloads(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.hup:
+			g.reload(ctx, g.path)
+		}
+	}
+}
+
 // reload reads the policies, the principals, the providers, the labels files, exporters and channels and the doors' certificates again, and has
 // exporters and channels that are stopped look again. What cannot be loaded changes nothing.
-func (g *gate) reload(path string) {
+func (g *gate) reload(ctx context.Context, path string) {
 	g.certs.look()
 	g.out.look()
-	g.core.RenewDSNs(context.Background())
+	g.core.RenewDSNs(ctx)
 	cfg, err := config.Load(path)
 	if err == nil {
 		err = lostFiles(cfg, g.rules)

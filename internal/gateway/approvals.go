@@ -51,7 +51,6 @@ type (
 	ReviewMode    = approval.Mode
 	ReviewRange   = approval.Range
 	ReviewState   = approval.State
-	ReviewEvent   = approval.Event
 	BadReviewVote = approval.BadVote
 )
 
@@ -232,8 +231,8 @@ func (g *Gateway) CancelReview(ctx context.Context, p access.Principal, id strin
 }
 
 // Approval gives a request to who made it.
-func (g *Gateway) Approval(_ context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
-	p, err := g.people.Verify(c)
+func (g *Gateway) Approval(ctx context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
+	p, err := g.people.Verify(ctx, c)
 	if err != nil {
 		return ApprovalStatus{}, err
 	}
@@ -246,7 +245,7 @@ func (g *Gateway) Approval(_ context.Context, c access.Credentials, id string) (
 
 // Withdraw ends a request of the principal behind c that has not begun to run.
 func (g *Gateway) Withdraw(ctx context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
-	p, err := g.people.Verify(c)
+	p, err := g.people.Verify(ctx, c)
 	if err != nil {
 		return ApprovalStatus{}, err
 	}

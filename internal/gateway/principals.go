@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -19,6 +20,7 @@ type people struct {
 	known atomic.Pointer[[]access.Principal] // those of the configuration, for reports
 	// providers are those whose word counts.
 	providers atomic.Pointer[[]access.Provider]
+	asked     *oidc.Providers // those of store, guarded by gw.loading; nil: there are none
 }
 
 // SCRAM begins an exchange.
@@ -26,8 +28,8 @@ func (p *people) SCRAM(user string) *identity.Exchange { return p.store.Load().S
 
 // Verify turns credentials into a principal. What a provider says of somebody ends what rests on its older words where these differ, and
 // such words are not taken any more.
-func (p *people) Verify(c access.Credentials) (access.Principal, error) {
-	who, err := p.store.Load().Verify(c)
+func (p *people) Verify(ctx context.Context, c access.Credentials) (access.Principal, error) {
+	who, err := p.store.Load().Verify(ctx, c)
 	if err != nil || who.Proof.Issuer == "" {
 		return who, err
 	}
@@ -55,46 +57,61 @@ func (p *people) speaks(issuer string) bool {
 	return false
 }
 
-// openPeople makes who may come in of a configuration.
-func (g *Gateway) openPeople(principals []access.LocalPrincipal, providers []access.Provider) (*identity.Store, error) {
+// openPeople makes who may come in of a configuration, and the providers among them; nil where there are none. The caller has g.loading, or is
+// the first.
+func (g *Gateway) openPeople(principals []access.LocalPrincipal, providers []access.Provider) (*identity.Store, *oidc.Providers, error) {
 	s, err := identity.New(principals)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := s.With(g.issued); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(providers) == 0 {
-		return s, nil
+		return s, nil, nil
 	}
-	ps, err := oidc.Open(oidc.Options{Providers: providers, Audience: g.audience, Taken: s.Has, Log: g.logger})
+	ps, err := oidc.Open(oidc.Options{Providers: providers, Audience: g.audience, Taken: s.Has, Log: g.logger, From: g.people.asked})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.By(ps, definitions(providers))
-	return s, nil
+	return s, ps, nil
 }
 
 // LoadPrincipals puts principals and providers in force: all of them, or none on an error. Sessions end of those who are gone, have other
 // groups or attributes, or whose password, token or provider is not what it was; it says how many. Whatever a provider's
-// definition was changed to, who logged in by it logs in anew.
+// definition was changed to, who logged in by it logs in anew. What was fetched from providers stays known (oidc.Options.From).
 func (g *Gateway) LoadPrincipals(principals []access.LocalPrincipal, providers []access.Provider) (ended int, err error) {
+	ended, before, err := g.loadPrincipals(principals, providers)
+	if err == nil {
+		before.Close()
+	}
+	return ended, err
+}
+
+// loadPrincipals is LoadPrincipals, and leaves the store of before for its caller to close: that waits for what a provider is being asked.
+func (g *Gateway) loadPrincipals(principals []access.LocalPrincipal, providers []access.Provider) (ended int, before *identity.Store, err error) {
 	g.loading.Lock()
 	defer g.loading.Unlock()
-	now, err := g.openPeople(principals, providers)
+	now, asked, err := g.openPeople(principals, providers)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
+	defer func() {
+		if err != nil {
+			now.Close() // nothing has been asked yet
+		}
+	}()
 	signIn, err := newSignIn(principals, providers)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	changed, err := g.issued.Configured(definitions(providers))
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	before := g.people.store.Swap(now)
-	before.Close()
+	before = g.people.store.Swap(now)
+	g.people.asked = asked
 	for _, l := range g.signIn.Swap(signIn).flows {
 		l.Close()
 	}
@@ -103,7 +120,7 @@ func (g *Gateway) LoadPrincipals(principals []access.LocalPrincipal, providers [
 	defer g.endRequests(causeConfigured, g.ofNobody(changed))
 	return g.proofs.end("", causeConfigured, func(p access.Principal) bool {
 		return !now.Holds(p) || changed[p.Proof.Issuer] || p.Proof.Issuer != "" && !g.people.speaks(p.Proof.Issuer)
-	}), nil
+	}), before, nil
 }
 
 const causeConfigured = "the configuration was changed"

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/xdg-go/scram"
 
@@ -157,24 +158,31 @@ func (s *Store) hasToken(p access.Principal) bool {
 	return ok && t.user.principal.Name == p.Name && t.expires.Equal(p.Proof.Expires) && slices.Equal(t.scopes, p.Proof.Scopes) && (t.scopes != nil) == p.Proof.Scoped
 }
 
-// Providers verify what identity providers say.
+// Providers verify what identity providers say. An error of Kind Unavailable says nothing of a token: it cannot be checked at the moment.
 type Providers interface {
 	// AccessToken tells whom an access token for this gateway is of. Proof is whole.
-	AccessToken(token string) (access.Principal, error)
+	AccessToken(ctx context.Context, token string) (access.Principal, error)
 	// IDToken tells who has just logged in. Proof has Method, Issuer, Subject, Token (SHA-256, hex), Issued ("iat") and Expires.
-	IDToken(t access.IDToken) (access.Principal, error)
+	IDToken(ctx context.Context, t access.IDToken) (access.Principal, error)
 	// Logout verifies a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6) and gives what it withdraws, with Before when it was issued.
 	Logout(ctx context.Context, token string) (access.Logout, error)
 }
 
 // Has reports whether a principal of the configuration has a name, in whatever case: what looks the same to a person is taken for the same.
 func (s *Store) Has(name string) bool {
-	for n := range s.users {
-		if strings.EqualFold(n, name) {
-			return true
+	_, yes := s.names[folded(name)]
+	return yes
+}
+
+// folded is the same of two names where strings.EqualFold takes them for one.
+func folded(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
 		}
-	}
-	return false
+		return least
+	}, name)
 }
 
 // Close ends what the providers have begun. Tokens that need it then are refused.
@@ -190,11 +198,11 @@ func (s *Store) By(p Providers, defined map[string]string) { s.providers, s.defi
 
 var errNoProvider = &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "this gateway has no identity provider", Hint: "its operator names one in identity.providers of the configuration"}
 
-func (s *Store) verifyIDToken(t access.IDToken) (access.Principal, error) {
+func (s *Store) verifyIDToken(ctx context.Context, t access.IDToken) (access.Principal, error) {
 	if s.providers == nil {
 		return access.Principal{}, errNoProvider
 	}
-	return s.providers.IDToken(t)
+	return s.providers.IDToken(ctx, t)
 }
 
 // Logout gives what a provider's logout token withdraws.

@@ -33,7 +33,8 @@ type Said struct {
 	ID        string   // "jti"
 }
 
-// Access verifies an access token for this gateway (RFC 9068, RFC 8707). Errors are *access.Error with a *Refusal behind it.
+// Access verifies an access token for this gateway (RFC 9068, RFC 8707). Errors are *access.Error with a *Refusal behind it:
+// Denied, or Unavailable where the token cannot be checked at the moment.
 func (ps *Providers) Access(ctx context.Context, raw string) (Said, error) {
 	said, err := ps.access(ctx, raw)
 	if err = ps.free(said, err); err != nil {
@@ -388,13 +389,17 @@ func Shadows(other, own string) bool {
 }
 
 // AccessToken is Access for who wants the principal alone, within fetchTime.
-func (ps *Providers) AccessToken(raw string) (access.Principal, error) {
-	said, err := ps.Access(context.Background(), raw)
+func (ps *Providers) AccessToken(ctx context.Context, raw string) (access.Principal, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
+	said, err := ps.Access(ctx, raw)
 	return said.Principal, err
 }
 
 // IDToken is ID for who wants the principal alone, within fetchTime.
-func (ps *Providers) IDToken(t access.IDToken) (access.Principal, error) {
-	said, err := ps.ID(context.Background(), t)
+func (ps *Providers) IDToken(ctx context.Context, t access.IDToken) (access.Principal, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
+	said, err := ps.ID(ctx, t)
 	return said.Principal, err
 }
