@@ -54,7 +54,8 @@ type Binding struct {
 	Settings       []string    `json:"settings,omitempty"` // of the session, that a statement's meaning may depend on: "datestyle=ISO, DMY"
 	PolicyVersion  string      `json:"policy_version"`
 	CatalogVersion string      `json:"catalog_version"`
-	Rows           int64       `json:"rows,omitempty"` // most rows released; 0 is no limit
+	Rows           int64       `json:"rows,omitempty"`    // most rows released; 0 is no limit
+	Columns        []string    `json:"columns,omitempty"` // that are to be shown: schema.table.column, sorted
 }
 
 // Digest is the SHA-256 of the binding and the time at which it ends, in hex. Each part is preceded by its length, so that
@@ -90,8 +91,12 @@ func (b Binding) Digest(expires time.Time) string {
 	part(b.CatalogVersion)
 	part(strconv.FormatInt(b.Rows, 10))
 	part(expires.UTC().Format(time.RFC3339Nano))
-	if b.Issuer != "" { // last, so that requests from before there were providers keep their digests
+	// Last, so that requests from before there were these keep their digests.
+	if b.Issuer != "" || len(b.Columns) > 0 {
 		part(b.Issuer)
+	}
+	if len(b.Columns) > 0 {
+		list(b.Columns)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -203,6 +208,6 @@ type Glass struct {
 // Excludes reports whether name may not decide about r: nobody approves what they ask for, nor what is asked in their name
 // or through them.
 func (r *Request) Excludes(name string) bool {
-	is := func(other string) bool { return one(name, "", other, "") }
+	is := func(other string) bool { return SamePerson(name, "", other, "") }
 	return name == "" || is(r.Binding.Principal) || slices.ContainsFunc(r.Binding.Actors, is)
 }

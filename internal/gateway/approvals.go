@@ -256,7 +256,8 @@ func (g *Gateway) Withdraw(ctx context.Context, c access.Credentials, id string)
 	case errors.Is(err, approval.ErrEnded), errors.Is(err, approval.ErrClaimed):
 		return ApprovalStatus{}, &access.Error{Kind: access.Invalid, Code: "55000", Message: fmt.Sprintf("request %s cannot be withdrawn any more: it is %s", id, r.State), Hint: "ask what has become of it"}
 	case err != nil:
-		return ApprovalStatus{}, &access.Error{Kind: access.Unavailable, Code: "53400", Message: "the request could not be withdrawn: " + err.Error(), Hint: "try again; until then it stays as it is"}
+		g.logger.Error("a request could not be withdrawn", "request", id, "error", err)
+		return ApprovalStatus{}, access.AsError(err)
 	}
 	return g.statusOf(r), nil
 }

@@ -186,13 +186,12 @@ func firstHeld(list []judged) *plan {
 	return nil
 }
 
-// notHeld words an error of the engine's.
+// notHeld words an error of the engine's for who asked. What is not in words for them is hidden from them.
 func notHeld(err error) *access.Error {
-	var ae *access.Error
-	if errors.As(err, &ae) {
-		return ae
+	if no := (approval.Refused{}); errors.As(err, &no) {
+		return &access.Error{Kind: access.Unavailable, Code: "53400", Message: "this cannot be held for approval: " + err.Error(), Hint: "nothing ran"}
 	}
-	return &access.Error{Kind: access.Unavailable, Code: "53400", Message: "this statement needs approval, and cannot be held for it: " + err.Error(), Hint: "nothing ran"}
+	return access.AsError(err)
 }
 
 // glassWord begins a reason that breaks the glass.
@@ -287,7 +286,9 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 		changed := s.gw.approvals.Watch(r.ID)
 		now, err := s.gw.approvals.Get(r.ID)
 		if err != nil {
-			return no("53400", "the request cannot be looked at: "+err.Error(), "nothing ran")
+			why := notHeld(err)
+			why.Review = r.ID
+			return refusal{plan: pl, sql: sql, why: why}
 		}
 		switch r = now; r.State {
 		case approval.Approved:

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -75,14 +76,7 @@ func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id stri
 	}
 	defer s.Close()
 	g.recheck(s)
-	return s.previewOf(ctx, r, cmpDuration(g.reviewing.Preview, previewTimeout))
-}
-
-func cmpDuration(d, other time.Duration) time.Duration {
-	if d == 0 {
-		return other
-	}
-	return d
+	return s.previewOf(ctx, r, cmp.Or(g.reviewing.Preview, previewTimeout))
 }
 
 // askerOf is who made a request, with all that they were permitted by when they asked. What ends their sessions ends this too, but for
@@ -148,11 +142,15 @@ func (s *Session) previewOf(ctx context.Context, r *approval.Request, limit time
 // count runs the request's statement in a transaction and rolls it back.
 func (s *Session) count(ctx context.Context, r *approval.Request, limit time.Duration, out *Preview) error {
 	begin := &decoder{res: &Result{}}
-	if err := s.Do(ctx, []Op{{Kind: OpQuery, SQL: "BEGIN"}}, begin); err != nil || begin.err != nil {
-		return fmt.Errorf("a transaction for the preview: %v %w", begin.err, err)
+	err := s.Do(ctx, []Op{{Kind: OpQuery, SQL: "BEGIN"}}, begin)
+	if err == nil && begin.err != nil {
+		err = begin.err
+	}
+	if err != nil {
+		return fmt.Errorf("a transaction for the preview: %w", err)
 	}
 	s.mu.Lock()
-	err := s.own(fmt.Sprintf("SELECT pg_catalog.set_config('statement_timeout', '%d', true), pg_catalog.set_config('lock_timeout', '%d', true)", limit.Milliseconds(), previewLocks.Milliseconds()), nopSink{}, func(string) {})
+	err = s.own(fmt.Sprintf("SELECT pg_catalog.set_config('statement_timeout', '%d', true), pg_catalog.set_config('lock_timeout', '%d', true)", limit.Milliseconds(), previewLocks.Milliseconds()), nopSink{}, func(string) {})
 	s.mu.Unlock()
 	if err != nil {
 		return err
