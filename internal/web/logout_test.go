@@ -35,7 +35,7 @@ func TestManyLogOutsAtOnce(t *testing.T) {
 	places := func() int {
 		w.srv.logouts.mu.Lock()
 		defer w.srv.logouts.mu.Unlock()
-		return w.srv.logouts.of["10.0.0.2"]
+		return w.srv.logouts.of["10.0.0.2/32"]
 	}
 	for end := time.Now().Add(20 * time.Second); places() < logoutsQueued-10 && time.Now().Before(end); time.Sleep(time.Millisecond) {
 	}
@@ -59,7 +59,7 @@ func TestManyLogOutsAtOnce(t *testing.T) {
 	if n := places(); n != 0 {
 		t.Errorf("%d places are taken by nobody", n)
 	}
-	w.srv.logouts.of["10.0.0.2"] = logoutsQueued
+	w.srv.logouts.of["10.0.0.2/32"] = logoutsQueued
 	if status, _ := send(context.Background(), idp.LogoutToken(), "10.0.0.2:9"); status != http.StatusTooManyRequests {
 		t.Errorf("one more than has room: %d", status)
 	}
