@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -343,6 +344,67 @@ func TestLogout(t *testing.T) {
 	}
 	if c, _ := p.Load(); c != nil {
 		t.Error("the log-in is left")
+	}
+}
+
+// What the gateway takes no longer is no log-in; a gateway that does not say so leaves it to its door.
+func TestWhatWasWithdrawnIsNoLogIn(t *testing.T) {
+	f := testgate.New(t)
+	p := profile(t, f.URL)
+	var said strings.Builder
+	o := Options{Browse: browser(t, nil), Headless: no(), Stay: true, Out: &said}
+	first, err := Ensure(t.Context(), p, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Ensure(t.Context(), p, o); err != nil || again.ID != first.ID || f.Asked != 1 {
+		t.Fatalf("%+v, %v; asked %d times", again, err, f.Asked)
+	}
+	f.Out = append(f.Out, "ada secret1")
+	second, err := Ensure(t.Context(), p, o)
+	if err != nil || second.ID != "c2" || !strings.Contains(said.String(), "the log-in as ada holds no longer") {
+		t.Fatalf("%+v, %v, %q", second, err, &said)
+	}
+	// Neither is it where nobody can log in.
+	f.Out = append(f.Out, "ada secret2")
+	f.IDP.Down(true)
+	if c, err := Ensure(t.Context(), p, o); err == nil {
+		t.Errorf("withdrawn, and used: %+v", c)
+	}
+	f.Out = nil
+	f.Server.Close()
+	if c, err := Ensure(t.Context(), p, o); err != nil || c.ID != "c2" {
+		t.Errorf("a gateway that does not answer: %+v, %v", c, err)
+	}
+}
+
+// A log-in anew takes the place of that before, whoever that was; what renewals have left goes with the log-out.
+func TestTheLogInBeforeIsWithdrawn(t *testing.T) {
+	f := testgate.New(t)
+	p := profile(t, f.URL)
+	o := Options{Browse: browser(t, nil), Headless: no(), Stay: true}
+	first, err := Ensure(t.Context(), p, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Now = func() time.Time { return time.Now().Add(50 * time.Minute) } // less than a quarter is left
+	f.Lifetime = 2 * time.Hour
+	if c, err := Ensure(t.Context(), p, o); err != nil || c.ID == first.ID || len(f.Out) != 0 {
+		t.Fatalf("renewed: %+v, %v, withdrawn %q", c, err, f.Out)
+	}
+	o.Now, o.Fresh = func() time.Time { return time.Now().Add(51 * time.Minute) }, true
+	third, err := Ensure(t.Context(), p, o)
+	if err != nil || len(third.Earlier) != 0 || !slices.Equal(f.Out, []string{"ada secret1", "ada secret2"}) {
+		t.Fatalf("%+v, %v, withdrawn %q", third, err, f.Out)
+	}
+	o.Fresh = false
+	o.Now = func() time.Time { return time.Now().Add(160 * time.Minute) }
+	f.Lifetime = 3 * time.Hour
+	if c, err := Ensure(t.Context(), p, o); err != nil || c.ID != "c4" {
+		t.Fatalf("renewed: %+v, %v", c, err)
+	}
+	if _, err := Logout(t.Context(), p, time.Now); err != nil || !slices.Equal(f.Out[2:], []string{"ada secret3", "ada secret4"}) {
+		t.Errorf("%v, withdrawn %q", err, f.Out)
 	}
 }
 
