@@ -25,6 +25,7 @@ import (
 	"sallyport/internal/access"
 	"sallyport/internal/testgate"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 func no() *bool  { b := false; return &b }
@@ -186,9 +187,9 @@ func TestTokensAreChecked(t *testing.T) {
 			f := testgate.New(t)
 			var nonce string
 			f.IDP.Handle("/token", func(w http.ResponseWriter, r *http.Request) {
-				var shapes []testidp.Shape
+				var shapes []forge.Shape
 				if name == "key" {
-					shapes = append(shapes, testidp.Shape{Key: other})
+					shapes = append(shapes, forge.Shape{Key: other})
 				}
 				c := f.IDP.IDClaims(nonce)
 				for k, v := range claims {
@@ -196,7 +197,7 @@ func TestTokensAreChecked(t *testing.T) {
 						delete(c, k)
 					}
 				}
-				testgate.Say(w, 200, map[string]any{"access_token": "a", "token_type": "Bearer", "id_token": f.IDP.Mint(c, shapes...)})
+				testgate.Say(w, 200, map[string]any{"access_token": "a", "token_type": "Bearer", "id_token": forge.Mint(f.IDP, c, shapes...)})
 			})
 			visit := browser(t, nil)
 			_, err := Ensure(t.Context(), profile(t, f.URL), Options{Headless: no(), Browse: func(address string) error {
