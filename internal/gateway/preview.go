@@ -60,6 +60,9 @@ func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id stri
 	if g.reviewing.Preview < 0 {
 		return nil, &access.Error{Kind: access.Denied, Message: "previews are switched off", Hint: "approvals.preview in the configuration"}
 	}
+	if len(r.Subject.NoPreview) > 0 {
+		return nil, unpreviewed(r.Subject.NoPreview)
+	}
 	if !g.previewing.TryLock() {
 		return nil, &access.Error{Kind: access.Unavailable, Message: "another preview is being made", Hint: "try again in a moment"}
 	}
@@ -77,6 +80,11 @@ func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id stri
 	defer s.Close()
 	g.recheck(s)
 	return s.previewOf(ctx, r, cmp.Or(g.reviewing.Preview, previewTimeout))
+}
+
+// unpreviewed says which policies are in the way, of those at the time of the request or of now: a preview needs both to have it.
+func unpreviewed(policies []string) *access.Error {
+	return &access.Error{Kind: access.Denied, Code: "42501", Message: "there is no preview of this: " + strings.Join(policies, ", ") + ` has @preview("off")`, Hint: "decide without one: nothing was tried out"}
 }
 
 // askerOf is who made a request, with all that they were permitted by when they asked. What ends their sessions ends this too, but for
@@ -184,6 +192,11 @@ func (s *Session) unpreviewable(r *approval.Request) (string, error) {
 	list, err := s.judge(r.Binding.SQL, nopSink{})
 	if err != nil {
 		return "it would be refused now: " + access.AsError(err).Message, nil
+	}
+	for i := range list {
+		if p := list[i].plan; p.decision.Obligations.NoPreview {
+			return "", unpreviewed(p.scope.policies.WithoutPreview(p.decision.Policies))
+		}
 	}
 	if len(list) != 1 {
 		return "a text of several statements has no preview", nil
