@@ -12,7 +12,7 @@ import (
 // attacks are all of them.
 func attacks() []attack {
 	var out []attack
-	for _, more := range []func() []attack{textAttacks, paramAttacks, contextAttacks, forgedAttacks, reviewerAttacks, toolAttacks, grantAttacks, endedAttacks, raceAttacks, changedAttacks,
+	for _, more := range []func() []attack{textAttacks, paramAttacks, contextAttacks, forgedAttacks, reviewerAttacks, toolAttacks, grantAttacks, endedAttacks, lapsedAttacks, raceAttacks, changedAttacks,
 		revealAttacks, glassAttacks, previewAttacks} {
 		out = append(out, more()...)
 	}

@@ -1,12 +1,14 @@
 package approval
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,14 +46,6 @@ type Event struct {
 	Lapsed    []Lapsed // votes that count no longer from now on
 }
 
-// ErrUnknown says that there is no such request, or none that the asker may know of.
-var ErrUnknown = errors.New("there is no such request")
-
-// Refused is why a request takes no such step, in words for whom it was asked by; the request stays as it was. Other errors are the gateway's own.
-type Refused struct{ error }
-
-func (r Refused) Unwrap() error { return r.error }
-
 // Engine keeps requests. All of its methods may be called at once from any goroutine.
 type Engine struct {
 	conf  Config
@@ -71,9 +65,9 @@ func Open(ctx context.Context, conf Config) (*Engine, error) {
 	if conf.Record == nil {
 		return nil, errors.New("approvals want a log to be recorded in")
 	}
-	conf.Pending = orElse(conf.Pending, time.Hour)
-	conf.Terms.Claim = orElse(conf.Terms.Claim, 15*time.Minute)
-	conf.Keep = orElse(conf.Keep, 30*24*time.Hour)
+	conf.Pending = cmp.Or(conf.Pending, time.Hour)
+	conf.Terms.Claim = cmp.Or(conf.Terms.Claim, 15*time.Minute)
+	conf.Keep = cmp.Or(conf.Keep, 30*24*time.Hour)
 	if conf.MostPending == 0 {
 		conf.MostPending = 100
 	}
@@ -90,13 +84,6 @@ func Open(ctx context.Context, conf Config) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
-}
-
-func orElse(d, other time.Duration) time.Duration {
-	if d == 0 {
-		return other
-	}
-	return d
 }
 
 func (e *Engine) recover(ctx context.Context) error {
@@ -138,7 +125,7 @@ func (e *Engine) Close() error {
 // already is that one: asking twice is not two requests.
 func (e *Engine) Request(ctx context.Context, r Request) (*Request, error) {
 	if len(r.Needs) == 0 {
-		return nil, errors.New("nobody is named who could approve it")
+		return nil, Refused{"nobody is named who could approve it"}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -150,14 +137,15 @@ func (e *Engine) Request(ctx context.Context, r Request) (*Request, error) {
 		}
 		mine++
 		if o.Boot == e.boot && o.Glass == nil && sameAsker(o, &r) && o.Subject.Kind == r.Subject.Kind && now.Before(o.Expires) &&
-			slices.Equal(o.Subject.Columns, r.Subject.Columns) && r.Binding.Digest(o.Expires) == o.Digest {
+			r.Binding.Digest(o.Expires) == o.Digest {
 			return o.clone(), nil
 		}
 	}
 	if mine >= e.conf.MostPending {
-		return nil, fmt.Errorf("%s has %d requests that wait for a decision, and no more can be made before one ends", r.Binding.Principal, mine)
+		return nil, &access.Error{Kind: access.Unavailable, Code: "53400", Message: fmt.Sprintf("%s has %d requests that wait for a decision, and no more can be made before one ends", r.Binding.Principal, mine),
+			Hint: "withdraw those that are not wanted any more, or wait; nothing ran"}
 	}
-	r.ID, r.Revision, r.Boot, r.State = newID(now.Format("20060102150405")), 1, e.boot, Pending
+	r.ID, r.Revision, r.Boot, r.State = newID(idAt(now)), 1, e.boot, Pending
 	r.Created, r.Expires = now, now.Add(e.conf.Pending)
 	r.Digest = r.Binding.Digest(r.Expires)
 	r.Votes, r.Lapsed, r.Grant, r.Glass, r.Uses, r.Outcome, r.Ended, r.Needs = nil, nil, nil, nil, 0, "", time.Time{}, unescalated(r.Needs)
@@ -170,7 +158,7 @@ func (e *Engine) BreakGlass(ctx context.Context, r Request, reason string) (*Req
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.conf.Now().UTC()
-	r.ID, r.Revision, r.Boot, r.State = newID(now.Format("20060102150405")), 1, e.boot, Claimed
+	r.ID, r.Revision, r.Boot, r.State = newID(idAt(now)), 1, e.boot, Claimed
 	r.Created, r.Expires = now, now.Add(e.conf.Terms.Claim)
 	r.Digest = r.Binding.Digest(r.Expires)
 	r.Glass = &Glass{Reason: reason, At: now, Until: r.Expires}
@@ -187,7 +175,7 @@ func (e *Engine) Decide(ctx context.Context, id string, revision uint64, by Revi
 		if now, err := e.standing(ctx, r); err != nil {
 			return nil, err
 		} else if now.Revision != r.Revision {
-			return now, Refused{errStale}
+			return now, errStale
 		}
 	}
 	return e.step(ctx, id, revision, Step{Vote: &v}, by)
@@ -219,7 +207,7 @@ func (e *Engine) Sweep(ctx context.Context) error {
 		return err
 	}
 	var old []string
-	err := e.store.newest(e.idAt(now.Add(-e.conf.Keep)), func(r *Request) bool {
+	err := e.store.newest(idAt(now.Add(-e.conf.Keep)), func(r *Request) bool {
 		if r.State.Ended() && now.Sub(r.Ended) > e.conf.Keep && (r.Glass == nil || r.Glass.Reviewed) {
 			old = append(old, r.ID)
 		}
@@ -269,7 +257,7 @@ func (e *Engine) turn(ctx context.Context, now time.Time) error {
 }
 
 // idAt is an id that all requests made before t come before.
-func (e *Engine) idAt(t time.Time) string { return t.UTC().Format("20060102150405") }
+func idAt(t time.Time) string { return t.UTC().Format("20060102150405") }
 
 // Get gives a request.
 func (e *Engine) Get(id string) (*Request, error) {
@@ -277,7 +265,7 @@ func (e *Engine) Get(id string) (*Request, error) {
 	if err == nil && r == nil {
 		err = ErrUnknown
 	}
-	return r, err
+	return r, unable(err)
 }
 
 // List gives requests, the newest first, for which keep answers true: at most most of them, made before that of the id before
@@ -290,7 +278,7 @@ func (e *Engine) List(before string, most int, keep func(*Request) bool) ([]*Req
 		}
 		return len(out) < most
 	})
-	return out, err
+	return out, unable(err)
 }
 
 // Live gives the requests that have not ended, the newest first.
@@ -312,7 +300,7 @@ func newestFirst(of map[string]*Request) []*Request {
 	for _, r := range of {
 		out = append(out, r.clone())
 	}
-	slices.SortFunc(out, func(a, b *Request) int { return -compareIDs(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b *Request) int { return strings.Compare(b.ID, a.ID) })
 	return out
 }
 
@@ -337,7 +325,7 @@ func (e *Engine) Revealed(ctx context.Context, b Binding, account string) (out [
 			out = append(out, after.clone())
 		}
 	}
-	slices.SortFunc(out, func(a, b *Request) int { return compareIDs(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b *Request) int { return strings.Compare(a.ID, b.ID) })
 	return out, nil
 }
 
@@ -377,24 +365,24 @@ func (e *Engine) step(ctx context.Context, id string, revision uint64, s Step, b
 	if r == nil {
 		stored, err := e.store.get(id)
 		if err != nil {
-			return nil, err
+			return nil, unable(err)
 		}
 		if r = stored; r == nil {
 			return nil, ErrUnknown
 		}
 	}
 	if revision != 0 && revision != r.Revision {
-		return r.clone(), Refused{errStale}
+		return r.clone(), errStale
 	}
 	next, err := Next(*r, s, by, e.conf.Terms, e.conf.Now().UTC())
 	if err != nil {
-		return r.clone(), Refused{err}
+		return r.clone(), err
 	}
 	ev := Event{Request: &next, From: r.State, Use: s.Claim, Lapsed: next.Lapsed[len(r.Lapsed):]}
 	if s.Vote != nil {
 		ev.Vote = &next.Votes[len(next.Votes)-1]
 		if why := e.lapsed(r, *ev.Vote); why != "" { // since who gives it was looked at
-			return r.clone(), Refused{errors.New("your word does not count: " + why)}
+			return r.clone(), Refused{"your word does not count: " + why}
 		}
 	}
 	if s.Escalate != "" {
@@ -406,13 +394,13 @@ func (e *Engine) step(ctx context.Context, id string, revision uint64, s Step, b
 // write records and then makes a step. The caller holds e.mu.
 func (e *Engine) write(ctx context.Context, r *Request, ev Event) (*Request, error) {
 	if e.closed {
-		return nil, &access.Error{Kind: access.Unavailable, Code: "57P03", Message: "the gateway is ending: nothing was changed", Hint: "try again once it is back"}
+		return nil, &access.Error{Kind: access.Unavailable, Code: "57P01", Message: "the gateway is being stopped", Hint: "nothing was changed; try again once it runs"}
 	}
 	if err := e.conf.Record(ctx, ev); err != nil {
-		return nil, fmt.Errorf("the step could not be recorded, and was not made: %w", err)
+		return nil, unable(fmt.Errorf("the step could not be recorded, and was not made: %w", err))
 	}
 	if err := e.store.put(r); err != nil {
-		return nil, err
+		return nil, unable(err)
 	}
 	e.keep(r)
 	if e.conf.Made != nil {
@@ -440,16 +428,6 @@ func (r *Request) clone() *Request {
 	c := *r
 	c.Votes = slices.Clone(r.Votes)
 	return &c
-}
-
-func compareIDs(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // newID is an unguessable name that begins with prefix: 128 random bits.

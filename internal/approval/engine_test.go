@@ -188,8 +188,6 @@ func TestReviewerSeesWhatTheyDecide(t *testing.T) {
 	}
 }
 
-// TestRaces has two reviewers, the requester and the clock at one request at once, many times: one comes first, and the file, the
-// record and what each was told say the same.
 func TestASecondWordSaysWhereTheRequestStands(t *testing.T) {
 	b := newBench(t)
 	two := wish("two")
@@ -227,6 +225,8 @@ func TestASecondWordSaysWhereTheRequestStands(t *testing.T) {
 	}
 }
 
+// TestRaces has two reviewers, the requester and the clock at one request at once, many times: one comes first, and the file, the
+// record and what each was told say the same.
 func TestRaces(t *testing.T) {
 	b := newBench(t)
 	ctx := context.Background()

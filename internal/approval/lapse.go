@@ -15,9 +15,6 @@ type Lapsed struct {
 	Since time.Time `json:"since"`
 }
 
-// errNoLapse says that every vote counts still.
-var errNoLapse = errors.New("every vote counts still")
-
 // lapse takes votes out of a request that has not been used up, by their places. What is approved and has not enough of them left ends: it was
 // never approved by who may. What is pending goes on waiting for as many as it needs.
 func lapse(r Request, why map[int]string, now time.Time) (Request, error) {

@@ -80,7 +80,7 @@ func moves() []move {
 			return ok
 		}})
 	}
-	for _, name := range []string{"dana", "boss"} {
+	for _, name := range []string{"boss"} {
 		out = append(out, move{"lapse " + name, func(w *world) bool {
 			i := slices.IndexFunc(w.r.Votes, func(v Vote) bool { return v.Reviewer == name })
 			if i < 0 || len(w.r.Lapsed) > 0 || !w.next(Step{Lapse: map[int]string{i: "gone"}}, Reviewer{}) {
@@ -204,6 +204,7 @@ func TestEveryPath(t *testing.T) {
 func (w *world) key() string {
 	r := w.r
 	r.Revision, r.Binding, r.Subject = 0, Binding{}, Subject{} // these two are held to what they were at the start
+	r.Lapsed = make([]Lapsed, len(r.Lapsed))                   // whose they were decides nothing
 	b, _ := json.Marshal(struct {
 		R      Request
 		Now    time.Time

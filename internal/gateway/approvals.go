@@ -51,7 +51,6 @@ type (
 	ReviewMode    = approval.Mode
 	ReviewRange   = approval.Range
 	ReviewState   = approval.State
-	ReviewEvent   = approval.Event
 	BadReviewVote = approval.BadVote
 )
 
@@ -242,8 +241,8 @@ func (g *Gateway) CancelReview(ctx context.Context, p access.Principal, id strin
 }
 
 // Approval gives a request to who made it.
-func (g *Gateway) Approval(_ context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
-	p, err := g.people.Verify(c)
+func (g *Gateway) Approval(ctx context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
+	p, err := g.people.Verify(ctx, c)
 	if err != nil {
 		return ApprovalStatus{}, err
 	}
@@ -256,7 +255,7 @@ func (g *Gateway) Approval(_ context.Context, c access.Credentials, id string) (
 
 // Withdraw ends a request of the principal behind c that has not begun to run.
 func (g *Gateway) Withdraw(ctx context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
-	p, err := g.people.Verify(c)
+	p, err := g.people.Verify(ctx, c)
 	if err != nil {
 		return ApprovalStatus{}, err
 	}
@@ -267,7 +266,8 @@ func (g *Gateway) Withdraw(ctx context.Context, c access.Credentials, id string)
 	case errors.Is(err, approval.ErrEnded), errors.Is(err, approval.ErrClaimed):
 		return ApprovalStatus{}, &access.Error{Kind: access.Invalid, Code: "55000", Message: fmt.Sprintf("request %s cannot be withdrawn any more: it is %s", id, r.State), Hint: "ask what has become of it"}
 	case err != nil:
-		return ApprovalStatus{}, &access.Error{Kind: access.Unavailable, Code: "53400", Message: "the request could not be withdrawn: " + err.Error(), Hint: "try again; until then it stays as it is"}
+		g.logger.Error("a request could not be withdrawn", "request", id, "error", err)
+		return ApprovalStatus{}, access.AsError(err)
 	}
 	return g.statusOf(r), nil
 }
@@ -290,7 +290,7 @@ func (g *Gateway) ofNobody(changed map[string]bool) func(*ReviewRequest) bool {
 	store := g.people.store.Load()
 	return func(r *ReviewRequest) bool {
 		if iss := r.Binding.Issuer; iss != "" {
-			return changed[iss] || !g.people.speaks(iss) || store.Has(r.Binding.Principal)
+			return changed[iss] || !g.people.speaks(iss) || store.Has(r.Binding.Principal) || foreign(*g.people.providers.Load())(iss, r.Binding.Principal)
 		}
 		return !slices.ContainsFunc(g.listed(), func(p access.Principal) bool { return p.Name == r.Binding.Principal })
 	}

@@ -18,15 +18,15 @@ import (
 // namer is a provider whose tokens are NAME:GROUPS:SUB, and more after it for one that differs.
 type namer struct{}
 
-func (n namer) AccessToken(token string) (access.Principal, error) {
+func (n namer) AccessToken(_ context.Context, token string) (access.Principal, error) {
 	p := strings.Split(strings.TrimPrefix(token, ".."), ":")
 	sum := sha256.Sum256([]byte(token))
 	return access.Principal{Name: p[0], Kind: access.Human, Groups: strings.Split(p[1], ","), Proof: access.Proof{Method: access.ByAccessToken, Client: "client", Issuer: issuer, Subject: p[2],
 		Token: hex.EncodeToString(sum[:]), Issued: time.Now().Add(-time.Second), Expires: time.Now().Add(time.Hour)}}, nil
 }
 
-func (n namer) IDToken(t access.IDToken) (access.Principal, error) {
-	p, err := n.AccessToken(t.Token)
+func (n namer) IDToken(ctx context.Context, t access.IDToken) (access.Principal, error) {
+	p, err := n.AccessToken(ctx, t.Token)
 	p.Proof.Method, p.Proof.Issued = access.ByIDToken, time.Now()
 	return p, err
 }
@@ -56,7 +56,8 @@ func (w *world) named() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	store.By(namer{}, definitions(*w.gw.people.providers.Load()))
+	providers := *w.gw.people.providers.Load()
+	store.By(namer{}, definitions(providers), foreign(providers))
 	w.gw.people.store.Store(store)
 	w.gw.people.known.Store(knownOf(c.Principals))
 }

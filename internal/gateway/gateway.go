@@ -228,33 +228,41 @@ func (g *Gateway) closeDangling() error {
 // LoadPolicies puts policies in force: all of them, or none on an error. Live sessions are judged by them
 // from their next statement on.
 func (g *Gateway) LoadPolicies(files []PolicyFile) error {
+	set, err := parsePolicies(files)
+	if err == nil {
+		g.put(files, set)
+	}
+	return err
+}
+
+func parsePolicies(files []PolicyFile) (*policy.Set, error) {
 	in := make([]policy.File, len(files))
 	for i, f := range files {
 		in[i] = policy.File{Name: f.Name, Text: f.Text}
 	}
-	set, err := policy.Load(in)
-	if err != nil {
-		return err
-	}
+	return policy.Load(in)
+}
+
+func (g *Gateway) put(files []PolicyFile, set *policy.Set) {
 	g.policies.Store(set)
 	g.policyText.Store(textOf(files, set))
 	g.warnWriters()
-	return nil
 }
 
-// Reload puts policies, principals and providers in force: all of them, or none on an error. See LoadPolicies and LoadPrincipals.
+// Reload puts policies, principals and providers in force: all of them, or none on an error. See LoadPolicies and LoadPrincipals. Principals are
+// first, so that for a moment those of now are judged by the policies of before.
 func (g *Gateway) Reload(files []PolicyFile, principals []access.LocalPrincipal, providers []access.Provider) (ended int, err error) {
-	in := make([]policy.File, len(files))
-	for i, f := range files {
-		in[i] = policy.File{Name: f.Name, Text: f.Text}
-	}
-	if _, err := policy.Load(in); err != nil { // before the principals are changed
+	set, err := parsePolicies(files)
+	if err != nil {
 		return 0, err
 	}
-	if ended, err = g.LoadPrincipals(principals, providers); err != nil {
+	ended, before, err := g.loadPrincipals(principals, providers)
+	if err != nil {
 		return 0, err
 	}
-	return ended, g.LoadPolicies(files)
+	g.put(files, set)
+	before.Close()
+	return ended, nil
 }
 
 // PolicyVersion tells the policies in force from those before and after them.

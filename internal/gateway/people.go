@@ -24,8 +24,8 @@ const (
 )
 
 // Admit verifies who comes in at a door that opens no session to a database, and records whom it refuses. Only people come in there.
-func (g *Gateway) Admit(_ context.Context, l Login) (access.Principal, error) {
-	p, err := g.people.Verify(l.Credentials)
+func (g *Gateway) Admit(ctx context.Context, l Login) (access.Principal, error) {
+	p, err := g.people.Verify(ctx, l.Credentials)
 	if err == nil && (p.Kind != access.Human || p.Actor != "") {
 		err = &access.Error{Kind: access.Denied, Code: "28000", Message: "only people come in at this door", Hint: "agents use the mcp door"}
 	}

@@ -122,8 +122,8 @@ func (g *Gateway) tellRefusals(now time.Time, all bool) {
 }
 
 // Recognise tells who sends a message at a door whose messages bring their proof each, and records whom it refuses: some by themselves, all in number.
-func (g *Gateway) Recognise(_ context.Context, l Login) (access.Principal, error) {
-	p, err := g.people.Verify(l.Credentials)
+func (g *Gateway) Recognise(ctx context.Context, l Login) (access.Principal, error) {
+	p, err := g.people.Verify(ctx, l.Credentials)
 	if err == nil {
 		return p, nil
 	}

@@ -16,17 +16,21 @@ import (
 const (
 	loginDelay   = 300 * time.Millisecond // before a failed log-in is answered, as at the wire door
 	loginsAtOnce = 16                     // that are being checked, of all
-	loginsQueued = 4                      // of one address for one name
+	loginsQueued = 32                     // of one address for one name
 
 	// Of one address, whatever the names: whoever tries many at a time leaves most places to others.
 	loginsOfAddress = 4
 	queuedOfAddress = 64 // with those that are being checked
+
+	// lateOfKey is how many attempts of one key are there at all, with those that have failed and wait for their answer.
+	lateOfKey = 32
 )
 
 // logins slow down who tries passwords: of an address and a name, one is checked at a time, and of an address a few.
 type logins struct {
 	slots  chan struct{}
-	queued int // of one key, at most
+	queued int  // of one key, at most
+	holds  bool // what fails is noted for a while, so failures keep their place: many at once would fill the room for that
 
 	mu    sync.Mutex // guards the field below
 	gates map[string]*gate
@@ -35,7 +39,8 @@ type logins struct {
 // gate lets a few through at a time. It is there while somebody is at it.
 type gate struct {
 	places chan struct{}
-	at     int // how many are through or wait; guarded by logins.mu
+	at     int       // how many are through or wait; guarded by logins.mu
+	until  time.Time // when the last failure that waits is answered; guarded by logins.mu
 }
 
 func newLogins(queued int) *logins {
@@ -101,18 +106,47 @@ func (l *logins) enter(ctx context.Context, from, key string) (done func(), ok b
 	return func() { back(len(through)) }, true
 }
 
-// slowly does what proves somebody, one at a time for a key of an address. A failure takes a while, in which its place is not another's.
+// slowly does what proves somebody, one at a time for a key of an address. Failures of a key are answered one at a time, each after a while, so that
+// guessing is no faster for many who do it at once; but what is right does not wait behind them, unless l.holds.
 func (l *logins) slowly(r *http.Request, key string, do func() error) error {
-	done, ok := l.enter(r.Context(), address(r), key)
-	if !ok {
+	from := address(r)
+	line := "late " + from + "\x00" + key
+	l.mu.Lock()
+	late := l.approach(line, 1, lateOfKey)
+	l.mu.Unlock()
+	if late == nil {
 		return errBusy
 	}
-	defer done()
+	leave := func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.leave(line)
+	}
+	done, ok := l.enter(r.Context(), from, key)
+	if !ok {
+		leave()
+		return errBusy
+	}
 	err := do()
+	if !l.holds || err == nil {
+		done()
+	} else {
+		defer done()
+	}
 	if err == nil {
+		leave()
 		return nil
 	}
-	pause := time.NewTimer(loginDelay)
+	l.mu.Lock()
+	if now := time.Now(); late.until.Before(now) {
+		late.until = now
+	}
+	late.until = late.until.Add(loginDelay)
+	wait := time.Until(late.until)
+	l.mu.Unlock()
+	// The place is kept until then also of who hangs up: else they could try again at once.
+	time.AfterFunc(wait, leave)
+	pause := time.NewTimer(wait)
 	defer pause.Stop()
 	select {
 	case <-pause.C:

@@ -29,6 +29,7 @@ func (s *Server) asked(provider string) *logins {
 	l := s.asking[provider]
 	if l == nil {
 		l = newLogins(exchangesQueued)
+		l.holds = true
 		s.asking[provider] = l
 	}
 	return l
