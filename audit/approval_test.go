@@ -38,6 +38,7 @@ func asked(t testing.TB) []*access.Record {
 	add(access.Record{Session: "pg_1", Seq: 3, Kind: access.RecordStatement, SQL: "UPDATE customers", Plan: run, Approval: "rq_2", Command: "UPDATE 1"})
 	add(access.Record{Session: "pg_2", Seq: 1, Kind: access.RecordStatement, SQL: "UPDATE customers", Plan: run, Approval: "preview of rq_1", Command: "UPDATE 1", Rows: 9})
 	step("rq_3", access.ReviewStep{To: "pending", Digest: "efef", Missing: []string{"keepers"}})
+	step("rq_3", access.ReviewStep{From: "pending", To: "pending", Missing: []string{"keepers"}, Escalated: &access.Escalated{Group: "keepers", Quorum: 2, Approved: 1, AfterMS: 90 * 60_000, To: []string{"leads\x1b[2J", "board"}}})
 	return recs
 }
 
@@ -49,10 +50,11 @@ func TestRenderTellsWhoApproved(t *testing.T) {
 	text := out.String()
 	for want, n := range map[string]int{
 		"kim (keepers) approved (web): as": 1, "purpose support, lawful basis contract": 1, // the history is told once
-		"rq_1 · approved · allowed 2 statements of this form, with the same values until 2026-11-26 09:00:00 UTC": 2,
-		"THE GLASS WAS BROKEN by anna: nobody was asked. Reason: the shop is down":                                1,
-		"BROKEN GLASS, and nobody has looked at it":                                                               1,
-		"tried to show a reviewer of request rq_1 what it would do, and rolled back":                              1,
+		"rq_1 · approved · allowed 2 statements of this form, with the same values until 2026-11-26 09:00:00 UTC":                       2,
+		"THE GLASS WAS BROKEN by anna: nobody was asked. Reason: the shop is down":                                                      1,
+		"BROKEN GLASS, and nobody has looked at it":                                                                                     1,
+		"tried to show a reviewer of request rq_1 what it would do, and rolled back":                                                    1,
+		"escalated: 1 of 2 had approved for keepers after 1h30m; members of leads\\x1b[2J, board may decide in their place from now on": 1,
 		"request for approval rq_3": 1, "3 requests for approval": 1, "1 WITH BROKEN GLASS": 1, "4 steps": 1, "0 rows released": 1, "digest abab": 1,
 	} {
 		if got := strings.Count(text, want); got != n {

@@ -27,14 +27,22 @@ type pendingBody struct {
 }
 
 type pendingApproval struct {
-	Handle     string   `json:"handle"`
-	URL        string   `json:"url,omitempty"` // where reviewers decide
-	Message    string   `json:"message"`
-	Needs      []string `json:"needs,omitempty"` // groups that have not approved
-	Approved   int      `json:"approved"`        // people who have
-	Waited     int      `json:"waited_seconds"`
-	RetryAfter int      `json:"retry_after_seconds"`
-	Expires    string   `json:"expires,omitempty"` // RFC 3339
+	Handle     string    `json:"handle"`
+	URL        string    `json:"url,omitempty"` // where reviewers decide
+	Message    string    `json:"message"`
+	Needs      []string  `json:"needs,omitempty"` // groups that have not approved
+	Escalated  []stoodIn `json:"escalated,omitempty"`
+	Approved   int       `json:"approved"` // people who have
+	Waited     int       `json:"waited_seconds"`
+	RetryAfter int       `json:"retry_after_seconds"`
+	Expires    string    `json:"expires,omitempty"` // RFC 3339
+}
+
+// stoodIn says that members of other groups may decide too, because one had not in its time.
+type stoodIn struct {
+	Group string   `json:"group"`
+	To    []string `json:"to"`
+	Since string   `json:"since"` // RFC 3339
 }
 
 // held is the answer to what waits for a person.
@@ -168,7 +176,10 @@ func revealed(now gateway.ApprovalStatus) *answer {
 // stillPending says how far a request has come.
 func stillPending(now gateway.ApprovalStatus) *answer {
 	p := pendingApproval{Handle: now.ID, URL: now.URL, Needs: now.Missing, Approved: now.Approved, Waited: int(time.Since(now.Created).Seconds()), RetryAfter: retryAfter,
-		Expires: now.Expires.Format(time.RFC3339), Message: "waiting for approval by " + strings.Join(now.Missing, " and ")}
+		Expires: now.Expires.Format(time.RFC3339), Message: "waiting for approval by " + now.WaitsFor}
+	for _, e := range now.Escalated {
+		p.Escalated = append(p.Escalated, stoodIn{e.Group, e.To, e.Since.Format(time.RFC3339)})
+	}
 	return &answer{structured: pendingBody{p}, text: fmt.Sprintf("Still pending after %d s: %s. %d have approved. It ends at %s. Ask again in %d s, or work on something else.%s",
 		p.Waited, p.Message, p.Approved, p.Expires, p.RetryAfter, at(p.URL))}
 }

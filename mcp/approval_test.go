@@ -124,6 +124,40 @@ func TestApprovalOverMCP(t *testing.T) {
 	})
 }
 
+// TestAnAgentIsToldWhoStandsIn: what check_approval says of progress has who decides by now.
+func TestAnAgentIsToldWhoStandsIn(t *testing.T) {
+	s, gw, tokens := reviewedShop(t, func(c *gateway.Config) {
+		c.Approvals.Groups = map[string]gateway.ReviewNeed{"keepers": {Escalate: []string{"leads"}, After: 500 * time.Millisecond}}
+	})
+	w := dial(t, s, tokens["anna"], modern)
+	task := w.task()
+	r := w.call("query", map[string]any{"connection": "shop", "sql": "update customers set notes = 'x' where id = 1", "task_id": task, "reason": why})
+	handle := r.body["pending_approval"].(map[string]any)["handle"].(string)
+	check := func() (toolResult, []any) {
+		r := w.call("check_approval", map[string]any{"handle": handle, "task_id": task, "reason": why, "wait_seconds": 0})
+		p, _ := r.body["pending_approval"].(map[string]any)
+		list, _ := p["escalated"].([]any)
+		return r, list
+	}
+	if r, list := check(); len(list) > 0 || !strings.Contains(r.text, "waiting for approval by keepers. ") {
+		t.Errorf("%s %v", r.text, list)
+	}
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if now, err := gw.Review(handle); err == nil && len(now.Escalated()) > 0 {
+			break
+		} else if time.Now().After(until) {
+			t.Fatal("nobody stands in")
+		}
+	}
+	r, list := check()
+	if len(list) != 1 || !strings.Contains(r.text, "waiting for approval by keepers (or leads in their place)") {
+		t.Fatalf("%s %v", r.text, list)
+	}
+	if e := list[0].(map[string]any); e["group"] != "keepers" || e["to"].([]any)[0] != "leads" || e["since"] == "" {
+		t.Errorf("%v", e)
+	}
+}
+
 // TestNoToolDecides looks for one that could.
 func TestNoToolDecides(t *testing.T) {
 	s, gw, tokens := reviewedShop(t)

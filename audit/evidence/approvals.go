@@ -59,6 +59,7 @@ type Turn struct {
 	Used          bool       `json:"used,omitempty"` // a statement was about to run under it
 	Reviewer      string     `json:"reviewer,omitempty"`
 	Groups        []string   `json:"groups,omitempty"`
+	Instead       []string   `json:"instead,omitempty"` // groups that the reviewer stood in for
 	Verdict       string     `json:"verdict,omitempty"`
 	Channel       string     `json:"channel,omitempty"`
 	Justification string     `json:"justification,omitempty"`
@@ -68,9 +69,19 @@ type Turn struct {
 	ACR           string     `json:"acr,omitempty"`        // how, by their provider's word
 	Afterwards    bool       `json:"afterwards,omitempty"` // about what had run behind broken glass
 	Missing       []string   `json:"missing,omitempty"`    // groups that had not approved
+	Escalated     *Escalated `json:"escalated,omitempty"`
 	Outcome       string     `json:"outcome,omitempty"`
 	Erased        bool       `json:"erased,omitempty"`
 	Description   string     `json:"description"` // the same in words
+}
+
+// Escalated says of a step that others may decide from then on in the place of a group that had not.
+type Escalated struct {
+	Group    string   `json:"group"`
+	Quorum   int      `json:"quorum"`             // how many of it have to approve
+	Approved int      `json:"approved,omitempty"` // how many of them had
+	AfterMS  int64    `json:"after_ms"`           // the time that it had
+	To       []string `json:"to"`                 // the groups that stand in
 }
 
 // approvals adds the requests of sessions to d, and the purposes that reviewers named.
@@ -115,7 +126,7 @@ func approval(a *trace.Approval) Approval {
 		t := &a.Turns[i]
 		out.Erased = out.Erased || t.Record.Erased
 		out.History = append(out.History, Turn{Position: t.Record.Position, Time: t.Record.Time.UTC(), From: t.From, To: t.To, Used: t.Use,
-			Reviewer: t.Reviewer, Groups: t.Groups, Verdict: t.Verdict, Channel: t.Channel, Justification: t.Justification, Purpose: t.Purpose, LawfulBasis: t.LawfulBasis,
+			Reviewer: t.Reviewer, Groups: t.Groups, Instead: t.Instead, Escalated: (*Escalated)(t.Escalated), Verdict: t.Verdict, Channel: t.Channel, Justification: t.Justification, Purpose: t.Purpose, LawfulBasis: t.LawfulBasis,
 			Authenticated: instant(t.Authenticated), ACR: t.ACR, Afterwards: t.Afterwards, Missing: t.Missing, Outcome: t.Outcome, Erased: t.Record.Erased, Description: t.Words()})
 	}
 	return out

@@ -61,6 +61,9 @@ func reviewed(t testing.TB) []*access.Record {
 	in = add("pg_1", access.RecordIntent, access.Record{SQL: sql, Plan: plan, Approval: glass, Traceparent: "not one"})
 	add("pg_1", access.RecordOutcome, access.Record{Intent: in.Position, Command: "UPDATE 1"})
 	review(glass, access.ReviewStep{From: "claimed", To: "executed", Glass: "the shop is\x1b[2J down", Outcome: "UPDATE 1"}, access.Record{})
+	review(waiting, access.ReviewStep{From: "pending", To: "pending", Missing: []string{"keepers"}, Escalated: &access.Escalated{Group: "keepers", Quorum: 1, AfterMS: 20 * 60_000, To: []string{"leads"}}},
+		access.Record{SQL: sql})
+	review(waiting, access.ReviewStep{From: "pending", To: "denied", Reviewer: "lea", Groups: []string{"leads"}, Instead: []string{"keepers"}, Verdict: "deny", Justification: "not before the audit", ACR: "mfa"}, access.Record{})
 	add("pg_1", access.RecordClose, access.Record{Rows: int64(seq["pg_1"] + 1)})
 	return recs
 }
@@ -86,6 +89,10 @@ func TestABundleTellsWhoApproved(t *testing.T) {
 	if b := d.Approvals[2]; b.ID != glass || b.Glass == nil || b.Glass.Looked || !cmp.Equal(b.Steps, []uint64{14}) {
 		t.Errorf("%+v", b)
 	}
+	if w := d.Approvals[1].History; len(w) != 3 || w[1].Escalated == nil || w[1].Escalated.Group != "keepers" || w[1].Escalated.AfterMS != 20*60_000 || !cmp.Equal(w[1].Escalated.To, []string{"leads"}) ||
+		!cmp.Equal(w[2].Instead, []string{"keepers"}) || w[2].ACR != "mfa" {
+		t.Errorf("%+v", w)
+	}
 	if len(d.Purposes) != 1 || d.Purposes[0].ID != "support" {
 		t.Errorf("purposes %+v", d.Purposes)
 	}
@@ -110,6 +117,7 @@ func TestABundleTellsWhoApproved(t *testing.T) {
 	}
 	page := string(files["trace.html"])
 	for _, want := range []string{"kim (keepers) approved (web): ticket 12 says so; purpose support, lawful basis contract", "Broken glass: nobody was asked.", `href="#approval-rq_1"`, `id="approval-rq_1"`,
+		"escalated: nobody had approved for keepers after 20m; members of leads may decide in their place from now on", "lea (leads) denied in the place of keepers: not before the audit",
 		"Tried and rolled back", "Nobody has looked at it.", "this statement, once"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)

@@ -263,6 +263,8 @@ func ocsfRest(e entry) map[string]any {
 	put("goal", e.Goal, e.Goal != "")
 	put("ticket", e.Ticket, e.Ticket != "")
 	put("reason", e.Reason, e.Reason != "")
+	put("approval", e.Approval, e.Approval != "")
+	put("review", e.Review, len(e.Review) > 0 && json.Valid(e.Review))
 	put("revoked", e.Revoked, len(e.Revoked) > 0)
 	put("viewed", e.Viewed, len(e.Viewed) > 0)
 	put("params", e.Params, len(e.Params) > 0)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sallyport/internal/access"
 )
 
 // schema is a part of OCSF 1.9.0, transcribed into testdata/ocsf-1.9.0.json from the definitions in github.com/ocsf/ocsf-schema
@@ -240,5 +242,26 @@ func checkChain(t *testing.T, text []byte) {
 			t.Fatalf("the chain is broken at %s", line)
 		}
 		before = says
+	}
+}
+
+// A step of a request is told whole, in the names of the record: who decided, and who stands in for whom.
+func TestOCSFCarriesTheStepsOfRequests(t *testing.T) {
+	l := newLog(t)
+	l.add(&access.Record{Session: "s_gate", Kind: access.RecordReview, Principal: "ada", Connection: "shop", Approval: "r1",
+		Review: json.RawMessage(`{"from":"pending","to":"pending","digest":"d1","expires":"2026-11-26T10:00:00Z","escalated":{"group":"dba","quorum":1,"after_ms":1800000,"to":["leads"]}}`)})
+	if kept := strip(entry{Record: &access.Record{Review: json.RawMessage("{}"), Approval: "r1"}}, []string{"review"}); kept.Review != nil || kept.Approval != "r1" {
+		t.Errorf("left out is not %+v", kept.Record)
+	}
+	evs, text := events(t, l)
+	checkChain(t, text)
+	rest := evs[len(evs)-1]["unmapped"].(map[string]any)
+	step, _ := rest["review"].(map[string]any)
+	e, _ := step["escalated"].(map[string]any)
+	if rest["approval"] != "r1" || step["to"] != "pending" || e["group"] != "dba" || e["after_ms"] != 1800000.0 {
+		t.Errorf("%v", rest)
+	}
+	if wrong := loadSchema(t).check("", "datastore_activity", evs[len(evs)-1], []string{"record_integrity"}); len(wrong) > 0 {
+		t.Error(wrong)
 	}
 }

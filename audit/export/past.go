@@ -138,6 +138,7 @@ var without = map[string]func(*access.Record){
 	"client": func(r *access.Record) { r.Client = "" },
 	"proof":  func(r *access.Record) { r.Proof = nil },
 	"error":  func(r *access.Record) { r.Error, r.Hint = "", "" },
+	"review": func(r *access.Record) { r.Review = nil },
 }
 
 // Fields lists what Config.Without may name.

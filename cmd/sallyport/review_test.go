@@ -165,6 +165,18 @@ func TestReviewShowsAllOfItAndHidesNothing(t *testing.T) {
 	if strings.Contains(out, "To look at") {
 		t.Error("notes that there are none of")
 	}
+	s.review.Needs = []gateway.ReviewNeed{{Group: "keepers", Escalate: []string{"leads\u202e"}, After: 30 * time.Minute}}
+	if _, out, _ := s.run("show", stubID); !strings.Contains(out, `1 of keepers; after 30m0s without a decision also leads\u{202e}`) || strings.Contains(out, "Escalated") {
+		t.Error(out)
+	}
+	s.review.Needs[0].Escalated = time.Date(2026, 11, 26, 9, 30, 0, 0, time.UTC)
+	s.review.Votes = []gateway.ReviewVote{{Verdict: "approve", Reviewer: "lea", Instead: []string{"keepers"}, Justification: "looked at it", Channel: "cli"}}
+	_, out, _ = s.run("show", stubID)
+	for _, want := range []string{`1 of keepers; now also leads\u{202e}`, `at 2026-11-26T09:30:00Z: keepers had not decided in 30m0s, and leads\u{202e} may in their place`, "approve by lea in the place of keepers at "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not shown:\n%s", want, out)
+		}
+	}
 	s.review.Look = &web.Look{Notes: []gateway.ReviewNote{{Text: "the text of a row \x1b[2J", Serious: true}}, Similar: []web.Like{{ID: stubOther, State: "denied", Asked: time.Now().Add(-time.Hour), Reason: "please\u202e", Outcome: "no"}}}
 	_, out, _ = s.run("show", stubID)
 	for _, want := range []string{"To look at\n  ! the text of a row \\x1b[2J\n", "Alike, before\n  " + stubOther[:20] + "  denied  1h ago  please\\u{202e}   (claimed, not verified)  no\n"} {

@@ -84,6 +84,9 @@ func printReview(w io.Writer, r *web.Review, now time.Time) {
 		fmt.Fprintf(w, "%-12s  %s\n", name, audit.Clean(needText(n)))
 	}
 	line("Missing", strings.Join(r.Missing, ", "))
+	for _, n := range r.Escalated() {
+		line("Escalated", fmt.Sprintf("at %s: %s had not decided in %s, and %s may in their place", stamp(n.Escalated), n.Group, n.After, strings.Join(n.Escalate, ", ")))
+	}
 	for _, v := range r.Votes {
 		line("Vote", voteText(&v))
 	}
@@ -193,13 +196,22 @@ func printPreview(w io.Writer, p *web.Preview) {
 func needText(n gateway.ReviewNeed) string {
 	text := fmt.Sprintf("%d of %s", max(n.Quorum, 1), n.Group)
 	if n.After > 0 && len(n.Escalate) > 0 {
-		text += fmt.Sprintf("; after %s also %s", n.After, strings.Join(n.Escalate, ", "))
+		stand := strings.Join(n.Escalate, ", ")
+		if n.Escalated.IsZero() {
+			text += fmt.Sprintf("; after %s without a decision also %s", n.After, stand)
+		} else {
+			text += "; now also " + stand
+		}
 	}
 	return text
 }
 
 func voteText(v *gateway.ReviewVote) string {
-	text := fmt.Sprintf("%s by %s at %s (%s): %s", v.Verdict, v.Reviewer, stamp(v.At), v.Channel, v.Justification)
+	who := v.Reviewer
+	if len(v.Instead) > 0 {
+		who += " in the place of " + strings.Join(v.Instead, ", ")
+	}
+	text := fmt.Sprintf("%s by %s at %s (%s): %s", v.Verdict, who, stamp(v.At), v.Channel, v.Justification)
 	if v.Purpose != "" {
 		text += "; purpose " + v.Purpose
 	}

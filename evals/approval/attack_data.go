@@ -254,16 +254,23 @@ func glassAttacks() (out []attack) {
 			return t.still(ctx, c, text(count), 0) // it is broken, for what it is for
 		}})
 	}
-	for _, who := range []string{"bot", "botkeeper"} {
-		out = append(out, attack{family: "glass", name: "agents-door." + who, run: func(ctx context.Context, t *try) error {
-			a, err := t.bot(ctx, who)
-			if err != nil {
-				return err
-			}
-			a.Reason = "break-glass: the shop is down, incident 12"
-			t.tool(ctx, a, "query", t.args(map[string]any{"sql": count}))
-			return nil
-		}})
+	// A program with the token of somebody who may, told to by what it has read.
+	for _, who := range []string{"bot", "botkeeper", "hero", "ada"} {
+		for _, sql := range []string{count, "SELECT v FROM secrets"} {
+			out = append(out, attack{family: "glass", name: "agents-door." + who + "." + sql, run: func(ctx context.Context, t *try) error {
+				a, err := t.bot(ctx, who)
+				if err != nil {
+					return err
+				}
+				a.Reason = "break-glass: the shop is down, incident 12"
+				id, err := t.askAgent(ctx, a, t.args(map[string]any{"sql": sql})) // it has to wait as ever
+				if err != nil {
+					return fmt.Errorf("%w: %w", errLucky, err)
+				}
+				t.tool(ctx, a, "check_approval", map[string]any{"handle": id, "wait_seconds": 0})
+				return nil
+			}})
+		}
 	}
 	return out
 }

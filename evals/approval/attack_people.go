@@ -244,6 +244,18 @@ func reviewerAttacks() (out []attack) {
 			return call{method: "POST", path: path(id, "approve"), body: verdict(1, nil), header: header}
 		})))
 	}
+	// Officers stand in for keepers where those have not decided in time, which they have.
+	standIn := verdict(1, nil)
+	standIn["instead"], standIn["needs"], standIn["escalated"] = []string{"keepers"}, []any{map[string]any{"group": "officers"}}, "2026-01-01T00:00:00Z"
+	for name, body := range map[string]any{"stand-in-too-early": verdict(1, nil), "stand-in-by-own-word": standIn} {
+		for _, verb := range []string{"approve", "deny"} {
+			a := deciding("reviewer", name+"."+verb, "ada", one(func(_ *try, id string) call {
+				return call{method: "POST", path: path(id, verb), user: "officer", password: secretOf("officer"), body: body}
+			}))
+			a.world = "escalates"
+			out = append(out, a)
+		}
+	}
 	return out
 }
 

@@ -32,7 +32,7 @@ func model(ctx context.Context) ([]results.Figure, error) {
 		return nil, fmt.Errorf("the exploration does not say what it has met: %s", out)
 	}
 	figures := []results.Figure{results.Count("approval.model.violations", violations, 1)}
-	figures[0].Note = "of what must hold in every state: nobody approves who may not, nothing runs without an approval in force, nothing twice, nothing follows an end"
+	figures[0].Note = "of what must hold in every state: nobody approves who may not, nothing runs without an approval in force, nobody stands in before that is on record, nothing twice, nothing follows an end"
 	if m == nil {
 		return figures, nil
 	}
@@ -43,7 +43,7 @@ func model(ctx context.Context) ([]results.Figure, error) {
 		}
 		figures = append(figures, results.Count("approval.model."+name, n, n))
 	}
-	figures[1].Note = "of one request, its time and its versions, under eight reviewers, expiry, cancel, claims, a restart and a change of policy in every order; ends " + string(m[4])
+	figures[1].Note = "of one request, its time and its versions, under eight reviewers, two escalations, expiry, cancel, claims, a restart and a change of policy in every order; ends " + string(m[4])
 	figures[3].Note = "states in which it has run"
 	return figures, nil
 }

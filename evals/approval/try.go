@@ -38,6 +38,8 @@ var worlds = map[string]map[string]any{
 	"":      {"wait": "0s"},
 	"waits": {"wait": "10m"},
 	"short": {"wait": "0s", "pending": "2s", "claim": "1s"},
+	// Officers stand in for keepers, much later.
+	"escalates": {"wait": "0s", "groups": map[string]any{"keepers": map[string]any{"escalate": []string{"officers"}, "escalate_after": "50m"}}},
 }
 
 // try is one attack being made.

@@ -106,15 +106,17 @@ type ReviewStep struct {
 	To            string          `json:"to"`
 	Digest        string          `json:"digest"` // what an approval is bound to
 	Expires       time.Time       `json:"expires"`
-	Asked         []string        `json:"asked,omitempty"`   // groups that decide about it
+	Asked         []string        `json:"asked,omitempty"`   // groups that decide about it, with those that stand in
 	Missing       []string        `json:"missing,omitempty"` // those of them that have not approved
-	Use           bool            `json:"use,omitempty"`     // a statement is about to run under it
+	Escalated     *Escalated      `json:"escalated,omitempty"`
+	Use           bool            `json:"use,omitempty"` // a statement is about to run under it
 	Relations     []string        `json:"relations,omitempty"`
 	Labels        []Label         `json:"labels,omitempty"`
 	Columns       []string        `json:"columns,omitempty"` // that are to be shown as they are: schema.table.column
 	Policies      []string        `json:"policies,omitempty"`
 	Reviewer      string          `json:"reviewer,omitempty"`
 	Groups        []string        `json:"groups,omitempty"`
+	Instead       []string        `json:"instead,omitempty"` // groups that the reviewer stood in for
 	Verdict       string          `json:"verdict,omitempty"`
 	Channel       string          `json:"channel,omitempty"`
 	Justification string          `json:"justification,omitempty"`
@@ -126,6 +128,15 @@ type ReviewStep struct {
 	Glass         string          `json:"glass,omitempty"`        // why nobody was asked
 	Grant         json.RawMessage `json:"grant,omitempty"`
 	Outcome       string          `json:"outcome,omitempty"`
+}
+
+// Escalated says of a step that members of other groups may decide from then on, in the place of one that had not in its time.
+type Escalated struct {
+	Group    string   `json:"group"`
+	Quorum   int      `json:"quorum"`             // how many of it have to approve
+	Approved int      `json:"approved,omitempty"` // how many of them had
+	AfterMS  int64    `json:"after_ms"`           // the time that it had
+	To       []string `json:"to"`                 // the groups that stand in
 }
 
 // OpenSession is a session that had not ended, with the number of its records so far.

@@ -35,6 +35,8 @@ type Event struct {
 	From    State
 	Vote    *Vote // of a reviewer, where the step is one
 	Use     bool  // the step is a claim
+	// Escalated is set where the step is that others stand in for a group.
+	Escalated *StandIn
 }
 
 // ErrUnknown says that there is no such request, or none that the asker may know of.
@@ -148,7 +150,7 @@ func (e *Engine) Request(ctx context.Context, r Request) (*Request, error) {
 	r.ID, r.Revision, r.Boot, r.State = newID(now.Format("20060102150405")), 1, e.boot, Pending
 	r.Created, r.Expires = now, now.Add(e.conf.Pending)
 	r.Digest = r.Binding.Digest(r.Expires)
-	r.Votes, r.Grant, r.Glass, r.Uses, r.Outcome, r.Ended = nil, nil, nil, 0, "", time.Time{}
+	r.Votes, r.Grant, r.Glass, r.Uses, r.Outcome, r.Ended, r.Needs = nil, nil, nil, 0, "", time.Time{}, unescalated(r.Needs)
 	return e.write(ctx, &r, Event{Request: &r})
 }
 
@@ -162,7 +164,7 @@ func (e *Engine) BreakGlass(ctx context.Context, r Request, reason string) (*Req
 	r.Created, r.Expires = now, now.Add(e.conf.Terms.Claim)
 	r.Digest = r.Binding.Digest(r.Expires)
 	r.Glass = &Glass{Reason: reason, At: now, Until: r.Expires}
-	r.Votes, r.Grant, r.Uses, r.Outcome, r.Ended = nil, nil, 1, "", time.Time{}
+	r.Votes, r.Grant, r.Uses, r.Outcome, r.Ended, r.Needs = nil, nil, 1, "", time.Time{}, unescalated(r.Needs)
 	return e.write(ctx, &r, Event{Request: &r, Use: true})
 }
 
@@ -185,20 +187,32 @@ func (e *Engine) Cancel(ctx context.Context, id, why string) (*Request, error) {
 func (e *Engine) Claim(ctx context.Context, want Request) (*Request, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	best := e.best(&want)
+	if best == nil {
+		return nil, nil
+	}
+	return e.step(ctx, best.ID, best.Revision, Step{Claim: true}, Reviewer{})
+}
+
+// Covered reports whether there is an approval that covers want now. It claims nothing.
+func (e *Engine) Covered(want Request) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.best(&want) != nil
+}
+
+// best is the approval that Claim takes, or nil. The caller holds e.mu.
+func (e *Engine) best(want *Request) (best *Request) {
 	now := e.conf.Now().UTC()
-	var best *Request
 	for _, r := range e.live {
-		if !r.Covers(&want, e.boot, now) {
+		if !r.Covers(want, e.boot, now) {
 			continue
 		}
 		if best == nil || rank(r.Grant.Mode) < rank(best.Grant.Mode) || rank(r.Grant.Mode) == rank(best.Grant.Mode) && r.ID < best.ID {
 			best = r
 		}
 	}
-	if best == nil {
-		return nil, nil
-	}
-	return e.step(ctx, best.ID, best.Revision, Step{Claim: true}, Reviewer{})
+	return best
 }
 
 func rank(m Mode) int { return slices.Index([]Mode{Once, Form, Window, Reveal}, m) }
@@ -214,23 +228,13 @@ func (e *Engine) Finish(ctx context.Context, id string, how State, outcome strin
 	return err
 }
 
-// Sweep ends what has run out of time and forgets what ended long ago.
+// Sweep makes the steps whose time has come: it ends what has run out of time, and has others stand in for who did not decide. It
+// forgets what ended long ago. A step that cannot be recorded is not made, and is due at the next Sweep.
 func (e *Engine) Sweep(ctx context.Context) error {
-	e.mu.Lock()
 	now := e.conf.Now().UTC()
-	var due []string
-	for id, r := range e.live {
-		if r.State == Pending && !now.Before(r.Expires) || r.State == Approved && !now.Before(r.Grant.Until) {
-			due = append(due, id)
-		}
+	if err := e.turn(ctx, now); err != nil {
+		return err
 	}
-	for _, id := range due {
-		if _, err := e.step(ctx, id, 0, Step{Expire: true}, Reviewer{}); err != nil {
-			e.mu.Unlock()
-			return err
-		}
-	}
-	e.mu.Unlock()
 	var old []string
 	err := e.store.newest(e.idAt(now.Add(-e.conf.Keep)), func(r *Request) bool {
 		if r.State.Ended() && now.Sub(r.Ended) > e.conf.Keep && (r.Glass == nil || r.Glass.Reviewed) {
@@ -242,6 +246,40 @@ func (e *Engine) Sweep(ctx context.Context) error {
 		return err
 	}
 	return e.store.remove(old)
+}
+
+// turn makes the steps that are due at a time.
+func (e *Engine) turn(ctx context.Context, now time.Time) error {
+	type due struct {
+		id   string
+		step Step
+	}
+	var all []due
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	escalations := func(r *Request) {
+		for i, n := range r.Needs {
+			if r.due(i, now) {
+				all = append(all, due{r.ID, Step{Escalate: n.Group}})
+			}
+		}
+	}
+	for id, r := range e.live {
+		if r.State == Pending && !now.Before(r.Expires) || r.State == Approved && !now.Before(r.Grant.Until) {
+			all = append(all, due{id, Step{Expire: true}})
+		} else if r.State == Pending {
+			escalations(r)
+		}
+	}
+	for _, r := range e.glass {
+		escalations(r)
+	}
+	for _, d := range all {
+		if _, err := e.step(ctx, d.id, 0, d.step, Reviewer{}); err != nil && !errors.Is(err, ErrTooLate) { // its end has come meanwhile, and is for the next Sweep
+			return err
+		}
+	}
+	return nil
 }
 
 // idAt is an id that all requests made before t come before.
@@ -365,6 +403,9 @@ func (e *Engine) step(ctx context.Context, id string, revision uint64, s Step, b
 	ev := Event{Request: &next, From: r.State, Use: s.Claim}
 	if s.Vote != nil {
 		ev.Vote = &next.Votes[len(next.Votes)-1]
+	}
+	if s.Escalate != "" {
+		ev.Escalated = next.standIn(s.Escalate)
 	}
 	return e.write(ctx, &next, ev)
 }

@@ -3,6 +3,7 @@ package approval
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,9 +35,9 @@ type move struct {
 
 var modelReviewers = []Reviewer{
 	{Name: "dana", Groups: []string{"dba"}, Human: true},
-	{Name: "sam", Groups: []string{"security"}, Human: true},
+	{Name: "sam", Groups: []string{"security", "lead"}, Human: true},
 	{Name: "both", Groups: []string{"dba", "security"}, Human: true},
-	{Name: "boss", Groups: []string{"lead"}, Human: true},             // stands in for dba later
+	{Name: "boss", Groups: []string{"lead"}, Human: true},             // stands in later, for one and then for the other
 	{Name: "asker", Groups: []string{"dba", "security"}, Human: true}, // who asks
 	{Name: "helper", Groups: []string{"dba"}, Human: false},           // a program
 	{Name: "delegate", Groups: []string{"dba"}, Human: true},          // acts for who asks
@@ -64,7 +65,8 @@ func moves() []move {
 	var out []move
 	for _, v := range modelReviewers {
 		out = append(out, move{"approve " + v.Name, func(w *world) bool {
-			if !w.next(Step{Vote: &Vote{Verdict: Approve, Justification: "looked at the ticket"}}, v) {
+			// What a vote says of itself is not gone by.
+			if !w.next(Step{Vote: &Vote{Verdict: Approve, Justification: "looked at the ticket", Instead: []string{"dba", "security"}}}, v) {
 				return false
 			}
 			w.yes, w.last = append(slices.Clone(w.yes), v.Name), w.now
@@ -77,6 +79,9 @@ func moves() []move {
 			w.no = w.no || ok
 			return ok
 		}})
+	}
+	for _, group := range []string{"dba", "security"} {
+		out = append(out, move{"escalate " + group, func(w *world) bool { return w.next(Step{Escalate: group}, Reviewer{}) }})
 	}
 	out = append(out,
 		move{"cancel", func(w *world) bool { return w.next(Step{Cancel: "withdrawn"}, Reviewer{}) }},
@@ -123,7 +128,7 @@ func moves() []move {
 			return true
 		}},
 		move{"time passes", func(w *world) bool {
-			if w.now.Sub(start) > 90*time.Minute {
+			if w.now.Sub(start) > time.Hour {
 				return false
 			}
 			w.now = w.now.Add(25 * time.Minute)
@@ -132,17 +137,17 @@ func moves() []move {
 	return out
 }
 
-// TestEveryPath explores all that can happen to a request under eight reviewers, expiry, cancel, claims, a restart and a change
-// of policy, in every order, and holds each state to what must be true of its history.
+// TestEveryPath explores all that can happen to a request under eight reviewers, two escalations, expiry, cancel, claims, a restart and a
+// change of policy, in every order, and holds each state to what must be true of its history.
 func TestEveryPath(t *testing.T) {
 	first := modelWant("p1")
 	first.State, first.Boot, first.Created, first.Expires = Pending, "boot1", start, start.Add(time.Hour)
 	first.Digest = first.Binding.Digest(first.Expires)
-	first.Needs = []Need{{Group: "dba", Escalate: []string{"lead"}, After: 20 * time.Minute}, {Group: "security"}}
+	first.Needs = []Need{{Group: "dba", Escalate: []string{"lead"}, After: 20 * time.Minute}, {Group: "security", Escalate: []string{"lead"}, After: 45 * time.Minute}}
 	queue := []world{{r: first, now: start, policy: "p1", boot: "boot1"}}
 	seen := map[string]bool{}
-	states, steps, executed := 0, 0, 0
-	ends := map[State]int{}
+	states, steps, executed, stoodIn := 0, 0, 0, 0
+	ends, all := map[State]int{}, moves()
 	for len(queue) > 0 {
 		w := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
@@ -156,10 +161,16 @@ func TestEveryPath(t *testing.T) {
 		if w.ran {
 			executed++
 		}
+		if w.ran && slices.Contains(w.yes, "boss") {
+			stoodIn++
+		}
 		if w.r.State.Ended() {
 			ends[w.r.State]++
 		}
-		for _, m := range moves() {
+		if w.r.Digest != first.Digest || w.r.Binding.SQL != first.Binding.SQL || w.r.Binding.PolicyVersion != first.Binding.PolicyVersion || w.r.Subject.Class != first.Subject.Class {
+			t.Fatalf("%v: what was asked has changed", w.history)
+		}
+		for _, m := range all {
 			n := w
 			if m.do(&n) {
 				n.history = append(slices.Clone(w.history), m.name)
@@ -175,14 +186,14 @@ func TestEveryPath(t *testing.T) {
 		}
 	}
 	t.Logf("%d states, %d steps, %d of them executed, ends %v", states, steps, executed, ends)
-	if states < 500 || executed == 0 || len(ends) != 6 {
-		t.Fatalf("the exploration has not met what it should: %d states, %d executed, ends %v", states, executed, ends)
+	if states < 500 || executed == 0 || stoodIn == 0 || len(ends) != 6 {
+		t.Fatalf("the exploration has not met what it should: %d states, %d executed, %d of them by who stood in, ends %v", states, executed, stoodIn, ends)
 	}
 }
 
 func (w *world) key() string {
 	r := w.r
-	r.Revision = 0
+	r.Revision, r.Binding, r.Subject = 0, Binding{}, Subject{} // these two are held to what they were at the start
 	b, _ := json.Marshal(struct {
 		R      Request
 		Now    time.Time
@@ -213,11 +224,11 @@ func (w *world) check(t *testing.T) {
 		}
 	}
 	if w.r.State == Approved || w.claims > 0 {
-		// By hand: one for dba, another for security.
-		dba := slices.Contains(w.yes, "dana") || slices.Contains(w.yes, "boss")
-		sec := slices.Contains(w.yes, "sam")
-		both := slices.Contains(w.yes, "both")
-		if !(dba && sec || dba && both || sec && both) {
+		// By hand: one for dba, another for security; who stands in, from the step on that says so.
+		two := func(a, b string) bool {
+			return a != b && w.counts(a, "dba", "dana", "both") && w.counts(b, "security", "sam", "both")
+		}
+		if !slices.ContainsFunc(w.yes, func(a string) bool { return slices.ContainsFunc(w.yes, func(b string) bool { return two(a, b) }) }) {
 			fail("approved by too few")
 		}
 		if w.no {
@@ -226,15 +237,40 @@ func (w *world) check(t *testing.T) {
 		if !w.began.Before(start.Add(time.Hour)) {
 			fail("approved after the time for it")
 		}
-		if slices.Contains(w.yes, "boss") {
-			if passed := slices.Index(w.history, "time passes"); passed < 0 || slices.Index(w.history, "approve boss") < passed {
-				fail("stood in too early")
+	}
+	for group, least := range map[string]int{"dba": 1, "security": 2} { // steps of 25 minutes, for 20 and for 45
+		passed, escalated := 0, 0
+		for _, m := range w.history {
+			switch {
+			case m == "time passes":
+				passed++
+			case m == "escalate "+group:
+				if escalated++; escalated > 1 {
+					fail("escalated twice")
+				}
+				if passed < least || passed > 2 {
+					fail("escalated at the wrong time")
+				}
 			}
+		}
+	}
+	for _, word := range []string{"approve boss", "deny boss"} {
+		if i := slices.Index(w.history, word); i >= 0 && !slices.ContainsFunc(w.history[:i], func(m string) bool { return strings.HasPrefix(m, "escalate ") }) {
+			fail("decided in the place of others before that was on record")
 		}
 	}
 	if !w.last.IsZero() && !w.last.Before(start.Add(time.Hour)) {
 		fail("voted after the time for it")
 	}
+}
+
+// counts reports by the history alone whether the approval of name is one for group: of one of members, or of a lead after the escalation.
+func (w *world) counts(name, group string, members ...string) bool {
+	if slices.Contains(members, name) {
+		return true
+	}
+	at := slices.Index(w.history, "escalate "+group)
+	return at >= 0 && (name == "boss" || name == "sam") && slices.Index(w.history, "approve "+name) > at
 }
 
 // TestClaimAfterItsTime says that an approval ends by itself, whether or not somebody has swept.

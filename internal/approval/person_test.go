@@ -20,7 +20,7 @@ func TestOnePersonUnderTwoNames(t *testing.T) {
 		return Next(r, Step{Vote: &Vote{Verdict: Approve, Justification: "looked at the ticket"}}, v, Terms{Claim: time.Minute}, now)
 	}
 	for name, v := range map[string]Reviewer{"renamed": by("ada2", "account-a"), "in another case": by("Ada", ""), "an actor in another case": by("Triage-Bot", "account-t")} {
-		if ok, _ := func() (bool, string) { r := request(); return r.MayDecide(v, now) }(); ok {
+		if ok, _ := func() (bool, string) { r := request(); return r.MayDecide(v) }(); ok {
 			t.Errorf("%s: decides about what they ask for", name)
 		}
 		if _, err := approve(request(), v); err == nil {
@@ -36,7 +36,7 @@ func TestOnePersonUnderTwoNames(t *testing.T) {
 			t.Errorf("%s: one person is two of them: %s, %v", name, next.State, err)
 		}
 		votes := append(append([]Vote{}, first.Votes...), Vote{Reviewer: v.Name, Account: v.Account, Groups: v.Groups, Verdict: Approve, At: now})
-		if satisfied(first.Needs, votes, now) {
+		if satisfied(first.Needs, votes) {
 			t.Errorf("%s: one person fills two places", name)
 		}
 	}

@@ -3,7 +3,6 @@ package approval
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
 // Reviewer is who decides. Only a door for people makes one, from a login.
@@ -21,30 +20,39 @@ func one(name, account, other, othersAccount string) bool {
 	return strings.EqualFold(name, other) || account != "" && account == othersAccount
 }
 
-// stands reports whether a member of groups counts for the need at a time.
-func (n Need) stands(groups []string, created, now time.Time) bool {
-	if slices.Contains(groups, n.Group) {
-		return true
-	}
-	if n.After <= 0 || now.Sub(created) < n.After {
-		return false
-	}
-	return slices.ContainsFunc(n.Escalate, func(g string) bool { return slices.Contains(groups, g) })
+// stands reports whether a member of groups counts for the need: one who was asked, or who stands in by an escalation that is on record.
+func (n Need) stands(groups []string) bool {
+	return slices.Contains(groups, n.Group) || n.standsIn(groups)
 }
 
-// Escalated reports whether the groups that stand in for n may decide now.
-func (n Need) Escalated(created, now time.Time) bool {
-	return n.After > 0 && len(n.Escalate) > 0 && now.Sub(created) >= n.After
+func (n Need) standsIn(groups []string) bool {
+	return !n.Escalated.IsZero() && slices.ContainsFunc(n.Escalate, func(g string) bool { return slices.Contains(groups, g) })
 }
 
-// MayDecide reports whether v's word counts for r now, and if not, why, for v to read.
-func (r *Request) MayDecide(v Reviewer, now time.Time) (bool, string) {
+// filledBy reports whether a vote counts for the need. Who stands in does by what the vote says: what was cast before the escalation stays
+// what it was.
+func (n Need) filledBy(v Vote) bool {
+	return slices.Contains(v.Groups, n.Group) || n.standsIn(v.Groups) && slices.Contains(v.Instead, n.Group)
+}
+
+// instead are the groups of the needs for which a member of groups counts by standing in.
+func (r *Request) instead(groups []string) (out []string) {
+	for _, n := range r.Needs {
+		if !slices.Contains(groups, n.Group) && n.standsIn(groups) {
+			out = append(out, n.Group)
+		}
+	}
+	return out
+}
+
+// MayDecide reports whether v's word counts for r, and if not, why, for v to read.
+func (r *Request) MayDecide(v Reviewer) (bool, string) {
 	switch {
 	case !v.Human:
 		return false, "only people decide about requests"
 	case r.Excludes(v.Name), v.Account != "" && v.Account == r.Subject.Account:
 		return false, "nobody decides about what they ask for, or what is asked in their name or through them"
-	case !slices.ContainsFunc(r.Needs, func(n Need) bool { return n.stands(v.Groups, r.Created, now) }):
+	case !slices.ContainsFunc(r.Needs, func(n Need) bool { return n.stands(v.Groups) }):
 		return false, "none of your groups was asked to decide about this"
 	}
 	return true, ""
@@ -52,16 +60,17 @@ func (r *Request) MayDecide(v Reviewer, now time.Time) (bool, string) {
 
 // satisfied reports whether the approvals among votes fill all needs, each vote for one place of one need only: four eyes
 // stay four where one person is in two groups.
-func satisfied(needs []Need, votes []Vote, created time.Time) bool {
-	if len(needs) == 0 {
-		return false
-	}
-	var places []Need
-	for _, n := range needs {
-		for range max(n.Quorum, 1) {
-			places = append(places, n)
+func satisfied(needs []Need, votes []Vote) bool {
+	for i, n := range seated(needs, votes) {
+		if n < max(needs[i].Quorum, 1) {
+			return false
 		}
 	}
+	return len(needs) > 0
+}
+
+// seated is how many places of each need approvals among votes fill, of as many in all as they can; a need comes before those behind it.
+func seated(needs []Need, votes []Vote) []int {
 	voters := make([]Vote, 0, len(votes))
 	for _, v := range votes {
 		again := slices.ContainsFunc(voters, func(o Vote) bool { return one(o.Reviewer, o.Account, v.Reviewer, v.Account) })
@@ -69,46 +78,42 @@ func satisfied(needs []Need, votes []Vote, created time.Time) bool {
 			voters = append(voters, v)
 		}
 	}
-	// A matching of places to voters, by augmenting paths: there are a handful of each.
-	taken := make([]int, len(voters))
+	// A matching of places to voters, by augmenting paths, which leave no place that was filled without a voter. There are a handful of each.
+	taken := make([]int, len(voters)) // the need, -1 for none
 	for i := range taken {
 		taken[i] = -1
 	}
-	var seat func(place int, tried []bool) bool
-	seat = func(place int, tried []bool) bool {
+	var seat func(need int, tried []bool) bool
+	seat = func(need int, tried []bool) bool {
 		for i, v := range voters {
-			if tried[i] || !places[place].stands(v.Groups, created, v.At) {
+			if tried[i] || !needs[need].filledBy(v) {
 				continue
 			}
 			tried[i] = true
 			if taken[i] < 0 || seat(taken[i], tried) {
-				taken[i] = place
+				taken[i] = need
 				return true
 			}
 		}
 		return false
 	}
-	for p := range places {
-		if !seat(p, make([]bool, len(voters))) {
-			return false
+	out := make([]int, len(needs))
+	for i, n := range needs {
+		for range max(n.Quorum, 1) {
+			if seat(i, make([]bool, len(voters))) {
+				out[i]++
+			}
 		}
 	}
-	return true
+	return out
 }
 
 // Missing lists the groups that have not approved r yet, each as often as votes are missing of it.
 func (r *Request) Missing() []string {
 	var out []string
-	var met []Need
-	for _, n := range r.Needs {
-		for range max(n.Quorum, 1) {
-			one := n
-			one.Quorum = 1
-			if satisfied(append(slices.Clone(met), one), r.Votes, r.Created) {
-				met = append(met, one)
-			} else {
-				out = append(out, n.Group)
-			}
+	for i, n := range seated(r.Needs, r.Votes) {
+		for range max(r.Needs[i].Quorum, 1) - n {
+			out = append(out, r.Needs[i].Group)
 		}
 	}
 	return out

@@ -159,9 +159,10 @@ type Need struct {
 	Group string `json:"group"`
 	// Quorum is how many of them; 0 is one.
 	Quorum int `json:"quorum,omitempty"`
-	// Escalate are groups whose members may stand in once After has passed without a decision.
-	Escalate []string      `json:"escalate,omitempty"`
-	After    time.Duration `json:"after,omitempty"`
+	// Escalate are groups whose members stand in once After has passed without a decision: from Escalated on, when that was put on record.
+	Escalate  []string      `json:"escalate,omitempty"`
+	After     time.Duration `json:"after,omitempty"`
+	Escalated time.Time     `json:"escalated,omitzero"`
 }
 
 // Verdict is a reviewer's word. The zero Verdict is none.
@@ -177,6 +178,7 @@ type Vote struct {
 	Reviewer      string    `json:"reviewer"`
 	Account       string    `json:"account,omitempty"` // as Reviewer.Account
 	Groups        []string  `json:"groups"`
+	Instead       []string  `json:"instead,omitempty"` // groups that the reviewer stood in for
 	Verdict       Verdict   `json:"verdict"`
 	At            time.Time `json:"at"`
 	Justification string    `json:"justification"`

@@ -14,6 +14,8 @@ type Step struct {
 	Cancel string // who asked has withdrawn, or has gone: why
 	Expire bool   // the time is up
 	Claim  bool   // it is about to run
+	// Escalate names the group of a need that others stand in for from now on.
+	Escalate string
 	// Finish says how a claimed request ended: Executed, Failed or Unknown, with Outcome.
 	Finish  State
 	Outcome string
@@ -67,6 +69,8 @@ func Next(r Request, s Step, v Reviewer, t Terms, now time.Time) (Request, error
 		return r, nil
 	case s.Claim:
 		return claim(r, now)
+	case s.Escalate != "":
+		return escalate(r, s.Escalate, now)
 	case s.Finish != "":
 		return finish(r, s, now)
 	}
@@ -74,7 +78,7 @@ func Next(r Request, s Step, v Reviewer, t Terms, now time.Time) (Request, error
 }
 
 func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, error) {
-	if ok, why := r.MayDecide(by, now); !ok {
+	if ok, why := r.MayDecide(by); !ok {
 		return r, errors.New(why)
 	}
 	if v.Verdict != Approve && v.Verdict != Refuse {
@@ -84,6 +88,7 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 		return r, badVote("a decision is justified in at least %d characters; who asked reads them, and they are recorded", LeastJustification)
 	}
 	v.Reviewer, v.Account, v.Groups, v.At = by.Name, by.Account, slices.Clone(by.Groups), now
+	v.Instead = r.instead(by.Groups)
 	if v.Purpose != "" || t.NeedPurpose && v.Verdict == Approve {
 		basis, ok := t.Purposes[v.Purpose]
 		if !ok {
@@ -134,7 +139,7 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 		}
 	}
 	r.Votes = append(r.Votes, v)
-	if satisfied(r.Needs, r.Votes, r.Created) {
+	if satisfied(r.Needs, r.Votes) {
 		g := v.Grant
 		if g.Mode == Once {
 			g.Until = now.Add(t.Claim)
@@ -149,8 +154,8 @@ func badVote(format string, args ...any) BadVote { return BadVote(fmt.Sprintf(fo
 // stands says in words where the request is.
 func (r *Request) stands() string {
 	text := "it is " + string(r.State)
-	if missing := r.Missing(); r.State == Pending && len(missing) > 0 {
-		text += " and waits for " + strings.Join(missing, " and ")
+	if who := r.WaitsFor(); r.State == Pending && who != "" {
+		text += " and waits for " + who
 	}
 	return text
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -21,7 +22,7 @@ type Approvals struct {
 	// Guesses are the groups that decide about statements past a budget of guesses (@probes). Without any, these are refused.
 	Guesses []string `yaml:"guesses"`
 	// BreakGlass are the groups whose members may run at once what waits for approval, with a reason that begins with
-	// "break-glass:". It is looked at afterwards.
+	// "break-glass:", at the PostgreSQL door and never at the agents'. It is looked at afterwards.
 	BreakGlass []string `yaml:"break_glass"`
 	// Preview is how long a statement may run that is rolled back to count for a reviewer what it would change; 0s is not at all.
 	// Default 5s.
@@ -72,6 +73,9 @@ func (c *Config) approvals(d *document) {
 		}
 		for _, e := range g.Escalate {
 			c.decides(d.line(append(path, "escalate")...), e)
+		}
+		if pending := cmp.Or(time.Duration(a.Pending), time.Hour); time.Duration(g.EscalateAfter) >= pending {
+			c.warn(d.line(append(path, "escalate_after")...), fmt.Sprintf("requests end after %s, before anybody stands in for `%s`", pending, name), "shorten `escalate_after`, or lengthen `approvals.pending`")
 		}
 		if slices.Contains(g.Escalate, name) {
 			d.add(d.line(append(path, "escalate")...), fmt.Sprintf("`%s` cannot stand in for itself", name), "")

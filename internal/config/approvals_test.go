@@ -45,3 +45,29 @@ func TestApprovals(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyWouldEverStandIn: what can never come about is no mistake that stops a gateway, and is said.
+func TestNobodyWouldEverStandIn(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "policy.cedar"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for text, warned := range map[string]bool{
+		"approvals: {groups: {dba: {escalate: [leads], escalate_after: 59m}}}":              false,
+		"approvals: {groups: {dba: {escalate: [leads], escalate_after: 1h}}}":               true,
+		"approvals: {pending: 2h, groups: {dba: {escalate: [leads], escalate_after: 90m}}}": false,
+		"approvals: {pending: 5m, groups: {dba: {escalate: [leads], escalate_after: 30m}}}": true,
+	} {
+		c, err := Parse("sallyport.yaml", dir, []byte(strings.Replace(approvalsBase, "%s", "", 1)+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := false
+		for _, w := range c.Warnings {
+			said = said || strings.Contains(w.String(), "before anybody stands in for `dba`")
+		}
+		if said != warned {
+			t.Errorf("%s: %v, want %v", text, c.Warnings, warned)
+		}
+	}
+}

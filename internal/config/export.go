@@ -19,7 +19,7 @@ type Export struct {
 	From string `yaml:"from"`
 	// Format is json (the record as it is) or ocsf (OCSF 1.9.0, Datastore Activity). Default json; otlp has a form of its own.
 	Format string `yaml:"format"`
-	// Without leaves fields out: sql, params, result, reason, goal, client, error. What has been sent cannot be erased.
+	// Without leaves fields out: sql, params, result, reason, review, goal, client, proof, error. What has been sent cannot be erased.
 	Without []string `yaml:"without"`
 
 	// Path is the file that lines are appended to.
@@ -72,7 +72,7 @@ type ClientTLS struct {
 }
 
 // ExportFields are what `without` may name.
-var ExportFields = []string{"client", "error", "goal", "params", "proof", "reason", "result", "sql"}
+var ExportFields = []string{"client", "error", "goal", "params", "proof", "reason", "result", "review", "sql"}
 
 // exportKeys are the keys that each receiver takes, beside its name.
 var exportKeys = map[string][]string{

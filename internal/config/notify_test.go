@@ -56,7 +56,7 @@ func TestNotifyProblems(t *testing.T) {
 		{"name_as_path", strings.Replace(hook, "name: a", "name: ../a", 1), "`../a` cannot be a channel's name"},
 		{"twice", hook + "}\n  - {" + hook, "two channels are called `a`"},
 		{"key_of_another", hook + ", channel: x", "`channel` is nothing that a channel to webhook takes"},
-		{"unknown_event", hook + ", events: [escalated]", "`escalated` is not a value of `events`"},
+		{"unknown_event", hook + ", events: [escalation]", "`escalation` is not a value of `events`"},
 		{"no_secret", `name: a, to: webhook, url: "https://x.example/in"`, "needs a secret of at least 24 bytes"},
 		{"short_secret", strings.Replace(hook, "HOOK_SECRET", "SHORT", 1), "needs a secret of at least 24 bytes"},
 		{"unset_secret", strings.Replace(hook, "HOOK_SECRET", "NOWHERE", 1), "the environment variable `NOWHERE` is not set"},

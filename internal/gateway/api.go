@@ -200,11 +200,20 @@ type ApprovalStatus struct {
 	URL        string   // of the page where reviewers decide; "" where there is none
 	Task       string
 	Missing    []string // groups that have not approved
-	Approved   int      // people who have
+	WaitsFor   string   // the same in words, with who stand in for them
+	Escalated  []ApprovalEscalated
+	Approved   int // people who have
 	Created    time.Time
 	Expires    time.Time // of the request, or of the approval once there is one
 	Outcome    string    // of what has ended: why, in the reviewer's words, or what the database said
 	Reviewer   string    // of a denial
+}
+
+// ApprovalEscalated is a group that had not decided in its time, and those who may in its place since then.
+type ApprovalEscalated struct {
+	Group string
+	To    []string
+	Since time.Time
 }
 
 // SchemaQuery asks for what a database defines.

@@ -28,7 +28,8 @@ type Approvals struct {
 	Groups map[string]approval.Need
 	// Guesses are the groups that decide about statements past a budget of guesses (@probes).
 	Guesses []string
-	// BreakGlass are the groups whose members may run what waits for approval at once, to be looked at afterwards.
+	// BreakGlass are the groups whose members may run what waits for approval at once, at the doors of database clients, to be looked at
+	// afterwards.
 	BreakGlass []string
 	// Purposes are those that a reviewer may name, with their lawful bases; NeedPurpose says that one has to be named.
 	Purposes    map[string]string
@@ -76,27 +77,44 @@ func (g *Gateway) openApprovals(ctx context.Context, dir string, c Approvals) (e
 	return nil
 }
 
-// sweep ends requests that have run out of time, and tells of refused tokens that were counted. That it may be late lets nothing through: what is
-// over is not claimed.
+// Sweeps that fail come more and more rarely: a step that is recorded and then cannot be made is recorded again at each.
+const (
+	reviewsSwept       = time.Second
+	reviewsSweptRarely = time.Minute
+)
+
+// sweep makes the steps of requests whose time has come: their end, and that others stand in. That it may be late lets nothing through: what is
+// over is not claimed, and nobody stands in before. It also tells of refused tokens that were counted.
 func (g *Gateway) sweep() {
 	defer g.wg.Done()
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(reviewsSwept)
 	defer tick.Stop()
+	wait, left := reviewsSwept, reviewsSwept
 	for {
 		select {
 		case <-g.stop:
 			return
 		case now := <-tick.C:
 			g.tellRefusals(now, false)
-			if err := g.approvals.Sweep(context.Background()); err != nil {
-				g.logger.Warn("requests for approval cannot be ended", "error", err)
+			if left -= reviewsSwept; left > 0 {
+				continue
 			}
+			if err := g.approvals.Sweep(context.Background()); err != nil {
+				wait = min(2*wait, reviewsSweptRarely)
+				g.logger.Error("requests for approval can neither be ended nor escalated: who would stand in may not decide", "again in", wait, "error", err)
+			} else {
+				wait = reviewsSwept
+			}
+			left = wait
 		}
 	}
 }
 
-// moved notes that what approvals reveal has changed.
+// moved notes that what approvals reveal has changed, and logs that others stand in.
 func (g *Gateway) moved(e approval.Event) {
+	if in := e.Escalated; in != nil {
+		g.logger.Warn("a request for approval has escalated", "request", e.Request.ID, "group", in.Group, "after", in.After, "to", in.To)
+	}
 	if e.Request.Subject.Kind == approval.SubjectReveal && (e.From == approval.Approved || e.Request.State == approval.Approved) {
 		g.revealing.Add(1)
 	}
@@ -117,18 +135,21 @@ func (g *Gateway) recordReview(_ context.Context, e approval.Event) error {
 		}
 		step := access.ReviewStep{Session: r.Binding.Session, From: string(e.From), To: string(r.State), Digest: r.Digest, Expires: r.Expires, Use: e.Use,
 			Missing: r.Missing(), Outcome: outcome, Relations: r.Subject.Relations, Labels: r.Subject.Labels, Columns: r.Subject.Columns}
-		for _, n := range r.Needs {
-			step.Asked = append(step.Asked, n.Group)
+		step.Asked = r.Deciders()
+		if e.From == "" || e.Escalated != nil { // channels tell those who stand in what was asked: they were not told before
+			rec.SQL, rec.Reason = g.sqlForRecord(rec, r.Binding.SQL), g.forRecord(rec, r.Subject.Reason)
+		}
+		if in := e.Escalated; in != nil {
+			step.Escalated = &access.Escalated{Group: in.Group, Quorum: in.Quorum, Approved: in.Approved, AfterMS: in.After.Milliseconds(), To: in.To}
 		}
 		if e.From == "" {
-			rec.SQL, rec.Reason = g.sqlForRecord(rec, r.Binding.SQL), g.forRecord(rec, r.Subject.Reason)
 			for _, p := range r.Binding.Params {
 				rec.Params = append(rec.Params, g.forRecord(rec, shortened(p, mostParam)))
 			}
 			step.Policies = r.Subject.Policies
 		}
 		if v := e.Vote; v != nil {
-			step.Reviewer, step.Groups, step.Verdict, step.Channel = v.Reviewer, v.Groups, string(v.Verdict), v.Channel
+			step.Reviewer, step.Groups, step.Instead, step.Verdict, step.Channel = v.Reviewer, v.Groups, v.Instead, string(v.Verdict), v.Channel
 			step.Justification, step.Purpose, step.LawfulBasis, step.Afterwards = g.forRecord(rec, v.Justification), v.Purpose, v.LawfulBasis, v.Review
 			step.Authenticated, step.ACR = v.Authenticated, v.ACR
 		}
@@ -173,9 +194,9 @@ func (g *Gateway) LiveReviews() []*ReviewRequest { return g.approvals.Live() }
 // WatchReviews gives a channel that is closed at the next step of a request; with id "" of any.
 func (g *Gateway) WatchReviews(id string) <-chan struct{} { return g.approvals.Watch(id) }
 
-// MayDecide reports whether p's word counts for a request now, and if not, why.
+// MayDecide reports whether p's word counts for a request, and if not, why.
 func (g *Gateway) MayDecide(p access.Principal, r *ReviewRequest) (bool, string) {
-	return r.MayDecide(reviewerOf(p), time.Now())
+	return r.MayDecide(reviewerOf(p))
 }
 
 func reviewerOf(p access.Principal) approval.Reviewer {
@@ -289,9 +310,12 @@ func notYours() *access.Error {
 // statusOf is a request as who made it may see it.
 func (g *Gateway) statusOf(r *ReviewRequest) ApprovalStatus {
 	s := ApprovalStatus{ID: r.ID, State: r.State, Connection: r.Binding.Connection, SQL: r.Binding.SQL, Params: r.Binding.Params, Columns: r.Subject.Columns, Task: r.Subject.Task,
-		Digest: r.Digest, Missing: r.Missing(), Created: r.Created, Expires: r.Expires, Outcome: r.Outcome, URL: g.reviewURL(r)}
+		Digest: r.Digest, Missing: r.Missing(), WaitsFor: r.WaitsFor(), Created: r.Created, Expires: r.Expires, Outcome: r.Outcome, URL: g.reviewURL(r)}
 	if r.Grant != nil {
 		s.Expires, s.Columns = r.Grant.Until, r.Grant.Columns
+	}
+	for _, n := range r.Escalated() {
+		s.Escalated = append(s.Escalated, ApprovalEscalated{Group: n.Group, To: n.Escalate, Since: n.Escalated})
 	}
 	for _, v := range r.Votes {
 		if v.Verdict == approval.Approve {

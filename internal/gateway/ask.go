@@ -39,7 +39,7 @@ func (s *Session) ask(question []byte, closes int, pl *plan, sql string, take fu
 				// The server answers nothing before Sync, so the refusal is answered here.
 				s.recordRefused(refusal{why: failed, plan: pl, sql: sql})
 				s.held = appendError(s.held, "ERROR", failed)
-				s.skip = true
+				s.skip, s.erred = true, true
 				return failed
 			}
 		case 'Z':

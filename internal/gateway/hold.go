@@ -51,6 +51,9 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 	s.heavy()
 	ctx := context.Background() // a step is recorded and made whole, whoever has gone
 	pl := firstHeld(w.list)
+	if s.tx == 'E' {
+		return nil, refusal{plan: pl, sql: w.sql, why: s.askInFailed(ctx, w, pl)}
+	}
 	if err := s.askMeaning(w.list, sink); err != nil {
 		return nil, asRefusal(err, pl, w.sql)
 	}
@@ -74,7 +77,10 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 	}
 	if s.door != access.DoorPGWire || s.gw.reviewing.Wait < 0 || s.begun || s.tx != 'I' {
 		s.handle = r.ID
-		return nil, refusal{plan: pl, sql: w.sql, why: s.pending(r, pl)}
+		if s.tx == 'T' {
+			s.failedWith = s.settings // the refusal fails the transaction, and nothing can change them before its end
+		}
+		return nil, refusal{plan: pl, sql: w.sql, why: s.pending(r)}
 	}
 	if err := s.waitFor(ctx, r, pl, w.sql, sink); err != nil {
 		return nil, err
@@ -101,6 +107,27 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 	return nil, refusal{plan: pl, sql: w.sql, why: &access.Error{Kind: access.Denied, Code: "42501", Review: id,
 		Message: "what was approved is not what would run now: the policies, the schema or the search_path have changed meanwhile",
 		Hint:    "run it again to ask for another approval; nothing ran"}}
+}
+
+// errFailedTransaction answers what is not asked for within a transaction that has failed.
+var errFailedTransaction = &access.Error{Kind: access.Invalid, Code: "25P02", Message: "the transaction has failed, and nothing runs before its end", Hint: "ROLLBACK, and run it again"}
+
+// askInFailed asks for what waits within a transaction that has failed, so that all of a transaction can be asked for before it is run again.
+// Nothing runs there, so no approval is used.
+func (s *Session) askInFailed(ctx context.Context, w wanted, pl *plan) *access.Error {
+	if s.failedWith == nil || slices.ContainsFunc(w.list, func(j judged) bool { return len(j.plan.facts.Shows) > 0 || endsTransaction(j.plan.facts) }) {
+		return errFailedTransaction // what it would mean is not known
+	}
+	s.meaning = s.failedWith
+	req := s.request(w)
+	if len(req.Needs) == 0 || s.gw.approvals.Covered(req) {
+		return errFailedTransaction
+	}
+	r, err := s.gw.approvals.Request(ctx, req)
+	if err != nil {
+		return notHeld(err)
+	}
+	return s.pending(r)
 }
 
 // approvedPortal is approved for a portal that is executed. Once it was executed it may be read on.
@@ -150,19 +177,6 @@ func (s *Session) cursorOpened(p *plan) bool {
 	return c != nil && c.opened
 }
 
-// under marks a list as approved.
-func (s *Session) under(list []judged, r *approval.Request) []judged {
-	list = slices.Clone(list) // it may be shared with other sessions
-	s.underway = underway{id: r.ID}
-	for i := range list {
-		if list[i].waits() {
-			list[i].approval = r.ID
-			s.underway.left++
-		}
-	}
-	return list
-}
-
 func firstHeld(list []judged) *plan {
 	for i := range list {
 		if list[i].waits() {
@@ -184,9 +198,10 @@ func notHeld(err error) *access.Error {
 // glassWord begins a reason that breaks the glass.
 const glassWord = "break-glass:"
 
-// breaks reports whether who asks wants to run this at once, and may.
+// breaks reports whether who asks wants to run this at once, and may. A reason is a person's own word only where nobody but a person writes it:
+// at the agents' door a program does, in the name of whoever's token it has, and what it has read may have told it to.
 func (s *Session) breaks() bool {
-	return strings.HasPrefix(s.reason, glassWord) && sqlguard.SufficientReason(strings.TrimPrefix(s.reason, glassWord)) && s.gw.mayBreakGlass(s.principal)
+	return s.door == access.DoorPGWire && strings.HasPrefix(s.reason, glassWord) && sqlguard.SufficientReason(strings.TrimPrefix(s.reason, glassWord)) && s.gw.mayBreakGlass(s.principal)
 }
 
 func (s *Session) breakGlass(ctx context.Context, req approval.Request) (*approval.Request, error) {
@@ -203,51 +218,17 @@ func (s *Session) breakGlass(ctx context.Context, req approval.Request) (*approv
 	return r, nil
 }
 
-// underway is the approval that this session has claimed and not said the end of.
-type underway struct {
-	id   string
-	left int // statements under it that have not ended well
-}
-
-// finish says how a statement under an approval ended. A text of several statements ends with the last, or the first that fails.
-func (s *Session) finish(r *run, failure *access.Error) {
-	if r.approval != s.underway.id {
-		return // read on under what has ended
-	}
-	switch {
-	case failure == nil:
-		if s.underway.left--; s.underway.left <= 0 {
-			s.conclude(approval.Executed, r.command)
-		}
-	case failure.Code == "08007":
-		s.conclude(approval.Unknown, failure.Message)
-	default:
-		s.conclude(approval.Failed, failure.Code+": "+s.gw.detector.String(failure.Message))
-	}
-}
-
-// unused says that a claimed approval came to nothing.
-func (s *Session) unused(why string) {
-	if s.underway.id != "" {
-		s.conclude(approval.Failed, "not run: "+s.gw.detector.String(why))
-	}
-}
-
-func (s *Session) conclude(how approval.State, outcome string) {
-	id := s.underway.id
-	s.underway = underway{}
-	s.heavy()
-	if err := s.gw.approvals.Finish(context.Background(), id, how, outcome); err != nil {
-		s.gw.logger.Warn("how a held statement ended was not kept", "request", id, "error", err)
-	}
-}
-
 // pending is what a client is told that does not wait.
-func (s *Session) pending(r *approval.Request, pl *plan) *access.Error {
+func (s *Session) pending(r *approval.Request) *access.Error {
 	hint := "run the same statement again once it is approved; until then it stays as it is" + s.gw.where(r)
+	used := s.usedUp()
 	switch {
+	case used != "":
+		hint = "nothing waits within a transaction, for that would hold its locks. What ran in it under " + used + " is rolled back too, and that approval is used up: " +
+			"have all of the transaction approved before it is run, or in one text, or in mode form for several uses" + s.gw.where(r)
 	case s.tx != 'I':
-		hint = "nothing waits within a transaction, for that would hold its locks: ROLLBACK, and run it again, alone or in its transaction, once it is approved" + s.gw.where(r)
+		hint = "nothing waits within a transaction, for that would hold its locks: ROLLBACK, and run it again, alone or in its transaction, once it is approved. " +
+			"What else of the transaction needs approval can be run before the ROLLBACK, and is asked for too" + s.gw.where(r)
 	case s.door == access.DoorMCP:
 		hint = "ask check_approval with the handle " + r.ID + "; the statement that was reviewed runs when it is approved"
 	}
@@ -257,8 +238,8 @@ func (s *Session) pending(r *approval.Request, pl *plan) *access.Error {
 
 // groupsOf names who has to approve still.
 func groupsOf(r *approval.Request) string {
-	if missing := r.Missing(); len(missing) > 0 {
-		return strings.Join(missing, " and ")
+	if who := r.WaitsFor(); who != "" {
+		return who
 	}
 	return "nobody any more"
 }
@@ -301,6 +282,7 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 		s.withdraw(ctx, r)
 		return err
 	}
+	escalated := len(r.Escalated())
 	for {
 		changed := s.gw.approvals.Watch(r.ID)
 		now, err := s.gw.approvals.Get(r.ID)
@@ -320,6 +302,13 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 		case approval.Cancelled:
 			return no("57014", "request "+r.ID+" was withdrawn", "nothing ran")
 		case approval.Pending:
+			if n := len(r.Escalated()); n != escalated { // told at once, and not at the next beat: others decide now
+				escalated = n
+				if err := tell(); err != nil {
+					s.withdraw(ctx, r)
+					return err
+				}
+			}
 		default:
 			return no("42501", fmt.Sprintf("request %s is %s", r.ID, r.State), "nothing ran here")
 		}
@@ -331,7 +320,7 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 				return err
 			}
 		case <-deadline.C:
-			return refusal{plan: pl, sql: sql, why: s.pending(r, pl)}
+			return refusal{plan: pl, sql: sql, why: s.pending(r)}
 		case <-s.gw.ending:
 			// The request outlives this run of the gateway.
 			return no("57P01", "the gateway is being stopped; request "+r.ID+" stays pending", "connect again and run the same statement once it is approved")
@@ -345,14 +334,14 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 	}
 }
 
-// withdraw ends a request whose asker has gone. One that is approved at that moment stays until its time is over.
+// withdraw ends a request whose asker has gone, also one that was approved at that moment. What has been claimed is its session's to end.
 func (s *Session) withdraw(ctx context.Context, r *approval.Request) {
 	select {
 	case <-s.gw.ending:
 		return
 	default:
 	}
-	if _, err := s.gw.approvals.Cancel(ctx, r.ID, withdrawnBy(r.Binding.Principal)); err != nil && !errors.Is(err, approval.ErrEnded) {
+	if _, err := s.gw.approvals.Cancel(ctx, r.ID, withdrawnBy(r.Binding.Principal)); err != nil && !errors.Is(err, approval.ErrEnded) && !errors.Is(err, approval.ErrClaimed) {
 		s.gw.logger.Warn("a request could not be withdrawn", "request", r.ID, "error", err)
 	}
 }

@@ -68,6 +68,43 @@ func TestBrokenGlass(t *testing.T) {
 	}
 }
 
+// TestNoProgramBreaksTheGlass: a reason at the agents' door is a program's word, and whoever is acted for is not there.
+func TestNoProgramBreaksTheGlass(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Wait, c.Approvals.BreakGlass = -1, []string{"oncall", "askers"} })
+	const reason = "break-glass: the shop is down, incident 12"
+	for _, who := range []string{"hero", "asker", "robot"} {
+		s := w.loginAt(access.DoorMCP, who)
+		_, err := s.Query(context.Background(), Query{SQL: heldWrite, Task: Task{ID: "task_1"}, Reason: reason})
+		if ae := access.AsError(err); err == nil || ae.Kind != access.ReviewPending {
+			t.Errorf("%s broke the glass: %v", who, err)
+		}
+	}
+	s := w.loginAt(access.DoorPGWire, "hero")
+	if s.reason = reason; !s.breaks() {
+		t.Error("who may break it cannot")
+	}
+	for _, door := range []access.Door{access.DoorMCP, access.DoorWeb, ""} {
+		if s.door = door; s.breaks() {
+			t.Errorf("broken at door %q", door)
+		}
+	}
+	s.door = access.DoorPGWire
+	if s.principal.Actor = "robot"; s.breaks() {
+		t.Error("broken by who acts for somebody")
+	}
+	s.principal.Actor, s.principal.Kind = "", access.Agent
+	if s.breaks() {
+		t.Error("broken by a program")
+	}
+	s.principal.Kind, s.door = access.Human, access.DoorPGWire
+	if n := w.behind("select count(*)::text from customers where region = 'held'"); n != "0" {
+		t.Errorf("%s rows were changed", n)
+	}
+	if broken := w.gw.approvals.Broken(); len(broken) != 0 {
+		t.Errorf("%+v", broken)
+	}
+}
+
 func TestRequestsSurviveARestart(t *testing.T) {
 	short := func(c *Config) { c.Approvals.Wait = 50 * time.Millisecond }
 	w := heldWorld(t, short)

@@ -300,9 +300,12 @@ func (s *Session) ready(f pgframe.Frame) {
 	before := s.tx
 	s.tx = f.Body()[0]
 	s.begun = false
-	s.unused("an operation before it failed")
-	s.unsync = false
+	if len(s.underway) > 0 {
+		s.answered(s.erred)
+	}
+	s.unsync, s.erred, s.block = false, false, s.tx != 'I'
 	if s.tx == 'I' {
+		s.failedWith = nil
 		// The transaction's end takes SET LOCAL back, and SET too where it failed.
 		s.pathStale, s.pathOpen = s.pathStale || s.pathOpen, false
 		s.claims.ready()
@@ -320,6 +323,7 @@ func (s *Session) ready(f pgframe.Frame) {
 
 // failed takes an ErrorResponse: the rest of the segment up to its Sync will not be answered.
 func (s *Session) failed(o *owed, f pgframe.Frame) {
+	s.erred = true
 	pgerr := pgframe.Fields(f.Body())
 	passed := s.appendUpstream(nil, 'E', pgerr, s.planOf(o), s.asked(o))
 	halted := s.halted(field(pgerr, 'C'))

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"sallyport/internal/access"
-	"sallyport/internal/approval"
 	"sallyport/internal/pgframe"
 	"sallyport/mask"
 )
@@ -160,15 +159,14 @@ func (s *Session) end() {
 
 // abandon records what was running when the session ended: nobody knows how it ended.
 func (s *Session) abandon() {
+	answered := s.next == len(s.owed)
 	for i := s.next; i < len(s.owed); i++ {
 		o := &s.owed[i]
 		for ; o.runs > 0; o.runs, o.run = o.runs-1, o.run+1 {
 			s.recordRun(&s.runs[o.run], &access.Error{Kind: access.Unavailable, Code: "08007", Message: "the session ended before an answer: outcome unknown"})
 		}
 	}
-	if s.underway.id != "" {
-		s.conclude(approval.Unknown, "the session ended before an answer")
-	}
+	s.parted(answered)
 	s.owed, s.next, s.runs = nil, 0, nil
 	s.busy.Store(false)
 }
@@ -206,6 +204,9 @@ func (s *Session) succeeded(r *run) {
 		return
 	}
 	f := pl.facts
+	if f.Transaction != "" {
+		s.turned(f, r.command)
+	}
 	if f.Prepares != "" && pl.inner != nil {
 		s.stmts[f.Prepares] = &prepared{sql: r.sql, text: pl.sql, plan: pl.inner, byName: true}
 	}

@@ -79,10 +79,14 @@ type Session struct {
 	traceparent  string      // of the call at hand, where the door has such
 	task         Task        // ... and sallyport.task, as of the last word of the server
 	claims       claims
-	listens      bool // LISTEN was run: notifications may come at any time
-	underway     underway
+	listens      bool          // LISTEN was run: notifications may come at any time
+	underway     []underway    // approvals for one time that were claimed
+	block        bool          // what the server has done last was within BEGIN and its end
+	erred        bool          // it has answered with an error since the last ReadyForQuery
 	preview      string        // the request that this session tries out
 	meaning      []string      // settings of the session that the statement in hand may depend on, "name=value", sorted; see askMeaning
+	settings     []string      // those of meaning that were changed in the session
+	failedWith   []string      // ... as of a refusal that has failed the transaction under way; nil: of none
 	lacking      []string      // scopes of which the token wants one for what was refused last; see access.Error
 	handle       string        // the newest request for approval that was made without waiting
 	idle         chan struct{} // closed when the idle reader has ended; nil when none runs

@@ -22,7 +22,7 @@ import (
 // askMeaning asks the server for the settings of the session that what a statement finds and writes may depend on: '01/02/2026' is one day
 // under one DateStyle and another under the next. Those of an approval's own are part of what was approved.
 func (s *Session) askMeaning(list []judged, sink Sink) error {
-	s.meaning = nil
+	s.meaning, s.settings = nil, []string{}
 	var named []string
 	for i := range list {
 		f := list[i].plan.facts
@@ -32,16 +32,16 @@ func (s *Session) askMeaning(list []judged, sink Sink) error {
 		}
 		named = append(named, f.Shows...)
 	}
-	if s.tx == 'E' {
-		return nil // nothing can be asked, and nothing but its end runs
-	}
-	settings := "SELECT lower(name) || '=' || setting FROM pg_catalog.pg_settings WHERE source IN ('client', 'session')"
+	settings := "SELECT 's' || lower(name) || '=' || setting FROM pg_catalog.pg_settings WHERE source IN ('client', 'session')"
 	for _, name := range named {
-		settings += " UNION SELECT " + quoteLiteral(name+"=") + " || pg_catalog.current_setting(" + quoteLiteral(name) + ", true)"
+		settings += " UNION SELECT " + quoteLiteral("n"+name+"=") + " || pg_catalog.current_setting(" + quoteLiteral(name) + ", true)"
 	}
 	take := func(v string) {
-		if name, _, ok := strings.Cut(v, "="); ok && !sqlguard.Indifferent(name) {
-			s.meaning = append(s.meaning, v)
+		if name, _, ok := strings.Cut(v[min(1, len(v)):], "="); ok && !sqlguard.Indifferent(name) {
+			s.meaning = append(s.meaning, v[1:])
+			if v[0] == 's' {
+				s.settings = append(s.settings, v[1:])
+			}
 		}
 	}
 	var err error
@@ -55,6 +55,8 @@ func (s *Session) askMeaning(list []judged, sink Sink) error {
 		s.unsync = unsync
 	}
 	slices.Sort(s.meaning)
+	slices.Sort(s.settings)
+	s.meaning = slices.Compact(s.meaning)
 	return err
 }
 

@@ -87,6 +87,7 @@ type answer struct {
 	rows    [][]string
 	tags    []string
 	errs    []string // SQLSTATE and message
+	hints   []string // of errs
 	notices []string
 	warned  bool   // the last notice is a warning
 	types   string // frame types in order
@@ -122,6 +123,7 @@ func (a *answer) Release(frames []byte) error {
 		case 'E':
 			fs := pgframe.Fields(f.Body())
 			a.errs = append(a.errs, field(fs, 'C')+" "+field(fs, 'M')+" "+field(fs, 'D'))
+			a.hints = append(a.hints, field(fs, 'H'))
 		case 'N':
 			a.notices = append(a.notices, field(pgframe.Fields(f.Body()), 'M'))
 			a.warned = field(pgframe.Fields(f.Body()), 'S') == "WARNING"

@@ -284,6 +284,42 @@ func TestSlackAnswersThatAreErrors(t *testing.T) {
 	}
 }
 
+// A channel of those who stand in is told what they were not asked at first, and of what follows.
+func TestWhoStandsInIsTold(t *testing.T) {
+	g, all, theirs, teams := newLog(t), newInbox(t), newInbox(t), newInbox(t)
+	board := hook(theirs)
+	board.Name, board.Groups, board.SQL = "board", []string{"board"}, true
+	r := g.start(hook(all), board, Channel{Name: "teams", Groups: []string{"board"}, Teams: &Teams{URL: teams.URL + "/workflows/1"}})
+	r.wait("ready", func(st export.Status) bool { return st.Position == 1 })
+	g.asks()
+	now := []string{"board", "leads", "privacy"}
+	g.step(access.ReviewStep{From: "pending", To: "pending", Asked: now, Missing: []string{"leads", "privacy"}, Escalated: &access.Escalated{Group: "leads", Quorum: 1, AfterMS: 90 * 60_000, To: []string{"board"}}},
+		func(rec *access.Record) { rec.SQL, rec.Reason = "UPDATE customers SET plan = $1", "a customer moved" })
+	last := g.step(access.ReviewStep{From: "pending", To: "denied", Asked: now, Verdict: "deny", Reviewer: "bea", Justification: "not before the audit"})
+	r.waitPosition(last)
+	r.finish()
+	if got := events(all.messages(t)); !slices.Equal(got, []Event{Requested, Escalated, Denied}) {
+		t.Errorf("events %q", got)
+	}
+	got := theirs.messages(t)
+	if !slices.Equal(events(got), []Event{Escalated, Denied}) {
+		t.Fatalf("events %q", events(got))
+	}
+	if m := got[0]; m.For != "leads" || !slices.Equal(m.StandIns, []string{"board"}) || m.After != "1h30m" || m.State != "pending" || m.Claimed != "a customer moved" ||
+		m.SQL != "UPDATE customers SET plan = $1" || !slices.Equal(m.Missing, []string{"leads", "privacy"}) || m.URL == "" ||
+		m.Title() != "A request of support-agent for ada waits for leads still: board may decide in their place now" {
+		t.Errorf("%q %+v", m.Title(), m)
+	}
+	if theirs.heads[0].Get("Sallyport-Event") != "escalated" {
+		t.Errorf("head %q", theirs.heads[0])
+	}
+	teams.mu.Lock()
+	defer teams.mu.Unlock()
+	if len(teams.bodies) != 2 || !strings.Contains(teams.bodies[0], "board may decide in their place now") || !strings.Contains(teams.bodies[0], "Standing in for leads: ") {
+		t.Errorf("%q", teams.bodies)
+	}
+}
+
 func TestTeamsCard(t *testing.T) {
 	g, b := newLog(t), newInbox(t)
 	b.answer = func(w http.ResponseWriter, _ int, _ []byte) bool { w.WriteHeader(http.StatusAccepted); return false }

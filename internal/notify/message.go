@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -17,6 +18,7 @@ type Event string
 const (
 	Requested Event = "requested" // somebody waits for a decision
 	Vote      Event = "vote"      // a reviewer approved, and others are still to
+	Escalated Event = "escalated" // a group had not decided in its time, and others may in its place
 	Approved  Event = "approved"
 	Denied    Event = "denied"
 	Expired   Event = "expired"
@@ -32,7 +34,7 @@ const (
 
 // Events lists all.
 func Events() []Event {
-	return []Event{Requested, Vote, Approved, Denied, Expired, Cancelled, Executed, Failed, Unknown, Glass, Reviewed, GlassLogin}
+	return []Event{Requested, Vote, Escalated, Approved, Denied, Expired, Cancelled, Executed, Failed, Unknown, Glass, Reviewed, GlassLogin}
 }
 
 // Message is what a webhook is sent of an event; the other channels put the same into words. All of its text is clean.
@@ -55,9 +57,12 @@ type Message struct {
 	Glass         string    `json:"glass_reason,omitempty"`   // as claimed by who broke it
 	Relations     []string  `json:"relations,omitempty"`
 	Labels        []string  `json:"labels,omitempty"`
-	Columns       []string  `json:"columns,omitempty"` // that are to be shown as they are
-	Asked         []string  `json:"asked,omitempty"`   // groups that decide
-	Missing       []string  `json:"missing,omitempty"` // those of them that have not approved
+	Columns       []string  `json:"columns,omitempty"`   // that are to be shown as they are
+	Asked         []string  `json:"asked,omitempty"`     // groups that decide, with those that stand in
+	Missing       []string  `json:"missing,omitempty"`   // those of them that have not approved
+	For           string    `json:"for,omitempty"`       // of an escalation: the group that had not decided
+	StandIns      []string  `json:"stand_ins,omitempty"` // ... and those who may in its place
+	After         string    `json:"after,omitempty"`     // ... because it had had this long, "30m"
 	Reviewer      string    `json:"reviewer,omitempty"`
 	Verdict       string    `json:"verdict,omitempty"`
 	Justification string    `json:"justification,omitempty"` // the reviewer's
@@ -92,8 +97,11 @@ func newMessage(event Event, log string, rec *access.Record, step *access.Review
 		Ticket: unlinked(rec.Ticket), Claimed: unlinked(rec.Reason), Relations: list(step.Relations), Labels: list(step.Labels), Columns: list(step.Columns), Asked: list(step.Asked),
 		Reviewer: text(step.Reviewer), Verdict: text(step.Verdict), Justification: unlinked(step.Justification)}
 	switch event {
-	case Requested, Vote:
+	case Requested, Vote, Escalated:
 		m.Missing = list(step.Missing)
+		if e := step.Escalated; e != nil {
+			m.For, m.StandIns, m.After, m.Glass = text(e.Group), list(e.To), span(time.Duration(e.AfterMS)*time.Millisecond), unlinked(step.Glass)
+		}
 	case Glass, Reviewed:
 		m.Glass = unlinked(step.Glass)
 	case Executed, Expired, Cancelled, Unknown: // a command tag, or our own words
@@ -115,6 +123,8 @@ func eventOf(s *access.ReviewStep) Event {
 	switch {
 	case s.To == "":
 		return ""
+	case s.Escalated != nil:
+		return Escalated
 	case s.From == "" && s.Glass != "":
 		return Glass
 	case s.From == "":
@@ -146,6 +156,8 @@ func (m *Message) Title() string {
 		return fmt.Sprintf("%s asks for approval on %s", who, m.Connection)
 	case Vote:
 		return fmt.Sprintf("%s approved a request of %s; others are still to", m.Reviewer, who)
+	case Escalated:
+		return m.escalated(who)
 	case Approved:
 		return fmt.Sprintf("%s approved a request of %s", m.Reviewer, who)
 	case Denied:
@@ -168,6 +180,14 @@ func (m *Message) Title() string {
 		return fmt.Sprintf("BREAK GLASS: %s logged in", who)
 	}
 	return "A request has changed"
+}
+
+func (m *Message) escalated(who string) string {
+	stand := cmp.Or(strings.Join(m.StandIns, ", "), "others")
+	if m.Glass != "" {
+		return fmt.Sprintf("Nobody has looked at the broken glass of %s for %s: %s may now", who, cmp.Or(m.For, "a group"), stand)
+	}
+	return fmt.Sprintf("A request of %s waits for %s still: %s may decide in their place now", who, cmp.Or(m.For, "a group"), stand)
 }
 
 // Link names the page that the message leads to.
@@ -213,9 +233,13 @@ func (m *Message) Facts() []Fact {
 	add("Justification", m.Justification)
 	add("Outcome", m.Outcome)
 	switch m.Event {
-	case Requested, Vote:
+	case Requested, Vote, Escalated:
 		add("Asked", strings.Join(m.Missing, ", "))
-		add("Until", m.Expires.Format(time.RFC3339))
+		add("Standing in for "+m.For, strings.Join(m.StandIns, ", "))
+		add("Because nobody decided in", m.After)
+		if m.Glass == "" {
+			add("Until", m.Expires.Format(time.RFC3339))
+		}
 	case Glass:
 		add("To be looked at by", strings.Join(m.Asked, ", "))
 	case GlassLogin:
@@ -231,6 +255,18 @@ func (m *Message) Facts() []Fact {
 func (m *Message) plain() *Message {
 	return &Message{ID: m.ID, Event: m.Event, Time: m.Time, Request: m.Request, State: m.State, URL: m.URL, Digest: m.Digest, Expires: m.Expires,
 		Principal: "somebody", Connection: "a connection", Reviewer: "somebody"}
+}
+
+// span is a time as configurations have it: "30m", "1h30m".
+func span(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 func text(s string) string { return short(audit.Clean(s), mostText) }

@@ -157,6 +157,8 @@ func TestEventsOfSteps(t *testing.T) {
 		{access.ReviewStep{To: "pending"}, Requested},
 		{access.ReviewStep{To: "claimed", Glass: "the shop is down", Use: true}, Glass},
 		{access.ReviewStep{From: "pending", To: "pending", Verdict: "approve"}, Vote},
+		{access.ReviewStep{From: "pending", To: "pending", Escalated: &access.Escalated{Group: "leads"}}, Escalated},
+		{access.ReviewStep{From: "executed", To: "executed", Glass: "the shop is down", Escalated: &access.Escalated{Group: "leads"}}, Escalated},
 		{access.ReviewStep{From: "pending", To: "approved", Verdict: "approve"}, Approved},
 		{access.ReviewStep{From: "pending", To: "denied", Verdict: "deny"}, Denied},
 		{access.ReviewStep{From: "pending", To: "expired"}, Expired},
@@ -236,6 +238,12 @@ func TestFactsSayThatTheReasonIsClaimed(t *testing.T) {
 	if d := cmp.Diff(want, m.Facts()); d != "" {
 		t.Error(d)
 	}
+	for _, glass := range []string{"", "the shop is down"} { // without the words of others it says as much
+		m := (&Message{Event: Escalated, Principal: "ada", For: "leads", StandIns: []string{"board"}, Glass: glass}).plain()
+		if title := m.Title(); !strings.Contains(title, "others may") || strings.Contains(title, "  ") {
+			t.Errorf("the title is %q", title)
+		}
+	}
 	for _, e := range Events() {
 		m := &Message{Event: e, Principal: "ada", Reviewer: "bob", Connection: "shop"}
 		if title := m.Title(); !strings.Contains(title, "ada") || title == (&Message{Principal: "ada"}).Title() {
@@ -248,7 +256,7 @@ func TestChannelsThatLeadNowhereAreRefused(t *testing.T) {
 	g := newLog(t)
 	for name, c := range map[string]Channel{
 		"no_receiver":       {},
-		"unknown_event":     {Events: []Event{"escalated"}, Teams: &Teams{URL: "https://x.example"}},
+		"unknown_event":     {Events: []Event{"escalation"}, Teams: &Teams{URL: "https://x.example"}},
 		"short_secret":      {Webhook: &export.Webhook{URL: "https://x.example", Secret: []byte("short")}},
 		"slack_without":     {Slack: &Slack{}},
 		"slack_with_both":   {Slack: &Slack{Webhook: "https://x.example", Token: "t", Channel: "c"}},

@@ -54,9 +54,8 @@ type value struct {
 // need is a group that has to approve.
 type need struct {
 	gateway.ReviewNeed
-	Quorum    int
-	Missing   int
-	Escalated bool
+	Quorum  int
+	Missing int
 }
 
 type choice struct{ Value, Text string }
@@ -125,7 +124,7 @@ func (v *visit) reviewData(r *gateway.ReviewRequest) (*reviewData, error) {
 		missing[g]++
 	}
 	for _, n := range r.Needs {
-		d.Needs = append(d.Needs, need{ReviewNeed: n, Quorum: max(n.Quorum, 1), Missing: missing[n.Group], Escalated: n.Escalated(r.Created, v.now)})
+		d.Needs = append(d.Needs, need{ReviewNeed: n, Quorum: max(n.Quorum, 1), Missing: missing[n.Group]})
 	}
 	for i := range r.Votes {
 		if r.Votes[i].Verdict == "approve" && !r.Votes[i].Review {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/access"
 	"sallyport/internal/gateway"
 )
 
@@ -242,7 +243,7 @@ func TestOnlyWhoAskedWithdraws(t *testing.T) {
 
 func TestBrokenGlassIsLookedAt(t *testing.T) {
 	w := newWorld(t, nil)
-	if _, err := w.run("hero", write, func(q *gateway.Query) { q.Reason = "break-glass: the shop is down and on fire" }); err != nil {
+	if _, err := w.runAt(access.DoorPGWire, "hero", write, func(q *gateway.Query) { q.Reason = "break-glass: the shop is down and on fire" }); err != nil {
 		t.Fatal(err)
 	}
 	b := w.login("keeper")
@@ -286,6 +287,49 @@ func TestNewsArriveWhileSomebodyWaits(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("no news")
+	}
+}
+
+// TestWhoStandsInFindsTheRequest: before the escalation there is none for them, then their inbox has it, and all pages say since when.
+func TestWhoStandsInFindsTheRequest(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config, _ *Options) {
+		c.Approvals.Groups = map[string]gateway.ReviewNeed{"keepers": {Escalate: []string{"operators"}, After: 1500 * time.Millisecond}}
+	})
+	lead := w.login("operator")
+	r := w.wish("asker", write, nil)
+	if res, _ := lead.get("/reviews/" + r.ID); res.StatusCode != http.StatusNotFound {
+		t.Fatalf("shown to who does not stand in yet: %s", res.Status)
+	}
+	_, body := lead.get("/reviews")
+	live := liveForm.FindStringSubmatch(body)
+	if live == nil || strings.Contains(body, r.ID) {
+		t.Fatal("the inbox has it before, or does not renew itself")
+	}
+	req, _ := http.NewRequest("GET", w.http.URL+strings.ReplaceAll(live[1], "&amp;", "&"), nil)
+	req.Header.Set("HX-Request", "true")
+	if _, body := lead.do(req); !strings.Contains(body, r.ID) { // answers when there is news
+		t.Fatalf("news without the request: %.200s", body)
+	}
+	now, err := w.gw.Review(r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body = lead.get("/reviews/" + r.ID)
+	for _, want := range []string{"stand in since", "keepers had not decided in 2 s, and <strong>operators</strong>", `/approve"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	// Who had the page open before is told to look again, as with each step.
+	if res, _ := w.login("keeper").post("/reviews/"+r.ID+"/approve", decisionOn(r)); res.StatusCode != http.StatusConflict {
+		t.Errorf("a page from before the escalation: %s", res.Status)
+	}
+	if res, body := lead.post("/reviews/"+r.ID+"/approve", decisionOn(now)); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("%s %s", res.Status, body)
+	}
+	w.wantState(r.ID, "approved")
+	if _, body := w.login("asker").get("/reviews/" + r.ID); !strings.Contains(body, "<strong>operator</strong> in the place of keepers") || !strings.Contains(body, "<h3>Escalated</h3>") {
+		t.Error("who asked is not told who stood in")
 	}
 }
 

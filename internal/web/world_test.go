@@ -162,7 +162,12 @@ func (w *world) wish(name, sql string, change func(*gateway.Query)) *gateway.Rev
 
 func (w *world) run(name, sql string, change func(*gateway.Query)) (*gateway.Result, error) {
 	w.t.Helper()
-	s, err := w.gw.Connect(context.Background(), gateway.Login{Door: access.DoorMCP, Connection: "shop", Credentials: access.Password{User: name, Secret: "pw-" + name}, Client: "127.0.0.1:1 <client>"})
+	return w.runAt(access.DoorMCP, name, sql, change)
+}
+
+func (w *world) runAt(door access.Door, name, sql string, change func(*gateway.Query)) (*gateway.Result, error) {
+	w.t.Helper()
+	s, err := w.gw.Connect(context.Background(), gateway.Login{Door: door, Connection: "shop", Credentials: access.Password{User: name, Secret: "pw-" + name}, Client: "127.0.0.1:1 <client>"})
 	if err != nil {
 		w.t.Fatal(err)
 	}

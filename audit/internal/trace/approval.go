@@ -171,6 +171,8 @@ func (t *Turn) Words() string {
 		return "(erased: can no longer be read)"
 	case t.To == "":
 		return "(cannot be read)"
+	case t.Escalated != nil:
+		return t.escalated()
 	case t.From == "" && t.Glass != "":
 		return "THE GLASS WAS BROKEN by " + asker(t.Record) + ": nobody was asked. Reason: " + show.Clean(t.Glass)
 	case t.From == "":
@@ -187,6 +189,20 @@ func (t *Turn) Words() string {
 	return show.Join(": ", show.Clean(t.To), show.Clean(t.Outcome))
 }
 
+// escalated says who stands in for whom from then on, and why.
+func (t *Turn) escalated() string {
+	e := t.Escalated
+	many, did := "nobody", "approved"
+	if e.Approved > 0 {
+		many = fmt.Sprintf("%d of %d", e.Approved, e.Quorum)
+	}
+	if t.Glass != "" {
+		did = "looked at it"
+	}
+	return fmt.Sprintf("escalated: %s had %s for %s after %s; members of %s may decide in their place from now on", many, did, show.Clean(e.Group),
+		show.Duration(time.Duration(e.AfterMS)*time.Millisecond), show.CleanList(e.To))
+}
+
 func (t *Turn) vote() string {
 	word := "approved"
 	if t.Verdict == "deny" {
@@ -200,6 +216,9 @@ func (t *Turn) vote() string {
 		text += " (" + show.CleanList(t.Groups) + ")"
 	}
 	text += " " + word
+	if len(t.Instead) > 0 {
+		text += " in the place of " + show.CleanList(t.Instead)
+	}
 	if t.Channel != "" {
 		text += " (" + show.Clean(t.Channel) + ")"
 	}
