@@ -121,6 +121,18 @@ create function tool.made(text) returns int language plpgsql stable as $$ begin 
 	}
 }
 
+// TestPreviewUnderNamedSettings: it counts what would run, also where a setting that is read cannot be set.
+func TestPreviewUnderNamedSettings(t *testing.T) {
+	w := meaningWorld(t, "", nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	wantNoError(t, w.query(s, "set application_name = '3'"))
+	wantError(t, w.query(s, holdWhere+"<= current_setting('application_name')::int and current_setting('server_version_num')::int > 1"), "42501 this statement needs approval")
+	p, err := w.preview(w.pendingOne().ID)
+	if err != nil || !p.Counted || p.Affected != 3 {
+		t.Errorf("%+v %v", p, err)
+	}
+}
+
 // TestIndifferentSettingsDoNotMatter to what does not read them.
 func TestIndifferentSettingsDoNotMatter(t *testing.T) {
 	w := meaningWorld(t, "", nil)

@@ -118,7 +118,8 @@ func (s *Session) previewOf(ctx context.Context, r *approval.Request, limit time
 	s.pathStale = true
 	for _, setting := range r.Binding.Settings { // under others it may mean something else
 		if name, value, _ := strings.Cut(setting, "="); err == nil {
-			err = s.own("SELECT pg_catalog.set_config("+quoteLiteral(name)+", "+quoteLiteral(value)+", false)", nopSink{}, func(string) {})
+			name, value = quoteLiteral(name), quoteLiteral(value) // what is so already may be one that nobody can set
+			err = s.own("SELECT pg_catalog.set_config("+name+", "+value+", false) WHERE pg_catalog.current_setting("+name+", true) IS NULL OR pg_catalog.current_setting("+name+", true) OPERATOR(pg_catalog.<>) "+value, nopSink{}, func(string) {})
 		}
 	}
 	s.mu.Unlock()
