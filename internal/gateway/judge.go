@@ -105,6 +105,7 @@ func (s *Session) resolveNames(list []judged, sink Sink) ([]judged, error) {
 		if f.Fetches != "" {
 			inner = portals[f.Fetches]
 		}
+		out[i].within = inner != nil
 		if err := inner.refuseSentinels(out[i].plan.args); err != nil {
 			return nil, refusal{plan: inner, sql: out[i].plan.sql, why: err}
 		}
