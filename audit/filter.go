@@ -19,6 +19,8 @@ type Filter struct {
 	Until      time.Time // before
 	Refused    bool      // refusals only
 	Last       int       // the newest so many records; 0 is all
+	// Keep decides about what all else picks; nil keeps it. Match does not ask it.
+	Keep func(*access.Record) (bool, error)
 }
 
 // Match is true when rec is picked. Last is for Collect.
@@ -57,6 +59,12 @@ func Collect(from Source, f Filter) ([]*access.Record, error) {
 			reviews[rec.Approval] = append(reviews[rec.Approval], rec)
 		}
 		match := f.Match(rec)
+		if match && f.Keep != nil {
+			var err error
+			if match, err = f.Keep(rec); err != nil {
+				return err
+			}
+		}
 		if match {
 			picked = append(picked, rec)
 			seen[rec.Session] = true

@@ -22,11 +22,7 @@ type auditOptions struct {
 
 func newAudit(a *app) *cobra.Command {
 	o := &auditOptions{app: a}
-	cmd := &cobra.Command{
-		Use:   "audit",
-		Short: "Say what is signed of the record, and draw a sample of it",
-		Args:  cobra.NoArgs,
-	}
+	cmd := parent("audit", "Say what is signed of the record, and draw a sample of it", "")
 	cmd.PersistentFlags().StringVar(&o.data, "data", "", "data directory (default: the configuration's)")
 	status := &cobra.Command{
 		Use:   "status",

@@ -173,7 +173,7 @@ func idpCommand(ts *testscript.TestScript, neg bool, args []string) {
 		token[at] = map[bool]byte{true: 'B', false: 'A'}[token[at] == 'A']
 		write(string(token))
 	case args[0] == "reload":
-		g.reload(g.file)
+		g.reload(context.Background(), g.file)
 	case args[0] == "logout":
 		ts.Check(g.logOutThere())
 	default:

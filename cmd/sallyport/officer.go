@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -89,7 +90,7 @@ func (o *officerOptions) give(in office.Order) (*office.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err = office.New(log, rules, people.Verify).Do(in)
+	a, err = office.New(log, rules, func(c access.Credentials) (access.Principal, error) { return people.Verify(context.Background(), c) }).Do(in)
 	if closed := log.Close(); err == nil {
 		err = closed
 	}

@@ -56,7 +56,7 @@ func (a *app) policyTest(ctx context.Context, files []string) error {
 		if err != nil {
 			return err
 		}
-		more, err := parseCases(cfg, file, string(text))
+		more, err := parseCases(principalsOf(cfg), onlyConnection(cfg), file, string(text))
 		if err != nil {
 			return err
 		}
@@ -100,13 +100,22 @@ func onlyConnection(cfg *config.Config) string {
 	return ""
 }
 
-// parseCases reads a text of cases; principals and the connection that they leave out are the configuration's.
-func parseCases(cfg *config.Config, name, text string) ([]policy.Case, error) {
-	known := map[string]access.Principal{}
+// principalsOf are those that a configuration declares.
+func principalsOf(cfg *config.Config) []access.Principal {
+	var out []access.Principal
 	for _, p := range cfg.Principals {
-		known[p.Name] = principalOf(p)
+		out = append(out, principalOf(p))
 	}
-	cases, err := policy.ParseCases(policy.File{Name: name, Text: text}, known, onlyConnection(cfg))
+	return out
+}
+
+// parseCases reads a text of cases about principals; connection is that of cases which leave it out.
+func parseCases(principals []access.Principal, connection, name, text string) ([]policy.Case, error) {
+	known := map[string]access.Principal{}
+	for _, p := range principals {
+		known[p.Name] = p
+	}
+	cases, err := policy.ParseCases(policy.File{Name: name, Text: text}, known, connection)
 	if err == nil && len(cases) == 0 {
 		err = fmt.Errorf("%s: no cases", name)
 	}

@@ -61,6 +61,9 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // before anything takes time: nobody's SIGHUP ends a gateway that opens
+	defer signal.Stop(hup)
 	cfg, err := o.load()
 	if err != nil {
 		return err
@@ -69,20 +72,13 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-hup:
-				g.reload(o.config)
-			}
-		}
-	}()
-	return g.serve(ctx)
+	g.hup, g.path = hup, o.config
+	around, stop := context.WithCancel(ctx)
+	var looking errgroup.Group
+	looking.Go(func() error { g.lookAround(around, cfg); return nil })
+	err = g.serve(ctx)
+	stop()
+	return errors.Join(err, looking.Wait())
 }
 
 // moreProcs lets other goroutines run while one waits for the disk. A sync of the record holds its processor
@@ -118,7 +114,11 @@ type gate struct {
 	log     *slog.Logger
 	drain   time.Duration
 	rules   []config.Policy   // in force
+	started *config.File      // what the gateway was started with
+	force   *config.Config    // what was read last
 	files   map[string]string // labels files in force, by connection
+	hup     <-chan os.Signal  // each has serve reload the file at path; nil: none comes
+	path    string
 
 	pgwire         *pgwire.Server
 	mcp            *mcp.Server
@@ -133,7 +133,7 @@ type gate struct {
 // openGate opens everything or nothing. Sockets come first: a second instance or a taken port then
 // fails before the record is touched.
 func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gate, err error) {
-	g := &gate{log: log, drain: time.Duration(cfg.File.Limits.DrainTimeout), rules: cfg.Policies, files: labelsFiles(cfg)}
+	g := &gate{log: log, drain: time.Duration(cfg.File.Limits.DrainTimeout), rules: cfg.Policies, started: &cfg.File, force: cfg, files: labelsFiles(cfg)}
 	if g.drain == 0 {
 		g.drain = defaultDrain
 	}
@@ -298,11 +298,16 @@ func (g *gate) serve(ctx context.Context) error {
 	if g.web != nil {
 		doors.Go(g.web.serve)
 	}
+	live, ending := context.WithCancel(ctx)
+	defer ending()
+	var reloads errgroup.Group
+	reloads.Go(func() error { g.reloads(live); return nil })
 	select {
 	case <-ctx.Done():
 		g.log.Info("stopping", "drain", g.drain.String())
 	case <-failed.Done():
 	}
+	ending()
 	g.core.Drain() // who waits for approval is told, and what they wait for outlives us
 	late, cancel := context.WithTimeout(cut, g.drain)
 	defer cancel()
@@ -330,17 +335,37 @@ func (g *gate) serve(ctx context.Context) error {
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
+	_ = reloads.Wait() // one that has begun needs the core
 	err = errors.Join(err, g.close())
 	g.log.Info("stopped")
 	return err
 }
 
+// lookHourly is how often certificates are looked at where no client comes: what ends soon is told of all the same.
+const lookHourly = time.Hour
+
+// reloads reloads at each SIGHUP until ctx ends, and looks at the doors' certificates now and then.
+func (g *gate) reloads(ctx context.Context) {
+	hour := time.NewTicker(lookHourly)
+	defer hour.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hour.C:
+			g.certs.look()
+		case <-g.hup:
+			g.reload(ctx, g.path)
+		}
+	}
+}
+
 // reload reads the policies, the principals, the providers, the labels files, exporters and channels and the doors' certificates again, and has
 // exporters and channels that are stopped look again. What cannot be loaded changes nothing.
-func (g *gate) reload(path string) {
+func (g *gate) reload(ctx context.Context, path string) {
 	g.certs.look()
 	g.out.look()
-	g.core.RenewDSNs(context.Background())
+	g.core.RenewDSNs(ctx)
 	cfg, err := config.Load(path)
 	if err == nil {
 		err = lostFiles(cfg, g.rules)
@@ -354,7 +379,7 @@ func (g *gate) reload(path string) {
 		ended, err = g.core.Reload(c.Policies, c.Principals, c.Providers)
 	}
 	if err != nil {
-		g.log.Error("policies not reloaded: the old ones stay in force", "error", err)
+		g.log.Error("configuration not reloaded: the old one stays in force", "error", err)
 		return
 	}
 	judged := map[string]*access.Judgements{}
@@ -366,7 +391,16 @@ func (g *gate) reload(path string) {
 	g.core.Judge(judged)
 	g.rules = cfg.Policies
 	g.out.reload(cfg)
-	g.log.Info("policies reloaded", "files", len(g.rules), "labels_files", len(judged), "principals", len(cfg.Principals), "sessions_ended", ended)
+	g.log.Info("configuration reloaded", "changed", putInForce(g.force, cfg), "policies", len(g.rules), "labels_files", len(judged), "principals", len(cfg.Principals), "providers", len(cfg.Providers),
+		"sessions_ended", ended)
+	g.force = cfg
+	if keys, serious := waiting(g.started, &cfg.File); len(keys) > 0 {
+		level := slog.LevelWarn
+		if serious {
+			level = slog.LevelError
+		}
+		g.log.Log(ctx, level, "not in force: the file says otherwise than the gateway does, until it is started again", "keys", keys)
+	}
 }
 
 // lostFiles is why a reload takes nothing where policy files of before have vanished.

@@ -24,6 +24,7 @@ import (
 // archive is the record and the policy files of a configuration for the door for people. At most a few read it at a time: each may take much memory.
 func archive(core *gateway.Gateway, cfg *config.Config, log *slog.Logger) *web.Archive {
 	r := &webRecord{log: filepath.Join(cfg.DataDir, "log"), index: indexDir(cfg.DataDir), app: &app{out: io.Discard, err: io.Discard, config: cfg.Path}, readers: make(turns, webReaders)}
+	r.owners = &owners{log: r.log, index: r.index, request: core.Review, opened: map[string]access.Principal{}}
 	p := &webPolicies{core: core, cfg: cfg, judges: make(turns, 1), log: log}
 	return &web.Archive{Find: r.find, Replay: r.replay, Evidence: r.evidence, Status: r.status, OnDisk: p.onDisk, Judge: p.judge}
 }
@@ -34,6 +35,7 @@ type webRecord struct {
 	log, index string
 	app        *app // reads the configuration and says nothing
 	readers    turns
+	owners     *owners
 }
 
 // turns lets as many at a time do something as it has room for.
@@ -73,23 +75,65 @@ func (r *webRecord) find(ctx context.Context, q web.RecordQuery) (out web.Record
 		}
 	}
 	x := index.New(r.log, r.index, nil)
-	page, _, err := x.Find(ctx, in, func(uint64) {})
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, index.ErrBusy) {
-		page, err = x.Search(ctx, in) // as far as it knows
+	if q.Of != nil {
+		in.Fields = append(in.Fields, index.Value{Field: index.Principal, Value: q.Of.Name})
+		return r.findOwn(ctx, x, in, *q.Of)
 	}
+	page, err := look(ctx, x, in)
 	if err != nil {
 		return out, err
 	}
 	return web.RecordPage{Records: page.Records, Next: page.Next, Through: page.Through}, nil
 }
 
-func (r *webRecord) replay(ctx context.Context, w io.Writer, session, principal string) error {
+// mostPages is how many pages are gone through for one that has something of who asks.
+const mostPages = 20
+
+// findOwn is find for one person. A page may have fewer records than it has room for, and go on all the same.
+func (r *webRecord) findOwn(ctx context.Context, x *index.Index, q index.Query, of access.Principal) (out web.RecordPage, err error) {
+	for range mostPages {
+		page, err := look(ctx, x, q)
+		if err != nil {
+			return out, err
+		}
+		out.Next, out.Through = page.Next, page.Through
+		for _, rec := range page.Records {
+			own, err := r.owners.own(ctx, of, rec)
+			if err != nil {
+				return out, err
+			}
+			if own {
+				out.Records = append(out.Records, rec)
+			}
+		}
+		if len(out.Records) > 0 || out.Next == 0 {
+			break
+		}
+		q.Before = out.Next
+	}
+	return out, nil
+}
+
+// look searches, and brings the index up to date first where that can be done.
+func look(ctx context.Context, x *index.Index, q index.Query) (*index.Page, error) {
+	page, _, err := x.Find(ctx, q, func(uint64) {})
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, index.ErrBusy) {
+		page, err = x.Search(ctx, q) // as far as it knows
+	}
+	return page, err
+}
+
+func (r *webRecord) replay(ctx context.Context, w io.Writer, session string, of *access.Principal) error {
 	done, err := r.turn(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	f := audit.Filter{Session: session, Principal: principal}
+	f := audit.Filter{Session: session}
+	if of != nil {
+		f.Principal = of.Name
+		f.Keep = func(rec *access.Record) (bool, error) { return r.owners.own(ctx, *of, rec) }
+	}
 	recs, err := audit.Collect(among(ctx, r.log, f), f)
 	if err != nil {
 		return err

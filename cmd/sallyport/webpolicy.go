@@ -17,7 +17,7 @@ import (
 // webPolicies are the policies on disk and in force for the door for people.
 type webPolicies struct {
 	core   *gateway.Gateway
-	cfg    *config.Config // as the gateway started with it: its principals are those in force
+	cfg    *config.Config // as the gateway started with it
 	judges turns
 	log    *slog.Logger
 }
@@ -84,8 +84,10 @@ func (p *webPolicies) judge(ctx context.Context, text string, by web.Judging) ([
 	scratch := &webScratch{path: p.cfg.Path, log: p.log}
 	defer scratch.close(done)
 	cfg, t := p.cfg, tester{}
+	var known []access.Principal
 	switch {
 	case !by.OnDisk:
+		known = p.core.People() // they are read again at a reload
 		t.set, err = inForce(p.core)
 		t.core = func(context.Context) (*gateway.Gateway, error) { return p.core, nil }
 	case by.Scratch:
@@ -100,7 +102,10 @@ func (p *webPolicies) judge(ctx context.Context, text string, by web.Judging) ([
 	if err != nil {
 		return nil, err
 	}
-	cases, err := parseCases(cfg, "cases", text)
+	if by.OnDisk {
+		known = principalsOf(cfg)
+	}
+	cases, err := parseCases(known, onlyConnection(cfg), "cases", text)
 	if err != nil {
 		return nil, &access.Error{Kind: access.Invalid, Message: upTo(strings.Split(err.Error(), "\n"), 20)}
 	}

@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/access"
 	"sallyport/internal/config"
+	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/web"
 )
@@ -119,6 +121,28 @@ func policyInTheBrowser(t *testing.T, dir string, do func(method, path string, f
 	os.Remove(filepath.Join(dir, "other.cedar"))
 }
 
+// Cases about what is in force are about the principals in force, not those that the gateway started with.
+func TestCasesInForceKnowReloadedPrincipals(t *testing.T) {
+	core, a := archiveCore(t, func(*gateway.Config) {})
+	holds := func(want string) bool {
+		t.Helper()
+		list, err := a.Judge(t.Context(), "- {name: n, principal: ada, action: read, resource: 'Table::\"shop.public.t\"', expect: "+want+"}\n", web.Judging{})
+		if err != nil || len(list) != 1 || list[0].Left != "" {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		return len(list[0].Differs) == 0
+	}
+	if !holds("allow") {
+		t.Error("ada does not read as one of staff")
+	}
+	if _, err := core.LoadPrincipals([]access.LocalPrincipal{{Name: "ada", Kind: access.Human, Groups: []string{"others"}, Secret: identity.HashPassword("pw")}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !holds("deny") {
+		t.Error("ada is judged as the one of before the reload")
+	}
+}
+
 // A database that does not answer keeps nobody longer than their time, and nobody else has cases judged until it has been given up.
 func TestCasesOnDiskHaveATime(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
@@ -185,7 +209,7 @@ func TestCasesOnDiskHaveATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err = ask(20*time.Second, "slow")
-	if said := fmt.Sprint(got, err); strings.Contains(said, "hunter2") || !strings.Contains(said, "sallyport.yaml:2") && !strings.Contains(said, "do not open") {
+	if said := fmt.Sprint(got, err); strings.Contains(said, "hunter2") || !strings.Contains(said, "sallyport.yaml:3") {
 		t.Errorf("a DSN that is none: %s", said)
 	}
 }

@@ -73,7 +73,7 @@ func (a *app) whoIsToken(ctx context.Context, from string) error {
 	if oidc.LooksLike(token) {
 		said, err = verifyToken(ctx, cfg, local, token)
 	} else {
-		said.Principal, err = local.Verify(access.Bearer(token))
+		said.Principal, err = local.Verify(ctx, access.Bearer(token))
 	}
 	if err != nil {
 		return err

@@ -287,10 +287,20 @@ func raceAttacks() (out []attack) {
 				return err
 			}
 			time.Sleep(time.Until(asked.Add(2*time.Second + time.Duration(i-5)*10*time.Millisecond)))
+			sent := time.Now()
 			if err := one(func(_ *try, id string) call {
 				return call{method: "POST", path: path(id, "approve"), user: "keeper", password: secretOf("keeper"), body: verdict(1, nil)}
 			})(ctx, t, id); err != nil {
 				return err
+			}
+			r, err := t.w.show(ctx, "keeper", id)
+			if err != nil {
+				return err
+			}
+			for _, v := range r.Votes { // by our clock too: it is the same machine's
+				if !v.At.Before(r.Expires) || sent.After(r.Expires) {
+					return fmt.Errorf("%w: approved at %s, sent at %s, and the time for it was over at %s", errLucky, v.At, sent, r.Expires)
+				}
 			}
 			t.send(c, text(count))
 			t.send(c, text(count))

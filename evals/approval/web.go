@@ -16,12 +16,16 @@ import (
 
 // review is what the drill reads of a request.
 type review struct {
-	ID       string `json:"id"`
-	Revision uint64 `json:"revision"`
-	State    string `json:"state"`
+	ID       string    `json:"id"`
+	Revision uint64    `json:"revision"`
+	State    string    `json:"state"`
+	Expires  time.Time `json:"expires"`
 	Binding  struct {
 		Principal string `json:"principal"`
 	} `json:"binding"`
+	Votes []struct {
+		At time.Time `json:"at"`
+	} `json:"votes"`
 }
 
 // list gives the requests of a state, as a reviewer sees them.

@@ -362,7 +362,19 @@ func (w *world) credentialAttacks() []attack {
 			return w.byIDToken(ctx, "corp", token, r.nonce, r), nil
 		})
 	}
+	relayed := func(name string, gateways ...string) attack { // by another gateway, which has what somebody handed to it
+		return handed(name, func(ctx context.Context, r request, token string) (*seen, error) {
+			theirs, err := requestFor(r.key, "corp-ada", gateways...)
+			if err != nil {
+				return nil, err
+			}
+			return w.byIDToken(ctx, "corp", token, r.nonce, theirs), nil
+		})
+	}
 	return []attack{
+		relayed("log-in at another gateway, handed on", "https://gate.elsewhere.example"),
+		relayed("log-in at another gateway and this one", "https://gate.elsewhere.example", w.g.WebURL),
+		relayed("log-in that names no gateway"),
 		stolen("stolen token with a request for another key", func(mine, _ request) string { return mine.nonce }),
 		stolen("stolen token, its nonce said, with a request for another key", func(_, theirs request) string { return theirs.nonce }),
 		stolen("stolen token, no nonce said, with a request for another key", func(_, _ request) string { return "" }),

@@ -293,11 +293,20 @@ func newRequest(web, name string) (request, error) {
 	if err != nil {
 		return request{}, err
 	}
-	at, err := url.Parse(web)
-	if err != nil {
-		return request{}, err
+	return requestFor(key, name, web)
+}
+
+// requestFor makes one for a key, for each of some gateways.
+func requestFor(key *ecdsa.PrivateKey, name string, gateways ...string) (request, error) {
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}
+	for _, g := range gateways {
+		at, err := url.Parse(g)
+		if err != nil {
+			return request{}, err
+		}
+		template.URIs = append(template.URIs, at)
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}, URIs: []*url.URL{at}}, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		return request{}, err
 	}

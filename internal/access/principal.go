@@ -21,6 +21,11 @@ type Principal struct {
 	Attributes map[string]string
 }
 
+// Same reports whether p and o are one: the same name, by the word of the same provider, for the same account there.
+func (p Principal) Same(o Principal) bool {
+	return p.Name != "" && p.Name == o.Name && p.Proof.Issuer == o.Proof.Issuer && p.Proof.Subject == o.Proof.Subject
+}
+
 // Attribute gives what a condition on rows knows as principal.NAME: the name itself, or one of Attributes.
 func (p Principal) Attribute(name string) (string, bool) {
 	if name == "name" {

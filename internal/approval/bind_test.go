@@ -12,7 +12,7 @@ import (
 // is added later is in the loop by itself.
 func TestDigestHoldsEverything(t *testing.T) {
 	base := Binding{Principal: "a", Issuer: "https://idp.example", Actors: []string{"b"}, Door: access.DoorMCP, Session: "s", Connection: "c", SQL: "SELECT 1", Inner: []string{"i"}, Params: []string{"1"}, Types: []string{"23"}, Bound: "x",
-		Role: "r", Path: []string{"public"}, Settings: []string{"timezone=UTC"}, PolicyVersion: "p", CatalogVersion: "k", Rows: 5}
+		Role: "r", Path: []string{"public"}, Settings: []string{"timezone=UTC"}, PolicyVersion: "p", CatalogVersion: "k", Rows: 5, Columns: []string{"public.customers.email"}}
 	until := start.Add(time.Hour)
 	seen := map[string]string{base.Digest(until): "nothing"}
 	note := func(b Binding, at time.Time, what string) {
@@ -50,6 +50,12 @@ func TestDigestHoldsEverything(t *testing.T) {
 	note(b, until, "a second parameter")
 	b.Params = []string{"12"}
 	note(b, until, "parameters joined")
+	b.Issuer, b.Columns = "", []string{"1", "public.customers.email"}
+	note(b, until, "no issuer")
+	b.Issuer, b.Columns = "2", []string{"public.customers.email"}
+	note(b, until, "a column moved into the issuer")
+	b.Columns = nil
+	note(b, until, "no columns")
 }
 
 func approved(g Grant) Request {

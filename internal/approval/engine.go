@@ -1,14 +1,18 @@
 package approval
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"sallyport/internal/access"
 )
 
 // Config is what an Engine works with.
@@ -39,9 +43,6 @@ type Event struct {
 	Escalated *StandIn
 }
 
-// ErrUnknown says that there is no such request, or none that the asker may know of.
-var ErrUnknown = errors.New("there is no such request")
-
 // Engine keeps requests. All of its methods may be called at once from any goroutine.
 type Engine struct {
 	conf  Config
@@ -61,9 +62,9 @@ func Open(ctx context.Context, conf Config) (*Engine, error) {
 	if conf.Record == nil {
 		return nil, errors.New("approvals want a log to be recorded in")
 	}
-	conf.Pending = orElse(conf.Pending, time.Hour)
-	conf.Terms.Claim = orElse(conf.Terms.Claim, 15*time.Minute)
-	conf.Keep = orElse(conf.Keep, 30*24*time.Hour)
+	conf.Pending = cmp.Or(conf.Pending, time.Hour)
+	conf.Terms.Claim = cmp.Or(conf.Terms.Claim, 15*time.Minute)
+	conf.Keep = cmp.Or(conf.Keep, 30*24*time.Hour)
 	if conf.MostPending == 0 {
 		conf.MostPending = 100
 	}
@@ -80,13 +81,6 @@ func Open(ctx context.Context, conf Config) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
-}
-
-func orElse(d, other time.Duration) time.Duration {
-	if d == 0 {
-		return other
-	}
-	return d
 }
 
 func (e *Engine) recover(ctx context.Context) error {
@@ -128,7 +122,7 @@ func (e *Engine) Close() error {
 // already is that one: asking twice is not two requests.
 func (e *Engine) Request(ctx context.Context, r Request) (*Request, error) {
 	if len(r.Needs) == 0 {
-		return nil, errors.New("nobody is named who could approve it")
+		return nil, Refused{"nobody is named who could approve it"}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -140,14 +134,15 @@ func (e *Engine) Request(ctx context.Context, r Request) (*Request, error) {
 		}
 		mine++
 		if o.Boot == e.boot && o.Glass == nil && sameAsker(o, &r) && o.Subject.Kind == r.Subject.Kind && now.Before(o.Expires) &&
-			slices.Equal(o.Subject.Columns, r.Subject.Columns) && r.Binding.Digest(o.Expires) == o.Digest {
+			r.Binding.Digest(o.Expires) == o.Digest {
 			return o.clone(), nil
 		}
 	}
 	if mine >= e.conf.MostPending {
-		return nil, fmt.Errorf("%s has %d requests that wait for a decision, and no more can be made before one ends", r.Binding.Principal, mine)
+		return nil, &access.Error{Kind: access.Unavailable, Code: "53400", Message: fmt.Sprintf("%s has %d requests that wait for a decision, and no more can be made before one ends", r.Binding.Principal, mine),
+			Hint: "withdraw those that are not wanted any more, or wait; nothing ran"}
 	}
-	r.ID, r.Revision, r.Boot, r.State = newID(now.Format("20060102150405")), 1, e.boot, Pending
+	r.ID, r.Revision, r.Boot, r.State = newID(idAt(now)), 1, e.boot, Pending
 	r.Created, r.Expires = now, now.Add(e.conf.Pending)
 	r.Digest = r.Binding.Digest(r.Expires)
 	r.Votes, r.Grant, r.Glass, r.Uses, r.Outcome, r.Ended, r.Needs = nil, nil, nil, 0, "", time.Time{}, unescalated(r.Needs)
@@ -160,7 +155,7 @@ func (e *Engine) BreakGlass(ctx context.Context, r Request, reason string) (*Req
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.conf.Now().UTC()
-	r.ID, r.Revision, r.Boot, r.State = newID(now.Format("20060102150405")), 1, e.boot, Claimed
+	r.ID, r.Revision, r.Boot, r.State = newID(idAt(now)), 1, e.boot, Claimed
 	r.Created, r.Expires = now, now.Add(e.conf.Terms.Claim)
 	r.Digest = r.Binding.Digest(r.Expires)
 	r.Glass = &Glass{Reason: reason, At: now, Until: r.Expires}
@@ -236,7 +231,7 @@ func (e *Engine) Sweep(ctx context.Context) error {
 		return err
 	}
 	var old []string
-	err := e.store.newest(e.idAt(now.Add(-e.conf.Keep)), func(r *Request) bool {
+	err := e.store.newest(idAt(now.Add(-e.conf.Keep)), func(r *Request) bool {
 		if r.State.Ended() && now.Sub(r.Ended) > e.conf.Keep && (r.Glass == nil || r.Glass.Reviewed) {
 			old = append(old, r.ID)
 		}
@@ -283,7 +278,7 @@ func (e *Engine) turn(ctx context.Context, now time.Time) error {
 }
 
 // idAt is an id that all requests made before t come before.
-func (e *Engine) idAt(t time.Time) string { return t.UTC().Format("20060102150405") }
+func idAt(t time.Time) string { return t.UTC().Format("20060102150405") }
 
 // Get gives a request.
 func (e *Engine) Get(id string) (*Request, error) {
@@ -291,7 +286,7 @@ func (e *Engine) Get(id string) (*Request, error) {
 	if err == nil && r == nil {
 		err = ErrUnknown
 	}
-	return r, err
+	return r, unable(err)
 }
 
 // List gives requests, the newest first, for which keep answers true: at most most of them, made before that of the id before
@@ -304,7 +299,7 @@ func (e *Engine) List(before string, most int, keep func(*Request) bool) ([]*Req
 		}
 		return len(out) < most
 	})
-	return out, err
+	return out, unable(err)
 }
 
 // Live gives the requests that have not ended, the newest first.
@@ -326,7 +321,7 @@ func newestFirst(of map[string]*Request) []*Request {
 	for _, r := range of {
 		out = append(out, r.clone())
 	}
-	slices.SortFunc(out, func(a, b *Request) int { return -compareIDs(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b *Request) int { return strings.Compare(b.ID, a.ID) })
 	return out
 }
 
@@ -387,7 +382,7 @@ func (e *Engine) step(ctx context.Context, id string, revision uint64, s Step, b
 	if r == nil {
 		stored, err := e.store.get(id)
 		if err != nil {
-			return nil, err
+			return nil, unable(err)
 		}
 		if r = stored; r == nil {
 			return nil, ErrUnknown
@@ -413,13 +408,13 @@ func (e *Engine) step(ctx context.Context, id string, revision uint64, s Step, b
 // write records and then makes a step. The caller holds e.mu.
 func (e *Engine) write(ctx context.Context, r *Request, ev Event) (*Request, error) {
 	if e.closed {
-		return nil, errors.New("the gateway is ending")
+		return nil, &access.Error{Kind: access.Unavailable, Code: "57P01", Message: "the gateway is being stopped", Hint: "nothing was changed; try again once it runs"}
 	}
 	if err := e.conf.Record(ctx, ev); err != nil {
-		return nil, fmt.Errorf("the step could not be recorded, and was not made: %w", err)
+		return nil, unable(fmt.Errorf("the step could not be recorded, and was not made: %w", err))
 	}
 	if err := e.store.put(r); err != nil {
-		return nil, err
+		return nil, unable(err)
 	}
 	e.keep(r)
 	if e.conf.Made != nil {
@@ -447,16 +442,6 @@ func (r *Request) clone() *Request {
 	c := *r
 	c.Votes = slices.Clone(r.Votes)
 	return &c
-}
-
-func compareIDs(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // newID is an unguessable name that begins with prefix: 128 random bits.

@@ -174,13 +174,13 @@ func TestReviewerSeesWhatTheyDecide(t *testing.T) {
 	b := newBench(t)
 	r := b.ask("DELETE 1")
 	stale := *r
-	if _, err := b.Decide(context.Background(), r.ID, r.Revision+1, dana, Vote{Verdict: Approve, Justification: "looked at the ticket"}); err != errStale {
+	if _, err := b.Decide(context.Background(), r.ID, r.Revision+1, dana, Vote{Verdict: Approve, Justification: "looked at the ticket"}); !errors.Is(err, errStale) {
 		t.Fatalf("a revision that was never shown: %v", err)
 	}
 	if _, err := b.approve(r); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.approve(&stale); err != errStale {
+	if _, err := b.approve(&stale); !errors.Is(err, errStale) {
 		t.Fatalf("an old revision: %v", err)
 	}
 	if _, err := b.Decide(context.Background(), "20260301120000ff", 1, dana, Vote{Verdict: Approve}); err != ErrUnknown {
@@ -188,8 +188,6 @@ func TestReviewerSeesWhatTheyDecide(t *testing.T) {
 	}
 }
 
-// TestRaces has two reviewers, the requester and the clock at one request at once, many times: one comes first, and the file, the
-// record and what each was told say the same.
 func TestASecondWordSaysWhereTheRequestStands(t *testing.T) {
 	b := newBench(t)
 	two := wish("two")
@@ -227,6 +225,8 @@ func TestASecondWordSaysWhereTheRequestStands(t *testing.T) {
 	}
 }
 
+// TestRaces has two reviewers, the requester and the clock at one request at once, many times: one comes first, and the file, the
+// record and what each was told say the same.
 func TestRaces(t *testing.T) {
 	b := newBench(t)
 	ctx := context.Background()

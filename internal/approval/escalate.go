@@ -1,14 +1,10 @@
 package approval
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"time"
 )
-
-// errNotDue says that nobody has to stand in for a group, or not yet.
-var errNotDue = errors.New("it is not the time for others to stand in")
 
 // due reports whether the moment has come at which others stand in for need i: its time has passed, the request still waits, be it for somebody
 // to look at a broken glass, and one more vote for it would bring the request nearer to its end.

@@ -14,10 +14,15 @@ type Reviewer struct {
 	Account string
 }
 
-// one reports whether a name and an account, and another's, are of one person. Names that a person would read as the same are; and who has
+// SamePerson reports whether a name and an account, and another's, are of one person. Names that a person would read as the same are; and who has
 // been given another at their provider since is who they were.
-func one(name, account, other, othersAccount string) bool {
+func SamePerson(name, account, other, othersAccount string) bool {
 	return strings.EqualFold(name, other) || account != "" && account == othersAccount
+}
+
+// Voted reports whether a word of v's is among those about r.
+func (r *Request) Voted(v Reviewer) bool {
+	return slices.ContainsFunc(r.Votes, func(o Vote) bool { return SamePerson(o.Reviewer, o.Account, v.Name, v.Account) })
 }
 
 // stands reports whether a member of groups counts for the need: one who was asked, or who stands in by an escalation that is on record.
@@ -73,7 +78,7 @@ func satisfied(needs []Need, votes []Vote) bool {
 func seated(needs []Need, votes []Vote) []int {
 	voters := make([]Vote, 0, len(votes))
 	for _, v := range votes {
-		again := slices.ContainsFunc(voters, func(o Vote) bool { return one(o.Reviewer, o.Account, v.Reviewer, v.Account) })
+		again := slices.ContainsFunc(voters, func(o Vote) bool { return SamePerson(o.Reviewer, o.Account, v.Reviewer, v.Account) })
 		if v.Verdict == Approve && !v.Review && !again {
 			voters = append(voters, v)
 		}

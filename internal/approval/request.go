@@ -54,7 +54,8 @@ type Binding struct {
 	Settings       []string    `json:"settings,omitempty"` // of the session, that a statement's meaning may depend on: "datestyle=ISO, DMY"
 	PolicyVersion  string      `json:"policy_version"`
 	CatalogVersion string      `json:"catalog_version"`
-	Rows           int64       `json:"rows,omitempty"` // most rows released; 0 is no limit
+	Rows           int64       `json:"rows,omitempty"`    // most rows released; 0 is no limit
+	Columns        []string    `json:"columns,omitempty"` // that are to be shown: schema.table.column, sorted
 }
 
 // Digest is the SHA-256 of the binding and the time at which it ends, in hex. Each part is preceded by its length, so that
@@ -90,8 +91,12 @@ func (b Binding) Digest(expires time.Time) string {
 	part(b.CatalogVersion)
 	part(strconv.FormatInt(b.Rows, 10))
 	part(expires.UTC().Format(time.RFC3339Nano))
-	if b.Issuer != "" { // last, so that requests from before there were providers keep their digests
+	// Last, so that requests from before there were these keep their digests.
+	if b.Issuer != "" || len(b.Columns) > 0 {
 		part(b.Issuer)
+	}
+	if len(b.Columns) > 0 {
+		list(b.Columns)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -140,13 +145,14 @@ type Subject struct {
 	Constants []string       `json:"constants,omitempty"`
 	Relations []string       `json:"relations,omitempty"` // "update public.customers"
 	Labels    []access.Label `json:"labels,omitempty"`
-	Columns   []string       `json:"columns,omitempty"`   // of a reveal: schema.table.column
-	Policies  []string       `json:"policies,omitempty"`  // those that ask for a review
-	Why       string         `json:"why,omitempty"`       // what made it wait
-	Masked    []string       `json:"masked,omitempty"`    // columns that it reads through masks
-	EveryRow  bool           `json:"every_row,omitempty"` // it writes without a condition that looks at the rows
-	Overlap   []string       `json:"overlap,omitempty"`   // phrases of it that stood in rows of the same task
-	Earlier   []string       `json:"earlier,omitempty"`   // relations that the task had touched before
+	Columns   []string       `json:"columns,omitempty"`    // of a reveal: schema.table.column
+	Policies  []string       `json:"policies,omitempty"`   // those that ask for a review
+	NoPreview []string       `json:"no_preview,omitempty"` // those by which it is not tried out for reviewers
+	Why       string         `json:"why,omitempty"`        // what made it wait
+	Masked    []string       `json:"masked,omitempty"`     // columns that it reads through masks
+	EveryRow  bool           `json:"every_row,omitempty"`  // it writes without a condition that looks at the rows
+	Overlap   []string       `json:"overlap,omitempty"`    // phrases of it that stood in rows of the same task
+	Earlier   []string       `json:"earlier,omitempty"`    // relations that the task had touched before
 }
 
 // Shape is Normal for people to read.
@@ -203,6 +209,6 @@ type Glass struct {
 // Excludes reports whether name may not decide about r: nobody approves what they ask for, nor what is asked in their name
 // or through them.
 func (r *Request) Excludes(name string) bool {
-	is := func(other string) bool { return one(name, "", other, "") }
+	is := func(other string) bool { return SamePerson(name, "", other, "") }
 	return name == "" || is(r.Binding.Principal) || slices.ContainsFunc(r.Binding.Actors, is)
 }

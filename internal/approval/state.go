@@ -1,7 +1,6 @@
 package approval
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,21 +33,6 @@ type Terms struct {
 // LeastJustification is how many characters a reviewer's justification has at least.
 const LeastJustification = 10
 
-// Errors of Next. They are for whom the step was asked by; the request stays as it was.
-var (
-	ErrEnded    = errors.New("the request has ended")
-	ErrNotReady = errors.New("the request is not approved")
-	ErrClaimed  = errors.New("the approval is being used")
-	ErrTooLate  = errors.New("the time for it is over")
-	ErrVoted    = errors.New("you have decided about this request before")
-	ErrLooked   = errors.New("somebody has looked at this broken glass before")
-)
-
-// BadVote says what is wrong with a vote by itself, in whatever state its request is.
-type BadVote string
-
-func (b BadVote) Error() string { return string(b) }
-
 // Next is the request after a step at a time, or an error where the step cannot be made. It changes nothing itself.
 func Next(r Request, s Step, v Reviewer, t Terms, now time.Time) (Request, error) {
 	r.Revision++
@@ -74,12 +58,12 @@ func Next(r Request, s Step, v Reviewer, t Terms, now time.Time) (Request, error
 	case s.Finish != "":
 		return finish(r, s, now)
 	}
-	return r, errors.New("no step")
+	return r, Refused{"no step"}
 }
 
 func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, error) {
 	if ok, why := r.MayDecide(by); !ok {
-		return r, errors.New(why)
+		return r, Refused{why}
 	}
 	if v.Verdict != Approve && v.Verdict != Refuse {
 		return r, badVote("there is no verdict %q: approve or deny", v.Verdict)
@@ -108,14 +92,16 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 		r.State, r.Outcome, r.Ended = Cancelled, "taken back by "+by.Name+": "+v.Justification, now
 		return r, nil
 	}
-	if slices.ContainsFunc(r.Votes, func(o Vote) bool { return one(o.Reviewer, o.Account, by.Name, by.Account) }) {
+	// Who has approved what still waits for others may deny it all the same.
+	takesBack := r.State == Pending && v.Verdict == Refuse
+	if !takesBack && r.Voted(by) {
 		return r, fmt.Errorf("%w; %s", ErrVoted, r.stands())
 	}
 	switch {
 	case r.State.Ended():
 		return r, ErrEnded
 	case r.State != Pending:
-		return r, fmt.Errorf("the request is %s already", r.State)
+		return r, Refused{"the request is " + string(r.State) + " already"}
 	case !now.Before(r.Expires):
 		return r, ErrTooLate
 	}
@@ -135,7 +121,7 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 	// All reviewers approve the same: who comes later takes what the first has granted, or denies.
 	if first := slices.IndexFunc(r.Votes, func(o Vote) bool { return o.Verdict == Approve }); first >= 0 {
 		if !sameGrant(r.Votes[first].Grant, v.Grant) {
-			return r, errors.New("another reviewer has approved this to another extent: approve the same, or deny")
+			return r, Refused{"another reviewer has approved this to another extent: approve the same, or deny"}
 		}
 	}
 	r.Votes = append(r.Votes, v)
@@ -192,7 +178,7 @@ func expire(r Request, now time.Time) (Request, error) {
 	case r.State.Ended():
 		return r, ErrEnded
 	default:
-		return r, errors.New("its time is not over")
+		return r, Refused{"its time is not over"}
 	}
 	r.State, r.Ended = Expired, now
 	return r, nil
@@ -229,7 +215,7 @@ func claim(r Request, now time.Time) (Request, error) {
 
 func finish(r Request, s Step, now time.Time) (Request, error) {
 	if s.Finish != Executed && s.Finish != Failed && s.Finish != Unknown {
-		return r, fmt.Errorf("a claimed request does not become %q", s.Finish)
+		return r, Refused{fmt.Sprintf("a claimed request does not become %q", s.Finish)}
 	}
 	if r.State != Claimed {
 		// What allows more than one use stays as it is: each use is in the record.

@@ -2,7 +2,6 @@ package approval
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,9 +9,6 @@ import (
 
 	"go.etcd.io/bbolt"
 )
-
-// errStale says that a request has been changed since it was read.
-var errStale = errors.New("the request has changed meanwhile: look at it again")
 
 var bucketRequests = []byte("requests")
 

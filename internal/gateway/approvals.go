@@ -51,7 +51,6 @@ type (
 	ReviewMode    = approval.Mode
 	ReviewRange   = approval.Range
 	ReviewState   = approval.State
-	ReviewEvent   = approval.Event
 	BadReviewVote = approval.BadVote
 )
 
@@ -84,28 +83,24 @@ const (
 )
 
 // sweep makes the steps of requests whose time has come: their end, and that others stand in. That it may be late lets nothing through: what is
-// over is not claimed, and nobody stands in before. It also tells of refused tokens that were counted.
+// over is not claimed, and nobody stands in before.
 func (g *Gateway) sweep() {
 	defer g.wg.Done()
-	tick := time.NewTicker(reviewsSwept)
-	defer tick.Stop()
-	wait, left := reviewsSwept, reviewsSwept
+	wait := reviewsSwept
+	next := time.NewTimer(wait)
+	defer next.Stop()
 	for {
 		select {
 		case <-g.stop:
 			return
-		case now := <-tick.C:
-			g.tellRefusals(now, false)
-			if left -= reviewsSwept; left > 0 {
-				continue
-			}
+		case <-next.C:
 			if err := g.approvals.Sweep(context.Background()); err != nil {
 				wait = min(2*wait, reviewsSweptRarely)
 				g.logger.Error("requests for approval can neither be ended nor escalated: who would stand in may not decide", "again in", wait, "error", err)
 			} else {
 				wait = reviewsSwept
 			}
-			left = wait
+			next.Reset(wait)
 		}
 	}
 }
@@ -236,8 +231,8 @@ func (g *Gateway) CancelReview(ctx context.Context, p access.Principal, id strin
 }
 
 // Approval gives a request to who made it.
-func (g *Gateway) Approval(_ context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
-	p, err := g.people.Verify(c)
+func (g *Gateway) Approval(ctx context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
+	p, err := g.people.Verify(ctx, c)
 	if err != nil {
 		return ApprovalStatus{}, err
 	}
@@ -250,7 +245,7 @@ func (g *Gateway) Approval(_ context.Context, c access.Credentials, id string) (
 
 // Withdraw ends a request of the principal behind c that has not begun to run.
 func (g *Gateway) Withdraw(ctx context.Context, c access.Credentials, id string) (ApprovalStatus, error) {
-	p, err := g.people.Verify(c)
+	p, err := g.people.Verify(ctx, c)
 	if err != nil {
 		return ApprovalStatus{}, err
 	}
@@ -261,7 +256,8 @@ func (g *Gateway) Withdraw(ctx context.Context, c access.Credentials, id string)
 	case errors.Is(err, approval.ErrEnded), errors.Is(err, approval.ErrClaimed):
 		return ApprovalStatus{}, &access.Error{Kind: access.Invalid, Code: "55000", Message: fmt.Sprintf("request %s cannot be withdrawn any more: it is %s", id, r.State), Hint: "ask what has become of it"}
 	case err != nil:
-		return ApprovalStatus{}, &access.Error{Kind: access.Unavailable, Code: "53400", Message: "the request could not be withdrawn: " + err.Error(), Hint: "try again; until then it stays as it is"}
+		g.logger.Error("a request could not be withdrawn", "request", id, "error", err)
+		return ApprovalStatus{}, access.AsError(err)
 	}
 	return g.statusOf(r), nil
 }
@@ -284,7 +280,7 @@ func (g *Gateway) ofNobody(changed map[string]bool) func(*ReviewRequest) bool {
 	store := g.people.store.Load()
 	return func(r *ReviewRequest) bool {
 		if iss := r.Binding.Issuer; iss != "" {
-			return changed[iss] || !g.people.speaks(iss) || store.Has(r.Binding.Principal)
+			return changed[iss] || !g.people.speaks(iss) || store.Has(r.Binding.Principal) || foreign(*g.people.providers.Load())(iss, r.Binding.Principal)
 		}
 		return !slices.ContainsFunc(g.listed(), func(p access.Principal) bool { return p.Name == r.Binding.Principal })
 	}
@@ -325,9 +321,4 @@ func (g *Gateway) statusOf(r *ReviewRequest) ApprovalStatus {
 		}
 	}
 	return s
-}
-
-// ownRequest reports whether a request is p's, acting as it did then.
-func ownRequest(p access.Principal, r *ReviewRequest) bool {
-	return p.Name != "" && r.Binding.Principal == p.Name && r.Binding.Issuer == p.Proof.Issuer && slices.Equal(r.Binding.Actors, p.Chain())
 }

@@ -25,8 +25,8 @@ import (
 func (g *Gateway) SCRAM(user string) Exchange { return g.people.SCRAM(user) }
 
 // Verify checks credentials without opening a session.
-func (g *Gateway) Verify(_ context.Context, c access.Credentials) (access.Principal, error) {
-	return g.people.Verify(c)
+func (g *Gateway) Verify(ctx context.Context, c access.Credentials) (access.Principal, error) {
+	return g.people.Verify(ctx, c)
 }
 
 // Cancel cancels what the session with that backend key is running; unknown keys do nothing.
@@ -52,7 +52,7 @@ func noSuchConnection(name string, p access.Principal, door access.Door) *access
 // Connect opens a session: the credentials are verified, policy is asked, the upstream is dialled, and the
 // opening is recorded before the door hears of it.
 func (g *Gateway) Connect(ctx context.Context, l Login) (*Session, error) {
-	p, err := g.people.Verify(l.Credentials)
+	p, err := g.people.Verify(ctx, l.Credentials)
 	if err == nil && l.User != "" && l.User != p.Name {
 		err = &access.Error{Kind: access.Denied, Code: "28000", Message: "what was presented proves somebody other than the user", Hint: "connect as the principal that it speaks for"}
 	}

@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,5 +124,48 @@ func TestWhatCameDueWhileTheGatewayWasDown(t *testing.T) {
 	w.wantState(r.ID, approval.Executed)
 	if got, err := w.gw.approvals.Cancel(context.Background(), r.ID, "next"); err != approval.ErrEnded {
 		t.Error(got, err)
+	}
+}
+
+// said keeps what is logged.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *said) has(what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(s.text.String(), what)
+}
+
+// TestADeadRecordLetsNobodyStandIn: the time has come, and the record takes nothing.
+func TestADeadRecordLetsNobodyStandIn(t *testing.T) {
+	log := &said{}
+	w := heldWorld(t, func(c *Config) {
+		officersStandIn(time.Second)(c)
+		c.Approvals.Wait, c.Log = -1, slog.New(slog.NewTextHandler(log, nil))
+	})
+	s := w.loginAt(access.DoorPGWire, "asker")
+	wantError(t, w.query(s, heldWrite), "42501 this statement needs approval")
+	r := w.pendingOne()
+	w.gw.log.Close()
+	for until := time.Now().Add(10 * time.Second); !log.has("level=ERROR msg=\"requests for approval can neither be ended nor escalated"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the gateway's log does not say so")
+		}
+	}
+	now, err := w.gw.Review(r.ID)
+	if err != nil || len(now.Escalated()) != 0 || now.Revision != r.Revision {
+		t.Fatalf("escalated without a record: %+v %v", now, err)
+	}
+	if ok, _ := w.gw.MayDecide(access.Principal{Name: "officer", Kind: access.Human, Groups: []string{"officers"}}, now); ok {
+		t.Error("an officer may decide")
 	}
 }

@@ -150,7 +150,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 			return nil, g.shut(err)
 		}
 	}
-	g.system = &Session{gw: g, db: &database{}, id: newID("sys")}
+	g.system = &Session{gw: g, db: &database{}, id: newID(systemPrefix)}
 	if err := g.closeDangling(); err != nil {
 		return nil, g.shut(err)
 	}
@@ -168,6 +168,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g.warnWriters()
 	g.every(maxAge, g.age)
 	g.every(sweepEvery, g.sweepIdentity)
+	g.every(refusalsTold, func() { g.tellRefusals(time.Now(), false) })
 	if c.DSNRefresh > 0 {
 		g.every(c.DSNRefresh, g.renew)
 	}
@@ -227,33 +228,41 @@ func (g *Gateway) closeDangling() error {
 // LoadPolicies puts policies in force: all of them, or none on an error. Live sessions are judged by them
 // from their next statement on.
 func (g *Gateway) LoadPolicies(files []PolicyFile) error {
+	set, err := parsePolicies(files)
+	if err == nil {
+		g.put(files, set)
+	}
+	return err
+}
+
+func parsePolicies(files []PolicyFile) (*policy.Set, error) {
 	in := make([]policy.File, len(files))
 	for i, f := range files {
 		in[i] = policy.File{Name: f.Name, Text: f.Text}
 	}
-	set, err := policy.Load(in)
-	if err != nil {
-		return err
-	}
+	return policy.Load(in)
+}
+
+func (g *Gateway) put(files []PolicyFile, set *policy.Set) {
 	g.policies.Store(set)
 	g.policyText.Store(textOf(files, set))
 	g.warnWriters()
-	return nil
 }
 
-// Reload puts policies, principals and providers in force: all of them, or none on an error. See LoadPolicies and LoadPrincipals.
+// Reload puts policies, principals and providers in force: all of them, or none on an error. See LoadPolicies and LoadPrincipals. Principals are
+// first, so that for a moment those of now are judged by the policies of before.
 func (g *Gateway) Reload(files []PolicyFile, principals []access.LocalPrincipal, providers []access.Provider) (ended int, err error) {
-	in := make([]policy.File, len(files))
-	for i, f := range files {
-		in[i] = policy.File{Name: f.Name, Text: f.Text}
-	}
-	if _, err := policy.Load(in); err != nil { // before the principals are changed
+	set, err := parsePolicies(files)
+	if err != nil {
 		return 0, err
 	}
-	if ended, err = g.LoadPrincipals(principals, providers); err != nil {
+	ended, before, err := g.loadPrincipals(principals, providers)
+	if err != nil {
 		return 0, err
 	}
-	return ended, g.LoadPolicies(files)
+	g.put(files, set)
+	before.Close()
+	return ended, nil
 }
 
 // PolicyVersion tells the policies in force from those before and after them.
@@ -388,6 +397,11 @@ func tokenKey(path string) ([]byte, error) {
 	}
 	return key, nil
 }
+
+// SystemSession begins the ids of sessions that are the gateway's own: what belongs to no session stands in them.
+const SystemSession = systemPrefix + "_"
+
+const systemPrefix = "sys"
 
 func newID(prefix string) string {
 	b := make([]byte, 12)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -44,13 +45,18 @@ func TestBrokenGlass(t *testing.T) {
 	for _, c := range []struct {
 		who, reason string
 		breaks      bool
-	}{{"hero", "break-glass: the shop is down, incident 12", true}, {"hero", "break-glass: short", false}, {"hero", "the shop is down, incident 12", false},
+	}{{"hero", "break-glass: the shop is down, incident 12", true}, {"hero", "Break-Glass: the shop is down, incident 12", true}, {"hero", "break-glass: short", false},
+		{"hero", "BREAK-GLASS:", false}, {"hero", "break-glass:                  short", false}, {"hero", "the shop is down, incident 12", false},
 		{"asker", "break-glass: the shop is down, incident 12", false}} {
 		s := w.loginAt(access.DoorPGWire, c.who)
 		wantNoError(t, w.query(s, "set sallyport.reason = '"+c.reason+"'"))
 		a := w.query(s, heldWrite)
 		if !c.breaks {
 			wantError(t, a, "42501 this statement needs approval")
+			rule := map[bool]string{true: "after `break-glass:` the reason has to be 20 characters at least", false: "you are not of those who may break it"}[c.who == "hero"]
+			if _, meant := glassReason(c.reason); strings.Contains(strings.Join(a.hints, " "), "the glass is not broken: "+rule) != meant {
+				t.Errorf("%s, %q: %q", c.who, c.reason, a.hints)
+			}
 			continue
 		}
 		wantNoError(t, a)
@@ -102,6 +108,29 @@ func TestNoProgramBreaksTheGlass(t *testing.T) {
 	}
 	if broken := w.gw.approvals.Broken(); len(broken) != 0 {
 		t.Errorf("%+v", broken)
+	}
+}
+
+// TestErrorsOfTheFileStayHere: a client is not told of files, nor in whose words they fail.
+func TestErrorsOfTheFileStayHere(t *testing.T) {
+	w := heldWorld(t, func(c *Config) { c.Approvals.Wait = -1 })
+	s := w.loginAt(access.DoorPGWire, "asker")
+	wantError(t, w.query(s, heldWrite), "42501 this statement needs approval")
+	r := w.pendingOne()
+	if err := w.gw.approvals.Close(); err != nil {
+		t.Fatal(err)
+	}
+	asker := access.Password{User: "asker", Secret: "pw-asker"}
+	_, gone := w.gw.Withdraw(context.Background(), asker, r.ID)
+	for name, err := range map[string]error{"withdraw": gone, "held": notHeld(fmt.Errorf("/srv/approvals.db: %w", errors.New("database not open")))} {
+		e := access.AsError(err)
+		if err == nil || e.Err == nil || strings.Contains(e.Message+e.Hint, "database not open") || strings.Contains(e.Message+e.Hint, "/") {
+			t.Errorf("%s: the client is told %q (%v)", name, e.Message, err)
+		}
+	}
+	wantError(t, w.query(s, strings.Replace(heldWrite, "7", "8", 1)), "57P01 the gateway is being stopped")
+	if e := notHeld(approval.ErrEnded); e.Kind != access.Unavailable || !strings.Contains(e.Message, "the request has ended") {
+		t.Errorf("what is refused is hidden: %+v", e)
 	}
 }
 

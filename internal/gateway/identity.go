@@ -52,15 +52,16 @@ func (g *Gateway) openIdentity(c Config) (err error) {
 	if g.issued, err = credential.Open(credential.Options{Dir: filepath.Clean(c.DataDir)}); err != nil {
 		return err
 	}
-	store, err := g.openPeople(c.Principals, c.Providers)
+	store, asked, err := g.openPeople(c.Principals, c.Providers)
 	if err == nil {
-		g.redefined, err = g.issued.Configured(definitions(c.Providers))
+		g.redefined, _, err = g.issued.Configured(definitions(c.Providers), foreign(c.Providers))
 	}
 	if err != nil {
 		g.issued.Close()
 		return err
 	}
 	g.people.store.Store(store)
+	g.people.asked = asked
 	return nil
 }
 
@@ -80,15 +81,11 @@ func (g *Gateway) Providers() []access.Provider {
 	return out
 }
 
-// ClientAuthorities gives the certificates that certificates of clients are signed by, DER, for a door to name in its handshakes. Verify
-// decides, not the handshake.
-func (g *Gateway) ClientAuthorities() [][]byte { return g.issued.Authorities() }
-
 // Issue gives a credential to who proves with an access.IDToken, fresh and never seen before, that they have just logged in. request
 // is a certificate request (PKCS #10, PEM), of whose key the token's nonce must be the base64url SHA-256 of the SubjectPublicKeyInfo
 // (where the log-in was one that carries no nonce, l.Credentials say so by an empty one). It is recorded, as is a refusal.
 func (g *Gateway) Issue(ctx context.Context, l Login, request []byte) (Issued, error) {
-	p, got, err := g.issue(l, request)
+	p, got, err := g.issue(ctx, l, request)
 	if err == nil {
 		p.Proof.Credential, p.Proof.Expires = got.ID, got.Expires
 		err = g.note(access.RecordLogin, func(rec *access.Record) {
@@ -129,7 +126,7 @@ func RequestedOf(request []byte) (*url.URL, error) {
 	return csr.URIs[0], nil
 }
 
-func (g *Gateway) issue(l Login, request []byte) (p access.Principal, _ credential.Issued, err error) {
+func (g *Gateway) issue(ctx context.Context, l Login, request []byte) (p access.Principal, _ credential.Issued, err error) {
 	token, ok := l.Credentials.(access.IDToken)
 	if !ok {
 		return p, credential.Issued{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "a credential is issued for an identity token", Hint: "log in at a provider (sallyport login)"}
@@ -144,7 +141,7 @@ func (g *Gateway) issue(l Login, request []byte) (p access.Principal, _ credenti
 	if token.Nonce != "" && token.Nonce != credential.Bound(csr) {
 		return p, credential.Issued{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the log-in was made for another key", Hint: "log in again (sallyport login)"}
 	}
-	if p, err = g.people.Verify(token); err != nil {
+	if p, err = g.people.Verify(ctx, token); err != nil {
 		return p, credential.Issued{}, err
 	}
 	if p.Proof.Method != access.ByIDToken || p.Proof.Issuer == "" || p.Proof.Token == "" {
@@ -239,13 +236,16 @@ func (g *Gateway) Withdrawn(p access.Principal) (cause string, yes, known bool) 
 }
 
 // BackchannelLogout takes a provider's logout token (OpenID Connect Back-Channel Logout 1.0), once, and ends what rests on its subject or session.
+// An error of Kind Unavailable says that the token may be sent again.
 func (g *Gateway) BackchannelLogout(ctx context.Context, token string) error {
 	r, err := g.people.store.Load().Logout(ctx, token)
 	if err == nil {
 		err = g.issued.Unused(r.Token)
 	}
 	if err != nil {
-		g.recordLogin(Login{Door: access.DoorWeb, Client: "a provider's log-out"}, access.Principal{}, err)
+		if access.AsError(err).Kind != access.Unavailable { // else nothing is known of it, and whoever likes could fill the record
+			g.recordLogin(Login{Door: access.DoorWeb, Client: "a provider's log-out"}, access.Principal{}, err)
+		}
 		return err
 	}
 	if r.Cause == "" {

@@ -30,13 +30,13 @@ type provider struct {
 }
 
 // AccessToken is IDToken for a bearer token.
-func (p *provider) AccessToken(token string) (access.Principal, error) {
-	who, err := p.IDToken(access.IDToken{Token: strings.TrimPrefix(token, "..")})
+func (p *provider) AccessToken(ctx context.Context, token string) (access.Principal, error) {
+	who, err := p.IDToken(ctx, access.IDToken{Token: strings.TrimPrefix(token, "..")})
 	who.Proof.Method, who.Proof.Client = access.ByAccessToken, "client"
 	return who, err
 }
 
-func (p *provider) IDToken(t access.IDToken) (access.Principal, error) {
+func (p *provider) IDToken(_ context.Context, t access.IDToken) (access.Principal, error) {
 	if p.during != nil {
 		p.during()
 	}
@@ -83,7 +83,7 @@ func (w *world) openIDP(p *provider) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	store.By(p, definitions(c.Providers))
+	store.By(p, definitions(c.Providers), foreign(c.Providers))
 	w.gw.people.store.Store(store)
 }
 

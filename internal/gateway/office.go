@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+
 	"sallyport/audit/office"
 	"sallyport/internal/access"
 )
@@ -9,7 +11,7 @@ import (
 // data directory, and for no door. It must not be used once Close is called.
 func (g *Gateway) Office(rules office.Rules) *office.Office {
 	return office.New(g.log, rules, func(c access.Credentials) (access.Principal, error) {
-		p, err := g.people.Verify(c)
+		p, err := g.people.Verify(context.Background(), c)
 		if err == nil {
 			err = g.brokeGlass(Login{Client: "the gateway's machine"}, p)
 		}

@@ -13,6 +13,9 @@ import (
 // ErrNoReview says that there is no request of that id, or none that the asker may know of.
 var ErrNoReview = approval.ErrUnknown
 
+// RefusedReview is why a request takes no such step, in words for who asked. Other errors of a step are the gateway's own.
+type RefusedReview = approval.Refused
+
 // Bounds of what a reviewer can give and has to say.
 const (
 	MostReviewUses           = approval.MostUses
@@ -21,8 +24,8 @@ const (
 )
 
 // Admit verifies who comes in at a door that opens no session to a database, and records whom it refuses. Only people come in there.
-func (g *Gateway) Admit(_ context.Context, l Login) (access.Principal, error) {
-	p, err := g.people.Verify(l.Credentials)
+func (g *Gateway) Admit(ctx context.Context, l Login) (access.Principal, error) {
+	p, err := g.people.Verify(ctx, l.Credentials)
 	if err == nil && (p.Kind != access.Human || p.Actor != "") {
 		err = &access.Error{Kind: access.Denied, Code: "28000", Message: "only people come in at this door", Hint: "agents use the mcp door"}
 	}
@@ -52,7 +55,7 @@ func (g *Gateway) WithdrawReview(ctx context.Context, p access.Principal, id str
 	if err != nil {
 		return nil, err
 	}
-	if p.Name == "" || p.Kind != access.Human || p.Actor != "" || r.Binding.Principal != p.Name || r.Binding.Issuer != p.Proof.Issuer {
+	if p.Kind != access.Human || p.Actor != "" || !Asked(p, r) {
 		return nil, ErrNoReview
 	}
 	return g.approvals.Cancel(ctx, id, withdrawnBy(p.Name))

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -59,6 +60,9 @@ func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id stri
 	if g.reviewing.Preview < 0 {
 		return nil, &access.Error{Kind: access.Denied, Message: "previews are switched off", Hint: "approvals.preview in the configuration"}
 	}
+	if len(r.Subject.NoPreview) > 0 {
+		return nil, unpreviewed(r.Subject.NoPreview)
+	}
 	if !g.previewing.TryLock() {
 		return nil, &access.Error{Kind: access.Unavailable, Message: "another preview is being made", Hint: "try again in a moment"}
 	}
@@ -75,14 +79,12 @@ func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id stri
 	}
 	defer s.Close()
 	g.recheck(s)
-	return s.previewOf(ctx, r, cmpDuration(g.reviewing.Preview, previewTimeout))
+	return s.previewOf(ctx, r, cmp.Or(g.reviewing.Preview, previewTimeout))
 }
 
-func cmpDuration(d, other time.Duration) time.Duration {
-	if d == 0 {
-		return other
-	}
-	return d
+// unpreviewed says which policies are in the way, of those at the time of the request or of now: a preview needs both to have it.
+func unpreviewed(policies []string) *access.Error {
+	return &access.Error{Kind: access.Denied, Code: "42501", Message: "there is no preview of this: " + strings.Join(policies, ", ") + ` has @preview("off")`, Hint: "decide without one: nothing was tried out"}
 }
 
 // askerOf is who made a request, with all that they were permitted by when they asked. What ends their sessions ends this too, but for
@@ -149,11 +151,15 @@ func (s *Session) previewOf(ctx context.Context, r *approval.Request, limit time
 // count runs the request's statement in a transaction and rolls it back.
 func (s *Session) count(ctx context.Context, r *approval.Request, limit time.Duration, out *Preview) error {
 	begin := &decoder{res: &Result{}}
-	if err := s.Do(ctx, []Op{{Kind: OpQuery, SQL: "BEGIN"}}, begin); err != nil || begin.err != nil {
-		return fmt.Errorf("a transaction for the preview: %v %w", begin.err, err)
+	err := s.Do(ctx, []Op{{Kind: OpQuery, SQL: "BEGIN"}}, begin)
+	if err == nil && begin.err != nil {
+		err = begin.err
+	}
+	if err != nil {
+		return fmt.Errorf("a transaction for the preview: %w", err)
 	}
 	s.mu.Lock()
-	err := s.own(fmt.Sprintf("SELECT pg_catalog.set_config('statement_timeout', '%d', true), pg_catalog.set_config('lock_timeout', '%d', true)", limit.Milliseconds(), previewLocks.Milliseconds()), nopSink{}, func(string) {})
+	err = s.own(fmt.Sprintf("SELECT pg_catalog.set_config('statement_timeout', '%d', true), pg_catalog.set_config('lock_timeout', '%d', true)", limit.Milliseconds(), previewLocks.Milliseconds()), nopSink{}, func(string) {})
 	s.mu.Unlock()
 	if err != nil {
 		return err
@@ -187,6 +193,11 @@ func (s *Session) unpreviewable(r *approval.Request) (string, error) {
 	list, err := s.judge(r.Binding.SQL, nopSink{})
 	if err != nil {
 		return "it would be refused now: " + access.AsError(err).Message, nil
+	}
+	for i := range list {
+		if p := list[i].plan; p.decision.Obligations.NoPreview {
+			return "", unpreviewed(p.scope.policies.WithoutPreview(p.decision.Policies))
+		}
 	}
 	if len(list) != 1 {
 		return "a text of several statements has no preview", nil

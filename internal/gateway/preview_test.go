@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -83,5 +84,16 @@ func TestNotesOnARequestFromARow(t *testing.T) {
 	notes, _, err := w.gw.ReviewNotes(r)
 	if err != nil || len(notes) != 1 || notes[0].Kind != "overlap" || !notes[0].Serious {
 		t.Errorf("%+v %v (earlier %v)", notes, err, r.Subject.Earlier)
+	}
+}
+
+// TestAPreviewThatCannotBegin says why, in words.
+func TestAPreviewThatCannotBegin(t *testing.T) {
+	w := heldWorld(t, nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	s.Close()
+	err := s.count(t.Context(), &ReviewRequest{}, time.Second, &Preview{})
+	if !errors.Is(err, ErrEnded) || strings.ContainsAny(err.Error(), "<%") {
+		t.Error(err)
 	}
 }

@@ -21,6 +21,7 @@ type proofs struct {
 	due    dueList
 	timer  *time.Timer
 	latest map[seenKey]seen
+	tidyAt int  // length of latest at which what has expired is forgotten
 	ended  bool // by stop: nothing is ended any more
 
 	wg sync.WaitGroup // of what stop waits for
@@ -188,8 +189,9 @@ func (d *dueList) Pop() any {
 }
 
 // seenKey tells apart proofs whose groups may differ without anybody having changed: what a provider puts into a token depends on
-// the client that it is for. Log-ins of people are one, whichever of the gateway's clients they used.
-type seenKey struct{ name, issuer, client, actor string }
+// the client that it is for, and what of that counts on the provider's definition (Proof.Against). Log-ins of people are one, whichever of the
+// gateway's clients they used.
+type seenKey struct{ name, issuer, against, client, actor string }
 
 // seen is what the newest proof said.
 type seen struct {
@@ -199,11 +201,12 @@ type seen struct {
 	attributes      map[string]string
 }
 
-// mostSeen bounds latest: beyond it, what has expired is forgotten.
+// mostSeen is how long latest gets before what has expired is forgotten. What has not stays, however much that is: without it, older words would
+// be taken. Each is of another person or client whom a provider has spoken for.
 const mostSeen = 10000
 
 func seenKeyOf(p access.Principal) seenKey {
-	k := seenKey{name: p.Name, issuer: p.Proof.Issuer, actor: p.Actor}
+	k := seenKey{name: p.Name, issuer: p.Proof.Issuer, against: p.Proof.Against, actor: p.Actor}
 	if p.Proof.Method == access.ByAccessToken {
 		k.client = p.Proof.Client
 	}
@@ -240,9 +243,10 @@ func (p *proofs) note(who access.Principal) (changed, outdated bool) {
 		p.latest[key] = o
 		return false, false
 	}
-	if len(p.latest) >= mostSeen {
+	if len(p.latest) >= max(mostSeen, p.tidyAt) {
 		now := time.Now()
 		maps.DeleteFunc(p.latest, func(_ seenKey, o seen) bool { return now.After(o.expires) })
+		p.tidyAt = 2 * len(p.latest)
 	}
 	p.latest[key] = seen{q.Issued, q.Expires, who.Kind, slices.Clone(who.Groups), maps.Clone(who.Attributes)}
 	return known, false

@@ -18,9 +18,10 @@ import (
 // and the rest is counted in one record: who has no account makes the record grow by that much and no more.
 const (
 	refusalsEvery   = time.Minute
-	refusalsOfOne   = 5    // recorded of one address in that time
-	refusalsOfAll   = 30   // and of all
-	refusalsSources = 1024 // addresses that are told apart in that time
+	refusalsOfOne   = 5           // recorded of one address in that time
+	refusalsOfAll   = 30          // and of all
+	refusalsSources = 1024        // addresses that are told apart in that time
+	refusalsTold    = time.Second // how often it is looked whether their time is over
 )
 
 // refusals knows what was refused in the minute at hand.
@@ -121,8 +122,8 @@ func (g *Gateway) tellRefusals(now time.Time, all bool) {
 }
 
 // Recognise tells who sends a message at a door whose messages bring their proof each, and records whom it refuses: some by themselves, all in number.
-func (g *Gateway) Recognise(_ context.Context, l Login) (access.Principal, error) {
-	p, err := g.people.Verify(l.Credentials)
+func (g *Gateway) Recognise(ctx context.Context, l Login) (access.Principal, error) {
+	p, err := g.people.Verify(ctx, l.Credentials)
 	if err == nil {
 		return p, nil
 	}

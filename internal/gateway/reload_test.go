@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,63 +14,91 @@ import (
 
 // What a provider's definition says is changed while a token is verified by the old one: nobody comes in by that, or stays.
 func TestReloadWhileSomebodyComesIn(t *testing.T) {
-	for name, change := range map[string]func(*access.Provider, *Config){
-		"another prefix": func(p *access.Provider, _ *Config) { p.Prefix = "corp." },
-		"fewer groups":   func(p *access.Provider, _ *Config) { p.Groups = map[string]string{} },
-		"the name of another": func(_ *access.Provider, c *Config) {
+	for name, c := range map[string]struct {
+		change func(*access.Provider, *Config)
+		stays  bool
+	}{
+		"nothing":        {func(*access.Provider, *Config) {}, true},
+		"another prefix": {func(p *access.Provider, _ *Config) { p.Prefix = "corp." }, false},
+		"fewer groups":   {func(p *access.Provider, _ *Config) { p.Groups = map[string]string{} }, false},
+		"the name of another": {func(_ *access.Provider, c *Config) {
 			c.Principals = append(c.Principals, access.LocalPrincipal{Name: "eve", Kind: access.Human})
-		},
+		}, false},
 	} {
-		world := func(t *testing.T) *world {
+		world := func(t *testing.T) (w *world, reloaded *bool) {
 			w, p := idpWorld(t)
+			reloaded = new(bool)
 			p.during = func() {
-				p.during = nil
-				c := w.config()
-				conf := (*w.gw.people.providers.Load())[0]
-				change(&conf, &c)
-				if _, err := w.gw.LoadPrincipals(c.Principals, []access.Provider{conf}); err != nil {
+				p.during, *reloaded = nil, true
+				conf := w.config()
+				corp := (*w.gw.people.providers.Load())[0]
+				c.change(&corp, &conf)
+				if _, err := w.gw.LoadPrincipals(conf.Principals, []access.Provider{corp}); err != nil {
 					t.Error(err)
 				}
 			}
-			return w
+			return w, reloaded
+		}
+		// kept says whether who came in stays: lost is closed, with the cause in it before, when they do not.
+		kept := func(t *testing.T, reloaded bool, err error, lost func() (cause string, yes bool)) {
+			t.Helper()
+			if !reloaded {
+				t.Fatal("nothing was changed meanwhile")
+			}
+			if err != nil {
+				if e := access.AsError(err); c.stays || e.Kind != access.Denied || !strings.Contains(e.Message, causeConfigured) {
+					t.Error(err)
+				}
+				return
+			}
+			if cause, yes := lost(); yes == c.stays || yes && cause != causeConfigured {
+				t.Errorf("ended: %v, %q", yes, cause)
+			}
 		}
 		t.Run(name+"/session", func(t *testing.T) {
-			w := world(t)
+			w, reloaded := world(t)
 			s, err := w.enter(access.Bearer("..eve:writers:1s"))
-			if err != nil {
-				return
-			}
-			if cause := w.ended(s); cause != causeConfigured {
-				t.Error(cause)
-			}
+			kept(t, *reloaded, err, func() (string, bool) {
+				if c.stays {
+					wantNoError(t, w.query(s, "select 1"))
+					return "", false
+				}
+				return w.ended(s), true
+			})
 		})
 		t.Run(name+"/door for people", func(t *testing.T) {
-			w := world(t)
+			w, reloaded := world(t)
 			p, err := w.gw.Admit(context.Background(), Login{Door: access.DoorWeb, Credentials: access.IDToken{Token: "eve:writers:1s"}})
-			if err != nil {
-				return
-			}
-			lost, stop := w.gw.Watch(p)
-			defer stop()
-			select {
-			case cause := <-lost:
-				if cause != causeConfigured {
-					t.Error(cause)
+			kept(t, *reloaded, err, func() (string, bool) {
+				lost, stop := w.gw.Watch(p)
+				defer stop()
+				if c.stays {
+					select {
+					case cause := <-lost:
+						return cause, true
+					default:
+						return "", false
+					}
 				}
-			case <-time.After(mostEnd):
-				t.Error("a log-in by what the provider was before goes on")
-			}
+				select {
+				case cause := <-lost:
+					return cause, true
+				case <-time.After(mostEnd):
+					return "", false
+				}
+			})
 		})
 		t.Run(name+"/credential", func(t *testing.T) {
-			w := world(t)
+			w, reloaded := world(t)
 			got, err := w.issue("eve:writers:1s")
-			if err != nil {
-				return
-			}
-			if s, err := w.enter(certificate("eve", got)); err == nil {
+			kept(t, *reloaded, err, func() (string, bool) {
+				s, err := w.enter(certificate("eve", got))
+				if err != nil {
+					return err.Error(), true
+				}
 				s.Close()
-				t.Error("what was issued by what the provider was before opens a session")
-			}
+				return "", false
+			})
 		})
 	}
 }
@@ -235,4 +265,58 @@ func TestWhoAskedUnderAnotherNameDoesNotDecide(t *testing.T) {
 	if _, err := w.gw.Decide(context.Background(), person("grace", "2", "keepers"), r.ID, r.Revision, vote); err != nil {
 		t.Error(err)
 	}
+}
+
+// Another provider comes, and goes: nobody of those that there were is put out but who has a name that only the new one may say.
+func TestAnotherProviderPutsNobodyOut(t *testing.T) {
+	w, _ := idpWorld(t)
+	var said strings.Builder
+	w.gw.logger = slog.New(slog.NewTextHandler(&said, nil))
+	corp := (*w.gw.people.providers.Load())[0]
+	own := access.Provider{Name: "own", Issuer: "https://own.example", ClientID: "gate", Prefix: "own-"}
+	enter := func(who string) (*Session, Issued) {
+		t.Helper()
+		got, err := w.issue(who + ":writers:1s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := w.enter(certificate(who, got))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, got
+	}
+	eve, kept := enter("eve")
+	_, lost := enter("own-eve")
+	load := func(want int, providers ...access.Provider) {
+		t.Helper()
+		ended, err := w.gw.LoadPrincipals(w.config().Principals, providers)
+		if err != nil || ended != want {
+			t.Errorf("%d sessions end, want %d: %v", ended, want, err)
+		}
+	}
+	load(1, corp, own)
+	if _, err := w.enter(certificate("own-eve", lost)); err == nil {
+		t.Error("who has a name that another provider says comes in")
+	}
+	if !strings.Contains(said.String(), "another provider's to say now") || !strings.Contains(said.String(), "principals=[own-eve]") || strings.Contains(said.String(), "[eve") {
+		t.Errorf("the log: %s", &said)
+	}
+	load(0, own, corp)
+	load(0, corp)
+	if s, err := w.enter(certificate("eve", kept)); err != nil {
+		t.Errorf("what was issued is withdrawn: %v", err)
+	} else {
+		s.Close()
+	}
+	if eve.ending.Load() != nil {
+		t.Error("a session of a provider that is as it was has ended")
+	}
+	corp.UserClaim = "email"
+	said.Reset()
+	load(1, corp)
+	if !strings.Contains(said.String(), "is defined otherwise") || !strings.Contains(said.String(), "sessions=1") || !strings.Contains(said.String(), "credentials=1") {
+		t.Errorf("the log: %s", &said)
+	}
+	load(0)
 }

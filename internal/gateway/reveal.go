@@ -126,6 +126,7 @@ func (s *Session) askReveal(names []string) (*approval.Request, error) {
 	slices.Sort(groups)
 	req.Subject.Columns, req.Subject.Labels = slices.Compact(req.Subject.Columns), slices.Compact(req.Subject.Labels)
 	req.Needs, req.Subject.Why = s.gw.needs(slices.Compact(groups)), "to see "+strings.Join(req.Subject.Columns, ", ")+" as they are"
+	req.Binding.Columns = req.Subject.Columns
 	r, err := s.gw.approvals.Request(context.Background(), req)
 	if err != nil {
 		return nil, notHeld(err)

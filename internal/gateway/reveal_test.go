@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,9 @@ func TestReveal(t *testing.T) {
 	r := w.pendingOne()
 	if len(a.notices) != 1 || !strings.Contains(a.notices[0], r.ID) {
 		t.Errorf("notices %q", a.notices)
+	}
+	if columns := []string{"public.customers.email"}; !slices.Equal(r.Binding.Columns, columns) || r.Digest != r.Binding.Digest(r.Expires) {
+		t.Errorf("the digest is of %q", r.Binding.Columns)
 	}
 	grant := approval.Grant{Mode: approval.Reveal, Columns: []string{"public.customers.email"}, Until: time.Now().Add(4 * time.Second)}
 	if err := w.decide("asker", r.ID, ReviewVote{Verdict: approval.Approve, Grant: grant}); err == nil {

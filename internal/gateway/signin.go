@@ -39,9 +39,9 @@ func newSignIn(principals []access.LocalPrincipal, providers []access.Provider) 
 
 // renewClientSecrets reads the secrets of the gateway's own clients at providers again. One that cannot be read leaves the old one.
 func (g *Gateway) renewClientSecrets(ctx context.Context) {
-	g.loading.Lock()
-	defer g.loading.Unlock()
-	providers, changed := slices.Clone(*g.people.providers.Load()), false
+	// Commands take their time, in which others log in and the configuration may be read again.
+	known := g.people.providers.Load()
+	providers, changed := slices.Clone(*known), []string(nil)
 	for i := range providers {
 		p := &providers[i]
 		if p.ReadSecret == nil {
@@ -51,16 +51,20 @@ func (g *Gateway) renewClientSecrets(ctx context.Context) {
 		if err != nil {
 			g.logger.Warn("the client secret was not read again: the old one stays", "provider", p.Name, "error", err)
 		} else if secret != p.ClientSecret {
-			p.ClientSecret, changed = secret, true
-			g.logger.Info("log-ins use another client secret", "provider", p.Name)
+			p.ClientSecret, changed = secret, append(changed, p.Name)
 		}
 	}
-	if !changed {
+	if changed == nil {
 		return
 	}
 	now, err := newSignIn(nil, providers)
 	if err != nil {
 		g.logger.Warn("the client secrets were not taken: the old ones stay", "error", err)
+		return
+	}
+	g.loading.Lock()
+	defer g.loading.Unlock()
+	if g.people.providers.Load() != known { // other providers are in force by now, whose secrets were read for them
 		return
 	}
 	before := g.signIn.Load()
@@ -70,6 +74,9 @@ func (g *Gateway) renewClientSecrets(ctx context.Context) {
 		l.Close()
 	}
 	g.people.providers.Store(&providers)
+	for _, name := range changed {
+		g.logger.Info("log-ins use another client secret", "provider", name)
+	}
 }
 
 // Passwords reports whether people of the configuration log in with passwords.

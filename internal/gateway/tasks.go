@@ -34,8 +34,8 @@ func (g *Gateway) claimedTask(name string) Task {
 func claimedReason(reason string) string { return shortened(reason, mostParam) }
 
 // StartTask records a task and gives its id, an unguessable handle bound to the principal and everybody who acts for them.
-func (g *Gateway) StartTask(_ context.Context, door access.Door, c access.Credentials, goal, ticket string) (Task, error) {
-	p, err := g.people.Verify(c)
+func (g *Gateway) StartTask(ctx context.Context, door access.Door, c access.Credentials, goal, ticket string) (Task, error) {
+	p, err := g.people.Verify(ctx, c)
 	if err != nil {
 		return Task{}, err
 	}
@@ -61,8 +61,8 @@ func (g *Gateway) StartTask(_ context.Context, door access.Door, c access.Creden
 }
 
 // LookupTask gives a task to the principal who started it, acting as then; to others it does not exist.
-func (g *Gateway) LookupTask(_ context.Context, c access.Credentials, id string) (Task, error) {
-	p, err := g.people.Verify(c)
+func (g *Gateway) LookupTask(ctx context.Context, c access.Credentials, id string) (Task, error) {
+	p, err := g.people.Verify(ctx, c)
 	if err != nil {
 		return Task{}, err
 	}
@@ -70,14 +70,15 @@ func (g *Gateway) LookupTask(_ context.Context, c access.Credentials, id string)
 	e, ok := g.tasks[id]
 	g.mu.Unlock()
 	if !ok || e.owner != ownerOf(p) || time.Now().After(e.until) {
-		return Task{}, &access.Error{Kind: access.Invalid, Code: "22023", Message: "there is no such task of yours", Hint: "start one with start_task and use the task_id that it gives"}
+		return Task{}, &access.Error{Kind: access.Invalid, Code: "22023", Message: "there is no such task of yours: it has ended, by its time or with a restart of the gateway, or never was",
+			Hint: "start one with start_task and use the task_id that it gives, also with a handle of before: what waits for approval is yours still"}
 	}
 	return e.task, nil
 }
 
 // Visible lists the connections that a principal may use.
-func (g *Gateway) Visible(_ context.Context, c access.Credentials) ([]ConnectionInfo, error) {
-	p, err := g.people.Verify(c)
+func (g *Gateway) Visible(ctx context.Context, c access.Credentials) ([]ConnectionInfo, error) {
+	p, err := g.people.Verify(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -143,9 +144,9 @@ func (sc *scope) mayRead(r *access.Relation) bool {
 
 // SearchSchema finds relations and columns by a part of their name or comment, as the principal may see
 // them; relations that they may not read are not there.
-func (g *Gateway) SearchSchema(_ context.Context, c access.Credentials, q SchemaQuery) ([]RelationInfo, error) {
+func (g *Gateway) SearchSchema(ctx context.Context, c access.Credentials, q SchemaQuery) ([]RelationInfo, error) {
 	connection := q.Connection
-	p, err := g.people.Verify(c)
+	p, err := g.people.Verify(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,10 @@
 // Package identity turns what a client presents into a principal: SCRAM-SHA-256 exchanges against
-// stored verifiers, bearer tokens against stored hashes, and user names with passwords.
+// stored verifiers, bearer tokens against stored hashes, user names with passwords, secrets and
+// client certificates that the gateway issued (package credential), and tokens of OpenID Connect
+// providers (package oidc).
 //
-// It trusts the list of local principals that the configuration declares, the clock, and the
-// cryptographic library. It keeps no secret in the clear: a verifier proves a password without
+// It trusts the list of local principals that the configuration declares, what providers say of
+// names that no local principal has, the clock, and the cryptographic library. It keeps no secret in the clear: a verifier proves a password without
 // holding it, and a token is kept as its SHA-256.
 //
 // It refuses whatever it does not know: an unknown user runs a mock exchange that looks like a real
@@ -11,5 +13,6 @@
 // work; a finished exchange counts once and only for the Store that made it. Channel binding is not
 // offered: the door ends TLS itself and announces SCRAM-SHA-256 only.
 //
-// Start at Store; exchange.go has the conversation, secret.go what operators store.
+// Start at Store; exchange.go has the conversation, secret.go what operators store, issued.go what the
+// gateway issued and what providers say.
 package identity

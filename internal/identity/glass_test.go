@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -19,25 +20,27 @@ func TestBreakGlassExpires(t *testing.T) {
 	s := newStore(t, envelope)
 	at := ends.Add(-time.Hour)
 	s.now = func() time.Time { return at }
-	byPassword := func() (access.Principal, error) { return s.Verify(access.Password{User: "envelope", Secret: "sealed"}) }
+	byPassword := func() (access.Principal, error) {
+		return s.Verify(context.Background(), access.Password{User: "envelope", Secret: "sealed"})
+	}
 	bySCRAM := func() (access.Principal, error) {
 		x, _, err := converse(t, s, "envelope", "sealed")
 		if err != nil {
 			return access.Principal{}, err
 		}
-		return s.Verify(x)
+		return s.Verify(context.Background(), x)
 	}
-	byToken := func() (access.Principal, error) { return s.Verify(access.Bearer(tok)) }
+	byToken := func() (access.Principal, error) { return s.Verify(context.Background(), access.Bearer(tok)) }
 	ways := map[string]func() (access.Principal, error){"password": byPassword, "scram": bySCRAM, "token": byToken}
 	for name, way := range ways {
 		if p, err := way(); err != nil || !p.Proof.BreakGlass || !p.Proof.Expires.Equal(ends) {
 			t.Errorf("%s: %+v, %v", name, p.Proof, err)
 		}
 	}
-	if _, err := s.Verify(access.Bearer(short)); err == nil {
+	if _, err := s.Verify(context.Background(), access.Bearer(short)); err == nil {
 		t.Error("a token outlives its own end")
 	}
-	if p, err := s.Verify(access.Password{User: "ada", Secret: password}); err != nil || p.Proof.BreakGlass || !p.Proof.Expires.IsZero() {
+	if p, err := s.Verify(context.Background(), access.Password{User: "ada", Secret: password}); err != nil || p.Proof.BreakGlass || !p.Proof.Expires.IsZero() {
 		t.Errorf("%+v, %v", p.Proof, err)
 	}
 	at = ends
@@ -75,7 +78,7 @@ func TestReloadOfBreakGlass(t *testing.T) {
 		s.now = func() time.Time { return time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC) }
 		return s
 	}
-	p, err := store(before).Verify(access.Password{User: "x", Secret: "pw"})
+	p, err := store(before).Verify(context.Background(), access.Password{User: "x", Secret: "pw"})
 	if err != nil || !store(before).Holds(p) {
 		t.Fatal(err)
 	}

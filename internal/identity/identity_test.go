@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -75,13 +76,13 @@ func TestLogInBySCRAM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Verify(x)
+	p, err := s.Verify(context.Background(), x)
 	if err != nil || p.Name != "ada" || p.Kind != access.Human || !slices.Equal(p.Groups, []string{"dba", "eng"}) {
 		t.Fatalf("got %+v, %v", p, err)
 	}
 	p.Groups[0] = "root"
 	if x, _, _ := converse(t, s, "ada", password); true {
-		if p, _ := s.Verify(x); p.Groups[0] != "dba" {
+		if p, _ := s.Verify(context.Background(), x); p.Groups[0] != "dba" {
 			t.Error("a caller changed the stored groups")
 		}
 	}
@@ -94,7 +95,7 @@ func TestExchangeCountsOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if _, err := s.Verify(x); err == nil {
+			if _, err := s.Verify(context.Background(), x); err == nil {
 				won.Add(1)
 			}
 		})
@@ -128,7 +129,7 @@ func TestExchangesThatDoNotCount(t *testing.T) {
 		"unknown_user":     {unknown, "28P01"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if p, err := s.Verify(c.x); err == nil || p.Name != "" || code(err) != c.code {
+			if p, err := s.Verify(context.Background(), c.x); err == nil || p.Name != "" || code(err) != c.code {
 				t.Errorf("got %+v, %v", p, err)
 			}
 		})
@@ -208,7 +209,7 @@ func TestMalformedMessages(t *testing.T) {
 				if err == nil || code(err) != "08P01" {
 					t.Errorf("got %v", err)
 				}
-				if _, err := s.Verify(x); err == nil {
+				if _, err := s.Verify(context.Background(), x); err == nil {
 					t.Error("verified")
 				}
 			})
@@ -225,7 +226,7 @@ func TestPasswords(t *testing.T) {
 		{"ada", password, true}, {"ada", "wrong", false}, {"ada", "", false}, {"eve", password, false},
 		{"bot", "", false}, {"bot", password, false}, {"", "", false}, {"ada", strings.Repeat("x", 5000), false},
 	} {
-		p, err := s.Verify(access.Password{User: c.user, Secret: c.secret})
+		p, err := s.Verify(context.Background(), access.Password{User: c.user, Secret: c.secret})
 		if (err == nil) != c.ok || c.ok && p.Name != c.user {
 			t.Errorf("%q with %.10q: %+v, %v", c.user, c.secret, p, err)
 		}
@@ -242,12 +243,12 @@ func TestUnusualPasswords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Verify(access.Password{User: "ada", Secret: pw}); err != nil {
+		if _, err := s.Verify(context.Background(), access.Password{User: "ada", Secret: pw}); err != nil {
 			t.Errorf("%q as password: %v", pw, err)
 		}
 		if x, _, err := converse(t, s, "ada", pw); err != nil {
 			t.Errorf("%q by SCRAM: %v", pw, err)
-		} else if _, err := s.Verify(x); err != nil {
+		} else if _, err := s.Verify(context.Background(), x); err != nil {
 			t.Errorf("%q by SCRAM: %v", pw, err)
 		}
 	}
@@ -262,20 +263,20 @@ func TestTokens(t *testing.T) {
 	at := time.Date(2027, 1, 30, 22, 59, 59, 0, time.UTC)
 	s.now = func() time.Time { return at }
 	for _, tok := range []string{good, dated} {
-		if p, err := s.Verify(access.Bearer(tok)); err != nil || p.Name != "agent" || p.Kind != access.Agent {
+		if p, err := s.Verify(context.Background(), access.Bearer(tok)); err != nil || p.Name != "agent" || p.Kind != access.Agent {
 			t.Errorf("got %+v, %v", p, err)
 		}
 	}
 	for _, tok := range []string{"", goodHash, good + "x", good[:len(good)-1], " " + good, "Bearer " + good} {
-		if p, err := s.Verify(access.Bearer(tok)); err == nil || p.Name != "" || code(err) != "28000" {
+		if p, err := s.Verify(context.Background(), access.Bearer(tok)); err == nil || p.Name != "" || code(err) != "28000" {
 			t.Errorf("%q: %+v, %v", tok, p, err)
 		}
 	}
 	at = at.Add(time.Second) // the very moment
-	if _, err := s.Verify(access.Bearer(dated)); err == nil || !strings.Contains(err.Error(), "expired") {
+	if _, err := s.Verify(context.Background(), access.Bearer(dated)); err == nil || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("expired token: %v", err)
 	}
-	if _, err := s.Verify(access.Bearer(good)); err != nil {
+	if _, err := s.Verify(context.Background(), access.Bearer(good)); err != nil {
 		t.Errorf("token without expiry: %v", err)
 	}
 	if sum := sha256.Sum256([]byte(good)); hex.EncodeToString(sum[:]) != goodHash || len(good) < 40 {
@@ -293,12 +294,12 @@ func TestVerifiersOfPostgreSQL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Verify(access.Password{User: "ada", Secret: secret}); err != nil {
+		if _, err := s.Verify(context.Background(), access.Password{User: "ada", Secret: secret}); err != nil {
 			t.Errorf("%q: %v", secret, err)
 		}
 		if x, _, err := converse(t, s, "ada", secret); err != nil {
 			t.Errorf("%q by SCRAM: %v", secret, err)
-		} else if _, err := s.Verify(x); err != nil {
+		} else if _, err := s.Verify(context.Background(), x); err != nil {
 			t.Errorf("%q by SCRAM: %v", secret, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/xdg-go/scram"
 
@@ -123,21 +124,33 @@ func (s *Store) FirstKnown(sum string) (at time.Time, ok bool) {
 // Holds reports whether what s says of p is what p was proven to be. Of a principal of the configuration these are groups, attributes, and that
 // the password or token is still the one that proved it. Of people whom a provider speaks for, they are the definition of the provider, and
 // that nobody of the configuration has their name.
-func (s *Store) Holds(p access.Principal) bool {
+func (s *Store) Holds(p access.Principal) bool { return s.WhyNot(p) == "" }
+
+// WhyNot is why Holds is not so, for an operator; "" where it is.
+func (s *Store) WhyNot(p access.Principal) string {
 	if p.Proof.Issuer != "" {
-		return !s.Has(p.Name) && s.defined[p.Proof.Issuer] == p.Proof.Against
+		switch {
+		case s.Has(p.Name):
+			return "the configuration has principals of these names"
+		case s.defined[p.Proof.Issuer] != p.Proof.Against:
+			return "the provider " + p.Proof.Issuer + " is defined otherwise"
+		case s.foreign != nil && s.foreign(p.Proof.Issuer, p.Name):
+			return "names with this prefix are another provider's to say now"
+		}
+		return ""
 	}
 	u := s.users[p.Name]
-	if u == nil || u.glass != p.Proof.BreakGlass || u.principal.Kind != p.Kind || !slices.Equal(u.principal.Groups, p.Groups) || !maps.Equal(u.principal.Attributes, p.Attributes) {
-		return false
+	switch {
+	case u == nil:
+		return "they are not in the configuration any more"
+	case u.glass != p.Proof.BreakGlass || u.principal.Kind != p.Kind || !slices.Equal(u.principal.Groups, p.Groups) || !maps.Equal(u.principal.Attributes, p.Attributes):
+		return "their kind, groups or attributes were changed"
+	case p.Proof.Method == access.ByPassword && (u.keys == nil || digestOf(u.keys) != p.Proof.Against || !u.expires.Equal(p.Proof.Expires)):
+		return "their password was changed"
+	case p.Proof.Method == access.ByToken && !s.hasToken(p):
+		return "their token was changed"
 	}
-	switch p.Proof.Method {
-	case access.ByPassword:
-		return u.keys != nil && digestOf(u.keys) == p.Proof.Against && u.expires.Equal(p.Proof.Expires)
-	case access.ByToken:
-		return s.hasToken(p)
-	}
-	return true
+	return ""
 }
 
 // digestOf stands for a password's verifier where that need not be known.
@@ -157,24 +170,31 @@ func (s *Store) hasToken(p access.Principal) bool {
 	return ok && t.user.principal.Name == p.Name && t.expires.Equal(p.Proof.Expires) && slices.Equal(t.scopes, p.Proof.Scopes) && (t.scopes != nil) == p.Proof.Scoped
 }
 
-// Providers verify what identity providers say.
+// Providers verify what identity providers say. An error of Kind Unavailable says nothing of a token: it cannot be checked at the moment.
 type Providers interface {
 	// AccessToken tells whom an access token for this gateway is of. Proof is whole.
-	AccessToken(token string) (access.Principal, error)
+	AccessToken(ctx context.Context, token string) (access.Principal, error)
 	// IDToken tells who has just logged in. Proof has Method, Issuer, Subject, Token (SHA-256, hex), Issued ("iat") and Expires.
-	IDToken(t access.IDToken) (access.Principal, error)
+	IDToken(ctx context.Context, t access.IDToken) (access.Principal, error)
 	// Logout verifies a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6) and gives what it withdraws, with Before when it was issued.
 	Logout(ctx context.Context, token string) (access.Logout, error)
 }
 
 // Has reports whether a principal of the configuration has a name, in whatever case: what looks the same to a person is taken for the same.
 func (s *Store) Has(name string) bool {
-	for n := range s.users {
-		if strings.EqualFold(n, name) {
-			return true
+	_, yes := s.names[folded(name)]
+	return yes
+}
+
+// folded is the same of two names where strings.EqualFold takes them for one.
+func folded(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
 		}
-	}
-	return false
+		return least
+	}, name)
 }
 
 // Close ends what the providers have begun. Tokens that need it then are refused.
@@ -185,16 +205,19 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// By has s take the word of providers, of whose definitions there are digests by issuer. It is called before s is used.
-func (s *Store) By(p Providers, defined map[string]string) { s.providers, s.defined = p, defined }
+// By has s take the word of providers, of whose definitions there are digests by issuer; foreign reports whether a name that an issuer has said is another
+// provider's to say. It is called before s is used.
+func (s *Store) By(p Providers, defined map[string]string, foreign func(issuer, name string) bool) {
+	s.providers, s.defined, s.foreign = p, defined, foreign
+}
 
 var errNoProvider = &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "this gateway has no identity provider", Hint: "its operator names one in identity.providers of the configuration"}
 
-func (s *Store) verifyIDToken(t access.IDToken) (access.Principal, error) {
+func (s *Store) verifyIDToken(ctx context.Context, t access.IDToken) (access.Principal, error) {
 	if s.providers == nil {
 		return access.Principal{}, errNoProvider
 	}
-	return s.providers.IDToken(t)
+	return s.providers.IDToken(ctx, t)
 }
 
 // Logout gives what a provider's logout token withdraws.

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -61,11 +62,11 @@ func TestSecretsStandInForPasswords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := s.Verify(x)
+		p, err := s.Verify(context.Background(), x)
 		if err != nil || p.Name != "https://idp#eve" || p.Proof.Method != access.BySecret || p.Proof.Expires.IsZero() {
 			t.Errorf("%+v, %v", p, err)
 		}
-		if p, err := s.Verify(access.Password{User: "https://idp#eve", Secret: secret}); err != nil || p.Groups[0] != "eng" {
+		if p, err := s.Verify(context.Background(), access.Password{User: "https://idp#eve", Secret: secret}); err != nil || p.Groups[0] != "eng" {
 			t.Errorf("%+v, %v", p, err)
 		}
 		if _, _, err := converse(t, s, "ada", secret); code(err) != "28P01" {
@@ -82,7 +83,7 @@ func TestSecretsStandInForPasswords(t *testing.T) {
 	if err := c.Revoke(access.Revocation{Credential: a.ID, Cause: "logged out"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Verify(x); code(err) != "28000" {
+	if _, err := s.Verify(context.Background(), x); code(err) != "28000" {
 		t.Errorf("withdrawn between proof and use: %v", err)
 	}
 	if _, _, err := converse(t, s, "https://idp#eve", a.Secret); code(err) != "28P01" {
@@ -93,7 +94,7 @@ func TestSecretsStandInForPasswords(t *testing.T) {
 	}
 	if x, _, err := converse(t, s, "ada", password); err != nil {
 		t.Error(err)
-	} else if p, err := s.Verify(x); err != nil || p.Proof.Method != access.ByPassword || time.Since(p.Proof.Issued) > time.Minute {
+	} else if p, err := s.Verify(context.Background(), x); err != nil || p.Proof.Method != access.ByPassword || time.Since(p.Proof.Issued) > time.Minute {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
@@ -137,7 +138,7 @@ func TestWithdrawnTokensOfTheConfiguration(t *testing.T) {
 	fresh, freshHash := NewToken()
 	dir := t.TempDir()
 	s, c := issuing(t, dir, access.LocalPrincipal{Name: "bot", Kind: access.Agent, Tokens: []access.LocalToken{{SHA256: oldHash}}})
-	p, err := s.Verify(access.Bearer(old))
+	p, err := s.Verify(context.Background(), access.Bearer(old))
 	if err != nil || p.Proof.Method != access.ByToken || p.Proof.Token != oldHash || p.Proof.Issued.IsZero() {
 		t.Fatalf("%+v, %v", p, err)
 	}
@@ -146,10 +147,10 @@ func TestWithdrawnTokensOfTheConfiguration(t *testing.T) {
 	}
 	c.Close()
 	s, _ = issuing(t, dir, access.LocalPrincipal{Name: "bot", Kind: access.Agent, Tokens: []access.LocalToken{{SHA256: oldHash}, {SHA256: freshHash}}})
-	if _, err := s.Verify(access.Bearer(old)); err == nil || !strings.Contains(err.Error(), "lost") {
+	if _, err := s.Verify(context.Background(), access.Bearer(old)); err == nil || !strings.Contains(err.Error(), "lost") {
 		t.Errorf("withdrawn, after a restart: %v", err)
 	}
-	if _, err := s.Verify(access.Bearer(fresh)); err != nil {
+	if _, err := s.Verify(context.Background(), access.Bearer(fresh)); err != nil {
 		t.Errorf("made after that: %v", err)
 	}
 }
@@ -163,11 +164,11 @@ func TestWhatAReloadChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	byPassword, err := before.Verify(access.Password{User: "ada", Secret: password})
+	byPassword, err := before.Verify(context.Background(), access.Password{User: "ada", Secret: password})
 	if err != nil {
 		t.Fatal(err)
 	}
-	byToken, err := before.Verify(access.Bearer(tok))
+	byToken, err := before.Verify(context.Background(), access.Bearer(tok))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +212,7 @@ func TestNamesThatTheConfigurationTakesLater(t *testing.T) {
 	for block, rest := pem.Decode(got.Certificate); block != nil; block, rest = pem.Decode(rest) {
 		chain = append(chain, block.Bytes)
 	}
-	was, err := s.Verify(access.Certificate{User: "grace", Chain: chain})
+	was, err := s.Verify(context.Background(), access.Certificate{User: "grace", Chain: chain})
 	if err != nil || was.Name != "grace" {
 		t.Fatalf("%+v, %v", was, err)
 	}
@@ -223,10 +224,10 @@ func TestNamesThatTheConfigurationTakesLater(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p, err := now.Verify(access.Certificate{User: "grace", Chain: chain}); err == nil {
+		if p, err := now.Verify(context.Background(), access.Certificate{User: "grace", Chain: chain}); err == nil {
 			t.Errorf("%s, by certificate: %+v", name, p)
 		}
-		if p, err := now.Verify(access.Password{User: "grace", Secret: got.Secret}); err == nil {
+		if p, err := now.Verify(context.Background(), access.Password{User: "grace", Secret: got.Secret}); err == nil {
 			t.Errorf("%s, by secret: %+v", name, p)
 		}
 		if now.Holds(was) {

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -22,19 +23,19 @@ func TestTokensOfProviders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.By(ps, nil)
+	s.By(ps, nil, nil)
 	defer s.Close()
 
 	idp.Login(user("grace"))
 	raw := idp.AccessToken(door)
-	if p, err := s.Verify(access.Bearer(raw)); err != nil || p.Name != "grace" || p.Proof.Method != access.ByAccessToken {
+	if p, err := s.Verify(context.Background(), access.Bearer(raw)); err != nil || p.Name != "grace" || p.Proof.Method != access.ByAccessToken {
 		t.Errorf("%+v, %v", p, err)
 	}
 	id := idp.IDToken("n")
-	if p, err := s.Verify(access.IDToken{Provider: "corp", Token: id, Nonce: "n"}); err != nil || p.Proof.Method != access.ByIDToken {
+	if p, err := s.Verify(context.Background(), access.IDToken{Provider: "corp", Token: id, Nonce: "n"}); err != nil || p.Proof.Method != access.ByIDToken {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if p, err := s.Verify(access.Bearer(own)); err != nil || p.Name != "agent" {
+	if p, err := s.Verify(context.Background(), access.Bearer(own)); err != nil || p.Name != "agent" {
 		t.Errorf("%+v, %v", p, err)
 	}
 	for name, c := range map[string]access.Credentials{
@@ -44,14 +45,14 @@ func TestTokensOfProviders(t *testing.T) {
 		"access_token_as_id_token": access.IDToken{Provider: "corp", Token: raw, Nonce: "n"},
 		"for_another":              access.Bearer(idp.AccessToken("https://other")),
 	} {
-		if p, err := s.Verify(c); err == nil {
+		if p, err := s.Verify(context.Background(), c); err == nil {
 			t.Errorf("%s: %+v", name, p)
 		}
 	}
 	for _, name := range []string{"ada", "ADA", "Agent"} { // principals of the configuration, as a person would read it
 		idp.Login(user(name))
 		for _, c := range []access.Credentials{access.Bearer(idp.AccessToken(door)), access.IDToken{Provider: "corp", Token: idp.IDToken("n"), Nonce: "n"}} {
-			if p, err := s.Verify(c); err == nil || !strings.Contains(err.Error(), "is a principal of the configuration") {
+			if p, err := s.Verify(context.Background(), c); err == nil || !strings.Contains(err.Error(), "is a principal of the configuration") {
 				t.Errorf("%s: %+v, %v", name, p, err)
 			}
 		}

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -27,6 +28,7 @@ const maxSecret = 1024
 // configuration makes a new Store, and exchanges of the old one stop counting.
 type Store struct {
 	users  map[string]*user
+	names  map[string]struct{} // of users, folded
 	tokens map[[sha256.Size]byte]token
 
 	// mockKey makes the salts and keys of users that do not exist. It depends on all verifiers, so
@@ -40,6 +42,7 @@ type Store struct {
 	firstKnown map[string]time.Time // tokens, by their hex SHA-256
 	providers  Providers            // nil: there are none
 	defined    map[string]string    // digests of the definitions of providers, by issuer
+	foreign    func(issuer, name string) bool
 
 	now func() time.Time // injected by tests
 }
@@ -67,6 +70,7 @@ type token struct {
 func New(principals []access.LocalPrincipal) (*Store, error) {
 	s := &Store{
 		users:  make(map[string]*user, len(principals)),
+		names:  make(map[string]struct{}, len(principals)),
 		tokens: make(map[[sha256.Size]byte]token),
 		now:    time.Now,
 	}
@@ -116,6 +120,7 @@ func (s *Store) add(p access.LocalPrincipal) error {
 		}
 	}
 	s.users[p.Name] = u
+	s.names[folded(p.Name)] = struct{}{}
 	for i, t := range p.Tokens {
 		if err := s.addToken(t, u); err != nil {
 			return fmt.Errorf("token %d: %w", i+1, err)
@@ -148,9 +153,10 @@ func (s *Store) addToken(t access.LocalToken, u *user) error {
 
 // Verify turns credentials into a principal: a Bearer token, a Password, a Certificate of the gateway's, or an Exchange of this Store
 // that ended well and was not verified before. Every failure is an *access.Error of Kind Denied that
-// does not tell which part was wrong. What was withdrawn is refused, whatever it is.
-func (s *Store) Verify(c access.Credentials) (access.Principal, error) {
-	p, err := s.verify(c)
+// does not tell which part was wrong, or Unavailable where a provider has to be asked and does not answer. What was withdrawn is refused,
+// whatever it is. ctx bounds what is asked of providers.
+func (s *Store) Verify(ctx context.Context, c access.Credentials) (access.Principal, error) {
+	p, err := s.verify(ctx, c)
 	if err != nil {
 		return access.Principal{}, err
 	}
@@ -158,6 +164,9 @@ func (s *Store) Verify(c access.Credentials) (access.Principal, error) {
 		// Also of what was issued before the configuration declared a principal of that name.
 		if s.Has(p.Name) {
 			return access.Principal{}, errTaken(p.Name)
+		}
+		if s.foreign != nil && s.foreign(p.Proof.Issuer, p.Name) { // what was issued before another provider had the prefix
+			return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: fmt.Sprintf("%q is a name that another provider gives by now", p.Name), Hint: "log in anew, by that provider"}
 		}
 		p.Proof.Against = s.defined[p.Proof.Issuer]
 	}
@@ -167,10 +176,10 @@ func (s *Store) Verify(c access.Credentials) (access.Principal, error) {
 	return p, nil
 }
 
-func (s *Store) verify(c access.Credentials) (access.Principal, error) {
+func (s *Store) verify(ctx context.Context, c access.Credentials) (access.Principal, error) {
 	switch c := c.(type) {
 	case access.Bearer:
-		return s.verifyToken(string(c))
+		return s.verifyToken(ctx, string(c))
 	case access.Password:
 		return s.verifyPassword(c)
 	case *Exchange:
@@ -178,7 +187,7 @@ func (s *Store) verify(c access.Credentials) (access.Principal, error) {
 	case access.Certificate:
 		return s.verifyCertificate(c)
 	case access.IDToken:
-		return s.verifyIDToken(c)
+		return s.verifyIDToken(ctx, c)
 	default:
 		return access.Principal{}, &access.Error{
 			Kind: access.Denied, Code: "28000", Message: "no usable credentials were given",
@@ -189,11 +198,11 @@ func (s *Store) verify(c access.Credentials) (access.Principal, error) {
 
 // verifyToken looks the token up by its hash: what the look-up's time could tell is about the hash,
 // which nobody can steer without knowing a token. The final comparison is constant-time all the same.
-func (s *Store) verifyToken(presented string) (access.Principal, error) {
+func (s *Store) verifyToken(ctx context.Context, presented string) (access.Principal, error) {
 	sum := sha256.Sum256([]byte(presented))
 	t, ok := s.tokens[sum]
 	if !ok && s.providers != nil && strings.Count(presented, ".") == 2 { // the gateway's own have no dots
-		return s.providers.AccessToken(presented)
+		return s.providers.AccessToken(ctx, presented)
 	}
 	if !ok || subtle.ConstantTimeCompare(t.sum[:], sum[:]) != 1 {
 		return access.Principal{}, &access.Error{

@@ -16,7 +16,8 @@ import (
 const (
 	// lookEvery is the shortest time between two looks at the files.
 	lookEvery = time.Second
-	// soon is how long before its end a certificate is warned of, and warnEvery how often.
+	// soon is how long before its end a certificate is warned of, and warnEvery how often. Of one that lives for less than three times that, it is
+	// the last third: whoever renews those does so earlier.
 	soon      = 14 * 24 * time.Hour
 	warnEvery = 24 * time.Hour
 )
@@ -35,7 +36,8 @@ type Source struct {
 
 	mu     sync.Mutex // guards the fields below
 	stamps stamps     // of the files, as they were when current was read
-	failed stamps     // as they were when the last warning was given
+	failed stamps     // as they were when it was last said that they cannot be used
+	stuck  time.Time  // when it was last said that no own certificate can be made
 	warned time.Time  // of the end that nears
 }
 
@@ -93,13 +95,28 @@ func (s *Source) Look() {
 }
 
 func (s *Source) look() {
-	if err := s.load(); err != nil {
-		if now := s.stat(); now != s.failed {
-			s.failed = now
-			s.log.Warn("certificate not replaced: the one of before stays", "door", s.door, "error", err)
-		}
+	if err := s.load(); err != nil && s.news() {
+		s.log.Warn("certificate not replaced: the one of before stays", "door", s.door, "error", err)
 	}
 	s.warn()
+}
+
+// news reports whether a failure is to be told of: of the same files once, of an own certificate every warnEvery.
+func (s *Source) news() bool {
+	if s.own != nil {
+		now := s.now()
+		if now.Sub(s.stuck) < warnEvery {
+			return false
+		}
+		s.stuck = now
+		return true
+	}
+	now := s.stat()
+	if now == s.failed {
+		return false
+	}
+	s.failed = now
+	return true
 }
 
 // load takes a new certificate where there is one. Files that changed while they were read are seen again: their stamps are older.
@@ -166,7 +183,7 @@ func Ending(c *x509.Certificate, now time.Time) string {
 		return "certificate has expired"
 	case now.Before(c.NotBefore):
 		return "certificate is not valid yet"
-	case c.NotAfter.Sub(now) < soon && c.NotAfter.Sub(c.NotBefore) > soon:
+	case c.NotAfter.Sub(now) < min(soon, c.NotAfter.Sub(c.NotBefore)/3):
 		return "certificate expires soon"
 	}
 	return ""

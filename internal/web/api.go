@@ -163,7 +163,7 @@ func fromProgram(r *http.Request) error {
 }
 
 func (v *visit) apiReview(r *gateway.ReviewRequest) Review {
-	out := Review{ReviewRequest: r.Shown(), Mine: r.Binding.Principal == v.who.Name, MayDecide: v.wanted(r)}
+	out := Review{ReviewRequest: r.Shown(), Mine: gateway.Asked(v.who, r), MayDecide: v.wanted(r)}
 	if v.s.opt.PublicURL != "" {
 		out.URL = v.s.opt.PublicURL + "/reviews/" + r.ID
 	}
@@ -249,7 +249,7 @@ func (v *visit) apiDecide(verdict string) (any, error) {
 	}
 	r, err = v.s.core.Decide(v.recorded(), v.who, r.ID, in.Revision, vote)
 	if err != nil {
-		return nil, notDecided(err)
+		return nil, v.notDecided(err)
 	}
 	v.s.log.Info("decided", "door", "web", "request", r.ID, "reviewer", v.who.Name, "verdict", verdict)
 	v.now = v.s.now()

@@ -14,9 +14,9 @@ import (
 type Archive struct {
 	// Find gives a page of records, the newest first.
 	Find func(ctx context.Context, q RecordQuery) (RecordPage, error)
-	// Replay writes a session as an asciicast: what a principal did in it, or all of it where there is none. Sessions of the gateway itself hold the
-	// requests of many.
-	Replay func(ctx context.Context, w io.Writer, session, principal string) error
+	// Replay writes a session as an asciicast: what was done in it in somebody's name, or all of it where that is nil. Sessions of the gateway itself
+	// hold the requests of many.
+	Replay func(ctx context.Context, w io.Writer, session string, of *access.Principal) error
 	// Evidence writes a bundle about a session.
 	Evidence func(ctx context.Context, w io.Writer, session string) error
 	// Status says how the log stands.
@@ -48,6 +48,9 @@ type CaseResult struct {
 
 // RecordQuery picks records. Empty fields pick all; the others must all match.
 type RecordQuery struct {
+	// Of is in whose name it was done, as access.Principal.Same has it: Principal goes by the name alone, which others may have had. What a
+	// record does not prove to be theirs is not.
+	Of                                                      *access.Principal
 	Words                                                   []string // of statement, reason, goal or ticket: whole words
 	Principal, Actor, Session, Task, Connection, Door, Kind string
 	Relation, Label, Decision                               string // schema.table or table; of columns used; allow, deny or review

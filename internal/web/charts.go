@@ -165,7 +165,7 @@ func (v *visit) overview() error {
 	if v.s.opt.Archive != nil {
 		q := RecordQuery{Limit: charted}
 		if !v.auditor {
-			q.Principal = v.who.Name
+			q.Of = &v.who
 		}
 		page, err := v.s.opt.Archive.Find(v.r.Context(), q)
 		if err != nil {

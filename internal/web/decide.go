@@ -155,7 +155,7 @@ func (v *visit) decide(verdict string) error {
 		return again(422, "the form does not say what was looked at: look at it again")
 	}
 	if _, err := v.s.core.Decide(v.recorded(), v.who, r.ID, revision, vote); err != nil {
-		p := notDecided(err)
+		p := v.notDecided(err)
 		return again(p.status, p.text)
 	}
 	v.s.sessions.change(v.r, func(o *session) { o.draft, o.proved = nil, "" })
@@ -212,26 +212,30 @@ func (v *visit) prove(id string) error {
 	return nil
 }
 
-// notDecided puts an error of the core's in words for the reviewer.
-func notDecided(err error) *problem {
-	if p := asProblem(err); p.status != 500 {
+// notDecided puts an error of the core's in words for the reviewer. What is none of theirs (a full disk, a log that takes nothing) keeps its
+// cause for the operator.
+func (v *visit) notDecided(err error) *problem {
+	if p := asProblem(err); p.status != http.StatusInternalServerError {
 		return p
 	}
-	status := http.StatusConflict
 	if bad := gateway.BadReviewVote(""); errors.As(err, &bad) {
-		status = http.StatusUnprocessableEntity
+		return &problem{status: http.StatusUnprocessableEntity, text: err.Error()}
 	}
-	return &problem{status: status, text: err.Error()} // words of the engine's, for reviewers to read
+	if no := (gateway.RefusedReview{}); errors.As(err, &no) {
+		return &problem{status: http.StatusConflict, text: err.Error()}
+	}
+	v.s.log.Error("step not made", "door", "web", "request", v.r.PathValue("id"), "error", err)
+	return &problem{http.StatusInternalServerError, "the gateway could not make this step: nothing was changed", "its operator finds the cause in its log; try again later"}
 }
 
 // withdraw ends a request that the visitor sees, if it was asked in their name.
 func (v *visit) withdraw(r *gateway.ReviewRequest) (*gateway.ReviewRequest, error) {
 	after, err := v.s.core.WithdrawReview(v.recorded(), v.who, r.ID)
 	switch {
-	case errors.Is(err, gateway.ErrNoReview) && r.Binding.Principal != v.who.Name:
+	case errors.Is(err, gateway.ErrNoReview) && !gateway.Asked(v.who, r):
 		return nil, &problem{http.StatusForbidden, "only " + r.Binding.Principal + " can withdraw this request: it was asked in their name", "who may decide about it can deny it"}
 	case err != nil:
-		return nil, notDecided(err)
+		return nil, v.notDecided(err)
 	}
 	return after, nil
 }

@@ -60,10 +60,7 @@ type inboxData struct {
 
 // sees reports whether the visitor may know of a request: they asked, may decide, have decided, or look at everything.
 func (v *visit) sees(r *gateway.ReviewRequest) bool {
-	if v.auditor || r.Binding.Principal == v.who.Name {
-		return true
-	}
-	if slices.ContainsFunc(r.Votes, func(o gateway.ReviewVote) bool { return o.Reviewer == v.who.Name }) {
+	if v.auditor || gateway.Asked(v.who, r) || gateway.Decided(v.who, r) {
 		return true
 	}
 	ok, _ := v.s.core.MayDecide(v.who, r)
@@ -75,7 +72,7 @@ func (v *visit) wanted(r *gateway.ReviewRequest) bool {
 	if r.Glass != nil && r.Glass.Reviewed || r.Glass == nil && (r.State != "pending" || !v.now.Before(r.Expires)) {
 		return false
 	}
-	if slices.ContainsFunc(r.Votes, func(o gateway.ReviewVote) bool { return o.Reviewer == v.who.Name }) {
+	if gateway.Voted(v.who, r) {
 		return false
 	}
 	ok, _ := v.s.core.MayDecide(v.who, r)
@@ -88,7 +85,7 @@ func (v *visit) matches(f string, r *gateway.ReviewRequest) bool {
 	case "waiting":
 		return v.wanted(r)
 	case "mine":
-		return r.Binding.Principal == v.who.Name
+		return gateway.Asked(v.who, r)
 	case "glass":
 		return r.Glass != nil && !r.Glass.Reviewed
 	case "pending":
@@ -160,7 +157,7 @@ func (v *visit) inboxData() (*inboxData, error) {
 	}
 	seen := sha256.New()
 	for _, r := range list {
-		one := row{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), SQL: beginning(r.Binding.SQL), Deadline: r.Expires}
+		one := row{ReviewRequest: r, Mine: gateway.Asked(v.who, r), Decide: v.wanted(r), SQL: beginning(r.Binding.SQL), Deadline: r.Expires}
 		if r.State == "pending" {
 			one.Missing = r.Missing()
 		}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/internal/fairness"
 	"sallyport/internal/gateway"
 )
 
@@ -17,65 +17,93 @@ const (
 	loginDelay   = 300 * time.Millisecond // before a failed log-in is answered, as at the wire door
 	loginsAtOnce = 16                     // that are being checked, of all
 	loginsQueued = 4                      // of one address for one name
+
+	// Of one address, whatever the names: whoever tries many at a time leaves most places to others.
+	loginsOfAddress = 4
+	queuedOfAddress = 64 // with those that are being checked
 )
 
-// logins slow down who tries passwords: of an address and a name, one is checked at a time.
+// logins slow down who tries passwords: of an address and a name, one is checked at a time, and of an address a few.
 type logins struct {
 	slots  chan struct{}
 	queued int // of one key, at most
 
-	mu   sync.Mutex // guards busy
-	busy map[string]chan struct{}
-	wait map[string]int
+	mu    sync.Mutex // guards the field below
+	gates map[string]*gate
+}
+
+// gate lets a few through at a time. It is there while somebody is at it.
+type gate struct {
+	places chan struct{}
+	at     int // how many are through or wait; guarded by logins.mu
 }
 
 func newLogins(queued int) *logins {
-	return &logins{queued: queued, slots: make(chan struct{}, loginsAtOnce), busy: map[string]chan struct{}{}, wait: map[string]int{}}
+	return &logins{queued: queued, slots: make(chan struct{}, loginsAtOnce), gates: map[string]*gate{}}
 }
 
-// enter waits for a turn; done ends it. It fails where too many wait already, or ctx ends.
-func (l *logins) enter(ctx context.Context, key string) (done func(), ok bool) {
+// approach takes a place in the queue of a gate; it fails where too many are there already.
+func (l *logins) approach(key string, places, most int) *gate {
+	g := l.gates[key]
+	if g == nil {
+		g = &gate{places: make(chan struct{}, places)}
+		l.gates[key] = g
+	}
+	if g.at >= most {
+		return nil
+	}
+	g.at++
+	return g
+}
+
+// leave gives back what approach took.
+func (l *logins) leave(key string) {
+	if l.gates[key].at--; l.gates[key].at == 0 {
+		delete(l.gates, key)
+	}
+}
+
+// enter waits for a turn of somebody at an address; done ends it. It fails where too many wait already, or ctx ends.
+func (l *logins) enter(ctx context.Context, from, key string) (done func(), ok bool) {
+	from, key = "from "+from, "key "+from+"\x00"+key
 	l.mu.Lock()
-	if l.wait[key] >= l.queued {
+	one := l.approach(key, 1, l.queued)
+	if one == nil {
 		l.mu.Unlock()
 		return nil, false
 	}
-	l.wait[key]++
-	turn := l.busy[key]
-	if turn == nil {
-		turn = make(chan struct{}, 1)
-		l.busy[key] = turn
+	all := l.approach(from, loginsOfAddress, queuedOfAddress)
+	if all == nil {
+		l.leave(key)
+		l.mu.Unlock()
+		return nil, false
 	}
 	l.mu.Unlock()
-	leave := func() {
+	// What many wait for comes last, so that nobody holds it who still waits for something of their own.
+	through := []chan struct{}{one.places, all.places, l.slots}
+	back := func(n int) {
+		for _, c := range through[:n] {
+			<-c
+		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.wait[key]--; l.wait[key] == 0 {
-			delete(l.wait, key)
-			delete(l.busy, key)
-		}
+		l.leave(key)
+		l.leave(from)
 	}
-	for i, c := range []chan struct{}{turn, l.slots} {
+	for i, c := range through {
 		select {
 		case c <- struct{}{}:
 		case <-ctx.Done():
-			if i > 0 {
-				<-turn
-			}
-			leave()
+			back(i)
 			return nil, false
 		}
 	}
-	return func() {
-		<-l.slots
-		<-turn
-		leave()
-	}, true
+	return func() { back(len(through)) }, true
 }
 
 // slowly does what proves somebody, one at a time for a key of an address. A failure takes a while, in which its place is not another's.
 func (l *logins) slowly(r *http.Request, key string, do func() error) error {
-	done, ok := l.enter(r.Context(), address(r)+"\x00"+key)
+	done, ok := l.enter(r.Context(), address(r), key)
 	if !ok {
 		return errBusy
 	}
@@ -93,14 +121,8 @@ func (l *logins) slowly(r *http.Request, key string, do func() error) error {
 	return err
 }
 
-// address is where a request comes from, without the port.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
+// address is where a request comes from: an IPv4 address, or a network of IPv6, of which anybody has as many addresses as they like.
+func address(r *http.Request) string { return fairness.Source(r.RemoteAddr).String() }
 
 // check has the core verify a password.
 func (s *Server) check(r *http.Request, user, password string) (p access.Principal, err error) {
@@ -172,7 +194,12 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		s.render(w, status, "login", page{Title: "Log in", Data: form})
 		return
 	}
+	c, err := s.sessions.begin(r, p, s.now())
+	if err != nil {
+		s.failed(w, nil, err)
+		return
+	}
 	s.log.Info("logged in", "door", "web", "principal", p.Name, "client", r.RemoteAddr)
-	http.SetCookie(w, s.sessions.begin(r, p, s.now()))
+	http.SetCookie(w, c)
 	http.Redirect(w, r, form.Next, http.StatusSeeOther)
 }

@@ -3,10 +3,63 @@ package web
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
+
+	"sallyport/internal/access"
 )
 
-const mostLogoutToken = 16 << 10
+const (
+	mostLogoutToken = 16 << 10
+	logoutsAtOnce   = 16   // that are being checked, of all
+	logoutsQueued   = 1000 // of one address
+)
+
+// logouts are those that providers tell of. Many come at once, from one address, when many people leave, and most providers tell once: they are
+// checked side by side. What is refused takes a while, one after the other of an address, and keeps its place meanwhile.
+type logouts struct {
+	room    chan struct{}
+	refused *logins
+
+	mu sync.Mutex     // guards of
+	of map[string]int // that have a place, by address
+}
+
+func newLogouts() *logouts {
+	return &logouts{room: make(chan struct{}, logoutsAtOnce), refused: newLogins(logoutsQueued), of: map[string]int{}}
+}
+
+// take has a token checked, or is busy.
+func (l *logouts) take(r *http.Request, do func() error) error {
+	from := address(r)
+	l.mu.Lock()
+	full := l.of[from] >= logoutsQueued
+	if !full {
+		l.of[from]++
+	}
+	l.mu.Unlock()
+	if full {
+		return errBusy
+	}
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.of[from]--; l.of[from] == 0 {
+			delete(l.of, from)
+		}
+	}()
+	select {
+	case l.room <- struct{}{}:
+	case <-r.Context().Done():
+		return errBusy
+	}
+	err := do()
+	<-l.room
+	if err != nil && access.AsError(err).Kind != access.Unavailable {
+		_ = l.refused.slowly(r, "", func() error { return err }) // err is the answer also where nobody waits for it any more
+	}
+	return err
+}
 
 // logout ends a session here, and leads on to the log-out of the provider where it has one.
 func (v *visit) logout() error {
@@ -44,10 +97,14 @@ func (s *Server) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusBadRequest, "invalid_request", "one logout_token in a form, of at most 16 KiB")
 		return
 	}
-	err := s.logouts.slowly(r, "", func() error { return s.core.BackchannelLogout(r.Context(), r.PostForm.Get("logout_token")) })
+	err := s.logouts.take(r, func() error { return s.core.BackchannelLogout(r.Context(), r.PostForm.Get("logout_token")) })
 	switch {
 	case err != nil && asProblem(err) == errBusy:
 		refuse(http.StatusTooManyRequests, "temporarily_unavailable", "too many are being checked")
+	case err != nil && access.AsError(err).Kind == access.Unavailable:
+		s.log.Warn("log-out by a provider not checked", "door", "web", "client", r.RemoteAddr, "error", err)
+		w.Header().Set("Retry-After", "60")
+		refuse(http.StatusServiceUnavailable, "temporarily_unavailable", "the logout_token cannot be checked at the moment")
 	case err != nil:
 		s.log.Warn("log-out by a provider refused", "door", "web", "client", r.RemoteAddr, "error", err)
 		refuse(http.StatusBadRequest, "invalid_request", "the logout_token is not valid")

@@ -33,7 +33,7 @@ func TestPurposesAndSecondReviewers(t *testing.T) {
 		t.Fatalf("%s %s", res.Status, body)
 	}
 	w.wantState(r.ID, "pending")
-	if _, body := first.get("/reviews/" + r.ID); strings.Contains(body, "/approve\"") || !strings.Contains(body, "You have decided about this") {
+	if _, body := first.get("/reviews/" + r.ID); strings.Contains(body, "/approve\"") || !strings.Contains(body, "Take it back") {
 		t.Error("one reviewer is asked twice")
 	}
 	if _, body := second.get("/reviews/" + r.ID); !strings.Contains(body, "keeper has approved: this form, 3 times") || strings.Contains(body, `name="mode"`) {

@@ -21,6 +21,9 @@ func (m memory) archive() *Archive {
 		Find: func(_ context.Context, q RecordQuery) (RecordPage, error) {
 			p := RecordPage{Through: uint64(len(m))}
 			for _, r := range slices.Backward(m) {
+				if q.Of != nil && !m.own(*q.Of, r) {
+					continue
+				}
 				is := func(want, have string) bool { return want == "" || want == have }
 				if is(q.Principal, r.Principal) && is(q.Session, r.Session) && is(q.Task, r.Task) && is(q.Kind, string(r.Kind)) && is(q.Connection, r.Connection) && is(q.Door, string(r.Door)) {
 					p.Records = append(p.Records, r)
@@ -28,8 +31,12 @@ func (m memory) archive() *Archive {
 			}
 			return p, nil
 		},
-		Replay: func(_ context.Context, w io.Writer, id, principal string) error {
-			_, err := io.WriteString(w, "cast of "+id+" for "+principal)
+		Replay: func(_ context.Context, w io.Writer, id string, of *access.Principal) error {
+			name := ""
+			if of != nil {
+				name = of.Name
+			}
+			_, err := io.WriteString(w, "cast of "+id+" for "+name)
 			return err
 		},
 		Evidence: func(_ context.Context, w io.Writer, id string) error {
@@ -44,6 +51,16 @@ func (m memory) archive() *Archive {
 		},
 		Judge: func(context.Context, string, Judging) ([]CaseResult, error) { return []CaseResult{{Name: "one"}}, nil },
 	}
+}
+
+// own is what the archive of a gateway knows by what stands where a session begins.
+func (m memory) own(p access.Principal, r *access.Record) bool {
+	i := slices.IndexFunc(m, func(o *access.Record) bool { return o.Session == r.Session && o.Kind == access.RecordOpen })
+	who := access.Principal{Name: r.Principal}
+	if m[i].Proof != nil {
+		who.Proof = *m[i].Proof
+	}
+	return p.Same(who)
 }
 
 // rows are two values as DataRow has them, one of them NULL.

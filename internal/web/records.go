@@ -54,7 +54,7 @@ func (v *visit) records(sessions bool) error {
 	q := RecordQuery{Principal: f.Principal, Connection: f.Connection, Door: f.Door, Decision: f.Decision, Label: f.Label, Relation: f.Relation, Limit: recordsPage}
 	q.Words = strings.Fields(f.Words)
 	if !v.auditor {
-		q.Principal, f.Principal = v.who.Name, v.who.Name
+		q.Of, q.Principal, f.Principal = &v.who, "", v.who.Name
 	}
 	if sessions {
 		q.Kind = string(access.RecordOpen)
@@ -188,7 +188,7 @@ func (v *visit) traceData(id string) (*traceData, error) {
 		q.Session, q.Task = "", id
 	}
 	if !v.auditor {
-		q.Principal = v.who.Name
+		q.Of = &v.who
 	}
 	page, err := v.s.opt.Archive.Find(v.r.Context(), q)
 	if err != nil {
@@ -237,12 +237,12 @@ func (v *visit) replay() error {
 	if v.s.opt.Archive.Replay == nil {
 		return errNotFound
 	}
-	principal := v.who.Name
+	of := &v.who
 	if v.auditor {
-		principal = ""
+		of = nil
 	}
 	return v.file(access.ViewReplay, ".cast", "application/x-asciicast", func(ctx context.Context, w io.Writer, session string) error {
-		return v.s.opt.Archive.Replay(ctx, w, session, principal)
+		return v.s.opt.Archive.Replay(ctx, w, session, of)
 	})
 }
 

@@ -22,7 +22,7 @@ type reviewData struct {
 	Needs     []need
 	Mine      bool
 	Decide    bool   // the visitor's word counts and is missing
-	Retract   bool   // it is approved, and the visitor can take that back
+	Retract   bool   // it is approved, by others or by the visitor, who can take that back
 	WhyNot    string // why it does not count
 	Fresh     bool   // the visitor has proved a short time ago who they are
 	Provider  string // where they do so, if not by a password here
@@ -103,11 +103,11 @@ func (d *reviewData) fill(form decision) {
 }
 
 func (v *visit) reviewData(r *gateway.ReviewRequest) (*reviewData, error) {
-	d := &reviewData{ReviewRequest: r, Mine: r.Binding.Principal == v.who.Name, Decide: v.wanted(r), Fresh: v.fresh(r.ID), Provider: v.session.provider, Now: v.now, Purposes: v.s.opt.Purposes,
+	d := &reviewData{ReviewRequest: r, Mine: gateway.Asked(v.who, r), Decide: v.wanted(r), Fresh: v.fresh(r.ID), Provider: v.session.provider, Now: v.now, Purposes: v.s.opt.Purposes,
 		NeedPurp: v.s.opt.NeedPurpose, Seen: strconv.FormatUint(r.Revision, 10), Deadline: r.Expires, Least: gateway.LeastReviewJustification, MostUses: gateway.MostReviewUses, Times: times}
 	var may bool
 	may, d.WhyNot = v.s.core.MayDecide(v.who, r)
-	d.Retract = may && r.State == "approved"
+	d.Retract = may && (r.State == "approved" || r.State == "pending" && v.now.Before(r.Expires) && gateway.Voted(v.who, r))
 	names := namesOf(r)
 	d.SQL = layout(r.Binding.SQL, names)
 	for _, inner := range r.Binding.Inner {

@@ -43,7 +43,7 @@ type Server struct {
 	sessions *sessions
 	base     string // where people reach this door, without a slash at its end; "" where that is not fixed
 	logins   *logins
-	logouts  *logins // by providers
+	logouts  *logouts // by providers
 	flows    *flows
 	pages    *pages
 	now      func() time.Time
@@ -60,7 +60,7 @@ const DefaultStepUp = 5 * time.Minute
 
 // New makes the door of a core. It fails where its own pages cannot be read.
 func New(core *gateway.Gateway, o Options) (*Server, error) {
-	s := &Server{core: core, opt: o, log: o.Log, now: time.Now, ending: make(chan struct{}), logins: newLogins(loginsQueued), asking: map[string]*logins{}, logouts: newLogins(exchangesQueued)}
+	s := &Server{core: core, opt: o, log: o.Log, now: time.Now, ending: make(chan struct{}), logins: newLogins(loginsQueued), asking: map[string]*logins{}, logouts: newLogouts()}
 	if o.StepUp == 0 {
 		s.opt.StepUp = DefaultStepUp
 	}

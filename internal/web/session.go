@@ -71,13 +71,16 @@ func secret() string {
 }
 
 // begin makes a session of who gave their password, and gives its cookie. What the browser had before ends.
-func (s *sessions) begin(r *http.Request, who access.Principal, now time.Time) *http.Cookie {
+func (s *sessions) begin(r *http.Request, who access.Principal, now time.Time) (*http.Cookie, error) {
 	s.end(r)
 	return s.add(&session{who: who, authenticated: now}, now)
 }
 
+// errFull is of a log-in that there is no room for; one that ends makes some.
+var errFull = &problem{http.StatusServiceUnavailable, "as many people as this gateway has room for are logged in, or it is ending: you were not logged in", "try again in a moment"}
+
 // add opens a session under a cookie that nobody has seen before. It ends when what proved its person does.
-func (s *sessions) add(o *session, now time.Time) *http.Cookie {
+func (s *sessions) add(o *session, now time.Time) (*http.Cookie, error) {
 	token := secret()
 	o.seen, o.ended = now, make(chan struct{})
 	if o.created.IsZero() {
@@ -90,7 +93,7 @@ func (s *sessions) add(o *session, now time.Time) *http.Cookie {
 	for key, other := range s.open {
 		if over(other, now) {
 			s.drop(key)
-		} else if other.who.Name == o.who.Name {
+		} else if other.who.Same(o.who) {
 			if mine++; mine == 1 || other.created.Before(s.open[oldest].created) {
 				oldest = key
 			}
@@ -101,13 +104,13 @@ func (s *sessions) add(o *session, now time.Time) *http.Cookie {
 	}
 	if len(s.open) >= mostSessions || s.closed {
 		stop()
-		return s.cookie(token, 0)
+		return nil, errFull
 	}
 	key := sha256.Sum256([]byte(token))
 	s.open[key] = o
 	s.watchers.Add(1)
 	go s.attend(key, o, lost, stop)
-	return s.cookie(token, 0)
+	return s.cookie(token, 0), nil
 }
 
 // attend ends a session when what proved its person holds no longer.

@@ -147,8 +147,11 @@ func (s *Server) entered(r *http.Request, f *flow) (*http.Cookie, error) {
 		s.sessions.endAt(sessionKey(f.Session))
 	}
 	now := s.now()
-	s.log.Info("logged in", "door", "web", "principal", p.Name, "provider", f.Provider, "client", r.RemoteAddr)
-	return s.sessions.add(&session{who: p, authenticated: s.provedAt(p, now), provider: f.Provider, idToken: token}, now), nil
+	c, err := s.sessions.add(&session{who: p, authenticated: s.provedAt(p, now), provider: f.Provider, idToken: token}, now)
+	if err == nil {
+		s.log.Info("logged in", "door", "web", "principal", p.Name, "provider", f.Provider, "client", r.RemoteAddr)
+	}
+	return c, err
 }
 
 // exchange has the core turn a provider's answer into a principal.

@@ -86,9 +86,9 @@ func (s *Server) stepped(r *http.Request, f *flow) (*http.Cookie, error) {
 	case at.IsZero() || at.Before(f.Started.Add(-time.Minute)):
 		return nil, &problem{http.StatusForbidden, f.Provider + " does not say that you have just proved who you are (auth_time): nothing was approved", "its operator can have it do so"}
 	}
-	s.sessions.endAt(key)
+	s.sessions.endAt(key) // which makes room for the one that follows
 	s.log.Info("step-up", "door", "web", "principal", p.Name, "provider", f.Provider, "client", r.RemoteAddr)
-	return s.sessions.add(&session{who: p, csrf: old.csrf, created: old.created, authenticated: at, provider: f.Provider, idToken: token, draft: old.draft, proved: f.Review}, now), nil
+	return s.sessions.add(&session{who: p, csrf: old.csrf, created: old.created, authenticated: at, provider: f.Provider, idToken: token, draft: old.draft, proved: f.Review}, now)
 }
 
 // wanted are the acr values that a provider's configuration wants for approving.

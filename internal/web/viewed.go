@@ -1,8 +1,6 @@
 package web
 
 import (
-	"slices"
-
 	"sallyport/internal/access"
 	"sallyport/internal/gateway"
 )
@@ -17,7 +15,7 @@ func (v *visit) viewed(what, of, query string) error {
 
 // viewedRequest is viewed for a request that the visitor sees as an auditor only.
 func (v *visit) viewedRequest(r *gateway.ReviewRequest) error {
-	if r.Binding.Principal == v.who.Name || slices.ContainsFunc(r.Votes, func(o gateway.ReviewVote) bool { return o.Reviewer == v.who.Name }) {
+	if gateway.Asked(v.who, r) || gateway.Decided(v.who, r) {
 		return nil
 	}
 	if may, _ := v.s.core.MayDecide(v.who, r); may {

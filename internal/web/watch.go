@@ -2,6 +2,9 @@ package web
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/url"
 	"slices"
 	"time"
 
@@ -13,15 +16,27 @@ import (
 func (v *visit) watches() bool { return v.auditor || v.operator }
 
 // sessionsData fills the page of live sessions.
-type sessionsData struct{ List []gateway.LiveSession }
+type sessionsData struct{ List []liveSession }
+
+type liveSession struct {
+	gateway.LiveSession
+	Trace bool // the visitor may see what was done in it
+}
+
+// own reports whether something was done in the visitor's name.
+func (v *visit) own(name string, proof access.Proof) bool {
+	return v.who.Same(access.Principal{Name: name, Proof: proof})
+}
 
 // live lists the sessions that have not ended: an auditor or operator sees all, others theirs.
 func (v *visit) live() error {
-	list := v.s.core.LiveSessions()
-	if !v.watches() {
-		list = slices.DeleteFunc(list, func(s gateway.LiveSession) bool { return s.Principal != v.who.Name })
+	var d sessionsData
+	for _, s := range v.s.core.LiveSessions() {
+		if own := v.own(s.Principal, s.Proof); own || v.watches() {
+			d.List = append(d.List, liveSession{s, v.s.opt.Archive != nil && (own || v.auditor)})
+		}
 	}
-	return v.show("live", "Live sessions", "live", sessionsData{list})
+	return v.show("live", "Live sessions", "live", d)
 }
 
 // endSession ends a session, for operators.
@@ -37,9 +52,11 @@ func (v *visit) endSession() error {
 	return v.redirect("/live")
 }
 
-// person is somebody of the configuration, with what they may do.
+// person is somebody of the configuration or of a provider, with what they may do.
 type person struct {
 	access.Principal
+	Path       string // of their page
+	Provider   string // by whose word they are who they are, and in their groups; "" for the configuration's
 	Attributes []string
 	May        []gateway.Permission
 }
@@ -47,6 +64,7 @@ type person struct {
 // peopleData fills the page of people and agents.
 type peopleData struct {
 	People  []person
+	More    int  // of a provider, beyond those listed
 	One     bool // the page is about one of them, and explains
 	Form    explainForm
 	Answers []gateway.Explanation
@@ -59,21 +77,47 @@ type explainForm struct{ Connection, Door, SQL, Reason string }
 
 var doors = []access.Door{access.DoorPGWire, access.DoorMCP}
 
-// known gives those whom the visitor may look at: an auditor or operator all, others themselves.
+// known gives those whom the visitor may look at: an auditor or operator those of the configuration and whom the gateway has met of a provider's,
+// others themselves.
 func (v *visit) known() []access.Principal {
-	return slices.DeleteFunc(v.s.core.People(), func(p access.Principal) bool { return !v.watches() && p.Name != v.who.Name })
+	if !v.watches() {
+		return []access.Principal{v.who}
+	}
+	list := v.s.core.People()
+	if v.who.Proof.Issuer != "" {
+		list = append(list, v.who)
+	}
+	for _, p := range v.s.core.Known() {
+		if !p.Same(v.who) {
+			list = append(list, p)
+		}
+	}
+	return list
 }
+
+// mostMet is how many of a provider's a page has: what each may do is worked out for it.
+const mostMet = 200
 
 func (v *visit) people() error {
 	d := peopleData{}
+	met := 0
 	for _, p := range v.known() {
+		if p.Proof.Issuer != "" {
+			if met++; met > mostMet {
+				d.More++
+				continue
+			}
+		}
 		d.People = append(d.People, v.person(p))
 	}
 	return v.show("people", "People and agents", "people", d)
 }
 
 func (v *visit) person(p access.Principal) person {
-	out := person{Principal: p}
+	out := person{Principal: p, Path: "/people/" + url.PathEscape(p.Name), Provider: v.s.providerOf(p)}
+	if p.Proof.Issuer != "" {
+		out.Path += "?" + url.Values{"account": {accountKey(p)}}.Encode()
+	}
 	for k := range p.Attributes {
 		out.Attributes = append(out.Attributes, k+" = "+p.Attributes[k])
 	}
@@ -84,10 +128,29 @@ func (v *visit) person(p access.Principal) person {
 	return out
 }
 
+// accountKey tells apart, in an address, those of one name, without saying what their provider calls them.
+func accountKey(p access.Principal) string {
+	sum := sha256.Sum256([]byte(p.Proof.Issuer + "\x00" + p.Proof.Subject))
+	return hex.EncodeToString(sum[:8])
+}
+
+// providerOf is the name of the provider that speaks for somebody, "" for those of the configuration.
+func (s *Server) providerOf(p access.Principal) string {
+	for _, o := range s.core.Providers() {
+		if o.Issuer == p.Proof.Issuer {
+			return o.Name
+		}
+	}
+	return p.Proof.Issuer
+}
+
 // one shows one of them; with a statement in the form it says what would become of it, without running it.
 func (v *visit) one() error {
 	list := v.known()
-	i := slices.IndexFunc(list, func(p access.Principal) bool { return p.Name == v.r.PathValue("name") })
+	account := v.query("account")
+	i := slices.IndexFunc(list, func(p access.Principal) bool {
+		return p.Name == v.r.PathValue("name") && (account == "" || account == accountKey(p))
+	})
 	if i < 0 {
 		return errNotFound
 	}

@@ -226,6 +226,28 @@ func TestApprovalsAreTakenBack(t *testing.T) {
 	}
 }
 
+// Who has approved what waits for another still takes it back.
+func TestAnApprovalIsTakenBackWhileOthersDecide(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config, _ *Options) {
+		c.Approvals.Groups = map[string]gateway.ReviewNeed{"keepers": {Quorum: 2}}
+	})
+	r := w.wish("asker", write, nil)
+	first, second := w.login("keeper"), w.login("keeper2")
+	if res, body := first.post("/reviews/"+r.ID+"/approve", decisionOn(r)); res.StatusCode != 303 {
+		t.Fatalf("%s %s", res.Status, body)
+	}
+	for b, offered := range map[*browser]bool{first: true, second: false} {
+		if _, body := b.get("/reviews/" + r.ID); strings.Contains(body, "Take it back") != offered {
+			t.Errorf("%s is offered to take it back: %v", b.name, !offered)
+		}
+	}
+	r, _ = w.gw.Review(r.ID)
+	if res, body := first.post("/reviews/"+r.ID+"/deny", decisionOn(r)); res.StatusCode != 303 {
+		t.Fatalf("%s %s", res.Status, body)
+	}
+	w.wantState(r.ID, "denied")
+}
+
 func TestOnlyWhoAskedWithdraws(t *testing.T) {
 	w := newWorld(t, nil)
 	r := w.wish("asker", write, nil)

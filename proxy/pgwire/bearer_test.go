@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"sallyport/internal/access"
+	"sallyport/internal/identity/oidc"
+	"sallyport/internal/testidp"
 )
 
 // choose goes to where a client chooses a mechanism, and checks what it is offered.
@@ -169,6 +171,29 @@ func TestTokensThatAreRefused(t *testing.T) {
 	}
 	if strings.Contains(d.logs.String(), token) {
 		t.Error("a token is in the log")
+	}
+}
+
+// A token that cannot be checked is not refused: the client is not sent to its provider for another.
+func TestTokensThatCannotBeChecked(t *testing.T) {
+	idp := testidp.New(t)
+	ps, err := oidc.Open(oidc.Options{Audience: "https://gate.example/mcp", Providers: []access.Provider{{Name: "corp", Issuer: idp.Issuer, ClientID: testidp.ClientID}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ps.Close()
+	p := newTokens(t)
+	p.store.By(ps, nil, nil)
+	d := identified(t, p)
+	idp.Down(true)
+	w := d.secure(t, tls.Certificate{})
+	w.startup(version30, nil)
+	w.choose(mechanism, oauthMechanism).send(encode(t, bearer("n,,\x01auth=Bearer "+idp.AccessToken("https://gate.example/mcp")+"\x01\x01")))
+	if e := w.expectFatal("57P03"); e.Message != "the access token cannot be checked at the moment" || e.Hint == "" {
+		t.Errorf("got %+v", e)
+	}
+	if n := d.core.refused.Load(); n != 0 {
+		t.Errorf("the core heard of %d refusals", n)
 	}
 }
 

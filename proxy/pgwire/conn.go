@@ -36,8 +36,10 @@ type conn struct {
 	params   gateway.SessionParams
 	secret   []byte // the cancel key as the client knows it
 	enrolled bool   // counts as a session; guarded by srv.mu
-	mute     bool   // in a TLS handshake: plain words would not be understood
-	skip     int64  // bytes of a refused message that are still to come
+	// displaced is true of one that has lost its place before it was enrolled; guarded by srv.mu.
+	displaced bool
+	mute      bool  // in a TLS handshake: plain words would not be understood
+	skip      int64 // bytes of a refused message that are still to come
 
 	dec   decoder
 	ops   []gateway.Op

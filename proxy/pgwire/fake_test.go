@@ -76,13 +76,13 @@ func (f *fakeCore) Providers() []access.Provider {
 	return f.providers
 }
 
-func (f *fakeCore) Verify(_ context.Context, c access.Credentials) (access.Principal, error) {
+func (f *fakeCore) Verify(ctx context.Context, c access.Credentials) (access.Principal, error) {
 	if x, ok := c.(*fakeExchange); ok && x.conv.Valid() {
 		return access.Principal{Name: testUser}, nil
 	} else if ok || f.people == nil {
 		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "not authenticated"}
 	}
-	return f.people.Verify(c)
+	return f.people.Verify(ctx, c)
 }
 
 func (f *fakeCore) Connect(ctx context.Context, l gateway.Login) (session, error) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/internal/fairness"
 	"sallyport/internal/gateway"
 	"sallyport/internal/loop"
 )
@@ -100,9 +101,10 @@ type Server struct {
 	mu       sync.Mutex // guards the fields below
 	ln       net.Listener
 	conns    map[*conn]struct{} // every connection, from accept to close
-	sessions map[uint32]*conn   // those with a session, by the PID of their cancel key
-	enrolled int                // how many of conns count as sessions
-	serving  chan struct{}      // closed when Serve has returned; nil before it runs
+	room     *fairness.Room[*conn]
+	sessions map[uint32]*conn // those with a session, by the PID of their cancel key
+	enrolled int              // how many of conns count as sessions
+	serving  chan struct{}    // closed when Serve has returned; nil before it runs
 
 	draining atomic.Bool // no new work; each client gets a last word. Never unset
 	cutting  atomic.Bool // no more patience
@@ -121,6 +123,7 @@ func newServer(c core, opt Options) *Server {
 		authDelay: 300 * time.Millisecond,
 		period:    500 * time.Millisecond,
 		conns:     map[*conn]struct{}{},
+		room:      fairness.NewRoom[*conn](2*opt.MaxClients + 64),
 		sessions:  map[uint32]*conn{},
 	}
 	if opt.TLS != nil {

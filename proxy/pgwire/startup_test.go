@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -346,4 +347,36 @@ func TestConnectionFloodLeavesRunningSessionsAlone(t *testing.T) {
 	if got := w.until('Z'); got != "TDCZ" {
 		t.Errorf("got %s", got)
 	}
+}
+
+// Whoever holds every connection that the door has room for, without an account, keeps nobody else from logging in, and takes no session away.
+func TestOneAddressDoesNotHoldTheDoor(t *testing.T) {
+	d := open(t, Options{MaxClients: 4})
+	from := func(address string) *wire {
+		nc, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).Dial("tcp", d.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return wrap(t, nc)
+	}
+	before := from("127.0.0.1").login(nil)
+	oldest := from("127.0.0.1")
+	for range 2*4 + 64 - 2 {
+		from("127.0.0.1")
+	}
+	eventually(t, "the flood is in", func() bool { d.mu.Lock(); defer d.mu.Unlock(); return len(d.conns) == 72 })
+	from("127.0.0.1").expectFatal("53300")
+	for _, address := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.2"} {
+		w := from(address).login(nil)
+		w.send(query("SELECT 1"))
+		if got := w.until('Z'); got != "TDCZ" {
+			t.Errorf("%s got %s", address, got)
+		}
+	}
+	oldest.expectEnd()
+	before.send(query("SELECT 1"))
+	if got := before.until('Z'); got != "TDCZ" {
+		t.Errorf("the session of before got %s", got)
+	}
+	eventually(t, "who was put out is gone", func() bool { d.mu.Lock(); defer d.mu.Unlock(); return len(d.conns) == 72 && d.room.Len() == 72 })
 }

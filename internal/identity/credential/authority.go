@@ -186,13 +186,3 @@ func writeWhole(path string, text []byte) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
-
-// Authorities gives the certificates that clients' certificates are checked by, DER, that which issues now first.
-func (s *Store) Authorities() [][]byte {
-	at := s.authority.at.Load()
-	out := [][]byte{at.cert.Raw}
-	for _, c := range at.before {
-		out = append(out, c.Raw)
-	}
-	return out
-}

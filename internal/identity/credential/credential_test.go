@@ -263,13 +263,13 @@ func TestTheAuthorityVouchesForNoServer(t *testing.T) {
 
 func TestTheAuthorityIsRenewed(t *testing.T) {
 	b := newBench(t)
-	before := b.Authorities()
+	before := b.authority.at.Load()
 	b.at = b.at.Add(authorityLife - renewAt - time.Minute)
 	_, old := b.issue(b.ada())
 	b.at = b.at.Add(2 * time.Minute)
 	_, fresh := b.issue(b.ada())
-	now := b.Authorities()
-	if len(now) != 2 || !bytes.Equal(now[1], before[0]) || bytes.Equal(now[0], before[0]) {
+	now := b.authority.at.Load()
+	if len(now.before) != 1 || !now.before[0].Equal(before.cert) || now.cert.Equal(before.cert) {
 		t.Fatal("not renewed, or the old one was forgotten")
 	}
 	b.again()
@@ -283,8 +283,8 @@ func TestTheAuthorityIsRenewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.at = b.at.Add(authorityLife)
-	if err := b.Sweep(); err != nil || len(b.Authorities()) != 1 {
-		t.Errorf("%v: %d authorities, of which one can be in force", err, len(b.Authorities()))
+	if err := b.Sweep(); err != nil || len(b.authority.at.Load().before) != 0 {
+		t.Errorf("%v: %d authorities of before, of which none can be in force", err, len(b.authority.at.Load().before))
 	}
 	if err := os.WriteFile(filepath.Join(b.dir, "authority.key"), []byte("junk"), 0o600); err != nil {
 		t.Fatal(err)

@@ -87,7 +87,7 @@ func Bound(csr *x509.CertificateRequest) string {
 }
 
 // Issue makes a certificate for the key of a request and a secret, both for p, who has logged in by the identity token that p.Proof speaks of
-// (Token, Issued, Expires), which is used up by it. They end together, after life and never after Longest. salt and iterations
+// (Token, Issued, Expires), which is used up by it. They end together, after life and never after Longest. factors
 // are what the secret's verifier is made with. All is durable before Issue returns; a failure leaves nothing.
 func (s *Store) Issue(p access.Principal, request []byte, life time.Duration, factors scram.KeyFactors) (Issued, error) {
 	if p.Name == "" || p.Kind != access.Human || p.Actor != "" {

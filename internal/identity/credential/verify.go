@@ -112,3 +112,16 @@ func (s *Store) Named(name string) []access.Principal {
 	}
 	return out
 }
+
+// All gives who the credentials that hold speak for, one for each of these.
+func (s *Store) All() []access.Principal {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []access.Principal
+	for id := range s.byID {
+		if e := s.live(id); e != nil {
+			out = append(out, e.principal(access.BySecret))
+		}
+	}
+	return out
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func newBench(t *testing.T, edits ...func(*access.Provider)) *bench {
 
 func (b *bench) open(list ...access.Provider) {
 	b.Helper()
-	ps, err := Open(Options{Providers: list, Audience: door, Now: b.now, Log: slog.New(slog.NewTextHandler(b.log, nil))})
+	ps, err := Open(Options{Providers: list, Audience: door, Now: b.now, Log: slog.New(slog.NewTextHandler(b.log, nil)), From: b.ps})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -80,18 +81,27 @@ func (b *bench) good(raw string) Said {
 	return said
 }
 
-// failed demands that err is a refusal by a check, and one that tells a client nothing.
+// failed demands that err is a refusal by a check, and one that tells a client nothing but whether to come again with the same.
 func failed(t *testing.T, err error, want Check) {
 	t.Helper()
 	var e *access.Error
 	r, ok := errors.AsType[*Refusal](err)
-	if !ok || !errors.As(err, &e) || e.Kind != access.Denied || e.Hint == "" {
+	if !ok || !errors.As(err, &e) || e.Hint == "" {
 		t.Fatalf("got %v, which is no refusal", err)
 	}
-	if r.Check != want {
+	if r.Check != want || want == Keys && !r.Later {
 		t.Errorf("refused for %v, want %s", r, want)
 	}
-	if kinds := []string{"the access token is not valid", "the identity token is not valid", "the logout token is not valid"}; want != Keys && e.Message != kinds[0] && e.Message != kinds[1] && e.Message != kinds[2] {
+	if r.Later {
+		if e.Kind != access.Unavailable || e.Code != "57P03" || !strings.HasSuffix(e.Message, "token cannot be checked at the moment") {
+			t.Errorf("a client is told %q (%s, %s) where nothing is known of its token", e.Message, e.Kind, e.Code)
+		}
+		return
+	}
+	if e.Kind != access.Denied || e.Code != "28000" {
+		t.Errorf("%s, %s", e.Kind, e.Code)
+	}
+	if kinds := []string{"the access token is not valid", "the identity token is not valid", "the logout token is not valid"}; e.Message != kinds[0] && e.Message != kinds[1] && e.Message != kinds[2] {
 		t.Errorf("a client is told %q", e.Message)
 	}
 }

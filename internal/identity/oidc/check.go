@@ -33,7 +33,8 @@ type Said struct {
 	ID        string   // "jti"
 }
 
-// Access verifies an access token for this gateway (RFC 9068, RFC 8707). Errors are *access.Error with a *Refusal behind it.
+// Access verifies an access token for this gateway (RFC 9068, RFC 8707). Errors are *access.Error with a *Refusal behind it:
+// Denied, or Unavailable where the token cannot be checked at the moment.
 func (ps *Providers) Access(ctx context.Context, raw string) (Said, error) {
 	said, err := ps.access(ctx, raw)
 	if err = ps.free(said, err); err != nil {
@@ -370,7 +371,7 @@ func (ps *Providers) free(said Said, err error) error {
 	}
 	own := ps.list[slices.IndexFunc(ps.list, func(p *provider) bool { return p.Name == said.Provider })].Prefix
 	for _, p := range ps.list {
-		if Shadows(p.Prefix, own) && len(name) >= len(p.Prefix) && strings.EqualFold(name[:len(p.Prefix)], p.Prefix) {
+		if IsUnder(name, own, p.Prefix) {
 			whose = "has the prefix of the provider " + p.Name
 		}
 	}
@@ -382,19 +383,23 @@ func (ps *Providers) free(said Said, err error) error {
 	return signed(refuse(Subject, "%q %s", name, whose).hint("give the provider a `prefix`"), q.Method, q.Issuer, map[string]any{"sub": q.Subject})
 }
 
-// Shadows reports whether names under the prefix own could be some that are under another provider's.
-func Shadows(other, own string) bool {
-	return len(other) > len(own) && strings.EqualFold(other[:len(own)], own)
+// IsUnder reports whether a name that the provider of the prefix own says is for another to say, by its longer prefix.
+func IsUnder(name, own, other string) bool {
+	return len(other) > len(own) && strings.EqualFold(other[:len(own)], own) && len(name) >= len(other) && strings.EqualFold(name[:len(other)], other)
 }
 
 // AccessToken is Access for who wants the principal alone, within fetchTime.
-func (ps *Providers) AccessToken(raw string) (access.Principal, error) {
-	said, err := ps.Access(context.Background(), raw)
+func (ps *Providers) AccessToken(ctx context.Context, raw string) (access.Principal, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
+	said, err := ps.Access(ctx, raw)
 	return said.Principal, err
 }
 
 // IDToken is ID for who wants the principal alone, within fetchTime.
-func (ps *Providers) IDToken(t access.IDToken) (access.Principal, error) {
-	said, err := ps.ID(context.Background(), t)
+func (ps *Providers) IDToken(ctx context.Context, t access.IDToken) (access.Principal, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
+	said, err := ps.ID(ctx, t)
 	return said.Principal, err
 }

@@ -24,23 +24,30 @@ const (
 	rediscover = 6 * time.Hour
 )
 
-// newClient gives a client that talks TLS (loopback may do without), follows nobody elsewhere, and reads no more than maxBody.
-func newClient(caFile string) (*http.Client, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		if conf.RootCAs = x509.NewCertPool(); !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file: %s has no certificate (PEM)", caFile)
-		}
+// readRoots reads the certificates of a ca_file; nil, for the system's, where there is none.
+func readRoots(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
 	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file: %s has no certificate (PEM)", caFile)
+	}
+	return roots, nil
+}
+
+// newClient gives a client that talks TLS (loopback may do without), follows nobody elsewhere, and reads no more than maxBody.
+func newClient(roots *x509.CertPool) *http.Client {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	t := &http.Transport{TLSClientConfig: conf, Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second,
 		TLSHandshakeTimeout: fetchTime, ResponseHeaderTimeout: fetchTime, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true}
 	return &http.Client{Transport: limited{t}, Timeout: fetchTime, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return errors.New("the provider redirects: codes and secrets go nowhere else, and the configuration names the issuer's own URL")
-	}}, nil
+	}}
 }
 
 // limited refuses what is not encrypted, and bodies that do not end.

@@ -29,7 +29,7 @@ func FuzzToken(f *testing.F) {
 		if again, err := parseObject(back); err != nil || len(again) != len(claims) {
 			t.Fatalf("%v: %s", err, back)
 		}
-		p := &provider{keys: &keySet{}}
+		p := &provider{supply: &supply{keys: &keySet{}}}
 		p.now, p.Actors = time.Now, []string{"a"}
 		p.times(claims, true)
 		p.chain(claims, "c", false, false)

@@ -60,7 +60,7 @@ type keySet struct {
 	refresh time.Duration
 	now     func() time.Time
 	log     *slog.Logger
-	wait    *sync.WaitGroup // fetches that run
+	wait    sync.WaitGroup // fetches that run
 
 	mu      sync.Mutex // of all below
 	keys    []key
@@ -120,7 +120,7 @@ func (s *keySet) find(ctx context.Context, id string) ([]key, error) {
 		if want && !asked {
 			running = s.start(now)
 		}
-		err := s.err
+		err, known := s.err, s.knownUnknown(id, now)
 		s.mu.Unlock()
 
 		if running != nil && (stale || len(found) == 0) { // else what there is will do, and the next may have the new ones
@@ -128,14 +128,16 @@ func (s *keySet) find(ctx context.Context, id string) ([]key, error) {
 			case <-running:
 				continue
 			case <-ctx.Done():
-				return nil, &Refusal{Check: Keys, Detail: "the provider's keys take too long to come", Err: ctx.Err()}
+				return nil, &Refusal{Check: Keys, Detail: "the provider's keys take too long to come", Later: true, Err: ctx.Err()}
 			}
 		}
 		switch {
 		case !usable:
-			return nil, &Refusal{Check: Keys, Detail: "the provider's keys cannot be fetched", Hint: "look at the provider, and at the way to it; nobody can log in by it until its keys are known", Err: err}
+			return nil, &Refusal{Check: Keys, Detail: "the provider's keys cannot be fetched", Hint: "look at the provider, and at the way to it; nobody can log in by it until its keys are known", Later: true, Err: err}
+		case len(found) == 0 && err != nil && !known:
+			return nil, &Refusal{Check: Keys, Detail: fmt.Sprintf("whether the provider publishes a key %q by now is not known: its keys cannot be fetched", id), Later: true, Err: err}
 		case len(found) == 0:
-			if asked && err == nil {
+			if asked {
 				s.mu.Lock()
 				s.remember(id, now)
 				s.mu.Unlock()

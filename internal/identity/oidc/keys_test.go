@@ -13,6 +13,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 var ctx = context.Background()
@@ -26,7 +27,7 @@ func TestWithdrawnKeyStopsVerifyingWithinRefresh(t *testing.T) {
 	b.idp.SetKeys(newKey(t, "ES256")) // old is withdrawn, and nobody is told
 	b.pass(defaultRefresh - time.Second)
 	b.ps.Access(ctx, token) // may be taken still, and has the keys fetched ahead
-	b.ps.wait.Wait()
+	b.ps.list[0].keys.wait.Wait()
 	b.pass(time.Second)
 	_, err := b.ps.Access(ctx, token)
 	failed(t, err, Signature)
@@ -52,8 +53,7 @@ func TestFloodOfUnknownKeys(t *testing.T) {
 		wg.Go(func() {
 			for i := range n / lanes {
 				raw := b.idp.AccessToken(door)
-				head, rest, _ := strings.Cut(raw, ".")
-				_ = head
+				_, rest, _ := strings.Cut(raw, ".")
 				raw = b64(fmt.Sprintf(`{"alg":"ES256","typ":"at+jwt","kid":"x-%d-%d"}`, lane, i)) + "." + rest
 				if _, err := b.ps.Access(ctx, raw); err == nil {
 					t.Error("taken")
@@ -82,7 +82,7 @@ func TestFloodOfUnknownKeys(t *testing.T) {
 func TestUnknownKeyIsRemembered(t *testing.T) {
 	b := newBench(t)
 	b.good(b.idp.AccessToken(door))
-	bad := b.idp.Mint(b.idp.AccessClaims(door), testidp.Shape{Header: claims{"typ": "at+jwt", "kid": "gone"}})
+	bad := forge.Mint(b.idp, b.idp.AccessClaims(door), forge.Shape{Header: claims{"typ": "at+jwt", "kid": "gone"}})
 	for range 5 {
 		_, err := b.ps.Access(ctx, bad)
 		failed(t, err, Signature)
@@ -258,7 +258,7 @@ func TestTLSIsChecked(t *testing.T) {
 
 func TestWhatOpenRefuses(t *testing.T) {
 	good := access.Provider{Name: "corp", Issuer: "https://id.example.com", ClientID: "sallyport"}
-	if ps, err := Open(Options{Providers: []access.Provider{good}, Audience: door}); err != nil || ps.List()[0].Name != "corp" {
+	if ps, err := Open(Options{Providers: []access.Provider{good}, Audience: door}); err != nil || ps.list[0].Name != "corp" {
 		t.Fatal(err)
 	}
 	for name, edit := range map[string]func(*access.Provider){

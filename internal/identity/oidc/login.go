@@ -45,11 +45,11 @@ type metadata struct {
 
 // NewLogin makes the flow of a provider; nothing is asked of it yet. It fails where the file of certificates cannot be read.
 func NewLogin(p access.Provider, now func() time.Time) (*Login, error) {
-	client, err := newClient(p.CAFile)
+	roots, err := readRoots(p.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: %w", p.Name, err)
 	}
-	return &Login{provider: p, now: now, client: client}, nil
+	return &Login{provider: p, now: now, client: newClient(roots)}, nil
 }
 
 // Close lets go of connections that are kept.
@@ -93,15 +93,16 @@ func (l *Login) discover(ctx context.Context) (*metadata, error) {
 	return m, nil
 }
 
-// check refuses addresses that a browser or a code may not be sent to: a provider with TLS has none without.
+// check refuses addresses that a browser or a code may not be sent to: a provider with TLS has none without, one of this machine none elsewhere
+// without.
 func (l *Login) check(m *metadata) error {
-	secure := strings.HasPrefix(l.provider.Issuer, "https://")
+	encrypted := strings.HasPrefix(l.provider.Issuer, "https://")
 	for what, at := range map[string]string{"authorization_endpoint": m.endpoint.AuthURL, "token_endpoint": m.endpoint.TokenURL, "end_session_endpoint": m.EndSession} {
 		if at == "" && what == "end_session_endpoint" {
 			continue
 		}
 		u, err := url.Parse(at)
-		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (secure || u.Scheme != "http") {
+		if err != nil || !Secure(u) || u.Fragment != "" || encrypted && u.Scheme != "https" {
 			return fmt.Errorf("its %s is not usable", what)
 		}
 	}

@@ -141,8 +141,9 @@ func TestAnswersOfAProviderAreBounded(t *testing.T) {
 	if n := len(idp.Requests()); n != 1 {
 		t.Errorf("a provider that is down was asked %d times in a moment", n)
 	}
-	for field, at := range map[string]string{"issuer": "https://evil.example", "authorization_endpoint": "javascript:alert(1)", "token_endpoint": "file:///etc/passwd"} {
-		idp := testidp.New(t)
+	for at, field := range map[string]string{"https://evil.example": "issuer", "javascript:alert(1)": "authorization_endpoint", "file:///etc/passwd": "token_endpoint",
+		"http://evil.example/authorize": "authorization_endpoint", "http://evil.example/token": "token_endpoint", "http://evil.example/end": "end_session_endpoint"} {
+		idp := testidp.New(t) // on this machine, without TLS
 		idp.Discover(field, at)
 		if _, err := newLogin(t, access.Provider{Name: "corp", Issuer: idp.Issuer, ClientID: testidp.ClientID}).URL(ctx, access.LoginRequest{}); err == nil {
 			t.Errorf("%s %s was taken", field, at)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,19 +26,23 @@ type Options struct {
 	Taken func(name string) bool
 	Now   func() time.Time // nil: time.Now
 	Log   *slog.Logger     // nil: nothing is logged
+	// From are those of before a change of the configuration, open still; nil: there are none. What was fetched from a provider whose name, issuer,
+	// certificates, algorithms and Refresh stay as they were stays known, as do the bounds on fetching.
+	From *Providers
 }
 
 // Providers verifies tokens. It is safe for concurrent use.
 type Providers struct {
-	list []*provider
-	log  *slog.Logger
-	took func(name string) bool
-	wait sync.WaitGroup // fetches that run
+	list   []*provider
+	log    *slog.Logger
+	took   func(name string) bool
+	closed sync.Once
 }
 
 // provider is one of them, with its configuration made ready.
 type provider struct {
 	access.Provider
+	*supply
 	audiences  []string
 	clients    []string // that ID tokens are for
 	algs       []jose.SignatureAlgorithm
@@ -48,8 +51,6 @@ type provider struct {
 	attributes map[string]access.ClaimPath
 	now        func() time.Time
 	log        *slog.Logger
-	client     *http.Client
-	keys       *keySet
 	verify     *gooidc.Config
 	elsewhere  *sources
 }
@@ -98,6 +99,7 @@ func Open(o Options) (*Providers, error) {
 		ps.list = append(ps.list, p)
 	}
 	if err := errors.Join(problems...); err != nil {
+		ps.Close()
 		return nil, &access.Error{Kind: access.Invalid, Code: "F0000", Message: err.Error(), Hint: "see identity.providers of the configuration"}
 	}
 	return ps, nil
@@ -152,36 +154,31 @@ func (ps *Providers) prepare(conf access.Provider, o Options) (*provider, error)
 			return nil, fmt.Errorf("attribute %s, claim %q: %w", name, path, err)
 		}
 	}
-	if p.client, err = newClient(conf.CAFile); err != nil {
+	roots, err := readRoots(conf.CAFile)
+	if err != nil {
 		return nil, err
 	}
-	dir := &directory{issuer: conf.Issuer, client: p.client, now: o.Now}
-	p.keys = &keySet{get: dir.keys, algs: p.algs, refresh: conf.Refresh, now: o.Now, log: p.log, wait: &ps.wait, unknown: map[string]time.Time{}}
+	of := supplier{conf.Name, conf.Issuer, strings.Join(algs, " "), conf.Refresh, roots}
+	if p.supply = o.From.supplyOf(of); p.supply == nil {
+		client := newClient(roots)
+		dir := &directory{issuer: conf.Issuer, client: client, now: o.Now}
+		p.supply = &supply{of: of, client: client, used: 1, answers: newAnswers(),
+			keys: &keySet{get: dir.keys, algs: p.algs, refresh: conf.Refresh, now: o.Now, log: p.log, unknown: map[string]time.Time{}}}
+	}
 	p.verify = &gooidc.Config{SkipClientIDCheck: true, SkipExpiryCheck: true, SupportedSigningAlgs: algs, Now: o.Now}
 	p.elsewhere = newSources(p)
 	return p, nil
 }
 
-// List gives the configuration of the providers, without their secrets.
-func (ps *Providers) List() []access.Provider {
-	var out []access.Provider
-	for _, p := range ps.list {
-		c := p.Provider
-		c.ClientSecret = ""
-		out = append(out, c)
-	}
-	return out
-}
-
-// Close waits for what is being fetched. Afterwards nothing is fetched any more.
+// Close waits for what is being fetched for ps alone. Afterwards nothing is fetched any more, but by those that were opened From it.
 func (ps *Providers) Close() error {
-	for _, p := range ps.list {
-		p.keys.close()
-	}
-	ps.wait.Wait()
-	for _, p := range ps.list {
-		p.client.CloseIdleConnections()
-	}
+	ps.closed.Do(func() {
+		left := slices.DeleteFunc(slices.Clone(ps.list), func(p *provider) bool { return !p.leave() })
+		for _, p := range left {
+			p.keys.wait.Wait()
+			p.client.CloseIdleConnections()
+		}
+	})
 	return nil
 }
 

@@ -30,6 +30,7 @@ type Refusal struct {
 	Check  Check
 	Detail string
 	Hint   string // for the operator; "" where there is nothing to do
+	Later  bool   // nothing is said of the token: what it is checked by cannot be had at the moment
 	// Signed is whose token it is, where its signature is its provider's: method, issuer and subject alone. Nil: nobody knows.
 	Signed *access.Proof
 	Err    error
@@ -53,18 +54,21 @@ func (r *Refusal) hint(s string) *Refusal { r.Hint = s; return r }
 
 // signed says in a refusal whose token it is of which the signature was found good.
 func signed(err error, m access.Method, issuer string, claims map[string]any) error {
-	if r, ok := errors.AsType[*Refusal](err); ok {
-		sub, _ := claims["sub"].(string)
-		r.Signed = &access.Proof{Method: m, Issuer: issuer, Subject: strings.ToValidUTF8(shown(sub), "?")}
+	r, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		return err
 	}
-	return err
+	out := *r // which may be kept, as an answer about this token
+	said, _ := claims["sub"].(string)
+	out.Signed = &access.Proof{Method: m, Issuer: issuer, Subject: strings.ToValidUTF8(shown(said), "?")}
+	return &out
 }
 
-// denied is what a client is told of a refusal.
+// denied is what a client is told of a refusal. Where nothing was found wrong with the token, no other would do better, and who has it is not
+// to throw it away.
 func denied(kind string, err error) error {
-	e := &access.Error{Kind: access.Denied, Code: "28000", Message: "the " + kind + " is not valid", Hint: "log in again with the identity provider; the operator sees which check failed (sallyport whoami --token)", Err: err}
-	if r, ok := errors.AsType[*Refusal](err); ok && r.Check == Keys {
-		e.Message, e.Hint = "the "+kind+" cannot be checked at the moment", "try again in a minute; the operator's log has the cause"
+	if r, ok := errors.AsType[*Refusal](err); ok && r.Later {
+		return &access.Error{Kind: access.Unavailable, Code: "57P03", Message: "the " + kind + " cannot be checked at the moment", Hint: "try again in a minute; the operator's log has the cause", Err: err} // cannot_connect_now
 	}
-	return e
+	return &access.Error{Kind: access.Denied, Code: "28000", Message: "the " + kind + " is not valid", Hint: "log in again with the identity provider; the operator sees which check failed (sallyport whoami --token)", Err: err}
 }

@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"maps"
 	"mime"
 	"net/http"
@@ -28,10 +29,18 @@ type sources struct {
 	p       *provider
 	needed  []string // claims that the configuration speaks of
 	origins []string
-	room    chan struct{}
+}
+
+// answers are those that sources have given, and the room for further questions.
+type answers struct {
+	room chan struct{}
 
 	mu   sync.Mutex // of kept
 	kept map[[sha256.Size]byte]answer
+}
+
+func newAnswers() *answers {
+	return &answers{room: make(chan struct{}, atOnce), kept: map[[sha256.Size]byte]answer{}}
 }
 
 type answer struct {
@@ -41,7 +50,7 @@ type answer struct {
 }
 
 func newSources(p *provider) *sources {
-	s := &sources{p: p, room: make(chan struct{}, atOnce), kept: map[[sha256.Size]byte]answer{}}
+	s := &sources{p: p}
 	for _, path := range append(slices.Collect(maps.Values(p.attributes)), p.user, p.groups) {
 		if len(path) > 0 {
 			s.needed = append(s.needed, path[0])
@@ -115,40 +124,50 @@ func (s *sources) ask(ctx context.Context, from map[string]any, sub any) (map[st
 	subject, _ := sub.(string)
 	id := sha256.Sum256([]byte(endpoint + "\x00" + bearer + "\x00" + subject))
 	now := s.p.now()
-	s.mu.Lock()
-	a, known := s.kept[id]
-	s.mu.Unlock()
+	had := s.p.answers
+	had.mu.Lock()
+	a, known := had.kept[id]
+	had.mu.Unlock()
 	if known && now.Before(a.until) {
 		return a.claims, a.err
 	}
 	select {
-	case s.room <- struct{}{}:
-		defer func() { <-s.room }()
+	case had.room <- struct{}{}:
+		defer func() { <-had.room }()
 	case <-ctx.Done():
-		return nil, &Refusal{Check: Claims, Detail: "the sources of claims are busy", Err: ctx.Err()}
+		return nil, &Refusal{Check: Claims, Detail: "the sources of claims are busy", Later: true, Err: ctx.Err()}
 	}
 	a = answer{until: now.Add(sourceAge)}
 	if a.claims, a.err = s.fetch(ctx, endpoint, bearer, sub); a.err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // it was given less than its time, waiting for others
+			return nil, a.err
+		}
 		a.until = now.Add(sourceRest)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.kept) >= mostKept {
-		maps.DeleteFunc(s.kept, func(_ [sha256.Size]byte, a answer) bool { return !now.Before(a.until) })
+	had.mu.Lock()
+	defer had.mu.Unlock()
+	if len(had.kept) >= mostKept {
+		maps.DeleteFunc(had.kept, func(_ [sha256.Size]byte, a answer) bool { return !now.Before(a.until) })
 	}
-	if len(s.kept) >= mostKept {
-		clear(s.kept)
+	if len(had.kept) >= mostKept {
+		clear(had.kept)
 	}
-	s.kept[id] = a
+	had.kept[id] = a
 	return a.claims, a.err
 }
 
 func (s *sources) fetch(ctx context.Context, endpoint, bearer string, sub any) (map[string]any, error) {
-	ctx, cancel := context.WithTimeout(ctx, sourceTime)
+	// To the end also where who asked goes away: the answer is for them too, when they come again.
+	limit := sourceTime
+	if end, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(end))
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	status, text, contentType, err := fetch(ctx, s.p.client, endpoint, bearer)
 	if err != nil || status != http.StatusOK {
-		return nil, &Refusal{Check: Claims, Detail: "claims cannot be fetched from " + origin(endpoint), Err: err}
+		return nil, &Refusal{Check: Claims, Detail: "claims cannot be fetched from " + origin(endpoint), Err: err,
+			Later: err != nil || status >= http.StatusInternalServerError || status == http.StatusTooManyRequests}
 	}
 	if kind, _, _ := mime.ParseMediaType(contentType); kind != "application/json" {
 		return s.token(ctx, strings.TrimSpace(string(text)), sub)

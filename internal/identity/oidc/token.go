@@ -18,8 +18,8 @@ const (
 	maxString = 256      // bytes of kid, sub, client_id and names of groups
 )
 
-// LooksLike reports whether a bearer token is a JWT rather than one of the gateway's own: those have no dots.
-func LooksLike(token string) bool { return strings.Count(token, ".") >= 2 }
+// LooksLike reports whether a bearer token is a signed JWT rather than one of the gateway's own: those have no dots.
+func LooksLike(token string) bool { return strings.Count(token, ".") == 2 }
 
 // header is what the gateway reads of a JOSE header.
 type header struct{ alg, kid, typ string }

@@ -25,6 +25,9 @@ func bearer(r *http.Request) (access.Bearer, bool) {
 // maxToken is the longest token. Those of a provider name all groups of a person.
 const maxToken = 16 << 10
 
+// retryAfter is when a token is worth another try that could not be checked, in seconds: within it a provider's keys are asked for again.
+const retryAfter = "60"
+
 // authenticate finds out who is asking, or answers the request and gives nil.
 func (f *Front) authenticate(w http.ResponseWriter, r *http.Request) *Caller {
 	token, ok := bearer(r)
@@ -45,6 +48,7 @@ func (f *Front) authenticate(w http.ResponseWriter, r *http.Request) *Caller {
 		f.unauthorized(w, invalidToken, "the bearer token is unknown, has expired, was withdrawn, or is for another resource")
 	default:
 		f.opt.Log.Error("token could not be verified", "error", err)
+		w.Header().Set("Retry-After", retryAfter)
 		refuse(w, http.StatusServiceUnavailable, "the token cannot be verified at the moment: try again later")
 	}
 	return nil

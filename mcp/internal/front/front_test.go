@@ -198,6 +198,9 @@ func TestBearer(t *testing.T) {
 			if got.status != c.status || got.header.Get("WWW-Authenticate") != c.header {
 				t.Errorf("got %d %q %s", got.status, got.header.Get("WWW-Authenticate"), got.body)
 			}
+			if later := got.header.Get("Retry-After"); (later != "") != (c.status == 503) {
+				t.Errorf("Retry-After is %q", later)
+			}
 			if c.status == 200 && !strings.Contains(got.body, "anna") {
 				t.Errorf("not anna: %s", got.body)
 			}

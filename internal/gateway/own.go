@@ -1,0 +1,31 @@
+package gateway
+
+import (
+	"slices"
+
+	"sallyport/internal/access"
+)
+
+// Names are not people: who has a name next, at another provider or at the same one, is not shown what was asked, decided and recorded
+// under it before.
+
+// Asked reports whether a request was made in p's name, by p or by who acted for p: the name is the same, by the word of the same provider,
+// for the same account there. Requests from before accounts were kept go by the first two.
+func Asked(p access.Principal, r *ReviewRequest) bool {
+	return p.Name != "" && r.Binding.Principal == p.Name && r.Binding.Issuer == p.Proof.Issuer && (r.Subject.Account == "" || r.Subject.Account == accountOf(p))
+}
+
+// ownRequest reports whether a request is p's, acting as it did then.
+func ownRequest(p access.Principal, r *ReviewRequest) bool {
+	return Asked(p, r) && slices.Equal(r.Binding.Actors, p.Chain())
+}
+
+// Decided reports whether p gave a word about a request.
+func Decided(p access.Principal, r *ReviewRequest) bool {
+	account := accountOf(p)
+	return slices.ContainsFunc(r.Votes, func(v ReviewVote) bool { return v.Reviewer == p.Name && v.Account == account })
+}
+
+// Voted reports whether one more word of p's could not count: theirs is among those about the request, or that of somebody whose name a
+// person would read as theirs.
+func Voted(p access.Principal, r *ReviewRequest) bool { return r.Voted(reviewerOf(p)) }
