@@ -35,17 +35,26 @@ func reviewedShop(t *testing.T, change ...func(*gateway.Config)) (*Server, *gate
 	for _, f := range change {
 		f(&conf)
 	}
+	s, gw, stop := openShop(t, conf)
+	t.Cleanup(stop)
+	return s, gw, tokens
+}
+
+func openShop(t *testing.T, conf gateway.Config) (*Server, *gateway.Gateway, func()) {
+	t.Helper()
 	gw, err := gateway.Open(t.Context(), conf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { gw.Close() })
 	s, err := New(gw, Options{})
 	if err != nil {
+		gw.Close()
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
-	return s, gw, tokens
+	return s, gw, func() {
+		s.Close()
+		gw.Close()
+	}
 }
 
 func decide(t *testing.T, gw *gateway.Gateway, handle string, verdict gateway.ReviewVerdict, grant ...gateway.ReviewGrant) {
@@ -199,5 +208,41 @@ func TestNoToolDecides(t *testing.T) {
 	}
 	if now, err := gw.Review(handle); err != nil || now.State != "pending" {
 		t.Fatalf("%+v %v", now, err)
+	}
+}
+
+// TestAnApprovalOutlivesItsTask: a restart of the gateway ends tasks, and not what was asked for in them: check_approval takes the handle with a new one.
+func TestAnApprovalOutlivesItsTask(t *testing.T) {
+	var conf gateway.Config
+	_, _, tokens := reviewedShop(t, func(c *gateway.Config) {
+		conf = *c
+		c.DataDir = t.TempDir()
+	})
+	s, gw, stop := openShop(t, conf)
+	w := dial(t, s, tokens["anna"], modern)
+	task := w.task()
+	r := w.call("query", map[string]any{"connection": "shop", "sql": "update customers set notes = 'late' where id = 3 returning notes", "task_id": task, "reason": why})
+	handle := r.body["pending_approval"].(map[string]any)["handle"].(string)
+	stop()
+	s, gw, stop = openShop(t, conf)
+	defer stop()
+	w = dial(t, s, tokens["anna"], modern)
+	check := func(w *wire, task string) toolResult {
+		return w.call("check_approval", map[string]any{"handle": handle, "task_id": task, "reason": why, "wait_seconds": 0})
+	}
+	if r := check(w, task); !r.isError || !strings.Contains(r.text, "with a handle of before") {
+		t.Errorf("the task of before: %s", r.text)
+	}
+	other := dial(t, s, tokens["bert"], modern)
+	if r := check(other, other.task()); !r.isError || !strings.Contains(r.text, "no such request of yours") {
+		t.Errorf("somebody else: %s", r.text)
+	}
+	fresh := w.task()
+	if r := check(w, fresh); r.isError || r.body["pending_approval"] == nil {
+		t.Errorf("pending: %+v", r)
+	}
+	decide(t, gw, handle, "approve")
+	if r := check(w, fresh); r.isError || !strings.Contains(r.text, "late") {
+		t.Errorf("approved: %+v", r)
 	}
 }

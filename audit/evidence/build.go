@@ -219,7 +219,7 @@ func obligations(o *access.Obligations) *Obligations {
 		return nil
 	}
 	out := &Obligations{Rows: o.Rows, Bytes: o.Bytes, Affected: o.Affected, TimeoutMS: o.Timeout.Milliseconds(), LockMS: o.LockTimeout.Milliseconds(),
-		IdleMS: o.IdleTimeout.Milliseconds(), Cost: o.Cost, Concurrent: o.Concurrent, Sessions: o.Sessions, Reason: o.Reason, Review: o.Review,
+		IdleMS: o.IdleTimeout.Milliseconds(), Cost: o.Cost, Concurrent: o.Concurrent, Sessions: o.Sessions, Reason: o.Reason, Review: o.Review, NoPreview: o.NoPreview,
 		Where: o.Where, MinGroup: o.MinGroup, GroupBy: o.GroupBy, Description: strings.Join(trace.Limits(o), ", ")}
 	for _, b := range o.Probes {
 		out.Probes = append(out.Probes, Probes{b.Most, b.Window.Milliseconds()})

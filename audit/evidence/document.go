@@ -233,6 +233,7 @@ type Obligations struct {
 	Sessions    int64    `json:"sessions,omitempty"`
 	Reason      bool     `json:"reason,omitempty"`
 	Review      []string `json:"review,omitempty"`
+	NoPreview   bool     `json:"no_preview,omitempty"`
 	Where       []string `json:"where,omitempty"`
 	MinGroup    int64    `json:"min_group,omitempty"`
 	GroupBy     []string `json:"group_by,omitempty"`

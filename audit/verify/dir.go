@@ -22,7 +22,7 @@ func (t Trust) Dir(dir string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &dirVerifier{sessions: map[string]*session{}}
+	v := &dirVerifier{Report: Report{Log: dir}, sessions: map[string]*session{}}
 	v.whose(keys.List()[0].Public, t.Key)
 	if err := v.outside(dir, keys, t); err != nil {
 		return nil, err
@@ -255,6 +255,9 @@ func (v *dirVerifier) finish() {
 	v.Problems = append(v.Problems, follows...)
 	if v.all.size < n {
 		v.problem("%d records were signed, and %d are there: the end was cut off, or an old copy put back", n, v.all.size)
+	}
+	if v.matched {
+		v.Size, v.Root = n, v.head.Tree.Hash.String()
 	}
 	if v.matched || n == 0 && v.head.Origin != "" {
 		v.proven("records 1 to %d of the log %s are those that were signed, unchanged and in order", n, v.head.Origin)

@@ -8,6 +8,12 @@ type Report struct {
 	Proven   []string
 	Unproven []string
 	Problems []string
+
+	// Log is the directory of the log that was verified, where it was one; Size says that its records from the first on are those that were signed,
+	// with this Root. 0 where they are not.
+	Log  string
+	Size int64
+	Root string
 }
 
 // Good is whether nothing is wrong.

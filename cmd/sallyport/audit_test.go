@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"sallyport/audit"
+	"sallyport/audit/vouch"
 	"sallyport/internal/access"
 )
 
@@ -66,6 +69,56 @@ func TestAuditSaysWhatIsSigned(t *testing.T) {
 	cli(t, exitUsage, "audit", "sample", "--data", dir)
 	cli(t, exitUsage, "audit", "sample", "--data", dir, "--seed", "x", "-n", "0")
 	cli(t, exitFailed, "audit", "status", "--data", t.TempDir())
+}
+
+func TestStatusSaysWhenItWasVerified(t *testing.T) {
+	dir := aRecord(t)
+	status := func(want int, text string) {
+		t.Helper()
+		if got := cli(t, want, "audit", "status", "--data", dir); !strings.Contains(got, text) {
+			t.Errorf("without %q: %s", text, got)
+		}
+	}
+	status(exitOK, "verified          nothing is known of it")
+	cli(t, exitOK, "verify", dir)
+	status(exitOK, "verified          records 1 to 8, ")
+	status(exitOK, ", nothing wrong")
+	v, err := vouch.LastVerification(filepath.Join(dir, "log"))
+	if err != nil || v.Size != 8 || v.Root == "" || time.Since(v.Time) > time.Minute {
+		t.Errorf("%+v %v", v, err)
+	}
+	if got := cli(t, exitOK, "audit", "status", "--data", dir, "--json"); !strings.Contains(got, `"verified":{"time":"`) || !strings.Contains(got, v.Root) {
+		t.Error(got)
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "log", "*.seg"))
+	if err != nil || len(names) == 0 {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(data, []byte(`"kind":"open"`))
+	data[at+8]++
+	if err := os.WriteFile(names[0], data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cli(t, exitFailed, "verify", "--data", dir)
+	if v, err := vouch.LastVerification(filepath.Join(dir, "log")); err != nil || v.Problems == 0 || v.Size != 0 || v.Root != "" {
+		t.Errorf("%+v %v", v, err)
+	}
+	var lines []string
+	s := recordStatus{Standing: new(vouch.Standing), Verified: &vouch.Verification{Time: time.Now(), Problems: 2}}
+	s.lines(time.Now(), func(key, text string) { lines = append(lines, key+" "+text) })
+	if got := strings.Join(lines, "\n"); !strings.Contains(got, "with 2 problems") || strings.Contains(got, "nothing wrong") {
+		t.Error(got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "log", "verified"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vouch.LastVerification(filepath.Join(dir, "log")); err == nil {
+		t.Error("half a file is read")
+	}
 }
 
 func TestErase(t *testing.T) {

@@ -20,6 +20,8 @@ type recordStatus struct {
 	Closed  treeHead   `json:"closed_sessions"`
 	Keys    []keyUse   `json:"keys"`
 	*vouch.Standing
+	// Verified is how the log was verified last, by `sallyport verify` on this machine; nil where it was not.
+	Verified *vouch.Verification `json:"verified,omitempty"`
 }
 
 type treeHead struct {
@@ -71,8 +73,13 @@ func (o *auditOptions) readStatus() (*recordStatus, error) {
 		return nil, err
 	}
 	s.Records = next - 1
-	s.Standing, err = vouch.Read(dir, policy, roots)
-	return s, err
+	if s.Standing, err = vouch.Read(dir, policy, roots); err != nil {
+		return nil, err
+	}
+	if s.Verified, err = vouch.LastVerification(dir); err != nil {
+		s.Problems = append(s.Problems, fmt.Sprintf("how the log was verified last cannot be read: %v", err))
+	}
+	return s, nil
 }
 
 func (o *auditOptions) status(now time.Time) error {
@@ -127,6 +134,14 @@ func (s *recordStatus) lines(now time.Time, put func(key, text string)) {
 	}
 	if s.Stamping != nil {
 		line("", "no authority answers since %s: %s", s.Stamping.Since.Format(time.RFC3339), s.Stamping.Error)
+	}
+	switch v := s.Verified; {
+	case v == nil:
+		line("verified", "nothing is known of it: `sallyport verify` of this directory has left nothing")
+	case v.Problems > 0:
+		line("verified", "%s, with %d problems: `sallyport verify` says which", ago(v.Time, now), v.Problems)
+	default:
+		line("verified", "records 1 to %d, %s, root %s, nothing wrong", v.Size, ago(v.Time, now), v.Root)
 	}
 	for i, k := range s.Keys {
 		word := "key"

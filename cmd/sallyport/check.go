@@ -31,8 +31,9 @@ func newCheck(a *app) *cobra.Command {
 	o := &checkOptions{app: a}
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Validate configuration and policies against the live databases",
-		Long: `Check reads the configuration and the policies, connects to every database, and prints each column that
+		Short: "Validate configuration and policies against the live databases and identity providers",
+		Long: `Check reads the configuration and the policies, asks every identity provider who it is and by which keys it signs (within 10 s; one
+that does not answer is warned of, one that calls itself otherwise than the configuration does is a problem), connects to every database, and prints each column that
 carries a label: which label, how it is masked, and which rule says so. It ends with status 0 only when
 nothing is wrong: no unknown key, no policy that cannot match, no forbid or condition for what the database does not
 have, no rule that names a table and has no column there, no view that masked principals may not use, no unreachable
@@ -42,7 +43,7 @@ gateway.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
-	cmd.Flags().BoolVar(&o.offline, "offline", false, "do not connect to the databases")
+	cmd.Flags().BoolVar(&o.offline, "offline", false, "connect neither to the databases nor to the identity providers")
 	return cmd
 }
 
@@ -79,6 +80,11 @@ func (o *checkOptions) run(ctx context.Context) error {
 	if o.offline {
 		return o.verdict(problems)
 	}
+	bad, err := o.providers(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	problems += bad
 
 	core, done, err := scratchCore(ctx, cfg)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 // logOutThere sends the gateway the provider's word that whoever is logged in there has logged out.
@@ -132,8 +133,8 @@ func TestAgentsComeInByAccessTokens(t *testing.T) {
 		"the door's other URL":      g.idp.AccessToken(strings.TrimSuffix(g.mcpURL, "/mcp")),
 		"an ID token":               g.idp.IDToken("n", map[string]any{"aud": g.mcpURL}),
 		"expired":                   mint(map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}),
-		"unsigned":                  g.idp.Mint(g.idp.AccessClaims(g.mcpURL), testidp.Shape{Alg: "none", Header: map[string]any{"typ": "at+jwt"}}),
-		"by another key":            g.idp.Mint(g.idp.AccessClaims(g.mcpURL), testidp.Shape{Key: other, Header: map[string]any{"typ": "at+jwt"}}),
+		"unsigned":                  forge.Mint(g.idp, g.idp.AccessClaims(g.mcpURL), forge.Shape{Alg: "none", Header: map[string]any{"typ": "at+jwt"}}),
+		"by another key":            forge.Mint(g.idp, g.idp.AccessClaims(g.mcpURL), forge.Shape{Key: other, Header: map[string]any{"typ": "at+jwt"}}),
 		"an actor nobody knows":     mint(act("intruder")),
 		"one behind a known actor":  mint(act("triage-bot", "intruder")),
 		"an agent nobody knows":     mint(map[string]any{"sub": "stranger", "client_id": "stranger"}),

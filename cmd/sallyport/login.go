@@ -103,7 +103,7 @@ func newLogin(a *app) *cobra.Command {
 		Long: `Login opens your browser at the identity provider of a gateway, or, where there is none, shows a code to type in
 elsewhere, and gets what lets you in at the gateway for a while: a certificate, and a secret for tools that know no
 certificates. They are kept in ~/.config/sallyport, for you alone; ` + "`sallyport psql` and `sallyport connect`" + ` use them.
-Where one is there that holds, nothing is done.`,
+Where one is there that holds, as the gateway says, nothing is done.`,
 		Example: "  sallyport login --gateway https://sallyport.example.com\n  sallyport login --device",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -120,7 +120,7 @@ Where one is there that holds, nothing is done.`,
 		},
 	}
 	o.bind(cmd)
-	cmd.Flags().BoolVar(&fresh, "fresh", false, "even where a log-in is there that holds")
+	cmd.Flags().BoolVar(&fresh, "fresh", false, "even where a log-in is there that holds; it is withdrawn")
 	return cmd
 }
 
@@ -146,8 +146,8 @@ func newLogout(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logout",
 		Short: "Withdraw what a log-in gave, and delete it here",
-		Long: `Logout tells the gateway to withdraw your certificate and secret, which ends the sessions that rest on them, and
-deletes them here. Status 1 means that the gateway could not be told: they are deleted here, but hold there until they end.`,
+		Long: `Logout tells the gateway to withdraw your certificate and secret, and those that were renewed on this machine before
+them, which ends the sessions that rest on them, and deletes them here. Status 1 means that the gateway could not be told: they are deleted here, but hold there until they end.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var profiles []*login.Profile

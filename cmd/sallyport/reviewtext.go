@@ -61,6 +61,9 @@ func printReview(w io.Writer, r *web.Review, now time.Time) {
 	lines("Masked", s.Masked)
 	line("Why it waits", s.Why)
 	line("Policies", strings.Join(s.Policies, ", "))
+	if len(s.NoPreview) > 0 {
+		line("Preview", "none, by policy "+strings.Join(s.NoPreview, ", "))
+	}
 	if b.Rows > 0 {
 		line("Most rows", strconv.FormatInt(b.Rows, 10))
 	}

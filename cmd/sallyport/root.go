@@ -146,6 +146,10 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 		fmt.Fprintln(a.err, policies.Error())
 		return exitConfig
 	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(a.err, "sallyport: interrupted before it was done")
+		return exitFailed
+	}
 	fmt.Fprintln(a.err, "sallyport: "+describe(err))
 	var usage errUsage
 	var refused *access.Error

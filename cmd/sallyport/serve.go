@@ -73,7 +73,12 @@ func (o *serveOptions) run(ctx context.Context) error {
 		return err
 	}
 	g.hup, g.path = hup, o.config
-	return g.serve(ctx)
+	around, stop := context.WithCancel(ctx)
+	var looking errgroup.Group
+	looking.Go(func() error { g.lookAround(around, cfg); return nil })
+	err = g.serve(ctx)
+	stop()
+	return errors.Join(err, looking.Wait())
 }
 
 // moreProcs lets other goroutines run while one waits for the disk. A sync of the record holds its processor
@@ -109,6 +114,8 @@ type gate struct {
 	log     *slog.Logger
 	drain   time.Duration
 	rules   []config.Policy   // in force
+	started *config.File      // what the gateway was started with
+	force   *config.Config    // what was read last
 	files   map[string]string // labels files in force, by connection
 	hup     <-chan os.Signal  // each has serve reload the file at path; nil: none comes
 	path    string
@@ -126,7 +133,7 @@ type gate struct {
 // openGate opens everything or nothing. Sockets come first: a second instance or a taken port then
 // fails before the record is touched.
 func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gate, err error) {
-	g := &gate{log: log, drain: time.Duration(cfg.File.Limits.DrainTimeout), rules: cfg.Policies, files: labelsFiles(cfg)}
+	g := &gate{log: log, drain: time.Duration(cfg.File.Limits.DrainTimeout), rules: cfg.Policies, started: &cfg.File, force: cfg, files: labelsFiles(cfg)}
 	if g.drain == 0 {
 		g.drain = defaultDrain
 	}
@@ -334,12 +341,19 @@ func (g *gate) serve(ctx context.Context) error {
 	return err
 }
 
-// reloads reloads at each SIGHUP until ctx ends.
+// lookHourly is how often certificates are looked at where no client comes: what ends soon is told of all the same.
+const lookHourly = time.Hour
+
+// reloads reloads at each SIGHUP until ctx ends, and looks at the doors' certificates now and then.
 func (g *gate) reloads(ctx context.Context) {
+	hour := time.NewTicker(lookHourly)
+	defer hour.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-hour.C:
+			g.certs.look()
 		case <-g.hup:
 			g.reload(ctx, g.path)
 		}
@@ -365,7 +379,7 @@ func (g *gate) reload(ctx context.Context, path string) {
 		ended, err = g.core.Reload(c.Policies, c.Principals, c.Providers)
 	}
 	if err != nil {
-		g.log.Error("policies not reloaded: the old ones stay in force", "error", err)
+		g.log.Error("configuration not reloaded: the old one stays in force", "error", err)
 		return
 	}
 	judged := map[string]*access.Judgements{}
@@ -377,7 +391,16 @@ func (g *gate) reload(ctx context.Context, path string) {
 	g.core.Judge(judged)
 	g.rules = cfg.Policies
 	g.out.reload(cfg)
-	g.log.Info("policies reloaded", "files", len(g.rules), "labels_files", len(judged), "principals", len(cfg.Principals), "sessions_ended", ended)
+	g.log.Info("configuration reloaded", "changed", putInForce(g.force, cfg), "policies", len(g.rules), "labels_files", len(judged), "principals", len(cfg.Principals), "providers", len(cfg.Providers),
+		"sessions_ended", ended)
+	g.force = cfg
+	if keys, serious := waiting(g.started, &cfg.File); len(keys) > 0 {
+		level := slog.LevelWarn
+		if serious {
+			level = slog.LevelError
+		}
+		g.log.Log(ctx, level, "not in force: the file says otherwise than the gateway does, until it is started again", "keys", keys)
+	}
 }
 
 // lostFiles is why a reload takes nothing where policy files of before have vanished.

@@ -11,6 +11,7 @@ import (
 	"sallyport/audit/cosignature"
 	"sallyport/audit/timestamp"
 	"sallyport/audit/verify"
+	"sallyport/audit/vouch"
 	"sallyport/internal/config"
 )
 
@@ -69,6 +70,12 @@ the same as the small program sallyport-verify, which leaves timestamps to opens
 				return err
 			}
 			report.Print(a.out)
+			if report.Log != "" { // for `audit status` and the page about the record
+				v := vouch.Verification{Time: time.Now().UTC().Truncate(time.Second), Size: report.Size, Root: report.Root, Problems: len(report.Problems)}
+				if err := vouch.KeepVerification(report.Log, v); err != nil {
+					fmt.Fprintf(a.err, "that it was verified is not kept: %v\n", err)
+				}
+			}
 			if !report.Good() {
 				return errReported
 			}

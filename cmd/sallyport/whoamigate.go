@@ -21,9 +21,12 @@ func (o *loginOptions) whoAmI(ctx context.Context) error {
 	if c == nil {
 		return &access.Error{Kind: access.Denied, Message: "nobody is logged in at " + p.Gateway, Hint: "`sallyport login`; people with a password and agents with a token need none"}
 	}
-	describeLogin(o.out, p, c)
 	if !c.Expires.After(time.Now().Add(c.Behind)) {
-		return &access.Error{Kind: access.Denied, Message: "that log-in has ended", Hint: "`sallyport login`"}
+		return &access.Error{Kind: access.Denied, Message: printable(c.Principal) + "'s log-in at " + p.Gateway + " has ended", Hint: "`sallyport login`"}
 	}
-	return login.Check(ctx, c)
+	err = login.Check(ctx, c)
+	if err == nil || access.AsError(err).Kind != access.Denied {
+		describeLogin(o.out, p, c)
+	}
+	return err
 }

@@ -105,6 +105,9 @@ func (w *world) controls(ctx context.Context) error {
 			want("certificate that was issued", w.byCertificate(ctx, got.Principal, got.own), canaryAda)
 		}
 	}
+	if err := w.handleControls(ctx); err != nil {
+		bad = append(bad, err)
+	}
 	if len(bad) > 0 {
 		return fmt.Errorf("controls that do not work:\n%w", errors.Join(bad...))
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -132,14 +133,37 @@ func (c *caller) tries(ctx context.Context, task string) *seen {
 	s := &seen{}
 	for _, sql := range asked {
 		text, err := c.ask(ctx, task, sql)
-		if err != nil {
-			text = err.Error()
-		}
+		s.taken(c.status, text, err)
 		if s.answer == "" {
 			s.say("%d %s", c.status, strings.TrimSpace(text))
 		}
 	}
 	s.all.Write(c.all.Bytes())
+	return s
+}
+
+// notTaken are the answers by which somebody else's handle is nobody's.
+var notTaken = regexp.MustCompile(`no such (session|task|request|cursor)`)
+
+// taken judges the answer to a call with somebody else's handle. What the thief sees by their own right would be the same in their own hands: that
+// the handle was taken shows in that they are not told that it is none of theirs.
+func (s *seen) taken(status int, text string, err error) {
+	if err == nil && status != http.StatusUnauthorized && status != http.StatusForbidden && status != http.StatusNotFound && !notTaken.MatchString(text) {
+		s.all.WriteString(canaryTaken)
+		if s.answer == "" {
+			s.say("taken: %d %.300s", status, strings.TrimSpace(text))
+		}
+	}
+}
+
+// enters is what an intruder does with a session before all else: begins a task of their own in it.
+func (c *caller) enters(ctx context.Context) *seen {
+	s := &seen{}
+	text, err := c.tool(ctx, "start_task", map[string]any{"goal": "find out what the support case is about"})
+	s.taken(c.status, text, err)
+	if s.answer == "" {
+		s.say("%d %s", c.status, strings.TrimSpace(text))
+	}
 	return s
 }
 
@@ -190,7 +214,9 @@ func (w *world) handleAttacks() []attack {
 				}
 				thief := w.caller(token())
 				thief.session = c.session
-				return thief.tries(ctx, task), nil
+				s := thief.enters(ctx)
+				s.all.Write(thief.tries(ctx, task).all.Bytes())
+				return s, nil
 			}},
 			attack{wayHandles, "task in the hands of " + name, may, func(ctx context.Context) (*seen, error) {
 				_, task, err := ada(ctx)
@@ -240,7 +266,9 @@ func (w *world) handleAttacks() []attack {
 		}
 		thief := w.caller(w.byActor())
 		thief.session = c.session
-		return thief.tries(ctx, task), nil
+		s := thief.enters(ctx)
+		s.all.Write(thief.tries(ctx, task).all.Bytes())
+		return s, nil
 	}}, attack{wayHandles, "task of a person in the hands of their agent", []string{canarySupport}, func(ctx context.Context) (*seen, error) {
 		_, task, err := ada(ctx)
 		if err != nil {
@@ -250,13 +278,52 @@ func (w *world) handleAttacks() []attack {
 		if err != nil {
 			return nil, err
 		}
-		s := thief.tries(ctx, task)
-		if bytes.Contains(s.all.Bytes(), []byte(canarySupport)) { // by right in a task of the agent's, but this is none
-			s.all.WriteString(canaryAda)
-		}
-		return s, nil
+		return thief.tries(ctx, task), nil
 	}})
 	return append(out, w.carriers()...)
+}
+
+// handleControls have the owner do with each handle what thieves do: what is theirs is taken.
+func (w *world) handleControls(ctx context.Context) error {
+	ada := func() (*caller, string, error) {
+		c, err := w.in(ctx, w.access(w.corp).mint(nil))
+		if err != nil {
+			return nil, "", err
+		}
+		task, err := c.task(ctx)
+		return c, task, err
+	}
+	c, task, err := ada()
+	if err != nil {
+		return err
+	}
+	again := w.caller(w.access(w.corp).mint(nil))
+	again.session = c.session
+	own := map[string]*seen{"session": again.enters(ctx), "task": again.tries(ctx, task)}
+	for name, get := range map[string]struct {
+		sql, tool, arg string
+		id             *regexp.Regexp
+	}{
+		"cursor":   {"select v from support_rows", "query", "cursor", cursor},
+		"approval": {"insert into " + canaryWeb + " values (2)", "check_approval", "handle", handle},
+	} {
+		text, err := c.ask(ctx, task, get.sql)
+		if err != nil {
+			return err
+		}
+		id, err := first(get.id, text, get.arg)
+		if err != nil {
+			return err
+		}
+		own[name] = w.caller(w.access(w.corp).mint(nil)).takes(ctx, get.tool, task, map[string]any{get.arg: id})
+	}
+	var bad []error
+	for name, s := range own {
+		if !bytes.Contains(s.all.Bytes(), []byte(canaryTaken)) {
+			bad = append(bad, fmt.Errorf("%s of one's own: %s", name, s.answer))
+		}
+	}
+	return errors.Join(bad...)
 }
 
 // carriers are good tokens in places where nobody may take them from, and good requests of a page that is somewhere else.
@@ -311,6 +378,7 @@ func (c *caller) takes(ctx context.Context, tool, task string, args map[string]a
 	for _, t := range []string{own, task} {
 		args["task_id"] = t
 		text, err := c.tool(ctx, tool, args)
+		s.taken(c.status, text, err)
 		if err != nil {
 			text = err.Error()
 		}

@@ -11,6 +11,7 @@ import (
 
 	"sallyport/evals/wire"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 // loggedIn is a browser in which ada has logged in by the provider.
@@ -250,7 +251,7 @@ func (w *world) logoutAttacks() []attack {
 			return ended(c, status, body), nil
 		}}
 	}
-	changed := func(name string, change map[string]any, shapes ...testidp.Shape) attack {
+	changed := func(name string, change map[string]any, shapes ...forge.Shape) attack {
 		return made(name, func(sid string) string {
 			claims, _ := testidp.Claims(w.corp.LogoutToken(map[string]any{"aud": webClient, "sid": sid}))
 			for k, v := range change {
@@ -258,7 +259,7 @@ func (w *world) logoutAttacks() []attack {
 					delete(claims, k)
 				}
 			}
-			return w.corp.Mint(claims, append([]testidp.Shape{{Header: map[string]any{"typ": "logout+jwt"}}}, shapes...)...)
+			return forge.Mint(w.corp, claims, append([]forge.Shape{{Header: map[string]any{"typ": "logout+jwt"}}}, shapes...)...)
 		})
 	}
 	return []attack{
@@ -278,12 +279,12 @@ func (w *world) logoutAttacks() []attack {
 		changed("nobody's", map[string]any{"sub": nil, "sid": nil}),
 		changed("no jti", map[string]any{"jti": nil}),
 		changed("subject in a list", map[string]any{"sub": []string{"sub-ada"}, "sid": nil}),
-		changed("alg none", nil, testidp.Shape{Alg: "none"}),
-		changed("HS256 by the public key", nil, testidp.Shape{Alg: "HS256"}),
-		changed("typ of an access token", nil, testidp.Shape{Header: map[string]any{"typ": "at+jwt"}}),
-		changed("unknown key", nil, testidp.Shape{Key: mustKey("ES256")}),
-		changed("key that was withdrawn", nil, testidp.Shape{Key: w.old}),
-		changed("key of another provider", nil, testidp.Shape{Key: w.evil.Key()}),
+		changed("alg none", nil, forge.Shape{Alg: "none"}),
+		changed("HS256 by the public key", nil, forge.Shape{Alg: "HS256"}),
+		changed("typ of an access token", nil, forge.Shape{Header: map[string]any{"typ": "at+jwt"}}),
+		changed("unknown key", nil, forge.Shape{Key: mustKey("ES256")}),
+		changed("key that was withdrawn", nil, forge.Shape{Key: w.old}),
+		changed("key of another provider", nil, forge.Shape{Key: w.evil.Key()}),
 		made("ID token", func(sid string) string { return w.id(w.corp, webClient, "").mint(map[string]any{"sid": sid}) }),
 		made("access token", func(sid string) string { return w.access(w.corp).mint(map[string]any{"sid": sid}) }),
 		made("another provider's, of the same subject", func(sid string) string {

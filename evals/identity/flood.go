@@ -10,6 +10,7 @@ import (
 
 	"sallyport/evals/results"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 // flood presents tokens whose key ids the provider has never had, n of them over a time at least, at all doors, and counts how often
@@ -39,7 +40,7 @@ func (d *drill) flood(ctx context.Context, n int, over time.Duration) ([]results
 		}
 	})
 	key := mustKey("ES256")
-	unknown := testidp.Shape{Key: key}
+	unknown := forge.Shape{Key: key}
 	var next, in, lucky atomic.Int64
 	var wg sync.WaitGroup
 	var first error
@@ -65,7 +66,7 @@ func (d *drill) flood(ctx context.Context, n int, over time.Duration) ([]results
 					s = w.byIDToken(ctx, "corp", w.id(w.corp, testidp.ClientID, r.nonce).mint(nil, shape), r.nonce, r)
 				case i%20 == 11:
 					s = &seen{}
-					status, _, err := w.backchannel(ctx, w.corp.Mint(w.corp.IDClaims(""), shape))
+					status, _, err := w.backchannel(ctx, forge.Mint(w.corp, w.corp.IDClaims(""), shape))
 					if s.say("%d", status); err != nil {
 						s.say("%v", err)
 					}
@@ -122,7 +123,7 @@ func (d *drill) withdrawn(ctx context.Context) ([]results.Figure, error) {
 	}
 	defer w.close()
 	old := w.corp.Key()
-	token := func() string { return w.access(w.corp).mint(nil, testidp.Shape{Key: old}) }
+	token := func() string { return w.access(w.corp).mint(nil, forge.Shape{Key: old}) }
 	c, err := w.in(ctx, token())
 	if err != nil {
 		return nil, fmt.Errorf("control: %w", err)

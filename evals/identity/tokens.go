@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 // token is a good token of ada that a fault makes something else of.
@@ -30,14 +31,14 @@ type fault struct {
 }
 
 // mint signs the claims, changed; nil leaves one out.
-func (t token) mint(change map[string]any, shapes ...testidp.Shape) string {
+func (t token) mint(change map[string]any, shapes ...forge.Shape) string {
 	c := maps.Clone(t.claims)
 	for k, v := range change {
 		if c[k] = v; v == nil {
 			delete(c, k)
 		}
 	}
-	return t.p.Mint(c, append([]testidp.Shape{{Header: map[string]any{"typ": t.typ}}}, shapes...)...)
+	return forge.Mint(t.p, c, append([]forge.Shape{{Header: map[string]any{"typ": t.typ}}}, shapes...)...)
 }
 
 // with is a fault of the claims alone.
@@ -48,7 +49,7 @@ func with(name, claim string, value any) fault {
 // header is a fault of the header alone.
 func headed(name, member string, value any) fault {
 	return fault{name, func(t token) string {
-		return t.mint(nil, testidp.Shape{Header: map[string]any{member: value}})
+		return t.mint(nil, forge.Shape{Header: map[string]any{member: value}})
 	}}
 }
 
@@ -80,7 +81,7 @@ func mustKey(alg string) *testidp.Key {
 func by(name string, key func(t token) *testidp.Key, head func(t token, k *testidp.Key) map[string]any) fault {
 	return fault{name, func(t token) string {
 		k := key(t)
-		s := testidp.Shape{Key: k}
+		s := forge.Shape{Key: k}
 		if head != nil {
 			s.Header = head(t, k)
 		}
@@ -103,7 +104,7 @@ func sameName(t token) *testidp.Key { return foreign(t.p, t.p.Key().ID) }
 
 // hmac signs with a secret that everybody knows.
 func hmac(name, alg string, secret func(t token) []byte) fault {
-	return fault{name, func(t token) string { return t.mint(nil, testidp.Shape{Alg: alg, Secret: secret(t)}) }}
+	return fault{name, func(t token) string { return t.mint(nil, forge.Shape{Alg: alg, Secret: secret(t)}) }}
 }
 
 func der(t token) []byte {
@@ -126,7 +127,7 @@ func payload(name string, text func(good string, t token) string) fault {
 		if err != nil {
 			panic(err)
 		}
-		return t.mint(nil, testidp.Shape{Payload: []byte(text(string(good), t))})
+		return t.mint(nil, forge.Shape{Payload: []byte(text(string(good), t))})
 	}}
 }
 
@@ -189,9 +190,9 @@ var anyFault = []fault{
 	with("issuer that nobody knows", "iss", "https://unknown.example"),
 	with("no issuer", "iss", nil),
 	with("empty issuer", "iss", ""),
-	{"signed by another provider as the house's", func(t token) string { return t.mint(nil, testidp.Shape{Key: t.w.evil.Key()}) }},
+	{"signed by another provider as the house's", func(t token) string { return t.mint(nil, forge.Shape{Key: t.w.evil.Key()}) }},
 	{"signed by another provider under the house's key id", func(t token) string {
-		return t.mint(nil, testidp.Shape{Key: t.w.evil.Key(), Header: map[string]any{"kid": t.p.Key().ID}})
+		return t.mint(nil, forge.Shape{Key: t.w.evil.Key(), Header: map[string]any{"kid": t.p.Key().ID}})
 	}},
 	{"signed by the house as another provider", func(t token) string { return t.mint(map[string]any{"iss": t.w.evil.Issuer}) }},
 	// when
@@ -220,7 +221,7 @@ var anyFault = []fault{
 	with("user name of 5000 letters", "preferred_username", strings.Repeat("a", 5000)),
 	with("user name of somebody in the configuration", "preferred_username", "local"),
 	// with which signature
-	{"alg none", func(t token) string { return t.mint(nil, testidp.Shape{Alg: "none"}) }},
+	{"alg none", func(t token) string { return t.mint(nil, forge.Shape{Alg: "none"}) }},
 	cut("alg None", func(p []string, t token) string { return reheaded(p, `{"alg":"None","typ":"`+t.typ+`"}`) }),
 	cut("alg NONE with the good signature", func(p []string, t token) string { return reheaded(p, `{"alg":"NONE","typ":"`+t.typ+`"}`) + p[2] }),
 	cut("empty alg", func(p []string, t token) string { return reheaded(p, `{"alg":"","typ":"`+t.typ+`"}`) }),
@@ -251,11 +252,11 @@ var anyFault = []fault{
 		b, _ := json.Marshal(merged(t.claims, map[string]any{"groups": []string{"staff", "support", "ops"}}))
 		return p[0] + "." + base64.RawURLEncoding.EncodeToString(b) + "." + p[2]
 	}),
-	hmac("HS256 by the public key in PEM", "HS256", func(t token) []byte { return t.p.Key().PublicPEM() }),
-	hmac("HS256 by the public key in PEM without its last line feed", "HS256", func(t token) []byte { return []byte(strings.TrimSpace(string(t.p.Key().PublicPEM()))) }),
+	hmac("HS256 by the public key in PEM", "HS256", func(t token) []byte { return forge.PublicPEM(t.p.Key()) }),
+	hmac("HS256 by the public key in PEM without its last line feed", "HS256", func(t token) []byte { return []byte(strings.TrimSpace(string(forge.PublicPEM(t.p.Key())))) }),
 	hmac("HS256 by the public key in DER", "HS256", der),
 	hmac("HS256 by the public key as JWK", "HS256", jwkText),
-	hmac("HS384 by the public key in PEM", "HS384", func(t token) []byte { return t.p.Key().PublicPEM() }),
+	hmac("HS384 by the public key in PEM", "HS384", func(t token) []byte { return forge.PublicPEM(t.p.Key()) }),
 	hmac("HS256 by the web client's secret", "HS256", func(token) []byte { return []byte(webSecret) }),
 	hmac("HS256 by an empty secret", "HS256", func(token) []byte { return []byte{} }),
 	headed("RS256 said of an elliptic key", "alg", "RS256"),
@@ -292,11 +293,11 @@ var anyFault = []fault{
 	by("own certificate in the header (x5c)", anyKey, func(_ token, k *testidp.Key) map[string]any {
 		return map[string]any{"x5c": []string{selfSigned(k)}}
 	}),
-	{"key that was withdrawn", func(t token) string { return t.mint(nil, testidp.Shape{Key: t.w.old}) }},
+	{"key that was withdrawn", func(t token) string { return t.mint(nil, forge.Shape{Key: t.w.old}) }},
 	// in which form
 	headed("critical extension that nobody knows", "crit", []string{"exp-of-ours"}),
 	cut("payload that is not encoded (b64)", func(p []string, t token) string {
-		return t.mint(nil, testidp.Shape{Header: map[string]any{"b64": false, "crit": []string{"b64"}}})
+		return t.mint(nil, forge.Shape{Header: map[string]any{"b64": false, "crit": []string{"b64"}}})
 	}),
 	headed("typ of a log-out token", "typ", "logout+jwt"),
 	headed("typ of a security event", "typ", "secevent+jwt"),

@@ -22,10 +22,11 @@ const (
 	canaryAda     = "zqbdkfonlyada" // for the person corp-ada herself, and no agent of hers
 	canaryBot     = "zqbdkfforbots" // for the agent corp-triage of its own
 	canaryOps     = "zqbdkfopsgrp"  // for the group ops, of which nobody here is
+	canaryTaken   = "zqbdkfhandled" // written by the drill where a handle was taken
 	canaryWeb     = "zqbdkfwebpage" // name of a table in a held statement, for reviewers
 )
 
-var canaries = []string{canarySupport, canaryAda, canaryBot, canaryOps, canaryWeb}
+var canaries = []string{canarySupport, canaryAda, canaryBot, canaryOps, canaryWeb, canaryTaken}
 
 const schema = `
 create table open_rows(id int primary key, v text); insert into open_rows select g, 'row ' || g from generate_series(1, 500) g;

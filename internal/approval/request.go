@@ -152,13 +152,14 @@ type Subject struct {
 	Constants []string       `json:"constants,omitempty"`
 	Relations []string       `json:"relations,omitempty"` // "update public.customers"
 	Labels    []access.Label `json:"labels,omitempty"`
-	Columns   []string       `json:"columns,omitempty"`   // of a reveal: schema.table.column
-	Policies  []string       `json:"policies,omitempty"`  // those that ask for a review
-	Why       string         `json:"why,omitempty"`       // what made it wait
-	Masked    []string       `json:"masked,omitempty"`    // columns that it reads through masks
-	EveryRow  bool           `json:"every_row,omitempty"` // it writes without a condition that looks at the rows
-	Overlap   []string       `json:"overlap,omitempty"`   // phrases of it that stood in rows of the same task
-	Earlier   []string       `json:"earlier,omitempty"`   // relations that the task had touched before
+	Columns   []string       `json:"columns,omitempty"`    // of a reveal: schema.table.column
+	Policies  []string       `json:"policies,omitempty"`   // those that ask for a review
+	NoPreview []string       `json:"no_preview,omitempty"` // those by which it is not tried out for reviewers
+	Why       string         `json:"why,omitempty"`        // what made it wait
+	Masked    []string       `json:"masked,omitempty"`     // columns that it reads through masks
+	EveryRow  bool           `json:"every_row,omitempty"`  // it writes without a condition that looks at the rows
+	Overlap   []string       `json:"overlap,omitempty"`    // phrases of it that stood in rows of the same task
+	Earlier   []string       `json:"earlier,omitempty"`    // relations that the task had touched before
 }
 
 // Shape is Normal for people to read.

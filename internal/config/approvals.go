@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -99,5 +100,10 @@ func (c *Config) decides(line int, group string) {
 			return
 		}
 	}
-	c.warn(line, fmt.Sprintf("no person is in the group `%s`, so nobody can decide for it", group), "add it to the groups of a principal")
+	for _, p := range c.File.Identity.Providers {
+		if p.Groups != "" && (p.GroupMap == nil || slices.Contains(slices.Collect(maps.Values(p.GroupMap)), group)) {
+			return // people of the provider may be
+		}
+	}
+	c.warn(line, fmt.Sprintf("no person is in the group `%s`, so nobody can decide for it", group), "add it to the groups of a principal, or map a provider's group to it (`group_map`)")
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,5 +77,28 @@ func TestProviderInTheWordsOfTheCore(t *testing.T) {
 	p := c.Providers[0]
 	if p.ClientSecret != "s3cret" || p.LoginClientID != "cli" || !p.AnyTokenType || p.Groups["G"] != "dba" || p.Skew != time.Minute || p.Scopes["r"][0] != access.ActRead || c.Audience() != "https://s.example.com/mcp" {
 		t.Errorf("%+v, %s", p, c.Audience())
+	}
+}
+
+// A group that a provider's people may be in has people, as far as the configuration knows.
+func TestGroupsOfAProviderDecide(t *testing.T) {
+	for _, c := range []struct {
+		more string
+		warn bool
+	}{
+		{", groups: groups, group_map: {stewards: dpo}", false},
+		{", groups: groups", false},
+		{", groups: groups, group_map: {stewards: keepers}", true},
+		{", groups: groups, group_map: {}", true},
+		{"", true},
+	} {
+		got, err := load(t, withProviders(strings.Replace(aProvider, "%s", c.more, 1))+"approvals: {groups: {dpo: {quorum: 1}}}\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		warned := slices.ContainsFunc(got.Warnings, func(p Problem) bool { return strings.Contains(p.String(), "no person is in the group `dpo`") })
+		if warned != c.warn {
+			t.Errorf("%q: warned is %v: %v", c.more, warned, got.Warnings)
+		}
 	}
 }

@@ -285,7 +285,7 @@ func (g *Gateway) ofNobody(changed map[string]bool) func(*ReviewRequest) bool {
 	store := g.people.store.Load()
 	return func(r *ReviewRequest) bool {
 		if iss := r.Binding.Issuer; iss != "" {
-			return changed[iss] || !g.people.speaks(iss) || store.Has(r.Binding.Principal)
+			return changed[iss] || !g.people.speaks(iss) || store.Has(r.Binding.Principal) || foreign(*g.people.providers.Load())(iss, r.Binding.Principal)
 		}
 		return !slices.ContainsFunc(g.listed(), func(p access.Principal) bool { return p.Name == r.Binding.Principal })
 	}

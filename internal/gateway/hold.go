@@ -206,14 +206,37 @@ const glassWord = "break-glass:"
 // breaks reports whether who asks wants to run this at once, and may. A reason is a person's own word only where nobody but a person writes it:
 // at the agents' door a program does, in the name of whoever's token it has, and what it has read may have told it to.
 func (s *Session) breaks() bool {
-	return s.door == access.DoorPGWire && strings.HasPrefix(s.reason, glassWord) && sqlguard.SufficientReason(strings.TrimPrefix(s.reason, glassWord)) && s.gw.mayBreakGlass(s.principal)
+	why, meant := glassReason(s.reason)
+	return meant && s.door == access.DoorPGWire && sqlguard.SufficientReason(why) && s.gw.mayBreakGlass(s.principal)
+}
+
+// glassReason is why somebody wants to break the glass; meant is false where they do not. In an incident nobody looks at the case of letters.
+func glassReason(reason string) (why string, meant bool) {
+	if len(reason) < len(glassWord) || !strings.EqualFold(reason[:len(glassWord)], glassWord) {
+		return "", false
+	}
+	return strings.TrimSpace(reason[len(glassWord):]), true
+}
+
+// glassWhole tells who meant to break the glass, and has not, how it is broken: else they wait, in the hour in which that costs most.
+func (s *Session) glassWhole() (message, hint string) {
+	switch _, meant := glassReason(s.reason); {
+	case !meant:
+		return "", ""
+	case s.door != access.DoorPGWire:
+		return "the glass is not broken: that is for people at the PostgreSQL door alone", "this waits for approval like everything"
+	case !s.gw.mayBreakGlass(s.principal):
+		return "the glass is not broken: you are not of those who may break it", "`approvals.break_glass` of the configuration names them; this waits for approval"
+	}
+	return fmt.Sprintf("the glass is not broken: after `%s` the reason has to be %d characters at least", glassWord, sqlguard.MinReason),
+		fmt.Sprintf("cancel, then SET sallyport.reason = '%s ...' with what has happened, and run it again", glassWord)
 }
 
 func (s *Session) breakGlass(ctx context.Context, req approval.Request) (*approval.Request, error) {
 	if len(req.Needs) == 0 {
 		req.Needs = s.gw.needs(s.gw.reviewing.BreakGlass) // somebody has to look at it
 	}
-	reason := strings.TrimSpace(strings.TrimPrefix(s.reason, glassWord))
+	reason, _ := glassReason(s.reason)
 	r, err := s.gw.approvals.BreakGlass(ctx, req, reason)
 	if err != nil {
 		return nil, err
@@ -237,6 +260,9 @@ func (s *Session) pending(r *approval.Request) *access.Error {
 	case s.door == access.DoorMCP:
 		hint = "ask check_approval with the handle " + r.ID + "; the statement that was reviewed runs when it is approved"
 	}
+	if message, how := s.glassWhole(); message != "" {
+		hint = message + ": " + how + ". Else " + hint
+	}
 	return &access.Error{Kind: access.ReviewPending, Code: "42501", Review: r.ID, Hint: hint,
 		Message: fmt.Sprintf("this statement needs approval by %s: request %s is pending until %s", groupsOf(r), r.ID, r.Expires.Format(time.RFC3339))}
 }
@@ -253,6 +279,14 @@ func groupsOf(r *approval.Request) string {
 func (g *Gateway) where(r *approval.Request) string {
 	if url := g.reviewURL(r); url != "" {
 		return ": " + url
+	}
+	return ""
+}
+
+// decidedAt is where for who waits and cannot decide there.
+func (g *Gateway) decidedAt(r *approval.Request) string {
+	if url := g.reviewURL(r); url != "" {
+		return "; reviewers decide at " + url
 	}
 	return ""
 }
@@ -280,8 +314,11 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 	}
 	tell := func() error {
 		s.held = appendNotice(s.held, fmt.Sprintf("waiting for approval by %s: request %s, until %s", groupsOf(r), r.ID, r.Expires.Format(time.RFC3339)),
-			"cancel to withdraw it"+s.gw.where(r))
+			"cancel (Ctrl-C) withdraws it"+s.gw.decidedAt(r))
 		return s.release(sink)
+	}
+	if message, hint := s.glassWhole(); message != "" {
+		s.held = appendNotice(s.held, message, hint)
 	}
 	if err := tell(); err != nil {
 		s.withdraw(ctx, r)

@@ -45,13 +45,18 @@ func TestBrokenGlass(t *testing.T) {
 	for _, c := range []struct {
 		who, reason string
 		breaks      bool
-	}{{"hero", "break-glass: the shop is down, incident 12", true}, {"hero", "break-glass: short", false}, {"hero", "the shop is down, incident 12", false},
+	}{{"hero", "break-glass: the shop is down, incident 12", true}, {"hero", "Break-Glass: the shop is down, incident 12", true}, {"hero", "break-glass: short", false},
+		{"hero", "BREAK-GLASS:", false}, {"hero", "break-glass:                  short", false}, {"hero", "the shop is down, incident 12", false},
 		{"asker", "break-glass: the shop is down, incident 12", false}} {
 		s := w.loginAt(access.DoorPGWire, c.who)
 		wantNoError(t, w.query(s, "set sallyport.reason = '"+c.reason+"'"))
 		a := w.query(s, heldWrite)
 		if !c.breaks {
 			wantError(t, a, "42501 this statement needs approval")
+			rule := map[bool]string{true: "after `break-glass:` the reason has to be 20 characters at least", false: "you are not of those who may break it"}[c.who == "hero"]
+			if _, meant := glassReason(c.reason); strings.Contains(strings.Join(a.hints, " "), "the glass is not broken: "+rule) != meant {
+				t.Errorf("%s, %q: %q", c.who, c.reason, a.hints)
+			}
 			continue
 		}
 		wantNoError(t, a)

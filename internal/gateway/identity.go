@@ -54,7 +54,7 @@ func (g *Gateway) openIdentity(c Config) (err error) {
 	}
 	store, asked, err := g.openPeople(c.Principals, c.Providers)
 	if err == nil {
-		g.redefined, err = g.issued.Configured(definitions(c.Providers))
+		g.redefined, _, err = g.issued.Configured(definitions(c.Providers), foreign(c.Providers))
 	}
 	if err != nil {
 		g.issued.Close()

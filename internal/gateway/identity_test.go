@@ -83,7 +83,7 @@ func (w *world) openIDP(p *provider) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	store.By(p, definitions(c.Providers))
+	store.By(p, definitions(c.Providers), foreign(c.Providers))
 	w.gw.people.store.Store(store)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,6 +61,9 @@ func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id stri
 	if g.reviewing.Preview < 0 {
 		return nil, &access.Error{Kind: access.Denied, Message: "previews are switched off", Hint: "approvals.preview in the configuration"}
 	}
+	if len(r.Subject.NoPreview) > 0 {
+		return nil, unpreviewed(r.Subject.NoPreview)
+	}
 	if !g.previewing.TryLock() {
 		return nil, &access.Error{Kind: access.Unavailable, Message: "another preview is being made", Hint: "try again in a moment"}
 	}
@@ -77,6 +81,11 @@ func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id stri
 	defer s.Close()
 	g.recheck(s)
 	return s.previewOf(ctx, r, cmp.Or(g.reviewing.Preview, previewTimeout))
+}
+
+// unpreviewed says which policies are in the way, of those at the time of the request or of now: a preview needs both to have it.
+func unpreviewed(policies []string) *access.Error {
+	return &access.Error{Kind: access.Denied, Code: "42501", Message: "there is no preview of this: " + strings.Join(policies, ", ") + ` has @preview("off")`, Hint: "decide without one: nothing was tried out"}
 }
 
 // askerOf is who made a request, with all that they were permitted by when they asked. What ends their sessions ends this too, but for
@@ -204,8 +213,16 @@ func (s *Session) unpreviewable(r *approval.Request) (why, uncounted string, err
 	if err != nil {
 		return "it would be refused now: " + access.AsError(err).Message, "", nil
 	}
+	for i := range list {
+		if p := list[i].plan; p.decision.Obligations.NoPreview {
+			return "", "", unpreviewed(p.scope.policies.WithoutPreview(p.decision.Policies))
+		}
+	}
 	if len(list) != 1 {
 		return "a text of several statements has no preview", "", nil
+	}
+	if slices.ContainsFunc(r.Binding.Params, func(p approval.Param) bool { return p.Opaque && p.Bytes == nil }) {
+		return "how its parameters were sent is not known: it was asked for by an older version", "", nil
 	}
 	switch p := list[0].plan; {
 	case p.userCode:

@@ -5,7 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"sallyport/internal/access"
@@ -74,13 +77,13 @@ func (g *Gateway) openPeople(principals []access.LocalPrincipal, providers []acc
 	if err != nil {
 		return nil, nil, err
 	}
-	s.By(ps, definitions(providers))
+	s.By(ps, definitions(providers), foreign(providers))
 	return s, ps, nil
 }
 
 // LoadPrincipals puts principals and providers in force: all of them, or none on an error. Sessions end of those who are gone, have other
-// groups or attributes, or whose password, token or provider is not what it was; it says how many. Whatever a provider's
-// definition was changed to, who logged in by it logs in anew. What was fetched from providers stays known (oidc.Options.From).
+// groups or attributes, or whose password, token or provider is not what it was; it says how many, and logs who and why. Whatever a provider's
+// definition was changed to, who logged in by it logs in anew; who logged in by another one stays. What was fetched from providers stays known (oidc.Options.From).
 func (g *Gateway) LoadPrincipals(principals []access.LocalPrincipal, providers []access.Provider) (ended int, err error) {
 	ended, before, err := g.loadPrincipals(principals, providers)
 	if err == nil {
@@ -106,7 +109,7 @@ func (g *Gateway) loadPrincipals(principals []access.LocalPrincipal, providers [
 	if err != nil {
 		return 0, nil, err
 	}
-	changed, err := g.issued.Configured(definitions(providers))
+	changed, gone, err := g.issued.Configured(definitions(providers), foreign(providers))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -118,25 +121,75 @@ func (g *Gateway) loadPrincipals(principals []access.LocalPrincipal, providers [
 	g.people.providers.Store(&providers)
 	g.people.known.Store(knownOf(principals))
 	defer g.endRequests(causeConfigured, g.ofNobody(changed))
-	return g.proofs.end("", causeConfigured, func(p access.Principal) bool {
-		return !now.Holds(p) || changed[p.Proof.Issuer] || p.Proof.Issuer != "" && !g.people.speaks(p.Proof.Issuer)
-	}), before, nil
+	out := outs{}
+	for _, p := range gone {
+		out.add(p, g.whyOut(now, changed, p), "credentials")
+	}
+	ended = g.proofs.end("", causeConfigured, func(p access.Principal) bool {
+		why := g.whyOut(now, changed, p)
+		if why != "" {
+			out.add(p, why, "sessions")
+		}
+		return why != ""
+	})
+	out.log(g.logger)
+	return ended, before, nil
+}
+
+// whyOut is why a change of the configuration ends what proves p; "" where it does not. changed are the providers that were defined anew.
+func (g *Gateway) whyOut(now *identity.Store, changed map[string]bool, p access.Principal) string {
+	switch iss := p.Proof.Issuer; {
+	case iss != "" && !g.people.speaks(iss):
+		return "the provider " + iss + " is not in the configuration any more"
+	case changed[iss]:
+		return "the provider " + iss + " is defined otherwise"
+	}
+	return now.WhyNot(p)
+}
+
+// outs counts whom a change of the configuration has put out: by why, by name.
+type outs map[string]map[string]int
+
+func (o outs) add(p access.Principal, why, what string) {
+	key := why + "\x00" + what
+	if o[key] == nil {
+		o[key] = map[string]int{}
+	}
+	o[key][p.Name]++
+}
+
+// mostOut is how many names a line of the log has.
+const mostOut = 20
+
+func (o outs) log(log *slog.Logger) {
+	for _, key := range slices.Sorted(maps.Keys(o)) {
+		why, what, _ := strings.Cut(key, "\x00")
+		names, n := slices.Sorted(maps.Keys(o[key])), 0
+		for _, k := range o[key] {
+			n += k
+		}
+		log.Warn("a change of the configuration ends what rested on it before", "why", why, what, n, "of", len(names), "principals", names[:min(len(names), mostOut)])
+	}
 }
 
 const causeConfigured = "the configuration was changed"
 
-// definitions digests what providers are, by issuer, as far as it decides who somebody is: the prefixes of the others do as well.
+// foreign reports whether a name that a provider has said is for another of providers to say.
+func foreign(providers []access.Provider) func(issuer, name string) bool {
+	return func(issuer, name string) bool {
+		i := slices.IndexFunc(providers, func(p access.Provider) bool { return p.Issuer == issuer })
+		return i >= 0 && slices.ContainsFunc(providers, func(o access.Provider) bool { return oidc.IsUnder(name, providers[i].Prefix, o.Prefix) })
+	}
+}
+
+// definitions digests what providers are, by issuer, as far as it decides who somebody is. The prefixes of the others decide about single names:
+// foreign looks at these.
 func definitions(providers []access.Provider) map[string]string {
 	out := map[string]string{}
 	for _, p := range providers {
-		for _, o := range providers {
-			if oidc.Shadows(o.Prefix, p.Prefix) {
-				out[p.Issuer] += o.Prefix + "\x00"
-			}
-		}
 		p.ClientSecret, p.CAFile, p.Skew, p.Refresh, p.LoginScopes = "", "", 0, 0, nil
 		b, _ := json.Marshal(p) // strings, numbers and maps of them
-		sum := sha256.Sum256(fmt.Append([]byte(out[p.Issuer]), string(b)))
+		sum := sha256.Sum256(b)
 		out[p.Issuer] = hex.EncodeToString(sum[:])
 	}
 	return out

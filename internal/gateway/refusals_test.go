@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 func TestRefusedTokensGrowTheRecordByNoMore(t *testing.T) {
@@ -69,7 +70,7 @@ func TestRefusedTokensAreOnRecord(t *testing.T) {
 		{idp.AccessToken("https://elsewhere.example/mcp"), "the access token is not valid (audience)", signed},
 		{idp.AccessToken(askedAudience, map[string]any{"exp": 1}), "the access token is not valid (time)", signed},
 		{idp.AccessToken(askedAudience, map[string]any{"act": map[string]any{"sub": "intruder"}}), "the access token is not valid (actor)", signed},
-		{idp.Mint(idp.AccessClaims(askedAudience), testidp.Shape{Key: stranger, Header: map[string]any{"typ": "at+jwt"}}), "the access token is not valid (signature)", nil},
+		{forge.Mint(idp, idp.AccessClaims(askedAudience), forge.Shape{Key: stranger, Header: map[string]any{"typ": "at+jwt"}}), "the access token is not valid (signature)", nil},
 		{idp.AccessToken(askedAudience, map[string]any{"iss": "https://evil.example"}), "the access token is not valid (issuer)", nil},
 	} {
 		client := fmt.Sprintf("198.51.100.%d:9", i+1)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -264,4 +265,58 @@ func TestWhoAskedUnderAnotherNameDoesNotDecide(t *testing.T) {
 	if _, err := w.gw.Decide(context.Background(), person("grace", "2", "keepers"), r.ID, r.Revision, vote); err != nil {
 		t.Error(err)
 	}
+}
+
+// Another provider comes, and goes: nobody of those that there were is put out but who has a name that only the new one may say.
+func TestAnotherProviderPutsNobodyOut(t *testing.T) {
+	w, _ := idpWorld(t)
+	var said strings.Builder
+	w.gw.logger = slog.New(slog.NewTextHandler(&said, nil))
+	corp := (*w.gw.people.providers.Load())[0]
+	own := access.Provider{Name: "own", Issuer: "https://own.example", ClientID: "gate", Prefix: "own-"}
+	enter := func(who string) (*Session, Issued) {
+		t.Helper()
+		got, err := w.issue(who + ":writers:1s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := w.enter(certificate(who, got))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, got
+	}
+	eve, kept := enter("eve")
+	_, lost := enter("own-eve")
+	load := func(want int, providers ...access.Provider) {
+		t.Helper()
+		ended, err := w.gw.LoadPrincipals(w.config().Principals, providers)
+		if err != nil || ended != want {
+			t.Errorf("%d sessions end, want %d: %v", ended, want, err)
+		}
+	}
+	load(1, corp, own)
+	if _, err := w.enter(certificate("own-eve", lost)); err == nil {
+		t.Error("who has a name that another provider says comes in")
+	}
+	if !strings.Contains(said.String(), "another provider's to say now") || !strings.Contains(said.String(), "principals=[own-eve]") || strings.Contains(said.String(), "[eve") {
+		t.Errorf("the log: %s", &said)
+	}
+	load(0, own, corp)
+	load(0, corp)
+	if s, err := w.enter(certificate("eve", kept)); err != nil {
+		t.Errorf("what was issued is withdrawn: %v", err)
+	} else {
+		s.Close()
+	}
+	if eve.ending.Load() != nil {
+		t.Error("a session of a provider that is as it was has ended")
+	}
+	corp.UserClaim = "email"
+	said.Reset()
+	load(1, corp)
+	if !strings.Contains(said.String(), "is defined otherwise") || !strings.Contains(said.String(), "sessions=1") || !strings.Contains(said.String(), "credentials=1") {
+		t.Errorf("the log: %s", &said)
+	}
+	load(0)
 }

@@ -177,6 +177,7 @@ func describeSubject(sub *approval.Subject, p *plan) {
 	}
 	if p.scope != nil { // what waits was judged; those that only permit do not say why
 		sub.Policies = add(sub.Policies, p.scope.policies.Reviewing(rec.Policies)...)
+		sub.NoPreview = add(sub.NoPreview, p.scope.policies.WithoutPreview(rec.Policies)...)
 	}
 	for _, l := range rec.Labels {
 		if !slices.Contains(sub.Labels, l) {

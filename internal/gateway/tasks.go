@@ -70,7 +70,8 @@ func (g *Gateway) LookupTask(ctx context.Context, c access.Credentials, id strin
 	e, ok := g.tasks[id]
 	g.mu.Unlock()
 	if !ok || e.owner != ownerOf(p) || time.Now().After(e.until) {
-		return Task{}, &access.Error{Kind: access.Invalid, Code: "22023", Message: "there is no such task of yours", Hint: "start one with start_task and use the task_id that it gives"}
+		return Task{}, &access.Error{Kind: access.Invalid, Code: "22023", Message: "there is no such task of yours: it has ended, by its time or with a restart of the gateway, or never was",
+			Hint: "start one with start_task and use the task_id that it gives, also with a handle of before: what waits for approval is yours still"}
 	}
 	return e.task, nil
 }

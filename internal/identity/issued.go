@@ -124,21 +124,33 @@ func (s *Store) FirstKnown(sum string) (at time.Time, ok bool) {
 // Holds reports whether what s says of p is what p was proven to be. Of a principal of the configuration these are groups, attributes, and that
 // the password or token is still the one that proved it. Of people whom a provider speaks for, they are the definition of the provider, and
 // that nobody of the configuration has their name.
-func (s *Store) Holds(p access.Principal) bool {
+func (s *Store) Holds(p access.Principal) bool { return s.WhyNot(p) == "" }
+
+// WhyNot is why Holds is not so, for an operator; "" where it is.
+func (s *Store) WhyNot(p access.Principal) string {
 	if p.Proof.Issuer != "" {
-		return !s.Has(p.Name) && s.defined[p.Proof.Issuer] == p.Proof.Against
+		switch {
+		case s.Has(p.Name):
+			return "the configuration has principals of these names"
+		case s.defined[p.Proof.Issuer] != p.Proof.Against:
+			return "the provider " + p.Proof.Issuer + " is defined otherwise"
+		case s.foreign != nil && s.foreign(p.Proof.Issuer, p.Name):
+			return "names with this prefix are another provider's to say now"
+		}
+		return ""
 	}
 	u := s.users[p.Name]
-	if u == nil || u.glass != p.Proof.BreakGlass || u.principal.Kind != p.Kind || !slices.Equal(u.principal.Groups, p.Groups) || !maps.Equal(u.principal.Attributes, p.Attributes) {
-		return false
+	switch {
+	case u == nil:
+		return "they are not in the configuration any more"
+	case u.glass != p.Proof.BreakGlass || u.principal.Kind != p.Kind || !slices.Equal(u.principal.Groups, p.Groups) || !maps.Equal(u.principal.Attributes, p.Attributes):
+		return "their kind, groups or attributes were changed"
+	case p.Proof.Method == access.ByPassword && (u.keys == nil || digestOf(u.keys) != p.Proof.Against || !u.expires.Equal(p.Proof.Expires)):
+		return "their password was changed"
+	case p.Proof.Method == access.ByToken && !s.hasToken(p):
+		return "their token was changed"
 	}
-	switch p.Proof.Method {
-	case access.ByPassword:
-		return u.keys != nil && digestOf(u.keys) == p.Proof.Against && u.expires.Equal(p.Proof.Expires)
-	case access.ByToken:
-		return s.hasToken(p)
-	}
-	return true
+	return ""
 }
 
 // digestOf stands for a password's verifier where that need not be known.
@@ -193,8 +205,11 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// By has s take the word of providers, of whose definitions there are digests by issuer. It is called before s is used.
-func (s *Store) By(p Providers, defined map[string]string) { s.providers, s.defined = p, defined }
+// By has s take the word of providers, of whose definitions there are digests by issuer; foreign reports whether a name that an issuer has said is another
+// provider's to say. It is called before s is used.
+func (s *Store) By(p Providers, defined map[string]string, foreign func(issuer, name string) bool) {
+	s.providers, s.defined, s.foreign = p, defined, foreign
+}
 
 var errNoProvider = &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "this gateway has no identity provider", Hint: "its operator names one in identity.providers of the configuration"}
 

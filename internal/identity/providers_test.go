@@ -23,7 +23,7 @@ func TestTokensOfProviders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.By(ps, nil)
+	s.By(ps, nil, nil)
 	defer s.Close()
 
 	idp.Login(user("grace"))

@@ -42,6 +42,7 @@ type Store struct {
 	firstKnown map[string]time.Time // tokens, by their hex SHA-256
 	providers  Providers            // nil: there are none
 	defined    map[string]string    // digests of the definitions of providers, by issuer
+	foreign    func(issuer, name string) bool
 
 	now func() time.Time // injected by tests
 }
@@ -163,6 +164,9 @@ func (s *Store) Verify(ctx context.Context, c access.Credentials) (access.Princi
 		// Also of what was issued before the configuration declared a principal of that name.
 		if s.Has(p.Name) {
 			return access.Principal{}, errTaken(p.Name)
+		}
+		if s.foreign != nil && s.foreign(p.Proof.Issuer, p.Name) { // what was issued before another provider had the prefix
+			return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: fmt.Sprintf("%q is a name that another provider gives by now", p.Name), Hint: "log in anew, by that provider"}
 		}
 		p.Proof.Against = s.defined[p.Proof.Issuer]
 	}

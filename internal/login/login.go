@@ -76,11 +76,21 @@ func Ensure(ctx context.Context, p *Profile, o Options) (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
+	refused := "" // the credential that the gateway takes no longer
 	if !o.Fresh && old != nil && old.Holds(o.Now()) {
-		return old, nil
+		if stands(ctx, old, o) {
+			return old, nil
+		}
+		refused = old.ID
 	}
 	began := o.Now()
-	unlock, err := p.Lock(ctx, func() { fmt.Fprintln(o.Out, "another log-in at this gateway is under way: waiting for it") })
+	unlock, err := p.Lock(ctx, func(pid int) {
+		who := "another log-in at this gateway is under way"
+		if pid > 0 {
+			who += fmt.Sprintf(" (process %d)", pid)
+		}
+		fmt.Fprintln(o.Out, who+": waiting for it; it ends by itself, and Ctrl-C here ends the waiting alone")
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +98,7 @@ func Ensure(ctx context.Context, p *Profile, o Options) (*Credential, error) {
 	if old, err = p.Load(); err != nil {
 		return nil, err
 	}
-	if old != nil && old.Holds(o.Now()) && (!o.Fresh || old.Issued.After(began)) {
+	if old != nil && old.Holds(o.Now()) && old.ID != refused && (!o.Fresh || old.Issued.After(began)) {
 		return old, nil
 	}
 	if o.CAFile == "" && old != nil {
@@ -104,16 +114,53 @@ func Ensure(ctx context.Context, p *Profile, o Options) (*Credential, error) {
 		if err == nil {
 			return c, nil
 		}
-		if ctx.Err() != nil || old.Expires.Sub(o.Now().Add(old.Behind)) > time.Minute {
+		if ctx.Err() != nil || old.ID != refused && old.Expires.Sub(o.Now().Add(old.Behind)) > time.Minute {
 			return old, ctx.Err() // it holds for a while yet: the next one tries again
 		}
 		fmt.Fprintf(o.Out, "the log-in could not be renewed (%v): log in again\n", err)
 	}
-	return p.login(ctx, g, o)
+	c, err := p.login(ctx, g, old, o)
+	if err == nil && old != nil && o.Fresh {
+		err = p.replace(ctx, g, old, c, o)
+	}
+	return c, err
 }
 
-// login has a person log in.
-func (p *Profile) login(ctx context.Context, g *Gateway, o Options) (*Credential, error) {
+// stands asks the gateway whether a credential holds there. One that does not answer leaves that to the door: it is no reason to log in anew.
+func stands(ctx context.Context, c *Credential, o Options) bool {
+	ctx, cancel := context.WithTimeout(ctx, standTime)
+	defer cancel()
+	err := Check(ctx, c)
+	if e := access.AsError(err); err != nil && e.Kind == access.Denied {
+		fmt.Fprintf(o.Out, "the log-in as %s holds no longer at the gateway: log in again\n", printable(c.Principal))
+		return false
+	}
+	return true
+}
+
+// replace withdraws what this machine had before c. What cannot be withdrawn now is kept in c for Logout, and told of.
+func (p *Profile) replace(ctx context.Context, g *Gateway, old, c *Credential, o Options) error {
+	if old.Refresh != "" && old.Refresh != c.Refresh {
+		if i, err := discover(ctx, g.http, Provider{Name: old.Provider, Issuer: old.Issuer, Client: old.Client}, o); err == nil {
+			i.giveBack(ctx, old.Refresh)
+		}
+	}
+	var left []Earlier
+	var failed error
+	for _, e := range c.Earlier {
+		if err := g.withdraw(ctx, e.Principal, e.Secret); err != nil {
+			left, failed = append(left, e), err
+		}
+	}
+	c.Earlier = left
+	if failed != nil {
+		fmt.Fprintf(o.Out, "warning: the log-in before this one is not withdrawn (%v); `sallyport logout` tries again\n", failed)
+	}
+	return p.put(c)
+}
+
+// login has a person log in. What old is may hold yet.
+func (p *Profile) login(ctx context.Context, g *Gateway, old *Credential, o Options) (*Credential, error) {
 	var offer Offer
 	if err := g.call(ctx, http.MethodGet, "/api/v1/login", nil, &offer, nil); err != nil {
 		var a *answer
@@ -152,7 +199,7 @@ func (p *Profile) login(ctx context.Context, g *Gateway, o Options) (*Credential
 	if err != nil {
 		return nil, g.hinted(err)
 	}
-	c := &Credential{Gateway: p.Gateway, Provider: which.Name, Issuer: which.Issuer, Client: which.Client, MCP: offer.MCP.URL, CAFile: o.CAFile, Nonce: nonce}
+	c := &Credential{Gateway: p.Gateway, Provider: which.Name, Issuer: which.Issuer, Client: which.Client, MCP: offer.MCP.URL, CAFile: o.CAFile, Nonce: nonce, Earlier: old.earlier(o.Now())}
 	if o.Stay {
 		if c.Refresh = tok.RefreshToken; c.Refresh == "" {
 			fmt.Fprintf(o.Out, "the provider %s gave nothing to stay logged in with: log in again when this ends\n", which.Name)
@@ -198,6 +245,7 @@ func (p *Profile) again(ctx context.Context, g *Gateway, old *Credential, o Opti
 		return nil, err
 	}
 	c := *old
+	c.Earlier = old.earlier(o.Now()) // sessions rest on it: it is not withdrawn
 	return p.trade(ctx, g, &c, key, request, raw, nonce, o)
 }
 

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ import (
 	"sallyport/internal/access"
 	"sallyport/internal/testgate"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 func no() *bool  { b := false; return &b }
@@ -185,9 +187,9 @@ func TestTokensAreChecked(t *testing.T) {
 			f := testgate.New(t)
 			var nonce string
 			f.IDP.Handle("/token", func(w http.ResponseWriter, r *http.Request) {
-				var shapes []testidp.Shape
+				var shapes []forge.Shape
 				if name == "key" {
-					shapes = append(shapes, testidp.Shape{Key: other})
+					shapes = append(shapes, forge.Shape{Key: other})
 				}
 				c := f.IDP.IDClaims(nonce)
 				for k, v := range claims {
@@ -195,7 +197,7 @@ func TestTokensAreChecked(t *testing.T) {
 						delete(c, k)
 					}
 				}
-				testgate.Say(w, 200, map[string]any{"access_token": "a", "token_type": "Bearer", "id_token": f.IDP.Mint(c, shapes...)})
+				testgate.Say(w, 200, map[string]any{"access_token": "a", "token_type": "Bearer", "id_token": forge.Mint(f.IDP, c, shapes...)})
 			})
 			visit := browser(t, nil)
 			_, err := Ensure(t.Context(), profile(t, f.URL), Options{Headless: no(), Browse: func(address string) error {
@@ -343,6 +345,66 @@ func TestLogout(t *testing.T) {
 	}
 	if c, _ := p.Load(); c != nil {
 		t.Error("the log-in is left")
+	}
+}
+
+// What the gateway takes no longer is no log-in; a gateway that does not say so leaves it to its door.
+func TestWhatWasWithdrawnIsNoLogIn(t *testing.T) {
+	f := testgate.New(t)
+	p := profile(t, f.URL)
+	var said strings.Builder
+	o := Options{Browse: browser(t, nil), Headless: no(), Stay: true, Out: &said}
+	first, err := Ensure(t.Context(), p, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Ensure(t.Context(), p, o); err != nil || again.ID != first.ID || f.Asked != 1 {
+		t.Fatalf("%+v, %v; asked %d times", again, err, f.Asked)
+	}
+	f.Out = append(f.Out, "ada secret1")
+	second, err := Ensure(t.Context(), p, o)
+	if err != nil || second.ID != "c2" || !strings.Contains(said.String(), "the log-in as ada holds no longer") {
+		t.Fatalf("%+v, %v, %q", second, err, &said)
+	}
+	// Neither is it where nobody can log in.
+	f.Out = append(f.Out, "ada secret2")
+	f.IDP.Down(true)
+	if c, err := Ensure(t.Context(), p, o); err == nil {
+		t.Errorf("withdrawn, and used: %+v", c)
+	}
+	f.Out = nil
+	f.Server.Close()
+	if c, err := Ensure(t.Context(), p, o); err != nil || c.ID != "c2" {
+		t.Errorf("a gateway that does not answer: %+v, %v", c, err)
+	}
+}
+
+// A log-in anew takes the place of that before, whoever that was; what renewals have left goes with that, or with the log-out.
+func TestTheLogInBeforeIsWithdrawn(t *testing.T) {
+	f := testgate.New(t)
+	later := func(d time.Duration) func() time.Time { return func() time.Time { return time.Now().Add(d) } }
+	renewed := func() (*Profile, Options) {
+		f.Lifetime = time.Hour
+		p, o := profile(t, f.URL), Options{Browse: browser(t, nil), Headless: no(), Stay: true}
+		first, err := Ensure(t.Context(), p, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Lifetime, o.Now = 2*time.Hour, later(50*time.Minute) // less than a quarter is left
+		if c, err := Ensure(t.Context(), p, o); err != nil || c.ID == first.ID || len(f.Out) != 0 {
+			t.Fatalf("renewed: %+v, %v, withdrawn %q", c, err, f.Out)
+		}
+		return p, o
+	}
+	p, o := renewed()
+	o.Now, o.Fresh = later(51*time.Minute), true
+	if c, err := Ensure(t.Context(), p, o); err != nil || len(c.Earlier) != 0 || !slices.Equal(f.Out, []string{"ada secret1", "ada secret2"}) {
+		t.Errorf("%+v, %v, withdrawn %q", c, err, f.Out)
+	}
+	f.Out = nil
+	p, _ = renewed()
+	if _, err := Logout(t.Context(), p, time.Now); err != nil || !slices.Equal(f.Out, []string{"ada secret4", "ada secret5"}) {
+		t.Errorf("%v, withdrawn %q", err, f.Out)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"sallyport/internal/access"
 )
 
-// Logout withdraws the credential at the gateway and deletes it here. It is deleted here even where the gateway cannot be told, which is
+// Logout withdraws at the gateway all that this machine was given there, and deletes it here. It is deleted here even where the gateway cannot be told, which is
 // an error: sessions go on there until the credential ends.
 func Logout(ctx context.Context, p *Profile, now func() time.Time) (was *Credential, err error) {
 	unlock, err := p.Lock(ctx, nil)
@@ -28,13 +28,9 @@ func Logout(ctx context.Context, p *Profile, now func() time.Time) (was *Credent
 				i.giveBack(ctx, c.Refresh) // it is deleted here, in any case
 			}
 		}
-		if c.Expires.After(now()) {
-			g := &Gateway{base: c.Gateway, http: hc, now: now}
-			err = g.call(ctx, http.MethodDelete, "/api/v1/credential", nil, nil, func(r *http.Request) { r.SetBasicAuth(c.Principal, c.Secret) })
-			var a *answer
-			if errors.As(err, &a) && a.status == http.StatusUnauthorized {
-				err = nil // it holds no longer
-			}
+		g := &Gateway{base: c.Gateway, http: hc, now: now}
+		for _, e := range c.earlier(now()) {
+			err = errors.Join(err, g.withdraw(ctx, e.Principal, e.Secret))
 		}
 	}
 	if err != nil {
@@ -55,7 +51,7 @@ func Check(ctx context.Context, c *Credential) error {
 	var a *answer
 	switch {
 	case errors.As(err, &a) && a.status == http.StatusUnauthorized:
-		return &access.Error{Kind: access.Denied, Message: "the gateway says that this log-in holds no longer", Hint: "`sallyport login --fresh`"}
+		return &access.Error{Kind: access.Denied, Message: "the gateway says that the log-in as " + printable(c.Principal) + " holds no longer", Hint: "it was withdrawn, or your groups have changed: `sallyport login`"}
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 	keyFile        = "key.pem"
 	certFile       = "cert.pem"
 	rootFile       = "root.pem"
+	lockFile       = "lock"
 	currentFile    = "gateway" // in the folder above: the URL that was logged in at last
 )
 
@@ -52,6 +54,8 @@ type Credential struct {
 	// Refresh is the provider's refresh token, where one was asked for; Nonce is that of the log-in that it stems from.
 	Refresh string `json:"refresh_token,omitempty"`
 	Nonce   string `json:"nonce,omitempty"`
+	// Earlier is what this machine was given before and has not withdrawn: sessions may rest on it yet.
+	Earlier []Earlier `json:"earlier,omitempty"`
 }
 
 // Holds says whether the credential is good for a new session at now, and for how much longer than a moment.
@@ -133,15 +137,18 @@ func private(path string) error {
 	return nil
 }
 
-// Lock keeps other log-ins at this gateway out until unlock is called. waiting is called once if another one has it.
-func (p *Profile) Lock(ctx context.Context, waiting func()) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(p.Dir, "lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+// Lock keeps other log-ins at this gateway out until unlock is called. waiting is called once if another one has it, with that one's process
+// where that is known, or 0.
+func (p *Profile) Lock(ctx context.Context, waiting func(pid int)) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(p.Dir, lockFile), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
+			f.Truncate(0)
+			fmt.Fprintln(f, os.Getpid()) // for who waits
 			return func() { f.Close() }, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
@@ -149,7 +156,9 @@ func (p *Profile) Lock(ctx context.Context, waiting func()) (unlock func(), err 
 			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
 		if waiting != nil {
-			waiting()
+			holder, _ := os.ReadFile(f.Name())
+			pid, _ := strconv.Atoi(strings.TrimSpace(string(holder)))
+			waiting(pid)
 			waiting = nil
 		}
 		select {
@@ -250,9 +259,10 @@ func writeFile(path string, text []byte) error {
 	return err
 }
 
-// Forget deletes the log-in. The folder stays, for its lock.
+// Forget deletes the log-in. The folder stays, for its lock, and so does the door's authority, which is no secret: programs that name it then say
+// that they are not let in, rather than to advise against looking whom they talk to.
 func (p *Profile) Forget() (err error) {
-	for _, name := range []string{credentialFile, keyFile, certFile, rootFile} {
+	for _, name := range []string{credentialFile, keyFile, certFile} {
 		if e := os.Remove(filepath.Join(p.Dir, name)); !errors.Is(e, fs.ErrNotExist) {
 			err = errors.Join(err, e)
 		}

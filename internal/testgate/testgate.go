@@ -17,6 +17,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,6 +37,7 @@ type Gate struct {
 	Issued int      // log-ins
 	Nonces []string // of each
 	Out    []string // "principal secret" of those withdrawn
+	Asked  int      // how often it was asked whether a secret holds
 }
 
 // New starts one, with a provider that lets ada in at once.
@@ -57,7 +59,17 @@ func New(t testidp.TB) *Gate {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/login", func(w http.ResponseWriter, r *http.Request) { Say(w, http.StatusOK, f.Offer) })
 	mux.HandleFunc("POST /api/v1/credential", f.issue)
-	mux.HandleFunc("GET /api/v1/credential", func(w http.ResponseWriter, r *http.Request) { Say(w, http.StatusOK, map[string]string{}) })
+	mux.HandleFunc("GET /api/v1/credential", func(w http.ResponseWriter, r *http.Request) {
+		user, secret, _ := r.BasicAuth()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.Asked++
+		if slices.Contains(f.Out, user+" "+secret) {
+			Say(w, http.StatusUnauthorized, map[string]string{"error": "this name and password do not open this door"})
+			return
+		}
+		Say(w, http.StatusOK, map[string]string{})
+	})
 	mux.HandleFunc("DELETE /api/v1/credential", func(w http.ResponseWriter, r *http.Request) {
 		user, secret, _ := r.BasicAuth()
 		f.mu.Lock()

@@ -25,10 +25,9 @@ type grant struct {
 
 // device is a log-in without a browser (RFC 8628).
 type device struct {
-	userCode         string
-	approved, denied bool
-	grant            grant
-	expires          time.Time
+	denied  bool
+	grant   grant
+	expires time.Time
 }
 
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
@@ -107,8 +106,6 @@ func (p *Provider) byDevice(w http.ResponseWriter, client string, f url.Values) 
 		code = "expired_token"
 	case d.denied:
 		code = "access_denied"
-	case !d.approved:
-		code = "authorization_pending"
 	default:
 		delete(p.devices, f.Get("device_code"))
 	}
@@ -139,8 +136,8 @@ func (p *Provider) byExchange(w http.ResponseWriter, client string, f url.Values
 	if len(f["audience"]) > 0 {
 		resources = append(slices.Clone(resources), f["audience"]...)
 	}
-	token := p.Mint(with(claims, map[string]any{"act": act, "client_id": client, "aud": p.audienceOf(resources, client), "jti": random(12), "nonce": nil, "azp": nil,
-		"iat": now.Unix(), "exp": now.Add(lifetime).Unix()}), Shape{Header: map[string]any{"typ": "at+jwt"}})
+	token := p.mint("at+jwt", with(claims, map[string]any{"act": act, "client_id": client, "aud": p.audienceOf(resources, client), "jti": random(12), "nonce": nil, "azp": nil,
+		"iat": now.Unix(), "exp": now.Add(lifetime).Unix()}))
 	answer(w, http.StatusOK, map[string]any{"access_token": token, "issued_token_type": "urn:ietf:params:oauth:token-type:access_token", "token_type": "Bearer", "expires_in": p.expiresIn()})
 }
 
@@ -151,8 +148,7 @@ func (p *Provider) give(w http.ResponseWriter, g grant) {
 	p.mu.Unlock()
 	common := with(map[string]any{"iss": p.Issuer, "sub": g.user.Subject, "iat": now.Unix(), "exp": now.Add(lifetime).Unix(),
 		"auth_time": g.user.authTime(now).Unix(), "sid": "s-" + g.user.Subject}, g.user.authContext(), g.user.Claims)
-	access := p.Mint(with(common, map[string]any{"aud": p.audienceOf(g.audience, g.client), "client_id": g.client, "scope": g.scope, "jti": random(12)}),
-		Shape{Header: map[string]any{"typ": "at+jwt"}})
+	access := p.mint("at+jwt", with(common, map[string]any{"aud": p.audienceOf(g.audience, g.client), "client_id": g.client, "scope": g.scope, "jti": random(12)}))
 	id := with(common, map[string]any{"aud": g.client, "azp": g.client, "at_hash": halfHash(access)})
 	if g.nonce != "" {
 		id["nonce"] = g.nonce
@@ -162,7 +158,7 @@ func (p *Provider) give(w http.ResponseWriter, g grant) {
 	}
 	body := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": int(lifetime.Seconds()), "scope": g.scope}
 	if slices.Contains(strings.Fields(g.scope), "openid") {
-		body["id_token"] = p.Mint(id)
+		body["id_token"] = p.mint("JWT", id)
 	}
 	if slices.Contains(strings.Fields(g.scope), "offline_access") {
 		again := random(16)
@@ -186,9 +182,9 @@ func (p *Provider) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	code, user := random(16), strings.ToUpper(random(6))
-	d := &device{userCode: user, approved: !p.hold && p.user != nil, denied: !p.hold && p.user == nil, expires: p.now().Add(5 * time.Minute),
+	d := &device{denied: p.user == nil, expires: p.now().Add(5 * time.Minute),
 		grant: grant{client: client, scope: r.PostForm.Get("scope"), audience: r.PostForm["resource"]}}
-	if d.approved {
+	if p.user != nil {
 		d.grant.user = *p.user
 	}
 	p.devices[code] = d

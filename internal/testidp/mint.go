@@ -5,17 +5,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	_ "crypto/sha512" // crypto.SHA384, crypto.SHA512
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"maps"
 	"math/big"
 	"strings"
 	"time"
@@ -69,67 +66,24 @@ func (k *Key) jwk() map[string]any {
 	return with(m, k.JWK)
 }
 
-// PublicPEM is the public key as an attacker would use it for HMAC.
-func (k *Key) PublicPEM() []byte {
-	der, err := x509.MarshalPKIXPublicKey(k.Signer.Public())
+// mint makes a token of claims, exactly those, signed by the provider's key.
+func (p *Provider) mint(typ string, claims map[string]any) string {
+	key := p.Key()
+	head, err := json.Marshal(map[string]any{"typ": typ, "alg": key.Alg, "kid": key.ID})
 	if err != nil {
 		panic(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-}
-
-// Shape is how a token differs from a good one.
-type Shape struct {
-	Header  map[string]any // replaces members of the header: alg, kid, typ; nil leaves one out
-	Key     *Key           // signs; nil is the provider's
-	Alg     string         // "none" leaves the signature out; "HS256" signs with Secret
-	Secret  []byte         // of HS256; nil is the PEM of the public key
-	Payload []byte         // instead of the claims, as it is
-}
-
-// Mint makes a token of claims, exactly those. Where shapes do not say otherwise, it is signed by the provider's key and its header has
-// alg, kid and typ "JWT".
-func (p *Provider) Mint(claims map[string]any, shapes ...Shape) string {
-	key, alg := p.Key(), ""
-	header := map[string]any{"typ": "JWT"}
-	var secret []byte
 	payload, err := json.Marshal(claims)
-	if err != nil {
-		panic(err)
-	}
-	overrides := map[string]any{}
-	for _, s := range shapes {
-		if s.Key != nil {
-			key = s.Key
-		}
-		if s.Alg != "" {
-			alg = s.Alg
-		}
-		if s.Secret != nil {
-			secret = s.Secret
-		}
-		if s.Payload != nil {
-			payload = s.Payload
-		}
-		maps.Copy(overrides, s.Header)
-	}
-	if alg == "" {
-		alg = key.Alg
-	}
-	header["alg"], header["kid"] = alg, key.ID
-	head, err := json.Marshal(with(header, overrides))
 	if err != nil {
 		panic(err)
 	}
 	b64 := base64.RawURLEncoding.EncodeToString
 	input := b64(head) + "." + b64(payload)
-	if secret == nil {
-		secret = key.PublicPEM()
-	}
-	return input + "." + b64(sign(key, alg, secret, input))
+	return input + "." + b64(key.Sign(key.Alg, input))
 }
 
-func sign(key *Key, alg string, secret []byte, input string) []byte {
+// Sign gives the signature of an algorithm, which is one for keys of its kind.
+func (k *Key) Sign(alg, input string) []byte {
 	hash := map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}[alg[max(0, len(alg)-3):]]
 	var sum []byte
 	if hash != 0 {
@@ -137,15 +91,7 @@ func sign(key *Key, alg string, secret []byte, input string) []byte {
 		h.Write([]byte(input))
 		sum = h.Sum(nil)
 	}
-	switch {
-	case alg == "none":
-		return nil
-	case strings.HasPrefix(alg, "HS"):
-		mac := hmac.New(hash.New, secret)
-		mac.Write([]byte(input))
-		return mac.Sum(nil)
-	}
-	switch signer := key.Signer.(type) {
+	switch signer := k.Signer.(type) {
 	case *rsa.PrivateKey:
 		var opts crypto.SignerOpts = hash
 		if strings.HasPrefix(alg, "PS") {
@@ -172,7 +118,7 @@ func sign(key *Key, alg string, secret []byte, input string) []byte {
 // AccessToken mints an access token (RFC 9068) of the logged-in user for an audience, with typ at+jwt; claims replace members, nil leaves
 // one out.
 func (p *Provider) AccessToken(audience string, claims ...map[string]any) string {
-	return p.Mint(with(p.AccessClaims(audience), claims...), Shape{Header: map[string]any{"typ": "at+jwt"}})
+	return p.mint("at+jwt", with(p.AccessClaims(audience), claims...))
 }
 
 // AccessClaims are those of AccessToken.
@@ -186,7 +132,7 @@ func (p *Provider) AccessClaims(audience string) map[string]any {
 
 // IDToken mints an ID token of the logged-in user for ClientID; claims replace members, nil leaves one out.
 func (p *Provider) IDToken(nonce string, claims ...map[string]any) string {
-	return p.Mint(with(p.IDClaims(nonce), claims...))
+	return p.mint("JWT", with(p.IDClaims(nonce), claims...))
 }
 
 // IDClaims are those of IDToken.
@@ -205,10 +151,10 @@ func (p *Provider) IDClaims(nonce string) map[string]any {
 // LogoutToken mints a back-channel logout token (OpenID Connect Back-Channel Logout 1.0) of the logged-in user.
 func (p *Provider) LogoutToken(claims ...map[string]any) string {
 	user, now, _ := p.state()
-	return p.Mint(with(map[string]any{
+	return p.mint("logout+jwt", with(map[string]any{
 		"iss": p.Issuer, "aud": ClientID, "sub": user.Subject, "sid": "s-" + user.Subject, "jti": random(12), "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(),
 		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
-	}, claims...), Shape{Header: map[string]any{"typ": "logout+jwt"}})
+	}, claims...))
 }
 
 func (p *Provider) state() (User, time.Time, time.Duration) {

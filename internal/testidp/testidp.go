@@ -1,7 +1,7 @@
 // Package testidp is an OpenID Connect provider in the test's own process, on loopback. It logs in whom the test says, without asking,
-// and is as hostile as the test wants: it mints any token, good or bad (Mint), publishes any keys (SetKeys), counts who fetches them
-// (Fetches), goes down (Down) and lets the test answer in its place (Handle). Outside of tests it is the provider of the demo, which has
-// synthetic people only, and nobody else's.
+// publishes any keys (SetKeys), counts who fetches them (Fetches), goes down (Down) and lets the test answer in its place (Handle).
+// Outside of tests it is the provider of the demo, which has synthetic people only, and nobody else's: so what it signs itself are tokens
+// as they should be. Those that no provider would make are package forge's, which no program has.
 //
 // Start at New. mint.go has the tokens, serve.go what browsers and discovery see, grants.go the token endpoint.
 package testidp
@@ -57,7 +57,6 @@ type Provider struct {
 	discovery map[string]any
 	audience  string
 	lifetime  time.Duration
-	hold      bool
 	redirects []string          // nil: any
 	codes     map[string]*grant // authorization codes
 	devices   map[string]*device
@@ -133,25 +132,6 @@ func (p *Provider) Clock(now func() time.Time) { p.set(func() { p.now = now }) }
 
 // Down makes every endpoint answer 503, or lets them work again.
 func (p *Provider) Down(down bool) { p.set(func() { p.down = down }) }
-
-// HoldDevices leaves device log-ins pending until Device decides; without it they are approved at once.
-func (p *Provider) HoldDevices(hold bool) { p.set(func() { p.hold = hold }) }
-
-// Device decides about a device log-in by its user code, and reports whether there is one.
-func (p *Provider) Device(userCode string, approve bool) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, d := range p.devices {
-		if d.userCode == userCode {
-			d.approved, d.denied = approve, !approve
-			if approve && p.user != nil {
-				d.grant.user = *p.user
-			}
-			return true
-		}
-	}
-	return false
-}
 
 // Handle has h answer a path ("/jwks", "/token") instead of the provider; nil gives it back.
 func (p *Provider) Handle(path string, h http.HandlerFunc) {

@@ -16,7 +16,8 @@ import (
 const (
 	// lookEvery is the shortest time between two looks at the files.
 	lookEvery = time.Second
-	// soon is how long before its end a certificate is warned of, and warnEvery how often.
+	// soon is how long before its end a certificate is warned of, and warnEvery how often. Of one that lives for less than three times that, it is
+	// the last third: whoever renews those does so earlier.
 	soon      = 14 * 24 * time.Hour
 	warnEvery = 24 * time.Hour
 )
@@ -182,7 +183,7 @@ func Ending(c *x509.Certificate, now time.Time) string {
 		return "certificate has expired"
 	case now.Before(c.NotBefore):
 		return "certificate is not valid yet"
-	case c.NotAfter.Sub(now) < soon && c.NotAfter.Sub(c.NotBefore) > soon:
+	case c.NotAfter.Sub(now) < min(soon, c.NotAfter.Sub(c.NotBefore)/3):
 		return "certificate expires soon"
 	}
 	return ""

@@ -274,6 +274,17 @@ func TestEndsAreWarnedOf(t *testing.T) {
 	warned("certificate expires soon", 2)
 	c.pass(soon)
 	warned("certificate has expired", 1)
+	day, made := 24*time.Hour, time.Now()
+	for _, o := range []struct {
+		life, left time.Duration
+		want       string
+	}{{5 * day, 5 * day, ""}, {5 * day, 2 * day, ""}, {5 * day, day, "certificate expires soon"}, {30 * day, 13 * day, ""}, {30 * day, 9 * day, "certificate expires soon"},
+		{400 * day, 15 * day, ""}, {400 * day, 13 * day, "certificate expires soon"}} {
+		c := &x509.Certificate{NotBefore: made, NotAfter: made.Add(o.life)}
+		if got := Ending(c, made.Add(o.life-o.left)); got != o.want {
+			t.Errorf("%s of %s are left: %q", o.left, o.life, got)
+		}
+	}
 	if got := Ending(s.Leaf(), s.Leaf().NotBefore.Add(-time.Hour)); got != "certificate is not valid yet" {
 		t.Errorf("before its time: %q", got)
 	}

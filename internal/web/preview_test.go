@@ -29,3 +29,18 @@ func TestNotesAndPreviewOnThePage(t *testing.T) {
 		}
 	}
 }
+
+func TestAPolicyWithoutPreviewIsNamedInItsPlace(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config, _ *Options) {
+		c.Policies = append(c.Policies, gateway.PolicyFile{Name: "quiet.cedar", Text: `@id("quiet") @preview("off") permit (principal in Group::"askers", action == Action::"write", resource in Connection::"shop");`})
+	})
+	r := w.wish("asker", write, nil)
+	b := w.login("keeper")
+	if _, body := b.get("/reviews/" + r.ID); !strings.Contains(body, `What it would do is not tried out: policy <code>quiet</code>`) || strings.Contains(body, "/preview\"") {
+		t.Error("the page of a request without preview does not say so, or has a button for one")
+	}
+	res, body := b.post("/reviews/"+r.ID+"/preview", url.Values{})
+	if res.StatusCode != 403 || !strings.Contains(body, "there is no preview of this: quiet has @preview") {
+		t.Errorf("asked for all the same: %s", res.Status)
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"sallyport/internal/access"
 	"sallyport/internal/gateway"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 // strong is the acr that corp's configuration wants for approving.
@@ -101,7 +102,7 @@ func says(idp *testidp.Provider, nonce string, claims map[string]any) {
 		maps.Copy(c, claims)
 		maps.DeleteFunc(c, func(_ string, v any) bool { return v == nil })
 		w.Header().Set("Content-Type", "application/json")
-		w.Write([]byte(`{"access_token":"an.access.token","token_type":"Bearer","id_token":"` + idp.Mint(c) + `"}`))
+		w.Write([]byte(`{"access_token":"an.access.token","token_type":"Bearer","id_token":"` + forge.Mint(idp, c) + `"}`))
 	})
 }
 

@@ -25,6 +25,7 @@ import (
 	"sallyport/internal/access"
 	"sallyport/internal/gateway"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 // providerWorld is a world whose people also log in at a provider.
@@ -193,7 +194,7 @@ func TestForgedLogoutTokensAreRefused(t *testing.T) {
 	good, _ := testidp.Claims(idp.LogoutToken())
 	for name, token := range map[string]string{
 		"ID token": idp.IDToken("n"), "nonce": idp.LogoutToken(map[string]any{"nonce": "n"}), "other audience": idp.LogoutToken(map[string]any{"aud": "other"}),
-		"no event": idp.LogoutToken(map[string]any{"events": nil}), "unsigned": idp.Mint(good, testidp.Shape{Alg: "none"}), "other key": idp.Mint(good, testidp.Shape{Key: key}),
+		"no event": idp.LogoutToken(map[string]any{"events": nil}), "unsigned": forge.Mint(idp, good, forge.Shape{Alg: "none"}), "other key": forge.Mint(idp, good, forge.Shape{Key: key}),
 		"empty": "", "long": strings.Repeat("a", mostLogoutToken+1), "nothing": "a.b.c",
 	} {
 		if res := send(token, nil); res.StatusCode != http.StatusBadRequest {

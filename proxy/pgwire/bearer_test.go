@@ -183,7 +183,7 @@ func TestTokensThatCannotBeChecked(t *testing.T) {
 	}
 	defer ps.Close()
 	p := newTokens(t)
-	p.store.By(ps, nil)
+	p.store.By(ps, nil, nil)
 	d := identified(t, p)
 	idp.Down(true)
 	w := d.secure(t, tls.Certificate{})

@@ -21,7 +21,7 @@ import (
 
 // annotations that a policy may carry. All but @id, @definition and @purpose are obligations, and all but @id belong on permits: a
 // forbid that matches has no statement left to oblige.
-var annotations = []string{"affected", "bytes", "concurrent", "cost", "definition", "group_by", "id", "idle_timeout", "lock_timeout", "min_group", "probes", "purpose", "reason", "review", "role", "rows", "sessions", "setting", "timeout", "where"}
+var annotations = []string{"affected", "bytes", "concurrent", "cost", "definition", "group_by", "id", "idle_timeout", "lock_timeout", "min_group", "preview", "probes", "purpose", "reason", "review", "role", "rows", "sessions", "setting", "timeout", "where"}
 
 // annotated reads a policy's annotations. Cedar itself gives annotations no meaning, so one that
 // is not understood would be a limit that nobody enforces: it is refused.
@@ -111,6 +111,12 @@ func annotated(p *cedar.Policy, src source) (id, definition string, o access.Obl
 				}
 				o.Review = append(o.Review, g)
 			}
+		case "preview":
+			if v != "off" {
+				bad(fmt.Sprintf("@preview(%q) is not known", v), `write @preview("off"); without it, reviewers get a preview when they ask for one`)
+				continue
+			}
+			o.NoPreview = true
 		case "min_group":
 			n, err := strconv.ParseInt(v, 10, 64)
 			if err != nil || n < leastGroup {
@@ -253,7 +259,7 @@ func parseProbes(v string) (access.ProbeBudget, bool) {
 const MaxProbeWindow = 31 * 24 * time.Hour
 
 // Strictest merges two sets of obligations: the fewest rows read and changed, the shortest time, every reviewer, only rows that
-// every condition holds for, guesses within every budget, and every pin.
+// every condition holds for, guesses within every budget, every pin, and no preview where one of them has none.
 func Strictest(a, b access.Obligations) access.Obligations {
 	a.Rows = least(a.Rows, b.Rows)
 	a.Affected = least(a.Affected, b.Affected)
@@ -262,6 +268,7 @@ func Strictest(a, b access.Obligations) access.Obligations {
 		l.least(&a, b)
 	}
 	a.Reason = a.Reason || b.Reason
+	a.NoPreview = a.NoPreview || b.NoPreview
 	a.Review = union(a.Review, b.Review)
 	a.Where, a.Role, a.Settings = union(a.Where, b.Where), union(a.Role, b.Role), union(a.Settings, b.Settings)
 	switch {

@@ -218,6 +218,9 @@ func words(o access.Obligations) []word {
 		add("reason", "required")
 	}
 	add("review", strings.Join(o.Review, ","))
+	if o.NoPreview {
+		add("preview", "off")
+	}
 	add("min_group", number(o.MinGroup))
 	add("group_by", strings.Join(o.GroupBy, ", "))
 	for _, b := range o.Probes {

@@ -134,7 +134,7 @@ func writeProbes(b access.ProbeBudget) string {
 }
 
 // ofSeveral are the obligations, besides limits, that a case can expect.
-var ofSeveral = []string{"where", "probes", "min_group", "group_by", "role", "setting"}
+var ofSeveral = []string{"where", "probes", "min_group", "group_by", "role", "setting", "preview"}
 
 // expected puts the value that a case expects of an obligation into the form of words.
 func expected(name, v string) (string, error) {
@@ -164,6 +164,11 @@ func expected(name, v string) (string, error) {
 		}
 		slices.Sort(columns)
 		return strings.Join(columns, ", "), nil
+	case "preview":
+		if v != "off" {
+			return "", fmt.Errorf("preview is %q: it can be off", v)
+		}
+		return v, nil
 	case "where", "min_group", "role", "setting":
 		return v, nil
 	}

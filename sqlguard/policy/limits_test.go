@@ -69,11 +69,18 @@ func TestACaseExpectsLimits(t *testing.T) {
 	if differs := run("{bytes: 1024KiB}"); len(differs) > 0 {
 		t.Errorf("differs by %q", differs)
 	}
+	if differs := run(`{preview: "off"}`); len(differs) != 1 || differs[0] != "preview: expected off, got none" {
+		t.Errorf("differs by %q", differs)
+	}
+	if differs := run("{preview: auto}"); len(differs) != 1 || !strings.Contains(differs[0], `preview is "auto": it can be off`) {
+		t.Errorf("differs by %q", differs)
+	}
 	set = mustLoad(t, `@where("tenant = principal.tenant") permit (principal, action == Action::"read", resource); @where("open") permit (principal, action == Action::"read", resource);
-		@probes("100/60m") permit (principal, action == Action::"lookup", resource); @min_group("10") @group_by("plan, city") permit (principal, action == Action::"aggregate", resource);`)
+		@probes("100/60m") permit (principal, action == Action::"lookup", resource); @preview("off") permit (principal, action == Action::"write", resource); @min_group("10") @group_by("plan, city") permit (principal, action == Action::"aggregate", resource);`)
 	for action, limits := range map[string][2]string{
 		"read":      {`{where: "open; tenant = principal.tenant"}`, `{where: open}`},
 		"lookup":    {`{probes: 100/1h, where: ""}`, `{probes: 10/1h}`},
+		"write":     {`{preview: off}`, `{preview: ""}`},
 		"aggregate": {`{min_group: "10", group_by: "city,plan"}`, `{min_group: ""}`},
 	} {
 		for i, l := range limits {

@@ -155,6 +155,17 @@ func (s *Set) Reviewing(ids []string) []string {
 	return out
 }
 
+// WithoutPreview picks those of ids, which are of policies, by which nothing is tried out for reviewers.
+func (s *Set) WithoutPreview(ids []string) []string {
+	var out []string
+	for _, r := range s.rules {
+		if r.obligations.NoPreview && slices.Contains(ids, r.id) {
+			out = append(out, r.id)
+		}
+	}
+	return out
+}
+
 // Len is the number of policies.
 func (s *Set) Len() int { return len(s.rules) }
 

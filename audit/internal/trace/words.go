@@ -146,6 +146,9 @@ func Limits(o *access.Obligations) []string {
 	if len(o.Review) > 0 {
 		limits = append(limits, "review by "+show.CleanList(o.Review))
 	}
+	if o.NoPreview {
+		limits = append(limits, "no preview for reviewers")
+	}
 	if o.MinGroup > 0 {
 		text := fmt.Sprintf("groups of at least %d", o.MinGroup)
 		if len(o.GroupBy) > 0 {

@@ -371,7 +371,7 @@ func (ps *Providers) free(said Said, err error) error {
 	}
 	own := ps.list[slices.IndexFunc(ps.list, func(p *provider) bool { return p.Name == said.Provider })].Prefix
 	for _, p := range ps.list {
-		if Shadows(p.Prefix, own) && len(name) >= len(p.Prefix) && strings.EqualFold(name[:len(p.Prefix)], p.Prefix) {
+		if IsUnder(name, own, p.Prefix) {
 			whose = "has the prefix of the provider " + p.Name
 		}
 	}
@@ -383,9 +383,9 @@ func (ps *Providers) free(said Said, err error) error {
 	return signed(refuse(Subject, "%q %s", name, whose).hint("give the provider a `prefix`"), q.Method, q.Issuer, map[string]any{"sub": q.Subject})
 }
 
-// Shadows reports whether names under the prefix own could be some that are under another provider's.
-func Shadows(other, own string) bool {
-	return len(other) > len(own) && strings.EqualFold(other[:len(own)], own)
+// IsUnder reports whether a name that the provider of the prefix own says is for another to say, by its longer prefix.
+func IsUnder(name, own, other string) bool {
+	return len(other) > len(own) && strings.EqualFold(other[:len(own)], own) && len(name) >= len(other) && strings.EqualFold(name[:len(other)], other)
 }
 
 // AccessToken is Access for who wants the principal alone, within fetchTime.

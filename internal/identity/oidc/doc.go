@@ -7,13 +7,15 @@
 // leaves to its users:
 //
 //   - keys.go: keys are fetched again before they are old, one fetch at a time, at most two a minute whatever tokens ask for; a key that is
-//     withdrawn stops verifying within Refresh. While a provider is down its keys verify for Refresh and Grace; after that its tokens are refused.
+//     withdrawn stops verifying within Refresh. While a provider is down its keys verify for Refresh and Grace; after that its tokens cannot be checked.
+//   - supply.go: what was fetched outlives a reload of the configuration.
 //   - token.go: what a token may look like before anybody looks at what it says; claims that stand twice are refused.
 //   - check.go: what each kind of token has to say. No kind is taken for another.
 //   - person.go: from claims to a principal, its groups, and the chain of who acts for it.
 //   - sources.go: claims that stand elsewhere (OpenID Connect Core 5.6.2), fetched from where the configuration says only.
 //
-// It refuses what it does not know. Clients are told that a token is not valid; which check failed is a Refusal, for the operator.
+// It refuses what it does not know. Clients are told that a token is not valid; which check failed is a Refusal, for the operator. A token that
+// cannot be checked is Unavailable, not Denied: nothing was found wrong with it.
 // A provider that cannot be reached does not keep the gateway from starting.
 //
 // Where to start: Open, then Access.

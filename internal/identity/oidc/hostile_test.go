@@ -10,6 +10,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
@@ -20,19 +21,19 @@ func TestHostileAccessTokens(t *testing.T) {
 	theirs := newKey(t, "ES256")
 	theirs.ID = b.idp.Key().ID
 	rsa := newKey(t, "RS256")
-	at := testidp.Shape{Header: claims{"typ": "at+jwt"}}
+	at := forge.Shape{Header: claims{"typ": "at+jwt"}}
 	now := b.now().Unix()
-	token := func(edit claims, shapes ...testidp.Shape) string {
+	token := func(edit claims, shapes ...forge.Shape) string {
 		c := b.idp.AccessClaims(door)
 		for k, v := range edit {
 			if c[k] = v; v == nil {
 				delete(c, k)
 			}
 		}
-		return b.idp.Mint(c, append([]testidp.Shape{at}, shapes...)...)
+		return forge.Mint(b.idp, c, append([]forge.Shape{at}, shapes...)...)
 	}
-	head := func(h claims) testidp.Shape { return testidp.Shape{Header: h} }
-	payload := func(s string) string { return token(nil, testidp.Shape{Payload: []byte(s)}) }
+	head := func(h claims) forge.Shape { return forge.Shape{Header: h} }
+	payload := func(s string) string { return token(nil, forge.Shape{Payload: []byte(s)}) }
 	text := func(edit claims) string {
 		c := b.idp.AccessClaims(door)
 		for k, v := range edit {
@@ -65,7 +66,7 @@ func TestHostileAccessTokens(t *testing.T) {
 		"space_before":               {" " + good, Form},
 		"scheme_before":              {"Bearer " + good, Form},
 		"too_long":                   {token(claims{"x": strings.Repeat("x", 20_000)}), Form},
-		"nested_too_deep":            {token(nil, testidp.Shape{Payload: []byte(strings.Repeat(`{"a":`, 3000) + "1" + strings.Repeat("}", 3000))}), Form},
+		"nested_too_deep":            {token(nil, forge.Shape{Payload: []byte(strings.Repeat(`{"a":`, 3000) + "1" + strings.Repeat("}", 3000))}), Form},
 		"no_object":                  {payload(`["iss"]`), Form},
 		"null_payload":               {payload(`null`), Form},
 		"something_behind":           {payload(text(nil) + `{}`), Form},
@@ -75,13 +76,13 @@ func TestHostileAccessTokens(t *testing.T) {
 		"invalid_utf8":               {payload(strings.Replace(text(nil), "ada", "ad\xff", 1)), Form},
 		"header_twice":               {b64(`{"alg":"none","alg":"ES256","kid":"`+theirs.ID+`","typ":"at+jwt"}`) + "." + part[1] + "." + part[2], Form},
 		"bits_that_say_nothing":      {good[:len(good)-1] + string(good[len(good)-1]+1), Form},
-		"alg_none":                   {token(nil, testidp.Shape{Alg: "none"}), Signature},
+		"alg_none":                   {token(nil, forge.Shape{Alg: "none"}), Signature},
 		"alg_none_with_signature":    {token(nil, head(claims{"alg": "none"})), Header},
 		"alg_None":                   {token(nil, head(claims{"alg": "None"})), Header},
 		"alg_absent":                 {token(nil, head(claims{"alg": nil})), Header},
 		"alg_number":                 {token(nil, head(claims{"alg": 5})), Header},
-		"hs256_by_the_public_key":    {token(nil, testidp.Shape{Alg: "HS256"}), Header},
-		"hs256_by_the_empty_key":     {token(nil, testidp.Shape{Alg: "HS256", Secret: []byte{}}), Header},
+		"hs256_by_the_public_key":    {token(nil, forge.Shape{Alg: "HS256"}), Header},
+		"hs256_by_the_empty_key":     {token(nil, forge.Shape{Alg: "HS256", Secret: []byte{}}), Header},
 		"alg_of_another_key":         {token(nil, head(claims{"alg": "RS256"})), Signature},
 		"alg_not_taken":              {token(nil, head(claims{"alg": "ES384"})), Header},
 		"signature_left_out":         {part[0] + "." + part[1] + ".", Signature},
@@ -89,14 +90,14 @@ func TestHostileAccessTokens(t *testing.T) {
 		"signature_of_zeros":         {part[0] + "." + part[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)), Signature},
 		"signature_der":              {part[0] + "." + part[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 70)), Signature},
 		"claims_changed":             {part[0] + "." + b64(text(claims{"preferred_username": "root"})) + "." + part[2], Signature},
-		"own_key_with_their_kid":     {token(nil, testidp.Shape{Key: theirs}), Signature},
-		"rsa_key_with_their_kid":     {token(nil, testidp.Shape{Key: rsa}, head(claims{"kid": theirs.ID})), Signature},
+		"own_key_with_their_kid":     {token(nil, forge.Shape{Key: theirs}), Signature},
+		"rsa_key_with_their_kid":     {token(nil, forge.Shape{Key: rsa}, head(claims{"kid": theirs.ID})), Signature},
 		"unknown_kid":                {token(nil, head(claims{"kid": "nobody's"})), Signature},
 		"kid_absent":                 {token(nil, head(claims{"kid": nil})), Signature},
 		"kid_of_a_path":              {token(nil, head(claims{"kid": "../../../dev/null"})), Signature},
 		"kid_long":                   {token(nil, head(claims{"kid": strings.Repeat("k", 300)})), Header},
-		"key_in_the_header":          {token(nil, testidp.Shape{Key: theirs}, head(claims{"jwk": claims{"kty": "EC"}})), Header},
-		"url_of_keys_in_the_header":  {token(nil, testidp.Shape{Key: theirs}, head(claims{"jku": "https://evil.example/jwks"})), Header},
+		"key_in_the_header":          {token(nil, forge.Shape{Key: theirs}, head(claims{"jwk": claims{"kty": "EC"}})), Header},
+		"url_of_keys_in_the_header":  {token(nil, forge.Shape{Key: theirs}, head(claims{"jku": "https://evil.example/jwks"})), Header},
 		"certificate_url":            {token(nil, head(claims{"x5u": "https://evil.example/x"})), Header},
 		"crit":                       {token(nil, head(claims{"crit": []string{"exp"}})), Header},
 		"crit_empty":                 {token(nil, head(claims{"crit": []string{}})), Header},
@@ -105,7 +106,7 @@ func TestHostileAccessTokens(t *testing.T) {
 
 		// Another kind of token.
 		"id_token":              {b.idp.IDToken("n"), Header},
-		"id_token_with_typ":     {b.idp.Mint(b.idp.IDClaims("n"), at), Audience},
+		"id_token_with_typ":     {forge.Mint(b.idp, b.idp.IDClaims("n"), at), Audience},
 		"id_token_for_the_door": {token(claims{"nonce": "n"}), Audience},
 		"id_token_with_at_hash": {token(claims{"at_hash": "x"}), Audience},
 		"logout_token":          {b.idp.LogoutToken(), Header},
@@ -136,7 +137,7 @@ func TestHostileAccessTokens(t *testing.T) {
 		"client_absent":             {token(claims{"client_id": nil}), Audience},
 		"client_and_azp_differ":     {token(claims{"azp": "other"}), Audience},
 		"client_number":             {token(claims{"client_id": 5}), Claims},
-		"client_null":               {token(nil, testidp.Shape{Payload: []byte(strings.Replace(text(nil), `"client_id":"sallyport"`, `"client_id":null`, 1))}), Claims},
+		"client_null":               {token(nil, forge.Shape{Payload: []byte(strings.Replace(text(nil), `"client_id":"sallyport"`, `"client_id":null`, 1))}), Claims},
 
 		// At another time.
 		"expired":                    {token(claims{"exp": now - 31}), Time},
@@ -186,7 +187,7 @@ func TestHostileAccessTokens(t *testing.T) {
 		"actor_unknown":           {token(claims{"act": claims{"sub": "stranger"}}), Actor},
 		"actor_unknown_behind":    {token(claims{"act": claims{"sub": "triage-bot", "act": claims{"sub": "stranger"}}}), Actor},
 		"actor_text":              {token(claims{"act": "triage-bot"}), Actor},
-		"actor_null":              {token(nil, testidp.Shape{Payload: []byte(strings.TrimSuffix(text(nil), "}") + `,"act":null}`)}), Actor},
+		"actor_null":              {token(nil, forge.Shape{Payload: []byte(strings.TrimSuffix(text(nil), "}") + `,"act":null}`)}), Actor},
 		"actor_nobody":            {token(claims{"act": claims{}}), Actor},
 		"actor_number":            {token(claims{"act": claims{"sub": 1}}), Actor},
 		"actor_list":              {token(claims{"act": []any{claims{"sub": "triage-bot"}}}), Actor},
@@ -242,7 +243,7 @@ func TestHostileIDTokens(t *testing.T) {
 		"provider_unknown":       {access.IDToken{Provider: "other", Token: token(nil), Nonce: "n"}, Issuer},
 		"provider_empty":         {access.IDToken{Token: token(nil), Nonce: "n"}, Issuer},
 		"access_token":           {login(at), Header},
-		"access_token_as_jwt":    {login(b.idp.Mint(b.idp.AccessClaims(door))), Audience},
+		"access_token_as_jwt":    {login(forge.Mint(b.idp, b.idp.AccessClaims(door))), Audience},
 		"logout_token":           {login(b.idp.LogoutToken()), Header},
 		"logout_token_as_jwt":    {login(token(claims{"events": claims{}})), Audience},
 		"nonce_of_another":       {login(b.idp.IDToken("m")), Nonce},
@@ -264,8 +265,8 @@ func TestHostileIDTokens(t *testing.T) {
 		"authenticated_not_said": {access.IDToken{Provider: "corp", Token: token(claims{"auth_time": nil}), Nonce: "n", MaxAge: 5 * time.Minute}, Time},
 		"at_hash_of_another":     {access.IDToken{Provider: "corp", Token: token(claims{"at_hash": halfHash("ES256", "x")}), Nonce: "n", AccessToken: at}, Nonce},
 		"actor":                  {login(token(claims{"act": claims{"sub": "triage-bot"}})), Actor},
-		"unsigned":               {login(b.idp.Mint(b.idp.IDClaims("n"), testidp.Shape{Alg: "none"})), Signature},
-		"signed_by_the_secret":   {login(b.idp.Mint(b.idp.IDClaims("n"), testidp.Shape{Alg: "HS256", Secret: []byte("client secret")})), Header},
+		"unsigned":               {login(forge.Mint(b.idp, b.idp.IDClaims("n"), forge.Shape{Alg: "none"})), Signature},
+		"signed_by_the_secret":   {login(forge.Mint(b.idp, b.idp.IDClaims("n"), forge.Shape{Alg: "HS256", Secret: []byte("client secret")})), Header},
 		"issuer_of_another":      {login(token(claims{"iss": "https://evil.example"})), Issuer},
 		"user_absent":            {login(token(claims{"preferred_username": nil})), Subject},
 	} {
@@ -308,7 +309,7 @@ func TestHostileLogoutTokens(t *testing.T) {
 		"for_another":  {b.idp.LogoutToken(claims{"aud": "other"}), Audience},
 		"old":          {b.idp.LogoutToken(claims{"iat": b.now().Unix() - 700}), Time},
 		"issuer":       {b.idp.LogoutToken(claims{"iss": "https://evil.example"}), Issuer},
-		"unsigned":     {b.idp.Mint(claims{"iss": b.idp.Issuer}, testidp.Shape{Alg: "none"}), Signature},
+		"unsigned":     {forge.Mint(b.idp, claims{"iss": b.idp.Issuer}, forge.Shape{Alg: "none"}), Signature},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := b.ps.Logout(context.Background(), c.token)

@@ -13,6 +13,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 var ctx = context.Background()
@@ -81,7 +82,7 @@ func TestFloodOfUnknownKeys(t *testing.T) {
 func TestUnknownKeyIsRemembered(t *testing.T) {
 	b := newBench(t)
 	b.good(b.idp.AccessToken(door))
-	bad := b.idp.Mint(b.idp.AccessClaims(door), testidp.Shape{Header: claims{"typ": "at+jwt", "kid": "gone"}})
+	bad := forge.Mint(b.idp, b.idp.AccessClaims(door), forge.Shape{Header: claims{"typ": "at+jwt", "kid": "gone"}})
 	for range 5 {
 		_, err := b.ps.Access(ctx, bad)
 		failed(t, err, Signature)

@@ -10,6 +10,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 func writeFile(t *testing.T, name string, text []byte) {
@@ -91,7 +92,7 @@ func TestTwoProvidersWithTheSameUsers(t *testing.T) {
 	// The keys of the one do not verify for the other, not even under the other's key id.
 	k := second.Key()
 	k.ID = b.idp.Key().ID
-	_, err := b.ps.Access(ctx, b.idp.Mint(b.idp.AccessClaims(door), testidp.Shape{Key: k, Header: claims{"typ": "at+jwt"}}))
+	_, err := b.ps.Access(ctx, forge.Mint(b.idp, b.idp.AccessClaims(door), forge.Shape{Key: k, Header: claims{"typ": "at+jwt"}}))
 	failed(t, err, Signature)
 	_, err = b.ps.ID(ctx, access.IDToken{Provider: "partner", Token: b.idp.IDToken("n"), Nonce: "n"})
 	failed(t, err, Issuer)
@@ -208,7 +209,7 @@ func TestTokensOfProvidersWithTypJWT(t *testing.T) {
 	delete(c, "client_id")
 	c["cid"], c["scp"] = "okta-client", []string{"read", "openid"}
 	for _, typ := range []any{nil, "JWT", "at+jwt", "application/at+jwt", "AT+JWT"} {
-		said := b.good(b.idp.Mint(c, testidp.Shape{Header: claims{"typ": typ}}))
+		said := b.good(forge.Mint(b.idp, c, forge.Shape{Header: claims{"typ": typ}}))
 		if q := said.Principal.Proof; q.Client != "okta-client" || !reflect.DeepEqual(q.Scopes, []string{"openid", "read"}) || !q.Scoped || len(q.Grants["read"]) != 1 {
 			t.Errorf("%+v", q)
 		}
@@ -218,7 +219,7 @@ func TestTokensOfProvidersWithTypJWT(t *testing.T) {
 	_, err = b.ps.Access(ctx, b.idp.LogoutToken())
 	failed(t, err, Header)
 	c["nonce"] = "n"
-	_, err = b.ps.Access(ctx, b.idp.Mint(c))
+	_, err = b.ps.Access(ctx, forge.Mint(b.idp, c))
 	failed(t, err, Audience)
 }
 
@@ -227,12 +228,12 @@ func TestClaimsThatStandElsewhere(t *testing.T) {
 	elsewhere := func(source claims) string {
 		return b.idp.AccessToken(door, claims{"groups": nil, "_claim_names": claims{"groups": "src", "ignored": "none-needed"}, "_claim_sources": claims{"src": source, "none-needed": claims{"JWT": "x"}}})
 	}
-	inner := func(c claims, s ...testidp.Shape) string {
+	inner := func(c claims, s ...forge.Shape) string {
 		m := claims{"iss": b.idp.Issuer, "sub": "u-1", "groups": []string{"far"}, "iat": b.now().Unix(), "exp": b.now().Unix() + 60}
 		for k, v := range c {
 			m[k] = v
 		}
-		return b.idp.Mint(m, s...)
+		return forge.Mint(b.idp, m, s...)
 	}
 	asked, bearer := 0, ""
 	serve := func(kind, body string) {
@@ -253,13 +254,13 @@ func TestClaimsThatStandElsewhere(t *testing.T) {
 		want       Check // "": taken
 	}{
 		"aggregated":              {"", "", claims{"JWT": inner(nil)}, ""},
-		"aggregated_unsigned":     {"", "", claims{"JWT": inner(nil, testidp.Shape{Alg: "none"})}, Signature},
+		"aggregated_unsigned":     {"", "", claims{"JWT": inner(nil, forge.Shape{Alg: "none"})}, Signature},
 		"aggregated_of_another":   {"", "", claims{"JWT": inner(claims{"iss": outside.Issuer})}, Claims},
 		"aggregated_somebody":     {"", "", claims{"JWT": inner(claims{"sub": "u-2"})}, Claims},
 		"aggregated_expired":      {"", "", claims{"JWT": inner(claims{"exp": 1})}, Time},
 		"distributed_token":       {"application/jwt", inner(nil), claims{"access_token": "secret"}, ""},
 		"distributed_json":        {"application/json", `{"groups":["far"]}`, claims{"access_token": "secret"}, ""},
-		"distributed_forged":      {"application/jwt", inner(nil, testidp.Shape{Key: newKey(t, "ES256")}), claims{}, Signature},
+		"distributed_forged":      {"application/jwt", inner(nil, forge.Shape{Key: newKey(t, "ES256")}), claims{}, Signature},
 		"distributed_twice":       {"application/json", `{"groups":["far"],"groups":["x"]}`, claims{}, Form},
 		"distributed_somebody":    {"application/json", `{"sub":"u-2","groups":["far"]}`, claims{}, Claims},
 		"distributed_endless":     {"application/json", strings.Repeat(" ", maxBody+10) + "{}", claims{}, Claims},

@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/access"
 	"sallyport/internal/testidp"
+	"sallyport/internal/testidp/forge"
 )
 
 // again opens Providers of a changed configuration, as a reload does, and closes those of before.
@@ -45,7 +46,7 @@ func TestBoundsOnFetchingOutliveAReload(t *testing.T) {
 	b := newBench(t)
 	b.good(b.idp.AccessToken(door))
 	for i := range 10 {
-		bad := b.idp.Mint(b.idp.AccessClaims(door), testidp.Shape{Header: claims{"typ": "at+jwt", "kid": "gone" + string(rune('a'+i))}})
+		bad := forge.Mint(b.idp, b.idp.AccessClaims(door), forge.Shape{Header: claims{"typ": "at+jwt", "kid": "gone" + string(rune('a'+i))}})
 		_, err := b.ps.Access(ctx, bad)
 		failed(t, err, Signature)
 		b.again(func(*access.Provider) {})
@@ -53,7 +54,7 @@ func TestBoundsOnFetchingOutliveAReload(t *testing.T) {
 	if got := b.idp.Fetches(); got != mostFetches {
 		t.Errorf("%d fetches within a minute", got)
 	}
-	gone := b.idp.Mint(b.idp.AccessClaims(door), testidp.Shape{Header: claims{"typ": "at+jwt", "kid": "gonea"}})
+	gone := forge.Mint(b.idp, b.idp.AccessClaims(door), forge.Shape{Header: claims{"typ": "at+jwt", "kid": "gonea"}})
 	b.pass(fetchWindow)
 	b.ps.Access(ctx, gone)
 	if got := b.idp.Fetches(); got != mostFetches {
