@@ -281,7 +281,7 @@ func (s *Session) parse(op *Op, sink Sink) error {
 	if err != nil {
 		return s.refuse(err, op.SQL, 'P', sink)
 	}
-	st := &prepared{sql: op.SQL, plan: emptyPlan, oids: op.ParamOIDs}
+	st := &prepared{sql: op.SQL, plan: emptyPlan, oids: op.ParamOIDs, declared: op.ParamOIDs}
 	if len(list) == 1 && list[0].plan.heldLater() {
 		if err := s.sample(sink); err != nil || s.skip {
 			return err
@@ -334,7 +334,7 @@ func (s *Session) bind(op *Op, sink Sink) error {
 	}
 	p := &portal{stmt: st, plan: st.plan}
 	var ok bool
-	if p.params, p.formats, ok = s.readBind(op.Raw, st); !ok {
+	if ok = s.readBind(op.Raw, p); !ok {
 		return &access.Error{Kind: access.Invalid, Code: "08P01", Message: "malformed Bind message"}
 	}
 	if err := st.plan.refuseSentinels(p.params); err != nil {

@@ -30,10 +30,13 @@ type wanted struct {
 	list   []judged
 	sql    string
 	params []string
-	raw    []byte // Bind: types, formats and values, for the digest
-	types  []uint32
-	portal *portal // that is executed, or nil
-	again  func() ([]judged, error)
+	raw    []byte // Bind: formats and values, for the digest
+	stmt   *prepared
+	portal *portal  // that is executed, or nil
+	types  []uint32 // of parameters, as declared; 0 is left open
+	// inferred are the types as the database takes them; askTypes sets it.
+	inferred []uint32
+	again    func() ([]judged, error)
 }
 
 // approved gives what is wanted with the approval under which it runs, or a refusal. It may wait for a person, in a door whose
@@ -80,7 +83,7 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 	if s.tx == 'E' {
 		return nil, refusal{plan: pl, sql: w.sql, why: s.askInFailed(ctx, w, pl)}
 	}
-	if err := s.bindable(w, sink); err != nil {
+	if err := s.askWhat(&w, sink); err != nil {
 		return nil, asRefusal(err, pl, w.sql)
 	}
 	req := s.request(w)
@@ -117,7 +120,7 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 		return nil, err
 	}
 	w.list = list
-	if err = s.bindable(w, sink); err != nil && err != errMadeBefore {
+	if err = s.askWhat(&w, sink); err != nil && err != errMadeBefore {
 		return nil, asRefusal(err, pl, w.sql)
 	}
 	id := r.ID
@@ -150,7 +153,10 @@ func (s *Session) askInFailed(ctx context.Context, w wanted, pl *plan) *access.E
 	}) {
 		return errFailedTransaction // what it would mean is not known
 	}
-	s.meaning = s.failedWith
+	if len(w.params) > 0 && (len(w.raw) == 0 || !typesKnown(w.types, len(w.params))) {
+		return errFailedTransaction // nor of what types its parameters are
+	}
+	s.meaning, w.inferred = s.failedWith, w.types
 	req := s.request(w)
 	if len(req.Needs) == 0 || s.gw.approvals.Covered(req) {
 		return errFailedTransaction
@@ -193,8 +199,8 @@ func (s *Session) approvedPortal(p *portal, pl *plan, sink Sink) (*plan, string,
 		}
 		return judge(pl), nil
 	}}
-	if p.stmt != nil {
-		w.types = p.stmt.oids
+	if w.stmt = p.stmt; p.stmt != nil {
+		w.types = p.stmt.declared
 	}
 	list, err := s.approved(w, sink)
 	if err != nil {

@@ -69,14 +69,6 @@ func (s *Session) askMeaning(list []judged, sink Sink) error {
 	return err
 }
 
-// bindable asks for the settings of what is wanted, and refuses it where it was made under others.
-func (s *Session) bindable(w wanted, sink Sink) error {
-	if err := s.askMeaning(w.list, sink); err != nil {
-		return err
-	}
-	return s.madeBefore(w)
-}
-
 // asRefusal words an error of the core's own as the refusal of a statement; others end the session as they do.
 func asRefusal(err error, pl *plan, sql string) error {
 	var e *access.Error
@@ -89,11 +81,16 @@ func asRefusal(err error, pl *plan, sql string) error {
 // request puts what is wanted in the words of a request.
 func (s *Session) request(w wanted) approval.Request {
 	r := approval.Request{Binding: approval.Binding{Principal: s.principal.Name, Issuer: s.principal.Proof.Issuer, Actors: s.principal.Chain(), Door: s.door, Session: s.id, Connection: s.db.conf.Name,
-		SQL: w.sql, Params: w.params, Bound: boundDigest(w), Role: s.pins.Role, Path: slices.Clone(s.path), Settings: s.meaning},
+		SQL: w.sql, Bound: boundDigest(w), Role: s.pins.Role, Path: slices.Clone(s.path), Settings: s.meaning},
 		Subject: approval.Subject{Kind: approval.SubjectStatement, Who: s.principal.Kind, Account: accountOf(s.principal), Groups: s.principal.Groups, Asker: approval.AskerOf(s.principal), Client: s.client, Reason: s.reason, Task: s.task.ID, Goal: s.task.Goal, Ticket: s.task.Ticket}}
 	if s.door == access.DoorMCP {
 		r.Binding.Session = s.task.ID // calls of a task have no session in common
 	}
+	var cat *access.Catalog
+	if s.scope != nil && s.scope.snap != nil {
+		cat = s.scope.snap.cat
+	}
+	r.Binding.Params = w.sent(cat)
 	for _, t := range w.types {
 		r.Binding.Types = append(r.Binding.Types, fmt.Sprint(t))
 	}

@@ -121,12 +121,14 @@ type Session struct {
 
 // prepared is a prepared statement: of the protocol, or of SQL's PREPARE.
 type prepared struct {
-	sql    string // as asked
-	text   string // as the upstream has it
-	plan   *plan
-	oids   []uint32
-	of     moment // when it was parsed
-	byName bool   // of SQL's PREPARE
+	sql  string // as asked
+	text string // as the upstream has it
+	plan *plan
+	oids []uint32 // of parameters: those declared, and of guarded ones what the catalog says
+	// declared are the types of parameters as the client has declared them.
+	declared []uint32
+	of       moment // when it was parsed
+	byName   bool   // of SQL's PREPARE
 }
 
 // portal is a portal of the protocol, or a cursor of SQL's DECLARE.
@@ -135,6 +137,7 @@ type portal struct {
 	plan    *plan
 	formats []int16 // result format codes as Bind gave them
 	params  []string
+	nulls   []int   // numbers of those that are NULL, from 1
 	lists   []int64 // how many values each parameter holds, where guesses are counted
 	rows    int64   // released so far
 	bytes   int64   // of them, where there is a cap on them
