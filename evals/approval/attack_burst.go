@@ -2,6 +2,8 @@ package approval
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -20,7 +22,7 @@ func (m messages) parse(name, sql string, oids ...uint32) messages {
 }
 
 func (m messages) bind(portal, statement string, values ...string) messages {
-	b := &pgproto3.Bind{DestinationPortal: portal, PreparedStatement: statement}
+	b := &pgproto3.Bind{DestinationPortal: portal, PreparedStatement: statement, ResultFormatCodes: []int16{0}} // as try.send does: it is bound
 	for _, v := range values {
 		b.Parameters = append(b.Parameters, []byte(v))
 	}
@@ -92,7 +94,11 @@ func (b burst) attack() attack {
 		if len(b.remade) > 0 {
 			t.saw(c.Send(true, t.sent(b.remade)...))
 		}
-		return t.still(ctx, c, b.ask, 0)
+		err = t.still(ctx, c, b.ask, 0)
+		if err != nil && !errors.Is(err, errLucky) { // the approval is gone: something else has used it
+			err = fmt.Errorf("%w: %w", errLucky, err)
+		}
+		return err
 	}}
 }
 
