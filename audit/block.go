@@ -108,7 +108,7 @@ func (p *printer) statement(rec *access.Record) {
 			p.field(label, dim, fmt.Sprintf("… %s (--json has all)", show.Plural(int64(len(rec.Params)-i), "more parameter")))
 			break
 		}
-		p.field(label, none, fmt.Sprintf("$%d = %s", i+1, show.Clip(show.Clean(v), valueMost)))
+		p.field(label, none, fmt.Sprintf("$%d = %s", i+1, show.Clip(show.Param(v, rec.NullParam(i)), valueMost)))
 	}
 }
 

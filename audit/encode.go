@@ -115,6 +115,13 @@ func appendContent(dst []byte, rec *access.Record) []byte {
 	dst = optString(dst, `,"reason":`, rec.Reason)
 	dst = optString(dst, `,"sql":`, rec.SQL)
 	dst = optStrings(dst, `,"params":`, rec.Params)
+	if len(rec.Nulls) > 0 {
+		dst = append(dst, `,"nulls":`...)
+		for i, n := range rec.Nulls {
+			dst = strconv.AppendInt(append(dst, listMark(i)), int64(n), 10)
+		}
+		dst = append(dst, ']')
+	}
 	dst = optStrings(dst, `,"persons":`, rec.Persons)
 	if len(rec.Result) > 0 {
 		dst = append(dst, `,"result":"`...)

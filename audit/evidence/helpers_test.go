@@ -127,7 +127,7 @@ func day(t testing.TB, n int) []*access.Record {
 		switch i % 5 {
 		case 0, 1:
 			add(access.RecordStatement, access.Record{Reason: "customer asks where order 1042 is", SQL: fmt.Sprintf("SELECT c.id, c.name, c.email\n  FROM customers c\n JOIN orders o ON o.customer_id = c.id WHERE o.id = $1 -- %d", i),
-				Params: []string{strconv.Itoa(1042 + i), "[email]", "NULL"}, Plan: read, Rows: 1, Bytes: 70, Columns: []string{"id", "name", "email"},
+				Params: []string{strconv.Itoa(1042 + i), "[email]", "NULL"}, Nulls: []int{3}, Plan: read, Rows: 1, Bytes: 70, Columns: []string{"id", "name", "email"},
 				Digest: hex.EncodeToString(bytes.Repeat([]byte{byte(i)}, 32)), Detected: 1, Command: "SELECT 1", Micros: 1234})
 		case 2:
 			add(access.RecordRefused, access.Record{Reason: "see salaries", SQL: "SELECT salary FROM payroll.salaries", Plan: planOf(t, access.PlanRecord{Class: access.ClassRead, Tag: "SELECT",

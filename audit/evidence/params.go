@@ -14,7 +14,7 @@ func parameters(rec *access.Record) []Parameter {
 	var out []Parameter
 	for i, v := range rec.Params {
 		salt := saltOf(rec, i)
-		p := Parameter{Number: i + 1, Type: typeOf(v), Salt: hex.EncodeToString(salt), Hidden: hiddenForm.MatchString(v), Shortened: shortForm.MatchString(v)}
+		p := Parameter{Number: i + 1, Type: typeOf(v, rec.NullParam(i)), Salt: hex.EncodeToString(salt), Hidden: hiddenForm.MatchString(v), Shortened: shortForm.MatchString(v)}
 		p.SHA256 = commit(salt, p.Type, v)
 		out = append(out, p)
 	}
@@ -53,7 +53,6 @@ var (
 		name string
 		form *regexp.Regexp
 	}{
-		{"null", regexp.MustCompile(`^NULL$`)},
 		{"boolean", regexp.MustCompile(`^(?:t|f|true|false)$`)},
 		{"integer", regexp.MustCompile(`^-?\d{1,19}$`)},
 		{"decimal", regexp.MustCompile(`^-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?$`)},
@@ -64,7 +63,10 @@ var (
 )
 
 // typeOf tells what a parameter's text looks like: the record has parameters as text.
-func typeOf(v string) string {
+func typeOf(v string, null bool) string {
+	if null {
+		return "null"
+	}
 	for _, t := range typeForms {
 		if t.form.MatchString(v) {
 			return t.name

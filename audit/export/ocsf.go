@@ -268,6 +268,7 @@ func ocsfRest(e entry) map[string]any {
 	put("revoked", e.Revoked, len(e.Revoked) > 0)
 	put("viewed", e.Viewed, len(e.Viewed) > 0)
 	put("params", e.Params, len(e.Params) > 0)
+	put("nulls", e.Nulls, len(e.Nulls) > 0)
 	put("intent", e.Intent, e.Intent != 0)
 	put("rows", e.Rows, e.Rows != 0)
 	put("columns", e.Columns, len(e.Columns) > 0)

@@ -131,7 +131,7 @@ func (x *past) read(have *access.Record, pos uint64) (*access.Record, error) {
 // without are the fields of a record that can be left out.
 var without = map[string]func(*access.Record){
 	"sql":    func(r *access.Record) { r.SQL = "" },
-	"params": func(r *access.Record) { r.Params = nil },
+	"params": func(r *access.Record) { r.Params, r.Nulls = nil, nil },
 	"result": func(r *access.Record) { r.Result, r.Formats = nil, nil },
 	"reason": func(r *access.Record) { r.Reason = "" },
 	"goal":   func(r *access.Record) { r.Goal, r.Ticket = "", "" },

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"sallyport/audit"
-	"sallyport/audit/internal/show"
 	"sallyport/internal/access"
+	"sallyport/internal/glyph"
 )
 
 func stops(t *testing.T, l *testLog, dir string, c Config, want string) {
@@ -144,7 +144,7 @@ func TestLinesReadBackAsTheRecord(t *testing.T) {
 		t.Errorf("%q, %v", back.SQL, err)
 	}
 	for _, r := range string(line) {
-		if !show.Printable(r) {
+		if !glyph.Drawn(r) {
 			t.Errorf("%U is in the line", r)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"sallyport/audit/internal/show"
 	"sallyport/internal/access"
+	"sallyport/internal/glyph"
 )
 
 // attack is what people put into values to take over the terminal of whoever looks: the clipboard (OSC 52), the title, links,
@@ -49,7 +50,7 @@ func harmless(t *testing.T, c *Cast) {
 			} else {
 				marks = 0
 			}
-			if !show.Printable(r) || marks > 8 { // four of U+0344, which are two each
+			if !glyph.Drawn(r) || marks > 8 { // four of U+0344, which are two each
 				t.Fatalf("%U reaches the terminal in %q", r, l)
 			}
 		}

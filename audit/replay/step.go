@@ -144,7 +144,7 @@ func (d *drawer) statement(st *trace.Step) {
 			d.field("   ", dim, "… "+show.Plural(int64(len(st.Params)-i), "more parameter"))
 			break
 		}
-		d.field(fmt.Sprintf("   $%d = ", i+1), plain, show.Clip(show.Clean(v), valueMost))
+		d.field(fmt.Sprintf("   $%d = ", i+1), plain, show.Clip(show.Param(v, st.NullParam(i)), valueMost))
 	}
 }
 

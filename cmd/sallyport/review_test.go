@@ -92,7 +92,7 @@ func newStub(t *testing.T) *stub {
 	s := &stub{review: web.Review{MayDecide: true, Missing: []string{"keepers"}, ReviewRequest: &gateway.ReviewRequest{ID: stubID, Revision: 3, State: "pending", Digest: strings.Repeat("d", 64),
 		Created: time.Now().Add(-2 * time.Minute), Expires: time.Now().Add(time.Hour), Needs: []gateway.ReviewNeed{{Group: "keepers", Quorum: 2}}}}}
 	s.review.Binding.Principal, s.review.Binding.Actors, s.review.Binding.Connection = "ada", []string{"support-agent"}, "shop"
-	s.review.Binding.SQL, s.review.Binding.Params = "UPDATE customers SET plan = 'gold'\n\tWHERE id = $1", []string{"7"}
+	s.review.Binding.SQL, s.review.Binding.Params = "UPDATE customers SET plan = 'gold'\n\tWHERE id = $1", []gateway.ReviewParam{{Text: "7"}}
 	s.review.Subject.Kind, s.review.Subject.Class, s.review.Subject.Tag, s.review.Subject.Normal = "statement", access.Class("WRITE"), "UPDATE", "n"
 	s.review.Subject.Constants, s.review.Subject.Relations = []string{"gold"}, []string{"update public.customers", "read public.customers"}
 	s.Server = httptest.NewServer(s)

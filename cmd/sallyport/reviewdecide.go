@@ -187,7 +187,7 @@ func reviewUntil(s string, now time.Time) (time.Time, error) {
 }
 
 // reviewRanges reads --range; a value of which nothing is said stays as it is. None means that all do.
-func reviewRanges(specs, values []string) ([]gateway.ReviewRange, error) {
+func reviewRanges(specs []string, values []gateway.ReviewValue) ([]gateway.ReviewRange, error) {
 	if len(specs) == 0 {
 		return nil, nil
 	}
@@ -196,12 +196,14 @@ func reviewRanges(specs, values []string) ([]gateway.ReviewRange, error) {
 		number, what, ok := strings.Cut(spec, "=")
 		n, err := strconv.Atoi(number)
 		if !ok || err != nil || n < 1 || n > len(values) {
-			return nil, usagef("--range is N=any, N=LEAST..MOST or N=in:VALUE, N from 1 to %d, not %q", len(values), printable(spec))
+			return nil, usagef("--range is N=any, N=LEAST..MOST, N=in:VALUE or N=null, N from 1 to %d, not %q", len(values), printable(spec))
 		}
 		r := &out[n-1]
 		value, in := strings.CutPrefix(what, "in:")
 		least, most, numbers := strings.Cut(what, "..")
 		switch {
+		case what == "null": // beside another
+			r.Null = true
 		case in:
 			r.In = append(r.In, value)
 		case r.Any || r.Least+r.Most != "":
@@ -211,7 +213,7 @@ func reviewRanges(specs, values []string) ([]gateway.ReviewRange, error) {
 		case numbers && least+most != "":
 			r.Least, r.Most = least, most
 		default:
-			return nil, usagef("%q is no range: any, LEAST..MOST or in:VALUE", printable(what))
+			return nil, usagef("%q is no range: any, LEAST..MOST, in:VALUE or null", printable(what))
 		}
 	}
 	for i := range out {
@@ -219,8 +221,8 @@ func reviewRanges(specs, values []string) ([]gateway.ReviewRange, error) {
 		if len(r.In) > 0 && (r.Any || r.Least+r.Most != "") {
 			return nil, usagef("two ranges are given for value %d", i+1)
 		}
-		if !r.Any && r.Least+r.Most == "" && len(r.In) == 0 {
-			r.In = values[i : i+1]
+		if !r.Any && !r.Null && r.Least+r.Most == "" && len(r.In) == 0 {
+			*r = values[i].As()
 		}
 	}
 	return out, nil

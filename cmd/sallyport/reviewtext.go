@@ -130,10 +130,27 @@ func claimed(s string) string {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
+const mostEmpty = 3
+
 // printSQL prints a text line by line. Only blanks in front of a line are shown as such; other white space than a blank is
-// an escape, for in a literal it counts.
+// an escape, for in a literal it counts. Many empty lines, which would push the rest out of sight, are one that says how many.
 func printSQL(w io.Writer, sql string) {
+	empty := 0
+	ended := func() {
+		if empty > mostEmpty {
+			fmt.Fprintf(w, "  ⋮ %d empty lines\n", empty)
+		} else {
+			fmt.Fprint(w, strings.Repeat("  | \n", empty))
+		}
+		empty = 0
+	}
+	defer ended()
 	for line := range strings.SplitSeq(sql, "\n") {
+		if strings.Trim(line, " \t") == "" {
+			empty++
+			continue
+		}
+		ended()
 		text := strings.TrimLeft(line, " \t")
 		indent := strings.ReplaceAll(line[:len(line)-len(text)], "\t", "    ")
 		fmt.Fprintf(w, "  | %s%s\n", indent, audit.Clean(text))
@@ -148,11 +165,23 @@ func printValues(w io.Writer, r *web.Review) {
 	}
 	fmt.Fprintln(w, "\nValues")
 	for i, v := range values {
-		what := fmt.Sprintf("parameter $%d", i-len(r.Subject.Constants)+1)
-		if i < len(r.Subject.Constants) {
-			what = "constant"
+		what, text := "constant", audit.Clean(v.Text)
+		if n := i - len(r.Subject.Constants); n >= 0 {
+			p := r.Binding.Params[n]
+			what = fmt.Sprintf("parameter $%d", n+1)
+			if p.Named != "" {
+				what += " (" + audit.Clean(p.Named) + ")"
+			}
+			switch {
+			case p.Null: // in front, where no text stands
+				what, text = "NULL for "+what, ""
+			case p.Opaque:
+				what = "bytes, that cannot be told for certain, for " + what
+			case p.Binary:
+				what += " in binary"
+			}
 		}
-		fmt.Fprintf(w, "  %d  %-14s %s\n", i+1, what, audit.Clean(v))
+		fmt.Fprintf(w, "  %d  %s\n", i+1, strings.TrimRight(fmt.Sprintf("%-14s %s", what, text), " "))
 	}
 }
 
@@ -259,8 +288,12 @@ func grantText(g *gateway.ReviewGrant) string {
 
 func rangeText(r gateway.ReviewRange) string {
 	switch {
+	case r.Any && r.Null:
+		return "any, and NULL"
+	case r.Null:
+		return "NULL"
 	case r.Any:
-		return "any"
+		return "any but NULL"
 	case len(r.In) > 0:
 		quoted := make([]string, len(r.In))
 		for i, v := range r.In {

@@ -13,7 +13,7 @@ import (
 func attacks() []attack {
 	var out []attack
 	for _, more := range []func() []attack{textAttacks, paramAttacks, contextAttacks, forgedAttacks, reviewerAttacks, toolAttacks, grantAttacks, endedAttacks, lapsedAttacks, raceAttacks, changedAttacks,
-		revealAttacks, glassAttacks, previewAttacks} {
+		revealAttacks, glassAttacks, previewAttacks, burstAttacks, shownAttacks} {
 		out = append(out, more()...)
 	}
 	return out

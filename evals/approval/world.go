@@ -23,7 +23,7 @@ const (
 
 const schema = `
 create table accounts(id int primary key, n int not null default 0, region text not null default 'r', note text, day date, at timestamptz);
-create schema other; create schema third; create table other.accounts(like accounts including all);
+create schema other; create schema third; create schema scratch; create table other.accounts(like accounts including all);
 create table secrets(id int primary key, v text not null);
 create table mails(id int primary key, email text not null, spare text);
 create view report as select id, n from accounts;
@@ -42,6 +42,7 @@ const policy = `
 @id("call") @review("keepers") permit (principal in Group::"askers", action == Action::"call", resource == Function::"shop.public.bump");
 @id("report") @review("keepers") permit (principal in Group::"askers", action == Action::"read", resource in Table::"shop.public.report");
 @id("mails") @review("keepers") permit (principal in Group::"askers", action == Action::"reveal", resource in Label::"pii.email");
+@id("scratch") permit (principal in Group::"askers", action == Action::"ddl", resource in Schema::"shop.scratch");
 @id("in") permit (principal in Group::"keepers", action == Action::"connect", resource);
 @id("dba") permit (principal in Group::"dbas", action in [Action::"connect", Action::"unrestricted"], resource);
 `

@@ -2,6 +2,7 @@ package access
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -54,7 +55,8 @@ type Record struct {
 	Traceparent string          `json:"traceparent,omitempty"`
 	SQL         string          `json:"sql,omitempty"` // as asked, identifiers found in literals masked
 	Params      []string        `json:"params,omitempty"`
-	Plan        json.RawMessage `json:"plan,omitempty"` // a marshalled PlanRecord, made once a plan
+	Nulls       []int           `json:"nulls,omitempty"` // numbers of the Params that are NULL, from 1; others of that text are text
+	Plan        json.RawMessage `json:"plan,omitempty"`  // a marshalled PlanRecord, made once a plan
 	Intent      uint64          `json:"intent,omitempty"`
 	Rows        int64           `json:"rows,omitempty"`
 	Bytes       int64           `json:"bytes,omitempty"`
@@ -186,3 +188,6 @@ type MaskApplied struct {
 	Label     Label  `json:"label"`
 	Transform string `json:"transform"`
 }
+
+// NullParam reports whether parameter i, from 0, is NULL: its text says so too, as other texts can.
+func (r *Record) NullParam(i int) bool { return slices.Contains(r.Nulls, i+1) }

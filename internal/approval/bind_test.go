@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"encoding/json"
 	"reflect"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 // TestDigestHoldsEverything changes each field of a binding, and the time, and wants another digest each time. A field that
 // is added later is in the loop by itself.
 func TestDigestHoldsEverything(t *testing.T) {
-	base := Binding{Principal: "a", Issuer: "https://idp.example", Actors: []string{"b"}, Door: access.DoorMCP, Session: "s", Connection: "c", SQL: "SELECT 1", Inner: []string{"i"}, Params: []string{"1"}, Types: []string{"23"}, Bound: "x",
+	base := Binding{Principal: "a", Issuer: "https://idp.example", Actors: []string{"b"}, Door: access.DoorMCP, Session: "s", Connection: "c", SQL: "SELECT 1", Inner: []string{"i"}, Params: []Param{{Text: "1", Type: 23, Binary: true, Bytes: []byte{0, 0, 0, 1}}}, Types: []string{"23"}, Bound: "x",
 		Role: "r", Path: []string{"public"}, Settings: []string{"timezone=UTC"}, PolicyVersion: "p", CatalogVersion: "k", Rows: 5, Columns: []string{"public.customers.email"}}
 	until := start.Add(time.Hour)
 	seen := map[string]string{base.Digest(until): "nothing"}
@@ -32,6 +33,9 @@ func TestDigestHoldsEverything(t *testing.T) {
 		case reflect.Int64:
 			f.SetInt(f.Int() + 1)
 		case reflect.Slice:
+			if _, ok := f.Interface().([]Param); ok {
+				continue // TestDigestHoldsParameters
+			}
 			f.Set(reflect.ValueOf([]string{f.Index(0).String(), ""}))
 		default:
 			t.Fatalf("field %s is of a kind that this test does not know", v.Type().Field(i).Name)
@@ -46,9 +50,9 @@ func TestDigestHoldsEverything(t *testing.T) {
 	b.Actors, b.Principal = nil, "ab"
 	note(b, until, "actor moved into principal")
 	b = base
-	b.Params = []string{"1", "2"}
+	b.Params = []Param{{Text: "1"}, {Text: "2"}}
 	note(b, until, "a second parameter")
-	b.Params = []string{"12"}
+	b.Params = []Param{{Text: "12"}}
 	note(b, until, "parameters joined")
 	b.Issuer, b.Columns = "", []string{"1", "public.customers.email"}
 	note(b, until, "no issuer")
@@ -56,6 +60,81 @@ func TestDigestHoldsEverything(t *testing.T) {
 	note(b, until, "a column moved into the issuer")
 	b.Columns = nil
 	note(b, until, "no columns")
+}
+
+// TestDigestHoldsParameters changes each field of a parameter, and wants another digest each time.
+func TestDigestHoldsParameters(t *testing.T) {
+	base := Param{Text: "NULL", Type: 25, Named: "text", Bytes: []byte("NULL")}
+	digest := func(p Param) string { return Binding{SQL: "s", Params: []Param{p}}.Digest(start) }
+	seen := map[string]string{digest(base): "nothing"}
+	for i := range reflect.TypeOf(base).NumField() {
+		p, name := base, reflect.TypeOf(base).Field(i).Name
+		switch f := reflect.ValueOf(&p).Elem().Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString("x")
+		case reflect.Bool:
+			f.SetBool(true)
+		case reflect.Uint32:
+			f.SetUint(1)
+		case reflect.Slice:
+			f.SetBytes([]byte("x"))
+		default:
+			t.Fatalf("field %s is of a kind that this test does not know", name)
+		}
+		old, ok := seen[digest(p)]
+		if ok != (name == "Named") {
+			t.Errorf("changing %s, and %s: one digest: %t", name, old, ok)
+		}
+		seen[digest(p)] = name
+	}
+}
+
+// TestTypedRanges: NULL, what cannot be told, and what was sent in another form or of another type are in no range that does not name them.
+func TestTypedRanges(t *testing.T) {
+	form := func(seen Param, g Range) Request {
+		r := approved(Grant{Mode: Form, Uses: 5, Until: start.Add(time.Hour), Ranges: []Range{{In: []string{"7"}}, g}})
+		r.Binding.Params = []Param{seen}
+		return r
+	}
+	text := func(s string) Param { return Param{Text: s, Type: 25} }
+	null := Param{Null: true, Type: 25}
+	for name, c := range map[string]struct {
+		seen Param
+		g    Range
+		runs Param
+		want bool
+	}{
+		"the text NULL stays it":      {text("NULL"), Range{In: []string{"NULL"}}, text("NULL"), true},
+		"NULL is not the text":        {text("NULL"), Range{In: []string{"NULL"}}, null, false},
+		"the text is not NULL":        {null, Range{Null: true}, text("NULL"), false},
+		"NULL stays NULL":             {null, Range{Null: true}, null, true},
+		"any is not NULL":             {text("a"), Range{Any: true}, null, false},
+		"any or NULL is":              {text("a"), Range{Any: true, Null: true}, null, true},
+		"any":                         {text("a"), Range{Any: true}, text("b"), true},
+		"binary for text":             {Param{Text: "4999", Type: 701}, Range{Least: "4000"}, Param{Text: "5000", Type: 701, Binary: true, Bytes: []byte{1}}, false},
+		"binary for binary":           {Param{Text: "4999", Type: 23, Binary: true}, Range{Least: "4000"}, Param{Text: "5000", Type: 23, Binary: true}, true},
+		"too small in binary":         {Param{Text: "4999", Type: 701, Binary: true}, Range{Least: "4000"}, Param{Text: "1", Type: 701, Binary: true}, false},
+		"of another type":             {text("4999"), Range{Least: "4000"}, Param{Text: "5000", Type: 17}, false},
+		"what cannot be told, in any": {text("a"), Range{Any: true}, Param{Text: `\x01`, Type: 25, Opaque: true}, false},
+	} {
+		r, want := form(c.seen, c.g), form(c.runs, Range{})
+		want.State, want.Grant = "", nil
+		if got := r.Covers(&want, "boot1", start); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+		r.State, r.Subject.Kind = Pending, SubjectStatement
+		if err := r.narrower(*r.Grant, start); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	opaque := form(Param{Text: `\x01`, Opaque: true}, Range{Any: true})
+	if err := opaque.narrower(*opaque.Grant, start); err == nil {
+		t.Error("a range is given over what cannot be told")
+	}
+	var old Binding
+	if err := json.Unmarshal([]byte(`{"params":["NULL"]}`), &old); err != nil || !old.Params[0].Opaque || old.Params[0].Null {
+		t.Errorf("%+v %v", old, err)
+	}
 }
 
 func approved(g Grant) Request {
@@ -112,7 +191,7 @@ func TestCovers(t *testing.T) {
 		{"other policies", once, want(func(w *Request) { w.Binding.PolicyVersion = "p2" }), start, "boot1", false},
 		{"other catalog", once, want(func(w *Request) { w.Binding.CatalogVersion = "c2" }), start, "boot1", false},
 		{"other row cap", once, want(func(w *Request) { w.Binding.Rows = 9 }), start, "boot1", false},
-		{"a parameter more", once, want(func(w *Request) { w.Binding.Params = []string{"1"} }), start, "boot1", false},
+		{"a parameter more", once, want(func(w *Request) { w.Binding.Params = []Param{{Text: "1"}} }), start, "boot1", false},
 		{"a space more", once, want(func(w *Request) { w.Binding.SQL += " " }), start, "boot1", false},
 		{"not decided", pending, want(nothing), start, "boot1", false},
 		{"no mode", none, want(nothing), start, "boot1", false},
@@ -156,7 +235,7 @@ func TestRange(t *testing.T) {
 		{Range{Most: "5"}, "-100", true}, {Range{Most: "5"}, "1e1", false}, {Range{Most: "5"}, "0x1", false}, {Range{Most: "5"}, "1/2", false},
 		{Range{Most: "5"}, "NaN", false}, {Range{Most: "5"}, "", false}, {Range{Most: "x"}, "1", false}, {Range{Least: "1_0"}, "11", false},
 	} {
-		if got := c.r.admits(c.in); got != c.want {
+		if got := c.r.admits(Value{Text: c.in}); got != c.want {
 			t.Errorf("%+v admits %q: %v", c.r, c.in, got)
 		}
 	}

@@ -35,7 +35,7 @@ const (
 type Grant struct {
 	Mode   Mode      `json:"mode"`
 	Uses   int       `json:"uses,omitempty"`   // Form: how often
-	Ranges []Range   `json:"ranges,omitempty"` // Form: for each constant and then each parameter; none: as they were
+	Ranges []Range   `json:"ranges,omitempty"` // Form: for each constant and then each parameter, of the types and formats that they had; none: as they were
 	Until  time.Time `json:"until,omitzero"`   // when it ends; of Once, set when it is approved
 	// Classes and Relations are what a Window is for: everything that a statement does to a relation ("update public.customers")
 	// must be among them.
@@ -44,26 +44,30 @@ type Grant struct {
 	Columns   []string       `json:"columns,omitempty"` // Reveal: schema.table.column
 }
 
-// Range is what one parameter may be: any value, one of In, or a number from Least to Most.
+// Range is what one value may be: any but NULL, one of In, or a number from Least to Most; and NULL where Null says so.
 type Range struct {
+	Null  bool     `json:"null,omitempty"`
 	Any   bool     `json:"any,omitempty"`
 	In    []string `json:"in,omitempty"`
 	Least string   `json:"least,omitempty"`
 	Most  string   `json:"most,omitempty"`
 }
 
-// admits reports whether a parameter is within the range. What is not a number is in no range of numbers.
-func (r Range) admits(param string) bool {
-	if r.Any {
+// admits reports whether a value is within the range. What is not a number is in no range of numbers, and what cannot be told in none.
+func (r Range) admits(value Value) bool {
+	switch {
+	case value.Opaque:
+		return false
+	case value.Null:
+		return r.Null
+	case r.Any:
 		return true
-	}
-	if len(r.In) > 0 {
-		return slices.Contains(r.In, param)
-	}
-	if r.Least == "" && r.Most == "" {
+	case len(r.In) > 0:
+		return slices.Contains(r.In, value.Text)
+	case r.Least == "" && r.Most == "":
 		return false
 	}
-	v, ok := number(param)
+	v, ok := number(value.Text)
 	if !ok {
 		return false
 	}
@@ -121,8 +125,14 @@ func (r *Request) narrower(g Grant, now time.Time) error {
 			return fmt.Errorf("the statement has %d constants and parameters, and ranges are given for %d", n, len(g.Ranges))
 		}
 		for i, v := range r.Values() {
-			if len(g.Ranges) > 0 && !g.Ranges[i].admits(v) {
-				return fmt.Errorf("value %d of the statement that waits, %q, is not in its range, so it would not be covered", i+1, v)
+			switch {
+			case len(g.Ranges) == 0:
+			case v.Opaque:
+				return fmt.Errorf("what value %d is cannot be told for certain (%s), so no ranges can be given: approve the statement once, or this form with its values as they are", i+1, v.Text)
+			case v.Null && !g.Ranges[i].Null:
+				return fmt.Errorf("value %d of the statement that waits is NULL, which its range does not name, so it would not be covered", i+1)
+			case !g.Ranges[i].admits(v):
+				return fmt.Errorf("value %d of the statement that waits, %q, is not in its range, so it would not be covered", i+1, v.Text)
 			}
 		}
 	case Window:
@@ -179,11 +189,11 @@ func (r *Request) Covers(want *Request, boot string, now time.Time) bool {
 			return false
 		}
 		if len(g.Ranges) == 0 {
-			return r.Binding.SQL == want.Binding.SQL && slices.Equal(r.Binding.Params, want.Binding.Params) &&
+			return r.Binding.SQL == want.Binding.SQL && slices.EqualFunc(r.Binding.Params, want.Binding.Params, func(a, b Param) bool { return slices.Equal(a.parts(), b.parts()) }) &&
 				r.Binding.Bound == want.Binding.Bound
 		}
 		values := want.Values()
-		if r.Subject.Normal == "" || r.Subject.Normal != want.Subject.Normal || len(values) != len(g.Ranges) {
+		if r.Subject.Normal == "" || r.Subject.Normal != want.Subject.Normal || len(values) != len(g.Ranges) || !alike(r.Binding.Params, want.Binding.Params) {
 			return false
 		}
 		for i, v := range values {
@@ -216,9 +226,6 @@ func (r *Request) Answers(needs []Need) bool {
 	}
 	return true
 }
-
-// Values are the constants and then the parameters of a statement, which the ranges of a Form are about.
-func (r *Request) Values() []string { return slices.Concat(r.Subject.Constants, r.Binding.Params) }
 
 // Of reports whether r was asked for in the name of somebody: by the same name, by the word of the same provider, for the same account there.
 // Names are not people: a provider may give one to somebody else. Those of the configuration have no account, and requests from before accounts

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"sallyport/internal/access"
+	"sallyport/internal/glyph"
 )
 
 // Note is something that a reviewer may want to look at twice. Notes are computed from what is stored of a request and of others
@@ -28,6 +29,8 @@ const (
 	NoteDrift       = "drift"       // it touches what neither the task's goal nor its statements so far were about
 	NoteGlass       = "glass"       // nobody was asked
 	NoteAllRows     = "all-rows"    // it writes without a condition
+	NoteLong        = "long"        // a part of it pushes what comes after it out of sight
+	NoteUnseen      = "unseen"      // it has characters that are drawn as blanks, or not at all
 )
 
 // Notes looks at a request beside others of the same asker, which may hold r itself.
@@ -45,6 +48,12 @@ func Notes(r *Request, others []*Request) []Note {
 	}
 	if s.EveryRow {
 		note(NoteAllRows, "it changes or removes rows without a condition that looks at them")
+	}
+	if lines := breaks(r.Binding.SQL); lines > mostBreaks {
+		note(NoteLong, "%d of its lines are empty or within a constant: read on to its end, for what stands there is part of it too", lines)
+	}
+	if odd := unseen(append([]string{r.Binding.SQL}, Texts(r.Binding.Params)...)); odd != "" {
+		note(NoteUnseen, "it has characters that are drawn as blanks or not at all (%s): a name with one is another name", odd)
 	}
 	reason := words(s.Reason)
 	touched := touchedWords(s)
@@ -64,6 +73,37 @@ func Notes(r *Request, others []*Request) []Note {
 		note(NoteDrift, "neither the task's goal nor what it has touched so far is about this")
 	}
 	return out
+}
+
+// mostBreaks is how many lines without anything to read a statement may have.
+const mostBreaks = 20
+
+// breaks counts the lines of a statement on which nothing of it begins: empty ones, and those within constants.
+func breaks(sql string) int {
+	n, quoted := 0, false
+	for line := range strings.SplitSeq(sql, "\n") {
+		if quoted || strings.TrimSpace(line) == "" {
+			n++
+		}
+		quoted = quoted != (strings.Count(line, "'")%2 == 1)
+	}
+	return n
+}
+
+// unseen names the characters of texts that cannot be seen as themselves, but for line breaks and tabs.
+func unseen(texts []string) string {
+	var out []string
+	for _, text := range texts {
+		for _, c := range text {
+			name := fmt.Sprintf("U+%04X", c)
+			if c != '\n' && c != '\r' && c != '\t' && !glyph.Drawn(c) && !slices.Contains(out, name) {
+				if out = append(out, name); len(out) == 5 {
+					return strings.Join(out, ", ") + " and more"
+				}
+			}
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // sameReason counts other statements with the very same reason.

@@ -83,3 +83,31 @@ func TestMemoryKnowsWhatRowsSaid(t *testing.T) {
 		t.Errorf("%d tasks are remembered", len(m.tasks))
 	}
 }
+
+// TestNotesOnWhatIsNotSeen: what pushes the rest out of sight, and characters that are no blanks though they look so.
+func TestNotesOnWhatIsNotSeen(t *testing.T) {
+	unseenKinds := func(r *Request) (out []string) {
+		for _, n := range Notes(r, nil) {
+			if n.Kind == NoteLong || n.Kind == NoteUnseen {
+				out = append(out, n.Kind)
+			}
+		}
+		return out
+	}
+	for sql, want := range map[string][]string{
+		"update t set a = '" + strings.Repeat("\n", 400) + "' or id > 0":  {NoteLong},
+		"update t set a = '" + strings.Repeat("x\n", 400) + "' or id > 0": {NoteLong},
+		"update t" + strings.Repeat("\n", 400) + "set a = 1":              {NoteLong},
+		"update t\n set a = 'b\nc'\n\twhere d":                            nil,
+		"update customers\u2800 set a = 1":                                {NoteUnseen},
+		"update t set a = 'x\u202e'":                                      {NoteUnseen},
+	} {
+		r := &Request{Binding: Binding{SQL: sql}}
+		if got := unseenKinds(r); !slices.Equal(got, want) {
+			t.Errorf("%.40q: %v, want %v", sql, got, want)
+		}
+	}
+	if r := (&Request{Binding: Binding{SQL: "update t set a = $1", Params: []Param{{Text: "a\u3164"}}}}); len(unseenKinds(r)) != 1 {
+		t.Error("a parameter with a blank that is a letter is not noted")
+	}
+}

@@ -46,9 +46,9 @@ type Binding struct {
 	Connection     string      `json:"connection"`
 	SQL            string      `json:"sql"`             // as asked, every byte
 	Inner          []string    `json:"inner,omitempty"` // what EXECUTE and FETCH in it stand for
-	Params         []string    `json:"params,omitempty"`
+	Params         []Param     `json:"params,omitempty"`
 	Types          []string    `json:"types,omitempty"`    // of parameters, as declared
-	Bound          string      `json:"bound,omitempty"`    // SHA-256 over the parameters as they were sent, where Params may leave something out
+	Bound          string      `json:"bound,omitempty"`    // SHA-256 over the message that bound the parameters, with its formats of results
 	Role           string      `json:"role,omitempty"`     // pinned role, "" for the connection's
 	Path           []string    `json:"path,omitempty"`     // effective search_path
 	Settings       []string    `json:"settings,omitempty"` // of the session, that a statement's meaning may depend on: "datestyle=ISO, DMY"
@@ -74,14 +74,21 @@ func (b Binding) Digest(expires time.Time) string {
 			part(s)
 		}
 	}
-	part("sallyport approval 1")
+	if len(b.Params) == 0 { // requests from before parameters were kept as they were sent have their digests still
+		part("sallyport approval 1")
+	} else {
+		part("sallyport approval 2")
+	}
 	part(b.Principal)
 	list(b.Actors)
 	for _, s := range []string{string(b.Door), b.Session, b.Connection, b.SQL} {
 		part(s)
 	}
 	list(b.Inner)
-	list(b.Params)
+	part(strconv.Itoa(len(b.Params)))
+	for _, p := range b.Params {
+		list(p.parts())
+	}
 	list(b.Types)
 	part(b.Bound)
 	part(b.Role)

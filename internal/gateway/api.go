@@ -115,6 +115,9 @@ type Query struct {
 	Reason   string
 	// Traceparent is what the client says of the trace that it is in (W3C Trace Context); what is none is not recorded.
 	Traceparent string
+
+	types []uint32 // of parameters, as declared
+	bind  []byte   // a Bind, in the place of Args
 }
 
 // Task is what an agent says that it works on.

@@ -50,6 +50,8 @@ type (
 	ReviewGrant   = approval.Grant
 	ReviewMode    = approval.Mode
 	ReviewRange   = approval.Range
+	ReviewValue   = approval.Value
+	ReviewParam   = approval.Param
 	ReviewState   = approval.State
 	BadReviewVote = approval.BadVote
 )
@@ -141,8 +143,11 @@ func (g *Gateway) recordReview(_ context.Context, e approval.Event) error {
 			step.Escalated = &access.Escalated{Group: in.Group, Quorum: in.Quorum, Approved: in.Approved, AfterMS: in.After.Milliseconds(), To: in.To}
 		}
 		if e.From == "" {
-			for _, p := range r.Binding.Params {
+			for i, p := range approval.Texts(r.Binding.Params) {
 				rec.Params = append(rec.Params, g.forRecord(rec, shortened(p, mostParam)))
+				if r.Binding.Params[i].Null {
+					rec.Nulls = append(rec.Nulls, i+1)
+				}
 			}
 			step.Policies = r.Subject.Policies
 		}
@@ -315,7 +320,7 @@ func notYours() *access.Error {
 
 // statusOf is a request as who made it may see it.
 func (g *Gateway) statusOf(r *ReviewRequest) ApprovalStatus {
-	s := ApprovalStatus{ID: r.ID, State: r.State, Connection: r.Binding.Connection, SQL: r.Binding.SQL, Params: r.Binding.Params, Columns: r.Subject.Columns, Task: r.Subject.Task,
+	s := ApprovalStatus{ID: r.ID, State: r.State, Connection: r.Binding.Connection, SQL: r.Binding.SQL, Params: approval.Texts(r.Binding.Params), Columns: r.Subject.Columns, Task: r.Subject.Task,
 		Digest: r.Digest, Missing: r.Missing(), WaitsFor: r.WaitsFor(), Created: r.Created, Expires: r.Expires, Outcome: r.Outcome, URL: g.reviewURL(r)}
 	if r.Grant != nil {
 		s.Expires, s.Columns = r.Grant.Until, r.Grant.Columns

@@ -281,7 +281,13 @@ func (s *Session) parse(op *Op, sink Sink) error {
 	if err != nil {
 		return s.refuse(err, op.SQL, 'P', sink)
 	}
-	st := &prepared{sql: op.SQL, plan: emptyPlan, oids: op.ParamOIDs}
+	st := &prepared{sql: op.SQL, plan: emptyPlan, oids: op.ParamOIDs, declared: op.ParamOIDs}
+	if len(list) == 1 && list[0].plan.heldLater() {
+		if err := s.sample(sink); err != nil || s.skip {
+			return err
+		}
+		st.of = s.moment(list[0].plan)
+	}
 	at := 0
 	s.out, at = pgframe.Begin(s.out, 'P')
 	s.out = pgframe.AppendCString(s.out, op.Name)
@@ -328,7 +334,7 @@ func (s *Session) bind(op *Op, sink Sink) error {
 	}
 	p := &portal{stmt: st, plan: st.plan}
 	var ok bool
-	if p.params, p.formats, ok = s.readBind(op.Raw, st); !ok {
+	if ok = s.readBind(op.Raw, p); !ok {
 		return &access.Error{Kind: access.Invalid, Code: "08P01", Message: "malformed Bind message"}
 	}
 	if err := st.plan.refuseSentinels(p.params); err != nil {
@@ -337,8 +343,11 @@ func (s *Session) bind(op *Op, sink Sink) error {
 	if len(st.plan.probes.Lists) > 0 {
 		p.lists = listSizes(op.Raw)
 	}
-	if o := &st.plan.decision; o.Effect == access.Review || len(o.Obligations.Probes) > 0 {
-		p.values = boundValues(op.Raw)
+	if st.plan.heldLater() {
+		if err := s.sample(sink); err != nil || s.skip {
+			return err
+		}
+		p.values, p.of = boundValues(op.Raw), s.moment(st.plan)
 	}
 	s.out = append(s.out, op.Raw...)
 	s.owed = append(s.owed, owed{kind: 'B', plan: st.plan, undo: undo{what: 'p', name: op.Portal, port: old}})
@@ -390,12 +399,19 @@ func (s *Session) execute(op *Op, sink Sink) error {
 		if err := s.current(p.stmt, sink); err != nil {
 			return s.refuse(err, p.stmt.sql, 'E', sink)
 		}
+		p.plan = p.stmt.plan
 	}
 	pl, err := s.effective(p.plan, sink)
 	if p.used && err == nil && pl.pages() {
 		// How much of the caps is left is known once the parts before are in.
 		err = s.settle(sink)
 		if err != nil || s.skip {
+			return err
+		}
+	}
+	if p.claimed && !p.opened && err == nil {
+		// Whether it was opened is known once the execution before is answered.
+		if err = s.settle(sink); err != nil || s.skip {
 			return err
 		}
 	}
@@ -411,10 +427,10 @@ func (s *Session) execute(op *Op, sink Sink) error {
 		probes, known = p.portalGuesses(pl)
 		err = s.probe(pl, p.sql(), probes, known, held != "")
 	}
-	first := !p.used
 	p.used = true
-	if err == nil && first && pl.decision.Obligations.Cost > 0 {
+	if err == nil && !p.afford && pl.decision.Obligations.Cost > 0 {
 		err = s.affordable(p.judged(pl), p.stmt, p.bind, len(p.formats), p.sql(), sink)
+		p.afford = err == nil
 	}
 	if err != nil {
 		return s.refuse(err, p.sql(), 'E', sink)
@@ -431,7 +447,7 @@ func (s *Session) execute(op *Op, sink Sink) error {
 		return s.refuse(err, p.sql(), 'E', sink)
 	}
 	r := s.addRun(judged{plan: pl, probes: probes, approval: held, opened: p.opened}, p, p.params, p.sql())
-	p.opened = p.opened || held != ""
+	p.claimed = p.claimed || held != ""
 	s.runs[r].copy = copied
 	cursor := s.cursorOf(p.plan)
 	if cursor == nil {
@@ -465,22 +481,6 @@ func (s *Session) closeName(op *Op) {
 	s.out = pgframe.End(pgframe.AppendCString(append(s.out, op.Target), name), at)
 	s.owed = append(s.owed, o)
 	s.unsync = true
-}
-
-func (p *portal) sql() string {
-	if p.stmt != nil {
-		return p.stmt.sql
-	}
-	return ""
-}
-
-// judged is what executing the portal runs, which is pl.
-func (p *portal) judged(pl *plan) judged {
-	j := judged{plan: pl}
-	if p.plan != pl {
-		j.named = p.plan
-	}
-	return j
 }
 
 func noStatement(name string) *access.Error {

@@ -30,15 +30,27 @@ type wanted struct {
 	list   []judged
 	sql    string
 	params []string
-	raw    []byte // Bind: types, formats and values, for the digest
-	types  []uint32
-	again  func() ([]judged, error)
+	raw    []byte // Bind: formats and values, for the digest
+	stmt   *prepared
+	portal *portal  // that is executed, or nil
+	types  []uint32 // of parameters, as declared; 0 is left open
+	// inferred are the types as the database takes them; askTypes sets it.
+	inferred []uint32
+	again    func() ([]judged, error)
 }
 
 // approved gives what is wanted with the approval under which it runs, or a refusal. It may wait for a person, in a door whose
 // clients can.
 func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 	if !slices.ContainsFunc(w.list, func(j judged) bool { return j.waits() }) {
+		if slices.ContainsFunc(w.list, func(j judged) bool { return j.plan.facts.Prepares != "" && j.plan.heldLater() }) {
+			if err := s.sample(sink); err != nil { // EXECUTE will want to know
+				return nil, err
+			}
+			if s.skip {
+				return nil, errFailedTransaction // refuse says nothing before Sync
+			}
+		}
 		return w.list, nil
 	}
 	if s.preview != "" {
@@ -50,11 +62,28 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 	}
 	s.heavy()
 	ctx := context.Background() // a step is recorded and made whole, whoever has gone
+	if s.unsettled() {
+		// What stands in front may change what this is bound to, so it is sent, and this judged anew. Nothing waits after it.
+		if err := s.settle(sink); err != nil {
+			return nil, err
+		}
+		if s.skip || s.copyIn {
+			return nil, errFailedTransaction // refuse says nothing before Sync
+		}
+		list, err := w.again()
+		if err != nil || !slices.ContainsFunc(list, func(j judged) bool { return j.waits() }) {
+			return list, err
+		}
+		w.list = list
+	}
 	pl := firstHeld(w.list)
+	if err := s.redefined(sink); err != nil {
+		return nil, asRefusal(err, pl, w.sql)
+	}
 	if s.tx == 'E' {
 		return nil, refusal{plan: pl, sql: w.sql, why: s.askInFailed(ctx, w, pl)}
 	}
-	if err := s.askMeaning(w.list, sink); err != nil {
+	if err := s.askWhat(&w, sink); err != nil {
 		return nil, asRefusal(err, pl, w.sql)
 	}
 	req := s.request(w)
@@ -91,11 +120,14 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 		return nil, err
 	}
 	w.list = list
-	if err := s.askMeaning(w.list, sink); err != nil {
+	if err = s.askWhat(&w, sink); err != nil && err != errMadeBefore {
 		return nil, asRefusal(err, pl, w.sql)
 	}
 	id := r.ID
-	if r, err = s.gw.approvals.Claim(ctx, s.request(w)); err != nil {
+	if r = nil; err == nil {
+		r, err = s.gw.approvals.Claim(ctx, s.request(w))
+	}
+	if err != nil && err != errMadeBefore {
 		return nil, refusal{plan: pl, sql: w.sql, why: notHeld(err)}
 	}
 	if r != nil {
@@ -115,10 +147,16 @@ var errFailedTransaction = &access.Error{Kind: access.Invalid, Code: "25P02", Me
 // askInFailed asks for what waits within a transaction that has failed, so that all of a transaction can be asked for before it is run again.
 // Nothing runs there, so no approval is used.
 func (s *Session) askInFailed(ctx context.Context, w wanted, pl *plan) *access.Error {
-	if s.failedWith == nil || slices.ContainsFunc(w.list, func(j judged) bool { return len(j.plan.facts.Shows) > 0 || endsTransaction(j.plan.facts) }) {
+	if s.failedWith == nil || slices.ContainsFunc(w.list, func(j judged) bool {
+		names, every := j.settingsRead()
+		return every || len(names) > 0 || endsTransaction(j.plan.facts)
+	}) {
 		return errFailedTransaction // what it would mean is not known
 	}
-	s.meaning = s.failedWith
+	if len(w.params) > 0 && (len(w.raw) == 0 || !typesKnown(w.types, len(w.params))) {
+		return errFailedTransaction // nor of what types its parameters are
+	}
+	s.meaning, w.inferred = s.failedWith, w.types
 	req := s.request(w)
 	if len(req.Needs) == 0 || s.gw.approvals.Covered(req) {
 		return errFailedTransaction
@@ -147,10 +185,10 @@ func (s *Session) approvedPortal(p *portal, pl *plan, sink Sink) (*plan, string,
 	if list[0].opened {
 		p.opened = true
 	}
-	if !list[0].waits() {
+	if !list[0].waits() && pl.facts.Prepares == "" {
 		return pl, "", nil
 	}
-	w := wanted{list: list, sql: p.sql(), params: p.params, raw: p.values, again: func() ([]judged, error) {
+	w := wanted{list: list, sql: p.sql(), params: p.params, raw: p.values, portal: p, again: func() ([]judged, error) {
 		if err := s.current(p.stmt, sink); err != nil {
 			return nil, err
 		}
@@ -161,8 +199,8 @@ func (s *Session) approvedPortal(p *portal, pl *plan, sink Sink) (*plan, string,
 		}
 		return judge(pl), nil
 	}}
-	if p.stmt != nil {
-		w.types = p.stmt.oids
+	if w.stmt = p.stmt; p.stmt != nil {
+		w.types = p.stmt.declared
 	}
 	list, err := s.approved(w, sink)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -237,8 +238,8 @@ func TestHeldStatementsOfTheExtendedProtocol(t *testing.T) {
 	const sql = "update customers set region = $1 where id = $2"
 	done := w.waiting(s, pipeline(sql, "held", "7")...)
 	r := w.pendingOne()
-	if !slices.Equal(r.Binding.Params, []string{"held", "7"}) {
-		t.Fatalf("params %q", r.Binding.Params)
+	if want := []approval.Param{{Text: "held", Type: 25, Named: "text"}, {Text: "7", Type: 23, Named: "integer"}}; !reflect.DeepEqual(r.Binding.Params, want) {
+		t.Fatalf("params %+v", r.Binding.Params)
 	}
 	w.approve("keeper", r.ID)
 	a := <-done

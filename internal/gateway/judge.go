@@ -105,6 +105,7 @@ func (s *Session) resolveNames(list []judged, sink Sink) ([]judged, error) {
 		if f.Fetches != "" {
 			inner = portals[f.Fetches]
 		}
+		out[i].within = inner != nil
 		if err := inner.refuseSentinels(out[i].plan.args); err != nil {
 			return nil, refusal{plan: inner, sql: out[i].plan.sql, why: err}
 		}
@@ -293,37 +294,37 @@ func rowText(body []byte) string {
 
 var errMalformedBind = errors.New("malformed Bind")
 
-// readBind reads the parameters and result formats of a Bind message for the record. ok is false when its
+// readBind reads the parameters and result formats of a Bind message for the record. It is false when its
 // lengths do not add up.
-func (s *Session) readBind(raw []byte, st *prepared) (params []string, formats []int16, ok bool) {
+func (s *Session) readBind(raw []byte, p *portal) bool {
 	if len(raw) < 5 {
-		return nil, nil, false
+		return false
 	}
 	_, b, ok := pgframe.CString(raw[5:])
 	if !ok {
-		return nil, nil, false
+		return false
 	}
 	if _, b, ok = pgframe.CString(b); !ok {
-		return nil, nil, false
+		return false
 	}
 	codes, b, err := int16s(b)
 	if err != nil || len(b) < 2 {
-		return nil, nil, false
+		return false
 	}
 	n := int(binary.BigEndian.Uint16(b))
 	b = b[2:]
 	for i := range n {
 		if len(b) < 4 {
-			return nil, nil, false
+			return false
 		}
 		size := int(int32(binary.BigEndian.Uint32(b)))
 		b = b[4:]
 		if size < 0 {
-			params = append(params, "NULL")
+			p.params, p.nulls = append(p.params, "NULL"), append(p.nulls, i+1)
 			continue
 		}
 		if len(b) < size {
-			return nil, nil, false
+			return false
 		}
 		format := int16(0)
 		if len(codes) == 1 {
@@ -332,16 +333,14 @@ func (s *Session) readBind(raw []byte, st *prepared) (params []string, formats [
 			format = codes[i]
 		}
 		oid := uint32(0)
-		if i < len(st.oids) {
-			oid = st.oids[i]
+		if i < len(p.stmt.oids) {
+			oid = p.stmt.oids[i]
 		}
-		params = append(params, paramText(b[:size], format, oid))
+		p.params = append(p.params, paramText(b[:size], format, oid))
 		b = b[size:]
 	}
-	if formats, b, err = int16s(b); err != nil || len(b) != 0 {
-		return nil, nil, false
-	}
-	return params, formats, true
+	p.formats, b, err = int16s(b)
+	return err == nil && len(b) == 0
 }
 
 func int16s(b []byte) ([]int16, []byte, error) {

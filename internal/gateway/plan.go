@@ -46,6 +46,7 @@ type plan struct {
 	inner    *plan                // PREPARE, DECLARE: what EXECUTE or FETCH will run
 	holds    bool                 // DECLARE ... WITH HOLD
 	forgets  func(*Session)       // DEALLOCATE, CLOSE, DISCARD, the end of a transaction
+	alters   alters               // what its run may change for what follows
 	claims   bool                 // it may change sallyport.reason or sallyport.task
 	sets     map[string]string    // ... to these, until its transaction says otherwise
 
@@ -163,14 +164,14 @@ func (p *plan) denied(sql string) refusal {
 func (p *plan) finish(applied []access.MaskApplied) (*plan, error) {
 	p.describe(applied)
 	f := p.facts
-	p.weighed = p.weigh()
+	p.weighed, p.alters = p.weigh(), alteredBy(p)
 	if f.Prepares != "" || f.Declares != "" {
 		inner := *f
 		inner.Prepares, inner.Declares = "", ""
 		p.inner = &plan{scope: p.scope, sql: p.sql, original: p.original, facts: &inner, decision: p.decision, record: p.record, outputs: p.outputs,
 			masked: p.masked, detects: p.detects, userCode: p.userCode, claims: p.claims, pure: inner.Pure && f.Class == access.ClassRead}
 		p.inner.guarded, p.inner.probes, p.inner.planned = p.guarded, p.probes, p.planned
-		p.inner.weighed = p.inner.weigh()
+		p.inner.weighed, p.inner.alters = p.inner.weigh(), alteredBy(p.inner)
 		p.inner.quiet = !p.moves() && !f.PathChange && !p.claims && len(f.Channels) == 0
 	}
 	p.quiet = p.inner == nil && len(p.sets) == 0 && !p.moves() && p.forgets == nil && !p.claims && f.Transaction == "" && !f.PathChange &&
@@ -371,7 +372,9 @@ func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
 				return nil, err
 			}
 		}
-		inner = c.plan
+		if inner = c.plan; c.stmt != nil {
+			inner = c.stmt.plan // as it is judged now
+		}
 	default:
 		return p, nil
 	}
@@ -381,7 +384,7 @@ func (s *Session) effective(p *plan, sink Sink) (*plan, error) {
 	// The arguments of EXECUTE do more than what was prepared.
 	return &plan{scope: inner.scope, sql: inner.sql, original: inner.original, facts: inner.facts, decision: inner.decision,
 		record: inner.record, outputs: inner.outputs, masked: inner.masked, detects: inner.detects, userCode: p.userCode || inner.userCode, claims: p.claims || inner.claims,
-		quiet: inner.quiet && !p.claims && !p.moves(), weighed: inner.weighed, probes: inner.probes, costing: costing{planned: inner.planned}}, nil
+		quiet: inner.quiet && !p.claims && !p.moves(), weighed: inner.weighed, alters: p.alters | inner.alters, probes: inner.probes, costing: costing{planned: inner.planned}}, nil
 }
 
 // current makes sure that what was prepared would be decided and compiled the same now.

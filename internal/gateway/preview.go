@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -120,7 +121,8 @@ func (s *Session) previewOf(ctx context.Context, r *approval.Request, limit time
 	s.pathStale = true
 	for _, setting := range r.Binding.Settings { // under others it may mean something else
 		if name, value, _ := strings.Cut(setting, "="); err == nil {
-			err = s.own("SELECT pg_catalog.set_config("+quoteLiteral(name)+", "+quoteLiteral(value)+", false)", nopSink{}, func(string) {})
+			name, value = quoteLiteral(name), quoteLiteral(value) // what is so already may be one that nobody can set
+			err = s.own("SELECT pg_catalog.set_config("+name+", "+value+", false) WHERE pg_catalog.current_setting("+name+", true) IS NULL OR pg_catalog.current_setting("+name+", true) OPERATOR(pg_catalog.<>) "+value, nopSink{}, func(string) {})
 		}
 	}
 	s.mu.Unlock()
@@ -128,10 +130,12 @@ func (s *Session) previewOf(ctx context.Context, r *approval.Request, limit time
 		return nil, err
 	}
 	out := &Preview{At: time.Now().UTC()}
-	if out.Why, err = s.unpreviewable(r); out.Why != "" || err != nil {
+	uncounted := ""
+	if out.Why, uncounted, err = s.unpreviewable(r); out.Why != "" || err != nil {
 		return out, err
 	}
-	res, err := s.Query(ctx, Query{SQL: "EXPLAIN (ANALYZE false) " + r.Binding.SQL, Args: r.Binding.Params, MaxRows: 1000, MaxBytes: mostPlan, Task: Task{ID: r.Subject.Task}, Reason: r.Subject.Reason})
+	types := declaredTypes(r)
+	res, err := s.Query(ctx, Query{SQL: "EXPLAIN (ANALYZE false) " + r.Binding.SQL, types: types, bind: bindSent(r.Binding.Params), MaxRows: 1000, MaxBytes: mostPlan, Task: Task{ID: r.Subject.Task}, Reason: r.Subject.Reason})
 	if err != nil {
 		out.Why = "no plan: " + access.AsError(err).Message
 		res = &Result{}
@@ -142,6 +146,10 @@ func (s *Session) previewOf(ctx context.Context, r *approval.Request, limit time
 		}
 	}
 	if r.Subject.Class != access.ClassWrite {
+		return out, nil
+	}
+	if uncounted != "" {
+		out.Why = "no count: " + uncounted
 		return out, nil
 	}
 	return out, s.count(ctx, r, limit, out)
@@ -165,7 +173,7 @@ func (s *Session) count(ctx context.Context, r *approval.Request, limit time.Dur
 	}
 	d := &decoder{res: &Result{}, maxRows: 1, maxBytes: 1}
 	began := time.Now()
-	if err := s.Do(ctx, []Op{{Kind: OpParse, SQL: r.Binding.SQL}, {Kind: OpBind, Raw: bindText(r.Binding.Params)}, {Kind: OpExecute}, {Kind: OpSync}}, d); err != nil {
+	if err := s.Do(ctx, []Op{{Kind: OpParse, SQL: r.Binding.SQL, ParamOIDs: declaredTypes(r)}, {Kind: OpBind, Raw: bindSent(r.Binding.Params)}, {Kind: OpExecute}, {Kind: OpSync}}, d); err != nil {
 		return err
 	}
 	out.Took = time.Since(began)
@@ -185,31 +193,50 @@ func (s *Session) count(ctx context.Context, r *approval.Request, limit time.Dur
 	return nil
 }
 
-// unpreviewable says why a request cannot be tried: what it does could outlast the transaction.
-func (s *Session) unpreviewable(r *approval.Request) (string, error) {
+// declaredTypes are the types that the client declared of the parameters: under others the statement may mean something else.
+func declaredTypes(r *approval.Request) []uint32 {
+	var out []uint32
+	for _, t := range r.Binding.Types {
+		oid, err := strconv.ParseUint(t, 10, 32)
+		if err != nil { // of our own making
+			return nil
+		}
+		out = append(out, uint32(oid))
+	}
+	return out
+}
+
+// unpreviewable says why a request cannot be looked at, or cannot be tried: what it does could outlast the transaction.
+func (s *Session) unpreviewable(r *approval.Request) (why, uncounted string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list, err := s.judge(r.Binding.SQL, nopSink{})
 	if err != nil {
-		return "it would be refused now: " + access.AsError(err).Message, nil
+		return "it would be refused now: " + access.AsError(err).Message, "", nil
 	}
 	for i := range list {
 		if p := list[i].plan; p.decision.Obligations.NoPreview {
-			return "", unpreviewed(p.scope.policies.WithoutPreview(p.decision.Policies))
+			return "", "", unpreviewed(p.scope.policies.WithoutPreview(p.decision.Policies))
 		}
 	}
 	if len(list) != 1 {
-		return "a text of several statements has no preview", nil
+		return "a text of several statements has no preview", "", nil
+	}
+	if slices.ContainsFunc(r.Binding.Params, func(p approval.Param) bool { return p.Opaque && p.Bytes == nil }) {
+		return "how its parameters were sent is not known: it was asked for by an older version", "", nil
 	}
 	switch p := list[0].plan; {
 	case p.userCode:
-		return "it runs code of the database's own users, which may do more than a rollback takes back", nil
+		return "it runs code of the database's own users, which may do more than a rollback takes back", "", nil
 	case p.facts.CopyIn || p.facts.CopyOut || p.facts.Prepares != "" || p.facts.Declares != "" || list[0].named != nil || !p.quiet:
-		return fmt.Sprintf("%s has no preview", p.facts.Tag), nil
+		return fmt.Sprintf("%s has no preview", p.facts.Tag), "", nil
 	case p.facts.Class != access.ClassRead && p.facts.Class != access.ClassWrite:
-		return fmt.Sprintf("%s has no preview", p.facts.Tag), nil
+		return fmt.Sprintf("%s has no preview", p.facts.Tag), "", nil
+	case calls(p.facts, planned) != "":
+		return "it calls " + calls(p.facts, planned) + ", which may run while it is planned", "", nil
+	default:
+		return "", p.lasting(), nil
 	}
-	return "", nil
 }
 
 // nopSink takes what nobody is given.

@@ -25,9 +25,13 @@ func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	if q.MaxRows > 0 {
 		rows = int32(q.MaxRows) + 1
 	}
+	bind := q.bind
+	if bind == nil {
+		bind = bindText(q.Args)
+	}
 	ops := []Op{
-		{Kind: OpParse, SQL: q.SQL},
-		{Kind: OpBind, Raw: bindText(q.Args)},
+		{Kind: OpParse, SQL: q.SQL, ParamOIDs: q.types},
+		{Kind: OpBind, Raw: bind},
 		{Kind: OpDescribe, Target: 'P'},
 		{Kind: OpExecute, MaxRows: rows},
 		{Kind: OpSync},

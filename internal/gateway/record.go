@@ -83,6 +83,9 @@ func (s *Session) describeRun(rec *access.Record, r *run) {
 	rec.SQL = s.gw.sqlForRecord(rec, r.sql)
 	rec.Plan, rec.Probes, rec.Approval = r.plan.record, r.probes, r.approval
 	r.probes = 0 // counted once, whatever of the run is described again
+	if r.portal != nil {
+		rec.Nulls = r.portal.nulls
+	}
 	for _, p := range r.params {
 		rec.Params = append(rec.Params, s.gw.forRecord(rec, shortened(p, mostParam)))
 	}

@@ -226,6 +226,9 @@ func (s *Session) complete(o *owed, f pgframe.Frame) error {
 		return nil
 	}
 	r := &s.runs[o.run]
+	if r.approval != "" && r.portal != nil {
+		r.portal.opened = true // not before: the server may have skipped it
+	}
 	if f.Type == 's' {
 		if on, err := s.resumes(r); on {
 			return err
@@ -306,6 +309,9 @@ func (s *Session) ready(f pgframe.Frame) {
 	s.unsync, s.erred, s.block = false, false, s.tx != 'I'
 	if s.tx == 'I' {
 		s.failedWith = nil
+		if s.altered != 0 {
+			s.unaltered()
+		}
 		// The transaction's end takes SET LOCAL back, and SET too where it failed.
 		s.pathStale, s.pathOpen = s.pathStale || s.pathOpen, false
 		s.claims.ready()

@@ -24,22 +24,27 @@ import (
 func (s *Session) askMeaning(list []judged, sink Sink) error {
 	s.meaning, s.settings = nil, []string{}
 	var named []string
+	every := false
 	for i := range list {
-		f := list[i].plan.facts
-		if slices.Contains(f.Shows, "") {
+		names, all := list[i].settingsRead()
+		every = every || all
+		if slices.Contains(names, "") {
 			return &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "a statement that needs approval reads a setting whose name is not known beforehand",
 				Hint: "name it as a constant: current_setting('my.setting'), for what it is belongs to what is approved"}
 		}
-		named = append(named, f.Shows...)
+		named = append(named, names...)
 	}
-	settings := "SELECT 's' || lower(name) || '=' || setting FROM pg_catalog.pg_settings WHERE source IN ('client', 'session')"
+	// Functions and operators are named in full, for search_path is the client's. Of the sources, those are left out that are the same for all sessions.
+	settings := "SELECT pg_catalog.concat('s', pg_catalog.lower(name), '=', setting) FROM pg_catalog.pg_settings " +
+		"WHERE source OPERATOR(pg_catalog.=) ANY (ARRAY['client', 'session', 'user', 'database', 'database user', 'global']::pg_catalog.text[])"
 	for _, name := range named {
-		settings += " UNION SELECT " + quoteLiteral("n"+name+"=") + " || pg_catalog.current_setting(" + quoteLiteral(name) + ", true)"
+		settings += " UNION SELECT " + quoteLiteral("n"+name+"=") + " OPERATOR(pg_catalog.||) pg_catalog.current_setting(" + quoteLiteral(name) + ", true)"
 	}
 	take := func(v string) {
-		if name, _, ok := strings.Cut(v[min(1, len(v)):], "="); ok && !sqlguard.Indifferent(name) {
+		// What is read is part of the meaning, whatever it is called.
+		if name, _, ok := strings.Cut(v[min(1, len(v)):], "="); ok && (every || v[0] == 'n' || !sqlguard.Indifferent(name)) {
 			s.meaning = append(s.meaning, v[1:])
-			if v[0] == 's' {
+			if v[0] == 's' && !sqlguard.Indifferent(name) {
 				s.settings = append(s.settings, v[1:])
 			}
 		}
@@ -57,13 +62,17 @@ func (s *Session) askMeaning(list []judged, sink Sink) error {
 	slices.Sort(s.meaning)
 	slices.Sort(s.settings)
 	s.meaning = slices.Compact(s.meaning)
+	if err == nil {
+		sample := strings.Join(s.settings, "\n")
+		s.sampled = &sample
+	}
 	return err
 }
 
 // asRefusal words an error of the core's own as the refusal of a statement; others end the session as they do.
 func asRefusal(err error, pl *plan, sql string) error {
 	var e *access.Error
-	if errors.As(err, &e) && e.Kind == access.Unsupported {
+	if errors.As(err, &e) && (e.Kind == access.Unsupported || e == errMadeBefore) {
 		return refusal{plan: pl, sql: sql, why: e}
 	}
 	return err
@@ -72,11 +81,16 @@ func asRefusal(err error, pl *plan, sql string) error {
 // request puts what is wanted in the words of a request.
 func (s *Session) request(w wanted) approval.Request {
 	r := approval.Request{Binding: approval.Binding{Principal: s.principal.Name, Issuer: s.principal.Proof.Issuer, Actors: s.principal.Chain(), Door: s.door, Session: s.id, Connection: s.db.conf.Name,
-		SQL: w.sql, Params: w.params, Bound: boundDigest(w), Role: s.pins.Role, Path: slices.Clone(s.path), Settings: s.meaning},
+		SQL: w.sql, Bound: boundDigest(w), Role: s.pins.Role, Path: slices.Clone(s.path), Settings: s.meaning},
 		Subject: approval.Subject{Kind: approval.SubjectStatement, Who: s.principal.Kind, Account: accountOf(s.principal), Groups: s.principal.Groups, Asker: approval.AskerOf(s.principal), Client: s.client, Reason: s.reason, Task: s.task.ID, Goal: s.task.Goal, Ticket: s.task.Ticket}}
 	if s.door == access.DoorMCP {
 		r.Binding.Session = s.task.ID // calls of a task have no session in common
 	}
+	var cat *access.Catalog
+	if s.scope != nil && s.scope.snap != nil {
+		cat = s.scope.snap.cat
+	}
+	r.Binding.Params = w.sent(cat)
 	for _, t := range w.types {
 		r.Binding.Types = append(r.Binding.Types, fmt.Sprint(t))
 	}
@@ -93,7 +107,9 @@ func (s *Session) request(w wanted) approval.Request {
 			r.Binding.Rows = n
 		}
 		describeSubject(&r.Subject, j.plan)
-		r.Binding.Inner = append(r.Binding.Inner, s.innerOf(j.named)...)
+		if !j.within {
+			r.Binding.Inner = append(r.Binding.Inner, s.innerOf(j.named)...)
+		}
 		if !j.waits() {
 			continue
 		}
@@ -131,13 +147,47 @@ func (s *Session) innerOf(named *plan) []string {
 	if named == nil {
 		return nil
 	}
-	if st := s.stmts[named.facts.Executes]; st != nil {
-		return []string{st.sql}
+	if st := s.stmtOf(named); st != nil {
+		return append([]string{st.sql}, st.typesText()...)
 	}
 	if c := s.cursorOf(named); c != nil {
-		return append([]string{c.sql(), hex.EncodeToString(c.values)}, c.params...)
+		inner := []string{c.sql(), hex.EncodeToString(c.values)}
+		if c.stmt != nil {
+			inner = append(inner, c.stmt.typesText()...)
+		}
+		return append(inner, c.params...)
 	}
 	return nil
+}
+
+// typesText says of what types the parameters were declared, where they were: the same bytes are another value of another type.
+func (st *prepared) typesText() []string {
+	var declared []string
+	for i, oid := range st.oids {
+		if oid != 0 {
+			declared = append(declared, fmt.Sprintf("$%d of type %d", i+1, oid))
+		}
+	}
+	if declared == nil {
+		return nil
+	}
+	return []string{"parameters: " + strings.Join(declared, ", ")}
+}
+
+// settingsRead is sqlguard.SettingsRead of what runs, and of the arguments that it is given.
+func (j *judged) settingsRead() (names []string, every bool) {
+	for _, p := range []*plan{j.plan, j.named} {
+		if p == nil {
+			continue
+		}
+		var cat *access.Catalog
+		if p.scope != nil {
+			cat = p.scope.snap.cat
+		}
+		more, all := sqlguard.SettingsRead(p.facts, cat)
+		names, every = append(names, more...), every || all
+	}
+	return names, every
 }
 
 // effectless are the classes of built-ins that leave nothing behind: a window need not name them.

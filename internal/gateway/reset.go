@@ -33,7 +33,7 @@ func (s *Session) Reset(ctx context.Context) error {
 	clear(s.stmts)
 	clear(s.portals)
 	s.pathStale, s.pathMoved, s.pathOpen = s.pathStale || s.pathMoved, false, false
-	s.dirty, s.listens, s.moved = false, false, !s.pins.None()
+	s.dirty, s.listens, s.moved, s.sampled = false, false, !s.pins.None(), nil
 	return nil
 }
 

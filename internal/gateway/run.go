@@ -59,6 +59,9 @@ func (s *Session) addRun(j judged, p *portal, params []string, sql string) int {
 		s.logErr = errUnapproved
 	}
 	s.strain(j.plan)
+	if j.plan.alters != 0 {
+		s.alter(j.plan.alters)
+	}
 	s.runs = append(s.runs, run{plan: j.plan, portal: p, sql: sql, params: params, probes: j.probes, approval: j.approval, from: -1})
 	if !j.plan.pure {
 		s.dirty = true
@@ -68,6 +71,14 @@ func (s *Session) addRun(j judged, p *portal, params []string, sql string) int {
 		s.recordIntent(&s.runs[len(s.runs)-1])
 	}
 	return len(s.runs) - 1
+}
+
+// stmtOf is what an EXECUTE runs, or nil. The unnamed statement is of the protocol alone.
+func (s *Session) stmtOf(p *plan) *prepared {
+	if p == nil || p.facts.Executes == "" {
+		return nil
+	}
+	return s.stmts[p.facts.Executes]
 }
 
 // cursorOf is the cursor that a FETCH reads, or nil.
@@ -208,7 +219,7 @@ func (s *Session) succeeded(r *run) {
 		s.turned(f, r.command)
 	}
 	if f.Prepares != "" && pl.inner != nil {
-		s.stmts[f.Prepares] = &prepared{sql: r.sql, text: pl.sql, plan: pl.inner, byName: true}
+		s.stmts[f.Prepares] = &prepared{sql: r.sql, text: pl.sql, plan: pl.inner, of: s.moment(pl), byName: true}
 	}
 	if f.Declares != "" && pl.inner != nil {
 		s.portals[f.Declares] = &portal{opened: r.approval != "", stmt: &prepared{sql: r.sql, text: pl.sql, plan: pl.inner}, plan: pl.inner, hold: pl.holds}

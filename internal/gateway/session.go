@@ -82,6 +82,8 @@ type Session struct {
 	listens      bool          // LISTEN was run: notifications may come at any time
 	underway     []underway    // approvals for one time that were claimed
 	block        bool          // what the server has done last was within BEGIN and its end
+	altered      alters        // what the transaction or burst under way may have changed
+	sampled      *string       // settings by which constants and parameters are read, as they are now; nil: not known
 	erred        bool          // it has answered with an error since the last ReadyForQuery
 	preview      string        // the request that this session tries out
 	meaning      []string      // settings of the session that the statement in hand may depend on, "name=value", sorted; see askMeaning
@@ -119,11 +121,14 @@ type Session struct {
 
 // prepared is a prepared statement: of the protocol, or of SQL's PREPARE.
 type prepared struct {
-	sql    string // as asked
-	text   string // as the upstream has it
-	plan   *plan
-	oids   []uint32
-	byName bool // of SQL's PREPARE
+	sql  string // as asked
+	text string // as the upstream has it
+	plan *plan
+	oids []uint32 // of parameters: those declared, and of guarded ones what the catalog says
+	// declared are the types of parameters as the client has declared them.
+	declared []uint32
+	of       moment // when it was parsed
+	byName   bool   // of SQL's PREPARE
 }
 
 // portal is a portal of the protocol, or a cursor of SQL's DECLARE.
@@ -132,14 +137,34 @@ type portal struct {
 	plan    *plan
 	formats []int16 // result format codes as Bind gave them
 	params  []string
+	nulls   []int   // numbers of those that are NULL, from 1
 	lists   []int64 // how many values each parameter holds, where guesses are counted
 	rows    int64   // released so far
 	bytes   int64   // of them, where there is a cap on them
-	used    bool    // it was executed before
+	of      moment  // when it was bound
+	used    bool    // it was executed before, or that was asked for
+	afford  bool    // what it may cost was looked at
+	claimed bool    // an approval was claimed for it
 	bind    []byte  // the Bind message, where the cost is limited
 	values  []byte  // formats and values of it, where it needs approval
-	opened  bool    // it was executed, or declared: what it reads needed approval then, and not again
+	opened  bool    // an execution of it has been answered, or it was declared: what it reads needed approval then, and not again
 	hold    bool    // WITH HOLD: outlives its transaction
+}
+
+func (p *portal) sql() string {
+	if p.stmt != nil {
+		return p.stmt.sql
+	}
+	return ""
+}
+
+// judged is what executing the portal runs, which is pl.
+func (p *portal) judged(pl *plan) judged {
+	j := judged{plan: pl}
+	if p.plan != pl {
+		j.named = p.plan
+	}
+	return j
 }
 
 // Params is what a wire door tells its client after log-in.

@@ -27,6 +27,7 @@ type judged struct {
 	probes  int64  // guesses at masked values that it answers
 	source  string // what the client sent, where it is not the whole of the operation's text
 	opened  bool   // FETCH from a cursor that was opened before
+	within  bool   // ... and is made by what stands before it in the same text
 	guessed string // why it needs approval beside its plan: its guesses are past a budget
 	// approval is the request under which it runs, where it needs one.
 	approval string

@@ -149,7 +149,7 @@ func (s *Session) watchRow(r *run, f pgframe.Frame) error {
 // binaryForm reports whether a value of a textual type is not plain text: a binary array or record.
 func binaryForm(b []byte) bool { return bytes.IndexByte(b, 0) >= 0 || !utf8.Valid(b) }
 
-// paramText is a parameter as a record shows it.
+// paramText is a parameter as a record shows it. In binary it is a number where its type says so: four bytes may be four letters.
 func paramText(b []byte, format int16, oid uint32) string {
 	if format == 1 && bytes.IndexByte(b, 0) >= 0 { // no text holds a 0
 		if text, ok := arrayText(b); ok {
@@ -162,9 +162,9 @@ func paramText(b []byte, format int16, oid uint32) string {
 		}
 	} else {
 		switch {
-		case (oid == 23 || oid == 0) && len(b) == 4:
+		case oid == 23 && len(b) == 4:
 			return strconv.FormatInt(int64(int32(binary.BigEndian.Uint32(b))), 10)
-		case (oid == 20 || oid == 0) && len(b) == 8:
+		case oid == 20 && len(b) == 8:
 			return strconv.FormatInt(int64(binary.BigEndian.Uint64(b)), 10)
 		case oid == 21 && len(b) == 2:
 			return strconv.FormatInt(int64(int16(binary.BigEndian.Uint16(b))), 10)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"sallyport/internal/glyph"
 )
 
 // marksMost is how many marks are shown over one character. Languages need three at most; floods of them paint over
@@ -72,7 +74,7 @@ func each(s string, f func(r rune, raw string, odd bool)) {
 	marks := marksMost // none may come first
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
-		odd := r == utf8.RuneError && n == 1 || !printable(r) || mark(r) && marks >= marksMost
+		odd := r == utf8.RuneError && n == 1 || !glyph.Drawn(r) || mark(r) && marks >= marksMost
 		switch {
 		case odd:
 			marks = marksMost
@@ -91,12 +93,6 @@ func number(r rune, raw string) string {
 		return fmt.Sprintf(`\x%02x`, raw[0])
 	}
 	return fmt.Sprintf("U+%04X", r)
-}
-
-// printable is unicode.IsPrint without what would hide or look like nothing. IsPrint leaves out all control, format
-// (bidirectional, zero-width), private and unassigned characters, and all spaces but the common one.
-func printable(r rune) bool {
-	return unicode.IsPrint(r) && !unicode.Is(unicode.Variation_Selector, r) && r != 0x115f && r != 0x1160 && r != 0x3164 && r != 0xffa0
 }
 
 // mark is true of characters that are drawn over the one in front of them.

@@ -22,7 +22,7 @@ type decision struct {
 	Relations, Columns               []string
 }
 
-// rangeForm says what one value may be: "" as it was, "any", "in" (one of In, a line each) or "range".
+// rangeForm says what one value may be: "" as it was, "any", "in" (one of In, a line each) "range", or "any-null": anything, and NULL too.
 type rangeForm struct{ Kind, In, Least, Most string }
 
 // IsRelation and IsColumn tell which boxes are checked.
@@ -76,16 +76,18 @@ func (d decision) grant(r *gateway.ReviewRequest, now time.Time) (g gateway.Revi
 }
 
 // ranges are those of a grant: none where every value stays as it was.
-func (d decision) ranges(values []string) ([]gateway.ReviewRange, error) {
+func (d decision) ranges(values []gateway.ReviewValue) ([]gateway.ReviewRange, error) {
 	out := make([]gateway.ReviewRange, len(values))
 	free := false
 	for i, f := range d.Ranges {
 		switch f.Kind {
 		case "":
-			out[i].In = values[i : i+1]
+			out[i] = values[i].As()
 			continue
 		case "any":
 			out[i].Any = true
+		case "any-null":
+			out[i].Any, out[i].Null = true, true
 		case "in":
 			for _, line := range strings.Split(f.In, "\n") {
 				if line = strings.TrimSuffix(line, "\r"); line != "" {

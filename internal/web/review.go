@@ -47,8 +47,10 @@ type reviewData struct {
 type value struct {
 	Index int
 	Name  string
-	Text  string
-	Range rangeForm
+	Type  string // of a parameter, as the database takes it
+	gateway.ReviewValue
+	Binary bool // it was sent in binary
+	Range  rangeForm
 }
 
 // need is a group that has to approve.
@@ -113,11 +115,13 @@ func (v *visit) reviewData(r *gateway.ReviewRequest) (*reviewData, error) {
 	for _, inner := range r.Binding.Inner {
 		d.Inner = append(d.Inner, layout(inner, names))
 	}
-	for i, c := range r.Subject.Constants {
-		d.Values = append(d.Values, value{Index: i, Name: fmt.Sprintf("constant %d", i+1), Text: c})
-	}
-	for i, p := range r.Binding.Params {
-		d.Values = append(d.Values, value{Index: len(r.Subject.Constants) + i, Name: fmt.Sprintf("parameter $%d", i+1), Text: p})
+	for i, val := range r.Values() {
+		shown := value{Index: i, Name: fmt.Sprintf("constant %d", i+1), ReviewValue: val}
+		if n := i - len(r.Subject.Constants); n >= 0 {
+			p := r.Binding.Params[n]
+			shown.Name, shown.Type, shown.Binary = fmt.Sprintf("parameter $%d", n+1), p.Named, p.Binary
+		}
+		d.Values = append(d.Values, shown)
 	}
 	missing := map[string]int{}
 	for _, g := range r.Missing() {

@@ -13,6 +13,7 @@ const shownSQL = 64 << 10
 type sqlText struct {
 	Tokens []token
 	Notes  []string // what its text says about it
+	Long   []long   // what is shown in part, in its place
 	Left   int      // bytes that are not shown
 }
 
@@ -150,7 +151,14 @@ func (l *liner) put(t token) {
 		l.out.Tokens = append(l.out.Tokens, token{kindSpace, " "})
 	}
 	l.space, l.broken = false, false
-	l.out.Tokens = append(l.out.Tokens, t)
+	head, tail, what := ends(t.Text)
+	if what == "" {
+		l.out.Tokens = append(l.out.Tokens, t)
+		return
+	}
+	l.out.Tokens = append(l.out.Tokens, token{t.Kind, head}, token{kindLeft, "⋯ " + what + " ⋯"}, token{t.Kind, tail})
+	l.out.Long = append(l.out.Long, long{what, t.Text})
+	l.note("a part of it goes on for long, and is shown by its beginning and end: what comes after it is part of the statement too")
 }
 
 func (l *liner) breakLine(indent int) {

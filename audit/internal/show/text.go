@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/width"
+
+	"sallyport/internal/glyph"
 )
 
 // marksMost is how many marks are drawn over one character. Languages need three at most; floods of them paint over
@@ -32,7 +34,7 @@ func Clean(s string) string {
 				fmt.Fprintf(&b, `\x%02x`, c)
 			}
 			marks = marksMost
-		case !Printable(r), mark(r) && marks >= marksMost:
+		case !glyph.Drawn(r), mark(r) && marks >= marksMost:
 			fmt.Fprintf(&b, `\u{%04x}`, r)
 			marks = marksMost
 		default:
@@ -50,7 +52,7 @@ func Clean(s string) string {
 // harmless is true of most of what is shown.
 func harmless(s string) bool {
 	for _, r := range s {
-		if r >= 0x300 && mark(r) || !Printable(r) {
+		if r >= 0x300 && mark(r) || !glyph.Drawn(r) {
 			return false
 		}
 	}
@@ -63,7 +65,7 @@ func CleanJSON(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
 		r, n := utf8.DecodeRune(text[i:])
 		switch {
-		case r == '\n' || Printable(r) && (r != utf8.RuneError || n > 1):
+		case r == '\n' || glyph.Drawn(r) && (r != utf8.RuneError || n > 1):
 			dst = append(dst, text[i:i+n]...)
 		case r > 0xffff:
 			dst = fmt.Appendf(dst, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
@@ -75,12 +77,6 @@ func CleanJSON(dst, text []byte) []byte {
 		i += n
 	}
 	return dst
-}
-
-// Printable is unicode.IsPrint without what would hide or look like nothing. IsPrint leaves out all
-// control, format (bidirectional, zero-width), private and unassigned characters.
-func Printable(r rune) bool {
-	return unicode.IsPrint(r) && !unicode.Is(unicode.Variation_Selector, r) && r != 0x115f && r != 0x1160 && r != 0x3164 && r != 0xffa0
 }
 
 // Lines cuts s into lines that are clean, with tabs as spaces and without the indentation that they

@@ -17,6 +17,14 @@ func CleanList(list []string) string {
 	return strings.Join(out, ", ")
 }
 
+// Param is a parameter as the record has it: NULL, and in quotes a text that looks like it.
+func Param(text string, null bool) string {
+	if !null && text == "NULL" {
+		return "'NULL'"
+	}
+	return Clean(text)
+}
+
 // Join joins the parts that are not empty.
 func Join(sep string, parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
