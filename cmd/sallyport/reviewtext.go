@@ -91,6 +91,9 @@ func printReview(w io.Writer, r *web.Review, now time.Time) {
 	for _, v := range r.Votes {
 		line("Vote", voteText(&v))
 	}
+	for _, v := range r.Lapsed {
+		line("Vote lapsed", fmt.Sprintf("%s's approval counts no longer since %s: %s", v.Reviewer, stamp(v.Since), v.Why))
+	}
 	if r.Grant != nil {
 		granted := grantText(r.Grant)
 		if r.State.Ended() {

@@ -1,6 +1,10 @@
 package approval
 
-import "sallyport/internal/access"
+import (
+	"slices"
+
+	"sallyport/internal/access"
+)
 
 // Asker is what, beside the names in Binding and Subject, decided what who asks may do when they asked, and tells whether what proved them
 // still holds. It is for trying a request out in their name. The zero Asker is nobody's.
@@ -39,6 +43,12 @@ func (r *Request) ProvenBy() string {
 func (r *Request) Shown() *Request {
 	c := *r
 	c.Proven = r.ProvenBy()
-	c.Subject.Asker = Asker{}
+	c.Subject.Asker, c.Votes, c.Lapsed = Asker{}, slices.Clone(r.Votes), slices.Clone(r.Lapsed)
+	for i := range c.Votes {
+		c.Votes[i].Issuer, c.Votes[i].Against = "", ""
+	}
+	for i := range c.Lapsed {
+		c.Lapsed[i].Issuer, c.Lapsed[i].Against = "", ""
+	}
 	return &c
 }

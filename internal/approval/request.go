@@ -108,6 +108,7 @@ type Request struct {
 	Digest   string    `json:"digest"` // of Binding and the Expires that it was made with
 	Subject  Subject   `json:"subject"`
 	Needs    []Need    `json:"needs"`
+	Lapsed   []Lapsed  `json:"lapsed,omitempty"` // votes that were given, and count no longer
 	Votes    []Vote    `json:"votes,omitempty"`
 	// Grant is what the approval allows; set when the last vote is in.
 	Grant *Grant `json:"grant,omitempty"`
@@ -179,6 +180,8 @@ const (
 type Vote struct {
 	Reviewer      string    `json:"reviewer"`
 	Account       string    `json:"account,omitempty"` // as Reviewer.Account
+	Issuer        string    `json:"issuer,omitempty"`  // as Reviewer.Issuer
+	Against       string    `json:"against,omitempty"` // as Reviewer.Against
 	Groups        []string  `json:"groups"`
 	Instead       []string  `json:"instead,omitempty"` // groups that the reviewer stood in for
 	Verdict       Verdict   `json:"verdict"`

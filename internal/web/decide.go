@@ -154,6 +154,9 @@ func (v *visit) decide(verdict string) error {
 	if err != nil || revision == 0 {
 		return again(422, "the form does not say what was looked at: look at it again")
 	}
+	if err := v.stands(); err != nil { // to check a password may have taken a while
+		return err
+	}
 	if _, err := v.s.core.Decide(v.recorded(), v.who, r.ID, revision, vote); err != nil {
 		p := v.notDecided(err)
 		return again(p.status, p.text)

@@ -173,6 +173,8 @@ func (t *Turn) Words() string {
 		return "(cannot be read)"
 	case t.Escalated != nil:
 		return t.escalated()
+	case len(t.Lapsed) > 0:
+		return t.lapsed()
 	case t.From == "" && t.Glass != "":
 		return "THE GLASS WAS BROKEN by " + asker(t.Record) + ": nobody was asked. Reason: " + show.Clean(t.Glass)
 	case t.From == "":
@@ -201,6 +203,22 @@ func (t *Turn) escalated() string {
 	}
 	return fmt.Sprintf("escalated: %s had %s for %s after %s; members of %s may decide in their place from now on", many, did, show.Clean(e.Group),
 		show.Duration(time.Duration(e.AfterMS)*time.Millisecond), show.CleanList(e.To))
+}
+
+// lapsed says whose approval counts no longer, and what became of the request by it.
+func (t *Turn) lapsed() string {
+	var parts []string
+	for _, v := range t.Lapsed {
+		parts = append(parts, show.Clean(v.Reviewer)+"'s approval counts no longer: "+show.Clean(v.Why))
+	}
+	text := show.Clean(t.To)
+	if t.From == t.To {
+		text += " still"
+	}
+	if t.To == "pending" && len(t.Missing) > 0 {
+		text += ", waits for " + show.CleanList(t.Missing)
+	}
+	return strings.Join(parts, "; ") + "; it is " + text
 }
 
 func (t *Turn) vote() string {
