@@ -28,9 +28,9 @@ type Input struct {
 	Policies *policy.Set
 	// Writable is what Writable gives for this principal, where the caller keeps it; nil: it is found out.
 	Writable map[access.Label]access.ColumnID
-	// Revealed are columns that somebody has approved to be shown to this principal for some time: an approval stands in for
-	// @review of a permit to reveal, and for nothing else.
-	Revealed map[access.ColumnID]bool
+	// Revealed are columns that somebody has approved to be shown to this principal for some time, with the groups that were asked, of each
+	// approval: one of them stands in for @review of a permit to reveal that asks no other groups now, and for nothing else.
+	Revealed map[access.ColumnID][][]string
 	// HasReason says that a reason of sufficient length was given. Reason is its text; it matters
 	// only to policies that look at it, see policy.Set.UsesReason.
 	HasReason bool

@@ -98,6 +98,13 @@ func fulfilled(v policy.Verdict, hasReason bool) bool {
 	return v.Allowed && len(v.Obligations.Review) == 0 && (hasReason || !v.Obligations.Reason)
 }
 
+// approved reports whether by one of the approvals, each the groups that were asked, all of groups were.
+func approved(approvals [][]string, groups []string) bool {
+	return slices.ContainsFunc(approvals, func(asked []string) bool {
+		return !slices.ContainsFunc(groups, func(g string) bool { return !slices.Contains(asked, g) })
+	})
+}
+
 // collectMasked finds the masked columns of every relation that the statement touches.
 func (j *judge) collectMasked() {
 	seen := map[access.Name]bool{}
@@ -118,7 +125,7 @@ func (j *judge) collectMasked() {
 				continue
 			}
 			v := perLabel(j.ask, access.ActReveal, j.in.Connection, id, labels[c])
-			if j.in.Revealed[id] {
+			if approved(j.in.Revealed[id], v.Obligations.Review) {
 				v.Obligations.Review = nil
 			}
 			if fulfilled(v, j.in.HasReason) {

@@ -67,12 +67,20 @@ type Turn struct {
 	LawfulBasis   string     `json:"lawful_basis,omitempty"`
 	Authenticated *time.Time `json:"authenticated,omitempty"`
 	ACR           string     `json:"acr,omitempty"`        // how, by their provider's word
+	Proven        string     `json:"proven,omitempty"`     // by what the reviewer was: the method, the provider and who they are there
 	Afterwards    bool       `json:"afterwards,omitempty"` // about what had run behind broken glass
 	Missing       []string   `json:"missing,omitempty"`    // groups that had not approved
 	Escalated     *Escalated `json:"escalated,omitempty"`
+	Lapsed        []Lapsed   `json:"lapsed,omitempty"` // approvals that count no longer from then on
 	Outcome       string     `json:"outcome,omitempty"`
 	Erased        bool       `json:"erased,omitempty"`
 	Description   string     `json:"description"` // the same in words
+}
+
+// Lapsed is an approval that counts no longer.
+type Lapsed struct {
+	Reviewer string `json:"reviewer"`
+	Why      string `json:"why"`
 }
 
 // Escalated says of a step that others may decide from then on in the place of a group that had not.
@@ -125,9 +133,13 @@ func approval(a *trace.Approval) Approval {
 	for i := range a.Turns {
 		t := &a.Turns[i]
 		out.Erased = out.Erased || t.Record.Erased
+		var lapsed []Lapsed
+		for _, l := range t.Lapsed {
+			lapsed = append(lapsed, Lapsed(l))
+		}
 		out.History = append(out.History, Turn{Position: t.Record.Position, Time: t.Record.Time.UTC(), From: t.From, To: t.To, Used: t.Use,
-			Reviewer: t.Reviewer, Groups: t.Groups, Instead: t.Instead, Escalated: (*Escalated)(t.Escalated), Verdict: t.Verdict, Channel: t.Channel, Justification: t.Justification, Purpose: t.Purpose, LawfulBasis: t.LawfulBasis,
-			Authenticated: instant(t.Authenticated), ACR: t.ACR, Afterwards: t.Afterwards, Missing: t.Missing, Outcome: t.Outcome, Erased: t.Record.Erased, Description: t.Words()})
+			Reviewer: t.Reviewer, Groups: t.Groups, Instead: t.Instead, Escalated: (*Escalated)(t.Escalated), Lapsed: lapsed, Verdict: t.Verdict, Channel: t.Channel, Justification: t.Justification, Purpose: t.Purpose, LawfulBasis: t.LawfulBasis,
+			Authenticated: instant(t.Authenticated), ACR: t.ACR, Proven: t.Proven, Afterwards: t.Afterwards, Missing: t.Missing, Outcome: t.Outcome, Erased: t.Record.Erased, Description: t.Words()})
 	}
 	return out
 }

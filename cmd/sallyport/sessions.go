@@ -22,7 +22,7 @@ import (
 // deskSessions has the core carry out what the desk is told.
 type deskSessions struct{ core *gateway.Gateway }
 
-func (d deskSessions) List() []desk.Session {
+func (d deskSessions) List() ([]desk.Session, []access.Revocation) {
 	var out []desk.Session
 	for _, s := range d.core.LiveSessions() {
 		state := "idle"
@@ -35,7 +35,7 @@ func (d deskSessions) List() []desk.Session {
 		out = append(out, desk.Session{ID: s.ID, Principal: s.Principal, Actor: s.Actor, Behind: s.Behind, Groups: s.Groups, Door: s.Door, Connection: s.Connection, Client: s.Client,
 			Since: s.Since, Idle: s.Idle, State: state, Proof: s.Proof})
 	}
-	return out
+	return out, d.core.Revocations()
 }
 
 // owner is who gives an order at the socket. The words show that nobody asked them to prove who they are.
@@ -50,6 +50,9 @@ func (d deskSessions) End(ctx context.Context, o desk.SessionOrder) int {
 func (d deskSessions) Revoke(ctx context.Context, o desk.SessionOrder) (int, error) {
 	r := *o.Revoke
 	r.Cause = o.Because
+	if o.Do == desk.RestoreProofs {
+		return 0, d.core.Restore(owner(o), r)
+	}
 	return d.core.Revoke(ctx, owner(o), r)
 }
 
@@ -77,7 +80,7 @@ func (o *sessionsOptions) give(in desk.SessionOrder) (*desk.SessionAnswer, error
 	if err != nil {
 		return nil, err
 	}
-	if in.Do != desk.ListSessions {
+	if in.Do != desk.ListSessions && in.Do != desk.ListRevocations {
 		if in.By, in.Because = o.by, strings.TrimSpace(o.because); in.Because == "" {
 			return nil, usagef("--because is needed: why it ends goes into the record")
 		}
@@ -168,57 +171,6 @@ withdraws that.
 	o.flags(cmd)
 	cmd.Flags().StringVar(&principal, "principal", "", "all sessions of this principal")
 	cmd.Flags().StringVar(&token, "token", "", "all sessions that rest on this token (its SHA-256 in hex)")
-	return cmd
-}
-
-func newRevoke(a *app) *cobra.Command {
-	o := &sessionsOptions{app: a}
-	var r access.Revocation
-	var forGood bool
-	cmd := &cobra.Command{
-		Use:   "revoke",
-		Short: "Withdraw what proves somebody, and end the sessions that rest on it",
-		Long: `Revoke withdraws the proofs that have all that is given, over restarts too: certificates and secrets that the gateway issued,
-tokens of providers, and static tokens. Unless --for-good is given, only those from before now: who logs in
-anew, or is given a new token, comes in again. Passwords are proven anew each time, so to lock out a principal of the configuration, take
-them out of it, or revoke for good.
-
-` + sessionsWhere,
-		Example: `  sallyport revoke --principal ada --because "her laptop was stolen"
-  sallyport revoke --actor triage-bot --for-good --because "it is no longer trusted"`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if (r == access.Revocation{}) {
-				return usagef("name what to withdraw: --principal, --actor, --token, --credential, --issuer, --subject or --session")
-			}
-			if (r.Subject != "" || r.Session != "") && r.Issuer == "" {
-				return usagef("--subject and --session are a provider's: name it with --issuer")
-			}
-			if err := hashForm("--token", r.Token); err != nil {
-				return err
-			}
-			r.Token = strings.ToLower(r.Token)
-			if !forGood && r.Credential == "" {
-				r.Before = time.Now().UTC()
-			}
-			answer, err := o.give(desk.SessionOrder{Do: desk.RevokeProofs, Revoke: &r})
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(o.err, "withdrawn; %s end\n", plural(answer.Ended, "session", "sessions"))
-			return nil
-		},
-	}
-	o.flags(cmd)
-	f := cmd.Flags()
-	f.StringVar(&r.Principal, "principal", "", "proofs of this principal")
-	f.StringVar(&r.Actor, "actor", "", "proofs in whose chain this agent acts")
-	f.StringVar(&r.Token, "token", "", "this token (its SHA-256 in hex), and what was issued for it")
-	f.StringVar(&r.Credential, "credential", "", "what the gateway issued at one log-in: its id, which is the certificate's serial number in hex")
-	f.StringVar(&r.Issuer, "issuer", "", "proofs by this provider (URL)")
-	f.StringVar(&r.Subject, "subject", "", "... of this subject of it")
-	f.StringVar(&r.Session, "session", "", "... of this session (sid) of it")
-	f.BoolVar(&forGood, "for-good", false, "those to come as well")
 	return cmd
 }
 

@@ -111,7 +111,8 @@ type ReviewStep struct {
 	Asked         []string        `json:"asked,omitempty"`   // groups that decide about it, with those that stand in
 	Missing       []string        `json:"missing,omitempty"` // those of them that have not approved
 	Escalated     *Escalated      `json:"escalated,omitempty"`
-	Use           bool            `json:"use,omitempty"` // a statement is about to run under it
+	Lapsed        []LapsedVote    `json:"lapsed,omitempty"` // approvals that count no longer
+	Use           bool            `json:"use,omitempty"`    // a statement is about to run under it
 	Relations     []string        `json:"relations,omitempty"`
 	Labels        []Label         `json:"labels,omitempty"`
 	Columns       []string        `json:"columns,omitempty"` // that are to be shown as they are: schema.table.column
@@ -126,10 +127,17 @@ type ReviewStep struct {
 	LawfulBasis   string          `json:"lawful_basis,omitempty"`
 	Authenticated time.Time       `json:"authenticated,omitzero"` // when the reviewer last proved who they are
 	ACR           string          `json:"acr,omitempty"`          // how, by their provider's word ("acr")
+	Proven        string          `json:"proven,omitempty"`       // by what the reviewer was, as Proof.Brief
 	Afterwards    bool            `json:"afterwards,omitempty"`   // the verdict is on a broken glass
 	Glass         string          `json:"glass,omitempty"`        // why nobody was asked
 	Grant         json.RawMessage `json:"grant,omitempty"`
 	Outcome       string          `json:"outcome,omitempty"`
+}
+
+// LapsedVote says of a step that a reviewer's approval counts no longer.
+type LapsedVote struct {
+	Reviewer string `json:"reviewer"`
+	Why      string `json:"why"`
 }
 
 // Escalated says of a step that members of other groups may decide from then on, in the place of one that had not in its time.

@@ -1,13 +1,23 @@
 package access
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Account is somebody at a provider, whatever they are called there.
+type Account struct {
+	Issuer  string `json:"iss"`
+	Subject string `json:"sub"`
+}
 
 // Revocation says which proofs hold no longer. A proof that has each of its fields that is not empty is withdrawn; a Revocation
 // without any withdraws nothing. A proof that says its subject and not its session, as most access tokens do, may rest on any session of that subject:
 // where one of these is withdrawn, so is it.
 type Revocation struct {
-	Principal  string `json:"principal,omitempty"`
-	Actor      string `json:"actor,omitempty"` // of those in whose chain it is
+	Principal  string `json:"principal,omitempty"` // in whatever case: providers may write it otherwise next time
+	Actor      string `json:"actor,omitempty"`     // of those in whose chain it is
 	Issuer     string `json:"issuer,omitempty"`
 	Subject    string `json:"subject,omitempty"`
 	Session    string `json:"sid,omitempty"`        // the provider's, with Issuer
@@ -16,6 +26,14 @@ type Revocation struct {
 	// Before limits it to what was issued before then: somebody who logs in anew has a proof that holds. Zero is for ever.
 	Before time.Time `json:"before,omitzero"`
 	Cause  string    `json:"cause"` // for the record, and for who is told: "logged out"
+	// Accounts are those that are known to have had the name of Principal last: it withdraws them whatever they are called.
+	Accounts []Account `json:"accounts,omitempty"`
+}
+
+// RevocationStep is what a record says of a revocation: that it was made, or taken back.
+type RevocationStep struct {
+	Revocation
+	Undone bool `json:"undone,omitempty"`
 }
 
 // Covers reports whether r withdraws the proof of p.
@@ -26,7 +44,9 @@ func (r Revocation) Covers(p Principal) bool {
 		return want == "" || want == got
 	}
 	q := p.Proof
-	all := is(r.Principal, p.Name) && is(r.Issuer, q.Issuer) && is(r.Subject, q.Subject) && (is(r.Session, q.Session) || r.Subject != "" && q.Session == "") &&
+	name := r.Principal == "" || strings.EqualFold(r.Principal, p.Name) || q.Subject != "" && slices.Contains(r.Accounts, Account{q.Issuer, q.Subject})
+	any = any || r.Principal != ""
+	all := name && is(r.Issuer, q.Issuer) && is(r.Subject, q.Subject) && (is(r.Session, q.Session) || r.Subject != "" && q.Session == "") &&
 		is(r.Token, q.Token) && is(r.Credential, q.Credential)
 	if r.Actor != "" {
 		any = true

@@ -25,6 +25,8 @@ type Config struct {
 	// Made is told of each step once it was made; nil is nobody. It must not call the Engine.
 	Made  func(Event)
 	Terms Terms // Claim 0 is 15 minutes
+	// Lapses says why a vote, given as a member of groups, counts no longer; "" of one that does. nil: all do. It must not call the Engine.
+	Lapses func(v Vote, groups []string) string
 	// Keep is how long requests that have ended are kept here; 0 is 30 days. The log has them for as long as it keeps records.
 	Keep time.Duration
 	// MostPending is how many requests of one principal may be pending; 0 is 100.
@@ -41,6 +43,7 @@ type Event struct {
 	Use     bool  // the step is a claim
 	// Escalated is set where the step is that others stand in for a group.
 	Escalated *StandIn
+	Lapsed    []Lapsed // votes that count no longer from now on
 }
 
 // Engine keeps requests. All of its methods may be called at once from any goroutine.
@@ -145,7 +148,7 @@ func (e *Engine) Request(ctx context.Context, r Request) (*Request, error) {
 	r.ID, r.Revision, r.Boot, r.State = newID(idAt(now)), 1, e.boot, Pending
 	r.Created, r.Expires = now, now.Add(e.conf.Pending)
 	r.Digest = r.Binding.Digest(r.Expires)
-	r.Votes, r.Grant, r.Glass, r.Uses, r.Outcome, r.Ended, r.Needs = nil, nil, nil, 0, "", time.Time{}, unescalated(r.Needs)
+	r.Votes, r.Lapsed, r.Grant, r.Glass, r.Uses, r.Outcome, r.Ended, r.Needs = nil, nil, nil, nil, 0, "", time.Time{}, unescalated(r.Needs)
 	return e.write(ctx, &r, Event{Request: &r})
 }
 
@@ -159,7 +162,7 @@ func (e *Engine) BreakGlass(ctx context.Context, r Request, reason string) (*Req
 	r.Created, r.Expires = now, now.Add(e.conf.Terms.Claim)
 	r.Digest = r.Binding.Digest(r.Expires)
 	r.Glass = &Glass{Reason: reason, At: now, Until: r.Expires}
-	r.Votes, r.Grant, r.Uses, r.Outcome, r.Ended, r.Needs = nil, nil, 1, "", time.Time{}, unescalated(r.Needs)
+	r.Votes, r.Lapsed, r.Grant, r.Uses, r.Outcome, r.Ended, r.Needs = nil, nil, nil, 1, "", time.Time{}, unescalated(r.Needs)
 	return e.write(ctx, &r, Event{Request: &r, Use: true})
 }
 
@@ -167,6 +170,14 @@ func (e *Engine) BreakGlass(ctx context.Context, r Request, reason string) (*Req
 func (e *Engine) Decide(ctx context.Context, id string, revision uint64, by Reviewer, v Vote) (*Request, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if r := e.live[id]; r != nil {
+		// The votes before this one may be those of who is no reviewer any more. Who decides was shown them.
+		if now, err := e.standing(ctx, r); err != nil {
+			return nil, err
+		} else if now.Revision != r.Revision {
+			return now, errStale
+		}
+	}
 	return e.step(ctx, id, revision, Step{Vote: &v}, by)
 }
 
@@ -176,41 +187,6 @@ func (e *Engine) Cancel(ctx context.Context, id, why string) (*Request, error) {
 	defer e.mu.Unlock()
 	return e.step(ctx, id, 0, Step{Cancel: why}, Reviewer{})
 }
-
-// Claim finds an approval that covers want, and claims it: one of the exact statement before those of a wider mode. It gives nil
-// where there is none. The caller runs the statement and says how it ended with Finish.
-func (e *Engine) Claim(ctx context.Context, want Request) (*Request, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	best := e.best(&want)
-	if best == nil {
-		return nil, nil
-	}
-	return e.step(ctx, best.ID, best.Revision, Step{Claim: true}, Reviewer{})
-}
-
-// Covered reports whether there is an approval that covers want now. It claims nothing.
-func (e *Engine) Covered(want Request) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.best(&want) != nil
-}
-
-// best is the approval that Claim takes, or nil. The caller holds e.mu.
-func (e *Engine) best(want *Request) (best *Request) {
-	now := e.conf.Now().UTC()
-	for _, r := range e.live {
-		if !r.Covers(want, e.boot, now) {
-			continue
-		}
-		if best == nil || rank(r.Grant.Mode) < rank(best.Grant.Mode) || rank(r.Grant.Mode) == rank(best.Grant.Mode) && r.ID < best.ID {
-			best = r
-		}
-	}
-	return best
-}
-
-func rank(m Mode) int { return slices.Index([]Mode{Once, Form, Window, Reveal}, m) }
 
 // Finish says how a claimed statement ended. Of approvals for more than one use it keeps nothing: the record has each use.
 func (e *Engine) Finish(ctx context.Context, id string, how State, outcome string) error {
@@ -252,6 +228,9 @@ func (e *Engine) turn(ctx context.Context, now time.Time) error {
 	var all []due
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if err := e.lapseAll(ctx, nil); err != nil {
+		return err
+	}
 	escalations := func(r *Request) {
 		for i, n := range r.Needs {
 			if r.due(i, now) {
@@ -325,25 +304,29 @@ func newestFirst(of map[string]*Request) []*Request {
 	return out
 }
 
-// Revealed gives the columns, as schema.table.column, that an asker sees as they are now by approvals, the requests of these, and
-// when the first of them ends.
-func (e *Engine) Revealed(b Binding) (columns, requests []string, until time.Time) {
+// Revealed gives the approvals by which an asker, of an account, sees columns as they are now, the oldest first.
+func (e *Engine) Revealed(ctx context.Context, b Binding, account string) (out []*Request, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.conf.Now()
-	want := &Request{Binding: b, Subject: Subject{Kind: SubjectReveal}}
+	want := &Request{Binding: b, Subject: Subject{Kind: SubjectReveal, Account: account}}
+	reveals := func(r *Request) bool {
+		return r.State == Approved && r.Grant != nil && r.Grant.Mode == Reveal && now.Before(r.Grant.Until) && sameAsker(r, want)
+	}
 	for _, r := range e.live {
-		if r.State != Approved || r.Grant == nil || r.Grant.Mode != Reveal || !now.Before(r.Grant.Until) || !sameAsker(r, want) {
+		if !reveals(r) {
 			continue
 		}
-		columns, requests = append(columns, r.Grant.Columns...), append(requests, r.ID)
-		if until.IsZero() || r.Grant.Until.Before(until) {
-			until = r.Grant.Until
+		after, err := e.standing(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		if reveals(after) {
+			out = append(out, after.clone())
 		}
 	}
-	slices.Sort(columns)
-	slices.Sort(requests)
-	return slices.Compact(columns), requests, until
+	slices.SortFunc(out, func(a, b *Request) int { return strings.Compare(a.ID, b.ID) })
+	return out, nil
 }
 
 // Watch gives a channel that is closed at the next step of a request; with id "" of any. Nothing follows the end of a request, nor for
@@ -395,9 +378,12 @@ func (e *Engine) step(ctx context.Context, id string, revision uint64, s Step, b
 	if err != nil {
 		return r.clone(), err
 	}
-	ev := Event{Request: &next, From: r.State, Use: s.Claim}
+	ev := Event{Request: &next, From: r.State, Use: s.Claim, Lapsed: next.Lapsed[len(r.Lapsed):]}
 	if s.Vote != nil {
 		ev.Vote = &next.Votes[len(next.Votes)-1]
+		if why := e.lapsed(r, *ev.Vote); why != "" { // since who gives it was looked at
+			return r.clone(), Refused{"your word does not count: " + why}
+		}
 	}
 	if s.Escalate != "" {
 		ev.Escalated = next.standIn(s.Escalate)

@@ -95,7 +95,7 @@ func TestAnEscalationIsRecordedBeforeItCounts(t *testing.T) {
 		t.Fatalf("on record is %+v of %+v", last.Escalated, last)
 	}
 	// Who was shown the request before has it shown again, as with each step.
-	if _, err := b.Decide(context.Background(), r.ID, r.Revision, boss, Vote{Verdict: Approve, Justification: "looked at the ticket"}); err != errStale {
+	if _, err := b.Decide(context.Background(), r.ID, r.Revision, boss, Vote{Verdict: Approve, Justification: "looked at the ticket"}); !errors.Is(err, errStale) {
 		t.Fatal(err)
 	}
 	now, err := b.Get(r.ID)

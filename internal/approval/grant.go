@@ -178,7 +178,7 @@ const (
 // Covers reports whether the approved request r allows that want runs now. It says nothing of policies, which are asked
 // beside it.
 func (r *Request) Covers(want *Request, boot string, now time.Time) bool {
-	if r.State != Approved || r.Grant == nil || !now.Before(r.Grant.Until) || !sameAsker(r, want) || !r.asked(want) {
+	if r.State != Approved || r.Grant == nil || !now.Before(r.Grant.Until) || !sameAsker(r, want) || !r.Answers(want.Needs) {
 		return false
 	}
 	switch g := r.Grant; g.Mode {
@@ -216,19 +216,27 @@ func (r *Request) Covers(want *Request, boot string, now time.Time) bool {
 	return false // Reveal covers columns, not statements
 }
 
-// asked reports whether everybody whom want needs was asked about r: what is near to what was approved may be for others to approve.
-func (r *Request) asked(want *Request) bool {
-	for _, n := range want.Needs {
-		if !slices.ContainsFunc(r.Needs, func(o Need) bool { return o.Group == n.Group }) {
+// Answers reports whether who was asked about r are all who would have to approve by needs, and as many of each: what is near to what was approved
+// may be for others to approve.
+func (r *Request) Answers(needs []Need) bool {
+	for _, n := range needs {
+		if !slices.ContainsFunc(r.Needs, func(o Need) bool { return o.Group == n.Group && max(o.Quorum, 1) >= max(n.Quorum, 1) }) {
 			return false
 		}
 	}
 	return true
 }
 
-// sameAsker compares who asks, with everybody who acts for them.
+// Of reports whether r was asked for in the name of somebody: by the same name, by the word of the same provider, for the same account there.
+// Names are not people: a provider may give one to somebody else. Those of the configuration have no account, and requests from before accounts
+// were kept go by the first two.
+func (r *Request) Of(name, issuer, account string) bool {
+	return name != "" && r.Binding.Principal == name && r.Binding.Issuer == issuer && (r.Subject.Account == "" || r.Subject.Account == account)
+}
+
+// sameAsker reports whether b is asked by who asked a, with everybody who acts for them.
 func sameAsker(a, b *Request) bool {
-	return a.Binding.Principal == b.Binding.Principal && a.Binding.Issuer == b.Binding.Issuer && slices.Equal(a.Binding.Actors, b.Binding.Actors) &&
+	return a.Of(b.Binding.Principal, b.Binding.Issuer, b.Subject.Account) && slices.Equal(a.Binding.Actors, b.Binding.Actors) &&
 		a.Binding.Door == b.Binding.Door && a.Binding.Connection == b.Binding.Connection && a.Subject.Kind == b.Subject.Kind
 }
 

@@ -80,6 +80,16 @@ func moves() []move {
 			return ok
 		}})
 	}
+	for _, name := range []string{"dana", "boss"} {
+		out = append(out, move{"lapse " + name, func(w *world) bool {
+			i := slices.IndexFunc(w.r.Votes, func(v Vote) bool { return v.Reviewer == name })
+			if i < 0 || len(w.r.Lapsed) > 0 || !w.next(Step{Lapse: map[int]string{i: "gone"}}, Reviewer{}) {
+				return false
+			}
+			w.yes = slices.DeleteFunc(slices.Clone(w.yes), func(n string) bool { return n == name })
+			return true
+		}})
+	}
 	for _, group := range []string{"dba", "security"} {
 		out = append(out, move{"escalate " + group, func(w *world) bool { return w.next(Step{Escalate: group}, Reviewer{}) }})
 	}
@@ -137,8 +147,8 @@ func moves() []move {
 	return out
 }
 
-// TestEveryPath explores all that can happen to a request under eight reviewers, two escalations, expiry, cancel, claims, a restart and a
-// change of policy, in every order, and holds each state to what must be true of its history.
+// TestEveryPath explores all that can happen to a request under eight reviewers, two escalations, expiry, cancel, claims, votes that lapse, a restart and
+// a change of policy, in every order, and holds each state to what must be true of its history.
 func TestEveryPath(t *testing.T) {
 	first := modelWant("p1")
 	first.State, first.Boot, first.Created, first.Expires = Pending, "boot1", start, start.Add(time.Hour)
@@ -270,7 +280,13 @@ func (w *world) counts(name, group string, members ...string) bool {
 		return true
 	}
 	at := slices.Index(w.history, "escalate "+group)
-	return at >= 0 && (name == "boss" || name == "sam") && slices.Index(w.history, "approve "+name) > at
+	last := -1 // what it was before it lapsed is none
+	for i, m := range w.history {
+		if m == "approve "+name {
+			last = i
+		}
+	}
+	return at >= 0 && (name == "boss" || name == "sam") && last > at
 }
 
 // TestClaimAfterItsTime says that an approval ends by itself, whether or not somebody has swept.

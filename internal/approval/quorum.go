@@ -12,6 +12,8 @@ type Reviewer struct {
 	Human  bool
 	// Account stands for the account at a provider that they logged in with, whatever they are called there now; "" of who has none.
 	Account string
+	// Issuer is that provider, and Against stands for what its configuration made of its word; "" of who has none.
+	Issuer, Against string
 }
 
 // SamePerson reports whether a name and an account, and another's, are of one person. Names that a person would read as the same are; and who has

@@ -120,6 +120,7 @@ type Request struct {
 	Digest   string    `json:"digest"` // of Binding and the Expires that it was made with
 	Subject  Subject   `json:"subject"`
 	Needs    []Need    `json:"needs"`
+	Lapsed   []Lapsed  `json:"lapsed,omitempty"` // votes that were given, and count no longer
 	Votes    []Vote    `json:"votes,omitempty"`
 	// Grant is what the approval allows; set when the last vote is in.
 	Grant *Grant `json:"grant,omitempty"`
@@ -129,6 +130,8 @@ type Request struct {
 	// Outcome is how it ran, or why it did not: a command tag or an error message, as the record has it.
 	Outcome string `json:"outcome,omitempty"`
 	Uses    int    `json:"uses,omitempty"` // how often the grant was claimed
+	// Proven is by what who asked was, of one that is Shown: the method, and whose word it is.
+	Proven string `json:"proven,omitempty"`
 }
 
 // Subject is what a reviewer is shown, beside the binding.
@@ -190,6 +193,8 @@ const (
 type Vote struct {
 	Reviewer      string    `json:"reviewer"`
 	Account       string    `json:"account,omitempty"` // as Reviewer.Account
+	Issuer        string    `json:"issuer,omitempty"`  // as Reviewer.Issuer
+	Against       string    `json:"against,omitempty"` // as Reviewer.Against
 	Groups        []string  `json:"groups"`
 	Instead       []string  `json:"instead,omitempty"` // groups that the reviewer stood in for
 	Verdict       Verdict   `json:"verdict"`
@@ -201,6 +206,7 @@ type Vote struct {
 	Channel       string    `json:"channel,omitempty"`      // web, cli
 	Authenticated time.Time `json:"authenticated,omitzero"` // when the reviewer last proved who they are
 	ACR           string    `json:"acr,omitempty"`          // how, by their provider's word ("acr")
+	Proven        string    `json:"proven,omitempty"`       // by what the reviewer was, as access.Proof.Brief
 	// Review says that it is about a broken glass, afterwards.
 	Review bool `json:"review,omitempty"`
 }

@@ -15,6 +15,8 @@ type Step struct {
 	Claim  bool   // it is about to run
 	// Escalate names the group of a need that others stand in for from now on.
 	Escalate string
+	// Lapse says why votes count no longer, by their places among the request's.
+	Lapse map[int]string
 	// Finish says how a claimed request ended: Executed, Failed or Unknown, with Outcome.
 	Finish  State
 	Outcome string
@@ -55,6 +57,8 @@ func Next(r Request, s Step, v Reviewer, t Terms, now time.Time) (Request, error
 		return claim(r, now)
 	case s.Escalate != "":
 		return escalate(r, s.Escalate, now)
+	case len(s.Lapse) > 0:
+		return lapse(r, s.Lapse, now)
 	case s.Finish != "":
 		return finish(r, s, now)
 	}
@@ -72,6 +76,7 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 		return r, badVote("a decision is justified in at least %d characters; who asked reads them, and they are recorded", LeastJustification)
 	}
 	v.Reviewer, v.Account, v.Groups, v.At = by.Name, by.Account, slices.Clone(by.Groups), now
+	v.Issuer, v.Against = by.Issuer, by.Against
 	v.Instead = r.instead(by.Groups)
 	if v.Purpose != "" || t.NeedPurpose && v.Verdict == Approve {
 		basis, ok := t.Purposes[v.Purpose]

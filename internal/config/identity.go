@@ -101,7 +101,7 @@ func (c *Config) identity(d *document) {
 		}{
 			{names, "name", p.Name, "each provider has a name of its own"},
 			{issuers, "issuer", p.Issuer, "one entry speaks for an issuer"},
-			{prefixes, "prefix", p.Prefix, "two providers could name the same person: give each a `prefix` of its own"},
+			{prefixes, "prefix", strings.ToLower(p.Prefix), "two providers could name the same person: give each a `prefix` of its own"},
 		} {
 			if first, taken := u.seen[u.value]; taken {
 				d.add(at(u.key), fmt.Sprintf("`%s` has the %s of `%s`", p.Name, u.key, first), u.hint)

@@ -22,6 +22,7 @@ func TestProviders(t *testing.T) {
 		{withProviders(more("")), ""},
 		{withProviders(more(", prefix: corp.") + "\n    - " + other + ", prefix: b.}"), ""},
 		{withProviders(more("") + "\n    - " + other + "}"), ":30: `b` has the prefix of `corp`"},
+		{withProviders(more(", prefix: corp.") + "\n    - " + other + ", prefix: Corp.}"), "`b` has the prefix of `corp`"},
 		{withProviders(more("") + "\n    - {name: corp, issuer: 'https://b.example.com', client_id: x, prefix: b.}"), "has the name of"},
 		{withProviders(more("") + "\n    - {name: b, issuer: 'https://id.example.com', client_id: x, prefix: b.}"), "has the issuer of"},
 		{withProviders("{name: corp, issuer: 'http://id.example.com', client_id: x}"), "is not an https URL"},

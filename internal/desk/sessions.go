@@ -31,6 +31,9 @@ const (
 	EndSessions  SessionDo = "end"
 	RevokeProofs SessionDo = "revoke"
 	LookAtProof  SessionDo = "look" // whether it still holds; nothing ends by it
+
+	ListRevocations SessionDo = "revocations" // those in force
+	RestoreProofs   SessionDo = "restore"     // takes a revocation back
 )
 
 // SessionOrder is what the machine's own people want done about sessions.
@@ -48,9 +51,10 @@ type SessionOrder struct {
 
 // SessionAnswer is what came of it.
 type SessionAnswer struct {
-	Sessions []Session `json:"sessions,omitempty"`
-	Ended    int       `json:"ended"`
-	Proof    Standing  `json:"proof,omitzero"`
+	Sessions    []Session           `json:"sessions,omitempty"`
+	Revocations []access.Revocation `json:"revocations,omitempty"`
+	Ended       int                 `json:"ended"`
+	Proof       Standing            `json:"proof,omitzero"`
 }
 
 // Standing is what a gateway makes of a proof. The zero Standing holds nothing.
@@ -62,10 +66,11 @@ type Standing struct {
 
 // Sessions carries orders about sessions out. It is the core, in other words.
 type Sessions interface {
-	List() []Session
+	// List gives the sessions that have not ended, and the revocations in force.
+	List() ([]Session, []access.Revocation)
 	// End ends sessions, and says how many there were, once they have ended or ctx has.
 	End(ctx context.Context, o SessionOrder) int
-	// Revoke withdraws proofs, and says how many sessions end by it, once it is durable.
+	// Revoke withdraws proofs, and says how many sessions end by it, once it is durable. For RestoreProofs it takes that back.
 	Revoke(ctx context.Context, o SessionOrder) (int, error)
 	// Look says whether a proof still holds.
 	Look(p access.Principal) Standing
@@ -82,7 +87,11 @@ func (d *Desk) sessionOrder(o SessionOrder) (*SessionAnswer, error) {
 	case d.sessions == nil:
 		return nil, &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "this gateway takes no orders about sessions"}
 	case o.Do == ListSessions:
-		return &SessionAnswer{Sessions: d.sessions.List()}, nil
+		list, _ := d.sessions.List()
+		return &SessionAnswer{Sessions: list}, nil
+	case o.Do == ListRevocations:
+		_, list := d.sessions.List()
+		return &SessionAnswer{Revocations: list}, nil
 	case o.Do == LookAtProof && o.Proven != nil:
 		return &SessionAnswer{Proof: d.sessions.Look(*o.Proven)}, nil
 	case o.By == "" || o.Because == "":
@@ -91,7 +100,7 @@ func (d *Desk) sessionOrder(o SessionOrder) (*SessionAnswer, error) {
 		return invalid("no session is named", "name a session, a principal or a token")
 	case o.Do == EndSessions:
 		return &SessionAnswer{Ended: d.sessions.End(ctx, o)}, nil
-	case o.Do == RevokeProofs && o.Revoke != nil:
+	case (o.Do == RevokeProofs || o.Do == RestoreProofs) && o.Revoke != nil:
 		n, err := d.sessions.Revoke(ctx, o)
 		return &SessionAnswer{Ended: n}, err
 	}

@@ -65,7 +65,7 @@ func (g *Gateway) openApprovals(ctx context.Context, dir string, c Approvals) (e
 		c.Heartbeat = 30 * time.Second
 	}
 	g.reviewing = c
-	g.approvals, err = approval.Open(ctx, approval.Config{Path: filepath.Join(dir, "approvals.db"), Record: g.recordReview, Made: g.moved, Pending: c.Pending,
+	g.approvals, err = approval.Open(ctx, approval.Config{Path: filepath.Join(dir, "approvals.db"), Record: g.recordReview, Made: g.moved, Lapses: g.lapses, Pending: c.Pending,
 		Terms: approval.Terms{Claim: c.Claim, Purposes: c.Purposes, NeedPurpose: c.NeedPurpose}})
 	if err != nil {
 		return err
@@ -136,6 +136,9 @@ func (g *Gateway) recordReview(_ context.Context, e approval.Event) error {
 		if e.From == "" || e.Escalated != nil { // channels tell those who stand in what was asked: they were not told before
 			rec.SQL, rec.Reason = g.sqlForRecord(rec, r.Binding.SQL), g.forRecord(rec, r.Subject.Reason)
 		}
+		for _, l := range e.Lapsed {
+			step.Lapsed = append(step.Lapsed, access.LapsedVote{Reviewer: l.Reviewer, Why: g.forRecord(rec, l.Why)})
+		}
 		if in := e.Escalated; in != nil {
 			step.Escalated = &access.Escalated{Group: in.Group, Quorum: in.Quorum, Approved: in.Approved, AfterMS: in.After.Milliseconds(), To: in.To}
 		}
@@ -151,7 +154,7 @@ func (g *Gateway) recordReview(_ context.Context, e approval.Event) error {
 		if v := e.Vote; v != nil {
 			step.Reviewer, step.Groups, step.Instead, step.Verdict, step.Channel = v.Reviewer, v.Groups, v.Instead, string(v.Verdict), v.Channel
 			step.Justification, step.Purpose, step.LawfulBasis, step.Afterwards = g.forRecord(rec, v.Justification), v.Purpose, v.LawfulBasis, v.Review
-			step.Authenticated, step.ACR = v.Authenticated, v.ACR
+			step.Authenticated, step.ACR, step.Proven = v.Authenticated, v.ACR, v.Proven
 		}
 		if r.Glass != nil {
 			step.Glass = g.forRecord(rec, r.Glass.Reason)
@@ -200,23 +203,30 @@ func (g *Gateway) MayDecide(p access.Principal, r *ReviewRequest) (bool, string)
 }
 
 func reviewerOf(p access.Principal) approval.Reviewer {
-	return approval.Reviewer{Name: p.Name, Groups: p.Groups, Human: p.Kind == access.Human && p.Actor == "", Account: accountOf(p)}
+	return approval.Reviewer{Name: p.Name, Groups: p.Groups, Human: p.Kind == access.Human && p.Actor == "", Account: accountOf(p), Issuer: p.Proof.Issuer, Against: againstOf(p)}
 }
 
 // accountOf stands for the account at a provider that p was proven by, without telling what the provider calls it.
 func accountOf(p access.Principal) string {
-	if p.Proof.Issuer == "" || p.Proof.Subject == "" {
+	return account(p.Proof.Issuer, p.Proof.Subject)
+}
+
+func account(issuer, subject string) string {
+	if issuer == "" || subject == "" {
 		return ""
 	}
 	var b parts
-	b.add(p.Proof.Issuer, p.Proof.Subject)
+	b.add(issuer, subject)
 	sum := sha256.Sum256([]byte(b.String()))
 	return hex.EncodeToString(sum[:16])
 }
 
 // Decide is a reviewer's word about a request that they were shown at a revision. Only doors for people have it; p is who proved
-// to be there, at v.Authenticated.
+// to be there, at v.Authenticated, by what has to hold still.
 func (g *Gateway) Decide(ctx context.Context, p access.Principal, id string, revision uint64, v ReviewVote) (*ReviewRequest, error) {
+	if err := g.Stands(p); err != nil {
+		return nil, err
+	}
 	return g.approvals.Decide(ctx, id, revision, reviewerOf(p), v)
 }
 
@@ -292,11 +302,11 @@ func (g *Gateway) ofNobody(changed map[string]bool) func(*ReviewRequest) bool {
 }
 
 // askedBy reports whether a request was made by those whose proofs a revocation withdraws. One about a single proof covers none:
-// who asked may have others.
+// who asked may have others. That of an account is, until somebody logs in anew there.
 func askedBy(w access.Revocation) func(*ReviewRequest) bool {
-	one := w.Token != "" || w.Credential != "" || w.Session != "" || w.Subject != ""
+	one := w.Token != "" || w.Credential != "" || w.Session != "" || w.Subject != "" && !w.Before.IsZero()
 	return func(r *ReviewRequest) bool {
-		p := access.Principal{Name: r.Binding.Principal, Proof: access.Proof{Issuer: r.Binding.Issuer, Issued: r.Created}}
+		p := access.Principal{Name: r.Binding.Principal, Proof: access.Proof{Issuer: r.Binding.Issuer, Subject: r.Subject.Asker.Proof.Subject, Issued: r.Created}}
 		if len(r.Binding.Actors) > 0 {
 			p.Actor, p.Behind = r.Binding.Actors[0], r.Binding.Actors[1:]
 		}

@@ -174,48 +174,80 @@ const causeRegrouped = "groups changed"
 // regrouped withdraws what rests on older words of a provider about p, which are not those of now.
 func (g *Gateway) regrouped(p access.Principal) error {
 	r := access.Revocation{Principal: p.Name, Issuer: p.Proof.Issuer, Before: p.Proof.Issued, Cause: causeRegrouped}
-	_, err := g.revoke(access.Principal{}, r, p.Proof.Issuer)
+	_, _, err := g.revoke(access.Principal{}, r, p.Proof.Issuer)
 	return err
 }
 
 // Revoke withdraws proofs, for good or until somebody logs in anew, and ends the sessions that rest on them: what runs is cancelled.
 // It returns when the revocation is durable and the sessions have been told to end, and says how many there were. With an error, sessions may
 // have ended, and who has such a proof can come back. Requests for approval of whole principals or agents end as well, approved or not:
-// somebody else may have made them.
+// somebody else may have made them. So do the approvals that they gave and that have not been used.
 func (g *Gateway) Revoke(ctx context.Context, by access.Principal, r access.Revocation) (ended int, err error) {
 	if by.Name == "" {
 		return 0, &access.Error{Kind: access.Denied, Code: "42501", Message: "nobody revokes", Hint: "say who: it goes into the record"}
 	}
-	if ended, err = g.revoke(by, r, ""); err == nil {
+	if r, ended, err = g.revoke(by, r, ""); err == nil {
 		g.endRequests(shortened("what proved who asked was withdrawn: "+r.Cause, mostParam), askedBy(r))
+		g.withdrawnVotes(r)
 	}
 	return ended, err
 }
 
-// revoke is Revoke, by somebody or on the word of a provider.
-func (g *Gateway) revoke(by access.Principal, r access.Revocation, issuer string) (int, error) {
+// revoke is Revoke, by somebody or on the word of a provider. It gives the revocation as it is kept.
+func (g *Gateway) revoke(by access.Principal, r access.Revocation, issuer string) (access.Revocation, int, error) {
 	if r.Cause == "" {
 		r.Cause = "withdrawn"
 	}
 	r.Cause = shortened(r.Cause, mostParam)
-	text, err := json.Marshal(r)
-	if err != nil {
-		return 0, err
+	r = g.issued.Widened(r)
+	if err := g.noteRevocation(by, access.RevocationStep{Revocation: r}, issuer); err != nil {
+		return r, 0, err
 	}
-	err = g.note(access.RecordRevoked, func(rec *access.Record) {
-		whoAsks(rec, by)
-		rec.Client = issuer
-		rec.Reason, rec.Revoked = g.forRecord(rec, r.Cause), text
-	})
-	if err != nil {
-		return 0, err
+	name := r.Principal
+	if len(r.Accounts) > 0 { // which may be called otherwise by now
+		name = ""
 	}
 	// Sessions do not wait for a slow disk. Who comes in again before the revocation is kept is ended after it.
-	ended := g.proofs.end(r.Principal, r.Cause, r.Covers)
+	ended := g.proofs.end(name, r.Cause, r.Covers)
 	if err := g.issued.Revoke(r); err != nil {
-		return ended, err
+		return r, ended, err
 	}
-	return ended + g.proofs.end(r.Principal, r.Cause, r.Covers), nil
+	return r, ended + g.proofs.end(name, r.Cause, r.Covers), nil
+}
+
+func (g *Gateway) noteRevocation(by access.Principal, step access.RevocationStep, issuer string) error {
+	text, err := json.Marshal(step)
+	if err != nil {
+		return err
+	}
+	return g.note(access.RecordRevoked, func(rec *access.Record) {
+		whoAsks(rec, by)
+		rec.Client = issuer
+		rec.Reason, rec.Revoked = g.forRecord(rec, step.Cause), text
+	})
+}
+
+// Revocations are those in force.
+func (g *Gateway) Revocations() []access.Revocation { return g.issued.Revocations() }
+
+// Restore takes a revocation back, found by all that it names, because of r.Cause: what it withdrew and has not ended otherwise holds again. Sessions,
+// requests and approvals that it ended stay ended, and what the gateway had issued is gone.
+func (g *Gateway) Restore(by access.Principal, r access.Revocation) error {
+	if by.Name == "" {
+		return &access.Error{Kind: access.Denied, Code: "42501", Message: "nobody takes a revocation back", Hint: "say who: it goes into the record"}
+	}
+	none := &access.Error{Kind: access.Invalid, Code: "22023", Message: "no such revocation is in force", Hint: "`sallyport revoke list` shows those that are: name the same as it does"}
+	if !g.issued.Revoked(r) {
+		return none
+	}
+	r.Cause = shortened(r.Cause, mostParam)
+	if err := g.noteRevocation(by, access.RevocationStep{Revocation: r, Undone: true}, ""); err != nil {
+		return err
+	}
+	if ok, err := g.issued.Restore(r); err != nil || ok {
+		return err
+	}
+	return none // somebody else was before
 }
 
 // Withdrawn says whether, and why, what proved p was withdrawn. p is as somebody else has verified it by the configuration; known is false for a static
@@ -251,7 +283,7 @@ func (g *Gateway) BackchannelLogout(ctx context.Context, token string) error {
 	if r.Cause == "" {
 		r.Cause = causeLoggedOut
 	}
-	if _, err := g.revoke(access.Principal{}, r.Revocation, r.Issuer); err != nil {
+	if _, _, err := g.revoke(access.Principal{}, r.Revocation, r.Issuer); err != nil {
 		return err // the provider may send it again
 	}
 	return g.issued.Use(r.Token, r.Expires)

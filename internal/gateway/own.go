@@ -9,10 +9,9 @@ import (
 // Names are not people: who has a name next, at another provider or at the same one, is not shown what was asked, decided and recorded
 // under it before.
 
-// Asked reports whether a request was made in p's name, by p or by who acted for p: the name is the same, by the word of the same provider,
-// for the same account there. Requests from before accounts were kept go by the first two.
+// Asked reports whether a request was made in p's name, by p or by who acted for p (approval.Request.Of).
 func Asked(p access.Principal, r *ReviewRequest) bool {
-	return p.Name != "" && r.Binding.Principal == p.Name && r.Binding.Issuer == p.Proof.Issuer && (r.Subject.Account == "" || r.Subject.Account == accountOf(p))
+	return r.Of(p.Name, p.Proof.Issuer, accountOf(p))
 }
 
 // ownRequest reports whether a request is p's, acting as it did then.

@@ -58,5 +58,8 @@ func (g *Gateway) WithdrawReview(ctx context.Context, p access.Principal, id str
 	if p.Kind != access.Human || p.Actor != "" || !Asked(p, r) {
 		return nil, ErrNoReview
 	}
+	if err := g.Stands(p); err != nil {
+		return nil, err
+	}
 	return g.approvals.Cancel(ctx, id, withdrawnBy(p.Name))
 }

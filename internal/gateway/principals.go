@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"sallyport/internal/access"
 	"sallyport/internal/identity"
@@ -47,6 +48,12 @@ func (p *people) Verify(ctx context.Context, c access.Credentials) (access.Princ
 		if err := p.gw.regrouped(who); err != nil {
 			return access.Principal{}, err
 		}
+	}
+	if who.Proof.Method == access.ByIDToken { // what is for another client may say less of the same person
+		p.gw.regroupedVotes(who)
+	}
+	if err := p.gw.issued.Bears(who); err != nil {
+		return access.Principal{}, err // a withdrawal of the name would not find who has it
 	}
 	return who, nil
 }
@@ -120,6 +127,7 @@ func (g *Gateway) loadPrincipals(principals []access.LocalPrincipal, providers [
 	}
 	g.people.providers.Store(&providers)
 	g.people.known.Store(knownOf(principals))
+	defer g.reconsider(nil)
 	defer g.endRequests(causeConfigured, g.ofNobody(changed))
 	out := outs{}
 	for _, p := range gone {
@@ -219,4 +227,19 @@ func (g *Gateway) gone(p access.Principal) (cause string, yes bool) {
 		return cause, true
 	}
 	return causeConfigured, !g.people.store.Load().Holds(p) || p.Proof.Issuer != "" && !g.people.speaks(p.Proof.Issuer)
+}
+
+// Stands fails where what proved p does not hold any more. A door asks just before it does something in p's name that cannot be taken back.
+func (g *Gateway) Stands(p access.Principal) error {
+	cause, gone := g.gone(p)
+	switch {
+	case gone:
+	case !p.Proof.Expires.IsZero() && !p.Proof.Expires.After(time.Now()):
+		cause = causeExpired
+	case p.Proof.Issuer != "" && g.proofs.outdated(p):
+		cause = causeRegrouped
+	default:
+		return nil
+	}
+	return &access.Error{Kind: access.Denied, Code: "28000", Message: "what proved " + p.Name + " does not hold any more: " + cause + "; nothing was changed", Hint: hintLogIn}
 }

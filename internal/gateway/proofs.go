@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -84,7 +85,7 @@ func (p *proofs) forget(x *proven) bool {
 	return true
 }
 
-// end ends what matches, of everybody or of one name, and says how many there were.
+// end ends what matches, of everybody or of one name in whatever case, and says how many there were.
 func (p *proofs) end(name, cause string, match func(access.Principal) bool) int {
 	p.mu.Lock()
 	var list []*proven
@@ -95,11 +96,9 @@ func (p *proofs) end(name, cause string, match func(access.Principal) bool) int 
 			}
 		}
 	}
-	if name != "" {
-		pick(p.by[name])
-	} else {
-		for _, of := range p.by {
-			pick(of)
+	for of, list := range p.by {
+		if name == "" || strings.EqualFold(of, name) {
+			pick(list)
 		}
 	}
 	for _, x := range list {

@@ -22,7 +22,7 @@ const settingReveal = "sallyport.reveal"
 
 // reveals are the columns that approvals show to a principal at a connection, at one time.
 type reveals struct {
-	columns  map[access.ColumnID]bool
+	columns  map[access.ColumnID][][]string // with the groups that were asked, of each approval
 	requests []string
 	until    time.Time // the first of them ends; zero where there are none
 	epoch    uint64    // of Gateway.revealing, when they were looked up
@@ -34,24 +34,47 @@ func (r *reveals) current(g *Gateway) bool {
 	return r.epoch == g.revealing.Load() && (r.until.IsZero() || time.Now().Before(r.until))
 }
 
-// reveals looks up what approvals show.
+// reveals looks up what approvals show. Where that cannot be said, nothing is shown.
 func (g *Gateway) reveals(p access.Principal, door access.Door, connection string) reveals {
 	r := reveals{epoch: g.revealing.Load()}
 	if r.epoch == 0 || g.approvals == nil {
 		return r // none is in force
 	}
-	var columns []string
-	columns, r.requests, r.until = g.approvals.Revealed(approval.Binding{Principal: p.Name, Issuer: p.Proof.Issuer, Actors: p.Chain(), Door: door, Connection: connection})
-	r.key = strings.Join(columns, "\x00") + "\x01" + strings.Join(r.requests, "\x00")
-	for _, c := range columns {
-		if id, ok := columnID(c); ok {
-			if r.columns == nil {
-				r.columns = map[access.ColumnID]bool{}
+	list, err := g.approvals.Revealed(context.Background(), approval.Binding{Principal: p.Name, Issuer: p.Proof.Issuer, Actors: p.Chain(), Door: door, Connection: connection}, accountOf(p))
+	if err != nil {
+		g.logger.Warn("what is approved to be shown is not: a vote counts no longer, and that could not be recorded", "principal", p.Name, "error", err)
+		return r
+	}
+	var key parts
+	for _, a := range list {
+		asked := g.asked(a)
+		key.add(a.ID)
+		key.add(a.Grant.Columns...)
+		r.requests = append(r.requests, a.ID)
+		if r.until.IsZero() || a.Grant.Until.Before(r.until) {
+			r.until = a.Grant.Until
+		}
+		for _, c := range a.Grant.Columns {
+			if id, ok := columnID(c); ok {
+				if r.columns == nil {
+					r.columns = map[access.ColumnID][][]string{}
+				}
+				r.columns[id] = append(r.columns[id], asked)
 			}
-			r.columns[id] = true
 		}
 	}
+	r.key = key.String()
 	return r
+}
+
+// asked are the groups of which a request asked as many as would have to approve now.
+func (g *Gateway) asked(r *ReviewRequest) (out []string) {
+	for _, n := range r.Needs {
+		if r.Answers(g.needs([]string{n.Group})) {
+			out = append(out, n.Group)
+		}
+	}
+	return out
 }
 
 // columnID reads schema.table.column. Names that hold a dot cannot be asked for.

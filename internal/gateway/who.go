@@ -22,11 +22,11 @@ func (b *parts) add(names ...string) {
 	}
 }
 
-// ownerOf stands for who something was given to: a principal, by whose word it is they, and everybody who acts for them. It is of no
-// use to the same person by themself, to another agent of theirs, or to somebody of their name at another provider.
+// ownerOf stands for who something was given to: a principal, by whose word it is they and for which account, and everybody who acts for them. It
+// is of no use to the same person by themself, to another agent of theirs, or to somebody of their name at another provider or with another account.
 func ownerOf(p access.Principal) string {
 	var b parts
-	b.add(p.Name, string(p.Kind), p.Proof.Issuer)
+	b.add(p.Name, string(p.Kind), p.Proof.Issuer, p.Proof.Subject)
 	b.add(p.Chain()...)
 	return b.String()
 }

@@ -102,7 +102,12 @@ func (s *Store) holds(p access.Principal) error {
 	if !yes {
 		return nil
 	}
-	return &access.Error{Kind: access.Denied, Code: "28000", Message: "what proves " + p.Name + " does not hold any more: " + cause, Hint: "log in again, or ask the operator for a new token"}
+	no := &access.Error{Kind: access.Denied, Code: "28000", Message: "what proves " + p.Name + " does not hold any more: " + cause, Hint: "log in again, or ask the operator for a new token"}
+	if s.issued.Barred(p) {
+		no.Message, no.Hint = "what proves "+p.Name+" was withdrawn for good: "+cause, "neither a new log-in nor a new token helps: only the gateway's operator can take it back (sallyport revoke undo)"
+		no.Err = s.issued.Bind(p) // where it fails they stay out by this name, and not by another
+	}
+	return no
 }
 
 // tokenSums lists the static tokens, by their hex SHA-256.

@@ -19,6 +19,7 @@ const (
 	Requested Event = "requested" // somebody waits for a decision
 	Vote      Event = "vote"      // a reviewer approved, and others are still to
 	Escalated Event = "escalated" // a group had not decided in its time, and others may in its place
+	Lapsed    Event = "lapsed"    // who had approved may not any more: it waits again
 	Approved  Event = "approved"
 	Denied    Event = "denied"
 	Expired   Event = "expired"
@@ -34,7 +35,7 @@ const (
 
 // Events lists all.
 func Events() []Event {
-	return []Event{Requested, Vote, Escalated, Approved, Denied, Expired, Cancelled, Executed, Failed, Unknown, Glass, Reviewed, GlassLogin}
+	return []Event{Requested, Vote, Escalated, Lapsed, Approved, Denied, Expired, Cancelled, Executed, Failed, Unknown, Glass, Reviewed, GlassLogin}
 }
 
 // Message is what a webhook is sent of an event; the other channels put the same into words. All of its text is clean.
@@ -66,9 +67,9 @@ type Message struct {
 	Reviewer      string    `json:"reviewer,omitempty"`
 	Verdict       string    `json:"verdict,omitempty"`
 	Justification string    `json:"justification,omitempty"` // the reviewer's
-	Outcome       string    `json:"outcome,omitempty"`
-	SQL           string    `json:"sql,omitempty"`    // where the channel is told to
-	Client        string    `json:"client,omitempty"` // of a log-in: from where, and by what
+	Outcome       string    `json:"outcome,omitempty"`       // of a vote that lapsed: why
+	SQL           string    `json:"sql,omitempty"`           // where the channel is told to
+	Client        string    `json:"client,omitempty"`        // of a log-in: from where, and by what
 	Method        string    `json:"method,omitempty"`
 }
 
@@ -97,8 +98,11 @@ func newMessage(event Event, log string, rec *access.Record, step *access.Review
 		Ticket: unlinked(rec.Ticket), Claimed: unlinked(rec.Reason), Relations: list(step.Relations), Labels: list(step.Labels), Columns: list(step.Columns), Asked: list(step.Asked),
 		Reviewer: text(step.Reviewer), Verdict: text(step.Verdict), Justification: unlinked(step.Justification)}
 	switch event {
-	case Requested, Vote, Escalated:
+	case Requested, Vote, Escalated, Lapsed:
 		m.Missing = list(step.Missing)
+		if len(step.Lapsed) > 0 {
+			m.Reviewer, m.Outcome = text(step.Lapsed[0].Reviewer), unlinked(step.Lapsed[0].Why)
+		}
 		if e := step.Escalated; e != nil {
 			m.For, m.StandIns, m.After, m.Glass = text(e.Group), list(e.To), span(time.Duration(e.AfterMS)*time.Millisecond), unlinked(step.Glass)
 		}
@@ -125,6 +129,8 @@ func eventOf(s *access.ReviewStep) Event {
 		return ""
 	case s.Escalated != nil:
 		return Escalated
+	case len(s.Lapsed) > 0 && s.To == "pending":
+		return Lapsed
 	case s.From == "" && s.Glass != "":
 		return Glass
 	case s.From == "":
@@ -158,6 +164,8 @@ func (m *Message) Title() string {
 		return fmt.Sprintf("%s approved a request of %s; others are still to", m.Reviewer, who)
 	case Escalated:
 		return m.escalated(who)
+	case Lapsed:
+		return fmt.Sprintf("%s's approval of a request of %s counts no longer: it waits again", m.Reviewer, who)
 	case Approved:
 		return fmt.Sprintf("%s approved a request of %s", m.Reviewer, who)
 	case Denied:
@@ -233,7 +241,7 @@ func (m *Message) Facts() []Fact {
 	add("Justification", m.Justification)
 	add("Outcome", m.Outcome)
 	switch m.Event {
-	case Requested, Vote, Escalated:
+	case Requested, Vote, Escalated, Lapsed:
 		add("Asked", strings.Join(m.Missing, ", "))
 		add("Standing in for "+m.For, strings.Join(m.StandIns, ", "))
 		add("Because nobody decided in", m.After)

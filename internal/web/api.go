@@ -12,7 +12,7 @@ import (
 )
 
 // The interface for programs, which `sallyport review` uses. Each request has a person's name and password (RFC 7617), so that
-// each is as good as a log-in of its own; there are no cookies, and a browser is refused. Bodies are JSON, at most maxBody.
+// each is as good as a log-in of its own; there are no cookies, and a browser is refused. Bodies are JSON, at most maxBody, within bodyTime.
 //
 //	GET  /api/v1/me                      Me
 //	GET  /api/v1/reviews                 ReviewList; ?state= as the filters of the inbox (all without one), ?limit= up to 1000 (50), ?before=ID
@@ -231,7 +231,7 @@ func (v *visit) apiDecide(verdict string) (any, error) {
 	if in.Revision == 0 {
 		return nil, &problem{http.StatusUnprocessableEntity, "revision is missing: that of the request as it was shown", "get it with GET /api/v1/reviews/{id}"}
 	}
-	vote := gateway.ReviewVote{Verdict: "deny", Justification: in.Justification, Channel: "cli", Authenticated: v.session.authenticated.UTC(), ACR: v.who.Proof.ACR}
+	vote := gateway.ReviewVote{Verdict: "deny", Justification: in.Justification, Channel: "cli", Authenticated: v.session.authenticated.UTC(), ACR: v.who.Proof.ACR, Proven: v.who.Proof.Brief()}
 	if verdict == "approve" {
 		if v.who.Proof.Method == access.BySecret && !v.fresh(r.ID) {
 			return nil, errLogInFresh

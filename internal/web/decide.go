@@ -151,10 +151,13 @@ func (v *visit) decide(verdict string) error {
 			}
 		}
 	}
-	vote.Authenticated, vote.ACR = v.session.authenticated.UTC(), v.who.Proof.ACR
+	vote.Authenticated, vote.ACR, vote.Proven = v.session.authenticated.UTC(), v.who.Proof.ACR, v.who.Proof.Brief()
 	revision, err := strconv.ParseUint(form.Revision, 10, 64)
 	if err != nil || revision == 0 {
 		return again(422, "the form does not say what was looked at: look at it again")
+	}
+	if err := v.stands(); err != nil { // to check a password may have taken a while
+		return err
 	}
 	if _, err := v.s.core.Decide(v.recorded(), v.who, r.ID, revision, vote); err != nil {
 		p := v.notDecided(err)

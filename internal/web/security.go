@@ -108,9 +108,6 @@ const (
 	playerPolicy = ownScript + " 'wasm-unsafe-eval'" + allElse
 )
 
-// maxBody is the most that a request may hold: a justification and ranges are short.
-const maxBody = 256 << 10
-
 // guard holds for every request, known or not.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -135,7 +132,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			http.Error(w, "this is not the host that was asked for: use the address that the configuration gives (listen.web.public_url)", http.StatusMisdirectedRequest)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		whole(w, r)
 		next.ServeHTTP(w, r)
 	})
 }

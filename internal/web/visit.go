@@ -40,6 +40,7 @@ var (
 	errNoReview = &problem{http.StatusNotFound, "there is no such request that you have made or may decide about", "the list of requests has those that you may know of"}
 	errForeign  = &problem{http.StatusForbidden, "this was not sent by a page of this site: nothing was changed", "open the page anew and try again"}
 	errToken    = &problem{http.StatusForbidden, "this page belongs to another log-in: nothing was changed", "open the page anew and try again"}
+	errGone     = &problem{http.StatusUnauthorized, "your log-in has ended: nothing was changed", "log in again"}
 	errForm     = &problem{http.StatusBadRequest, "the form cannot be read: nothing was changed", "it may be too long"}
 	errSecret   = &problem{http.StatusUnauthorized, "this is what programs log in with: log in by your provider here", ""}
 	errBusy     = &problem{http.StatusTooManyRequests, "too many log-ins are being checked: try again in a moment", ""}
@@ -122,7 +123,16 @@ func (v *visit) permitted() error {
 	if subtle.ConstantTimeCompare([]byte(v.r.PostForm.Get("csrf")), []byte(v.session.csrf)) != 1 {
 		return errToken
 	}
-	return nil
+	return v.stands()
+}
+
+// stands fails where the visitor's log-in has ended since the request was begun, or what proved them holds no longer. Whatever changes
+// something asks just before it does: the end of a log-in reaches its session here a moment later than the core.
+func (v *visit) stands() error {
+	if v.session.ended != nil && v.s.sessions.find(v.r, false, v.s.now()) == nil {
+		return errGone
+	}
+	return v.s.core.Stands(v.who)
 }
 
 func inAny(have, want []string) bool {

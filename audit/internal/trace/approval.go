@@ -63,7 +63,7 @@ func ReviewTexts(rec *access.Record) (words, further []string) {
 		return nil, nil
 	}
 	t := turn(rec)
-	return []string{t.Justification, t.Glass}, []string{t.Reviewer, t.Outcome}
+	return []string{t.Justification, t.Glass}, []string{t.Reviewer, t.Outcome, t.Proven}
 }
 
 // Asked is the turn with which the request began, or nil where that is not in view.
@@ -173,6 +173,8 @@ func (t *Turn) Words() string {
 		return "(cannot be read)"
 	case t.Escalated != nil:
 		return t.escalated()
+	case len(t.Lapsed) > 0:
+		return t.lapsed()
 	case t.From == "" && t.Glass != "":
 		return "THE GLASS WAS BROKEN by " + asker(t.Record) + ": nobody was asked. Reason: " + show.Clean(t.Glass)
 	case t.From == "":
@@ -203,6 +205,22 @@ func (t *Turn) escalated() string {
 		show.Duration(time.Duration(e.AfterMS)*time.Millisecond), show.CleanList(e.To))
 }
 
+// lapsed says whose approval counts no longer, and what became of the request by it.
+func (t *Turn) lapsed() string {
+	var parts []string
+	for _, v := range t.Lapsed {
+		parts = append(parts, show.Clean(v.Reviewer)+"'s approval counts no longer: "+show.Clean(v.Why))
+	}
+	text := show.Clean(t.To)
+	if t.From == t.To {
+		text += " still"
+	}
+	if t.To == "pending" && len(t.Missing) > 0 {
+		text += ", waits for " + show.CleanList(t.Missing)
+	}
+	return strings.Join(parts, "; ") + "; it is " + text
+}
+
 func (t *Turn) vote() string {
 	word := "approved"
 	if t.Verdict == "deny" {
@@ -222,6 +240,9 @@ func (t *Turn) vote() string {
 	if t.Channel != "" {
 		text += " (" + show.Clean(t.Channel) + ")"
 	}
+	if how := t.proven(); how != "" {
+		text += ", " + how
+	}
 	if t.Justification != "" {
 		text += ": " + show.Clean(t.Justification)
 	}
@@ -235,6 +256,24 @@ func (t *Turn) vote() string {
 		text += "; still missing " + show.CleanList(t.Missing)
 	}
 	return text
+}
+
+// proven says by what a reviewer was proven, and when.
+func (t *Turn) proven() string {
+	var parts []string
+	if t.Proven != "" {
+		parts = append(parts, "by "+show.Clip(show.Clean(t.Proven), 240))
+	}
+	if t.ACR != "" {
+		parts = append(parts, "with acr "+show.Clip(show.Clean(t.ACR), 120))
+	}
+	if !t.Authenticated.IsZero() {
+		parts = append(parts, "at "+t.Authenticated.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "proven " + strings.Join(parts, ", ")
 }
 
 func asker(rec *access.Record) string {

@@ -33,7 +33,7 @@ func (st *Step) About() string {
 	case st.Kind == access.RecordViewed:
 		return viewed(st.Record)
 	case st.Kind == access.RecordRevoked:
-		return "withdrew " + withdrawn(st.Record)
+		return withdrawn(st.Record)
 	case st.Kind == access.RecordReview:
 		return show.Join(" ", "request for approval", show.Clean(st.Request.ID))
 	case st.Part:
@@ -87,9 +87,9 @@ func viewed(rec *access.Record) string {
 	return text
 }
 
-// withdrawn says in a line which proofs a record withdrew.
+// withdrawn says in a line which proofs a record withdrew, or that it took that back.
 func withdrawn(rec *access.Record) string {
-	var r access.Revocation
+	var r access.RevocationStep
 	_ = json.Unmarshal(rec.Revoked, &r) // of our own making; one that cannot be read withdrew something all the same
 	var parts []string
 	add := func(what, of string) {
@@ -107,7 +107,14 @@ func withdrawn(rec *access.Record) string {
 	if !r.Before.IsZero() {
 		parts = append(parts, "from before "+r.Before.UTC().Format(time.RFC3339))
 	}
-	return strings.Join(append([]string{"proofs"}, parts...), " ")
+	if len(r.Accounts) > 0 {
+		parts = append(parts, "with "+show.Plural(int64(len(r.Accounts)), "account")+" that had the name")
+	}
+	what := "withdrew proofs"
+	if r.Undone {
+		what = "took back the withdrawal of proofs"
+	}
+	return strings.Join(append([]string{what}, parts...), " ")
 }
 
 // Limits says, one a part, what a decision asked for. nil asks for nothing.

@@ -1,8 +1,10 @@
 package credential
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -31,10 +33,10 @@ func until(r access.Revocation, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// key is the same for revocations that differ in time and cause alone.
+// key is the same for revocations that differ in time, cause and the case of the name alone.
 func (w *withdrawal) key() []byte {
 	r := w.Revocation
-	r.Before, r.Cause = time.Time{}, ""
+	r.Principal, r.Before, r.Cause, r.Accounts = Folded(r.Principal), time.Time{}, "", nil
 	b, _ := json.Marshal(r) // strings only
 	return b
 }
@@ -54,23 +56,47 @@ func handle(r access.Revocation) string {
 	case r.Session != "":
 		return "s" + r.Session
 	case r.Principal != "":
-		return "p" + r.Principal
+		return "p" + Folded(r.Principal)
 	case r.Actor != "":
 		return "a" + r.Actor
 	}
 	return "i" + r.Issuer
 }
 
+// handles are all that a revocation is found by: its own, and those of the accounts that it has come to withdraw.
+func handles(r access.Revocation) []string {
+	out := []string{handle(r)}
+	for _, a := range r.Accounts {
+		out = append(out, "u"+a.Subject)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 func (m revocations) add(w *withdrawal) {
-	h := handle(w.Revocation)
-	m[h] = append(m[h], w)
+	for _, h := range handles(w.Revocation) {
+		m[h] = append(m[h], w)
+	}
 }
 
 func (m revocations) remove(w *withdrawal) {
-	h := handle(w.Revocation)
-	if m[h] = slices.DeleteFunc(slices.Clone(m[h]), func(o *withdrawal) bool { return o == w }); len(m[h]) == 0 {
-		delete(m, h)
+	for _, h := range handles(w.Revocation) {
+		if m[h] = slices.DeleteFunc(slices.Clone(m[h]), func(o *withdrawal) bool { return o == w }); len(m[h]) == 0 {
+			delete(m, h)
+		}
 	}
+}
+
+// all are the revocations, each once.
+func (m revocations) all() (out []*withdrawal) {
+	for h, list := range m {
+		for _, w := range list {
+			if h == handle(w.Revocation) {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
 }
 
 // same gives the revocation that differs from r in time and cause alone, or nil.
@@ -85,11 +111,9 @@ func (m revocations) same(w *withdrawal) *withdrawal {
 }
 
 func (m revocations) over(now time.Time) (out []*withdrawal) {
-	for _, list := range m {
-		for _, w := range list {
-			if !w.Until.IsZero() && !now.Before(w.Until) {
-				out = append(out, w)
-			}
+	for _, w := range m.all() {
+		if !w.Until.IsZero() && !now.Before(w.Until) {
+			out = append(out, w)
 		}
 	}
 	return out
@@ -98,7 +122,7 @@ func (m revocations) over(now time.Time) (out []*withdrawal) {
 // covers finds a revocation of the proof of p.
 func (m revocations) covers(p access.Principal) *withdrawal {
 	q := p.Proof
-	handles := [...]string{"c" + q.Credential, "t" + q.Token, "s" + q.Session, "u" + q.Subject, "p" + p.Name, "a" + p.Actor, "i" + q.Issuer}
+	handles := [...]string{"c" + q.Credential, "t" + q.Token, "s" + q.Session, "u" + q.Subject, "p" + Folded(p.Name), "a" + p.Actor, "i" + q.Issuer}
 	find := func(h string) *withdrawal {
 		for _, w := range m[h] {
 			if w.Covers(p) {
@@ -139,14 +163,31 @@ func (s *Store) Withdrawn(p access.Principal) (cause string, yes bool) {
 // Revoke withdraws what r covers, for good or what was issued before r.Before, and deletes what was issued by then. It is durable when Revoke
 // returns. A Revocation that names nothing is an error: it would withdraw nothing.
 func (s *Store) Revoke(r access.Revocation) error {
-	w := &withdrawal{Revocation: r, Until: until(r, s.now())}
-	if (access.Revocation{Cause: r.Cause, Before: r.Before}) == r {
+	if !names(r) {
 		return &access.Error{Kind: access.Invalid, Code: "22023", Message: "a revocation has to say of what", Hint: "name a principal, an actor, a token, a credential, or an issuer with its subject or session"}
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	return s.revoke(r)
+}
+
+// names reports whether a revocation says of what.
+func names(r access.Revocation) bool {
+	return r.Principal != "" || r.Actor != "" || r.Issuer != "" || r.Subject != "" || r.Session != "" || r.Token != "" || r.Credential != ""
+}
+
+// revoke is Revoke, for who has s.writing.
+func (s *Store) revoke(r access.Revocation) error {
+	w := &withdrawal{Revocation: s.Widened(r), Until: until(r, s.now())}
 	s.mu.RLock()
 	before := s.revoked.same(w)
+	if before != nil {
+		if before.Before.IsZero() && !r.Before.IsZero() { // for good it was, and is
+			w.Cause = before.Cause
+		}
+		w.Accounts = joined(before.Accounts, w.Accounts)
+	}
+	r = w.Revocation
 	var gone []*entry
 	for _, e := range s.byID {
 		if r.Covers(e.principal(access.BySecret)) {
@@ -177,5 +218,77 @@ func (s *Store) Revoke(r access.Revocation) error {
 		s.revoked.remove(before)
 	}
 	s.revoked.add(w)
+	s.listForGood()
 	return nil
+}
+
+// Revoked reports whether there is a revocation of just what r names, whenever and for whatever cause it was made.
+func (s *Store) Revoked(r access.Revocation) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.revoked.same(&withdrawal{Revocation: r}) != nil
+}
+
+// Restore takes a revocation back: what it withdrew and has not ended otherwise holds again. What the gateway had issued has. ok is false where there
+// was none.
+func (s *Store) Restore(r access.Revocation) (ok bool, err error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.RLock()
+	w := s.revoked.same(&withdrawal{Revocation: r})
+	s.mu.RUnlock()
+	if w == nil {
+		return false, nil
+	}
+	if err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketRevocations).Delete(w.key()) }); err != nil {
+		return false, s.failed(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revoked.remove(w)
+	s.listForGood()
+	return true, nil
+}
+
+// Revocations are those in force, the newest first, and those for good before.
+func (s *Store) Revocations() []access.Revocation {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	now := s.now()
+	var out []access.Revocation
+	for _, w := range s.revoked.all() {
+		if w.Until.IsZero() || now.Before(w.Until) {
+			out = append(out, w.Revocation)
+		}
+	}
+	slices.SortFunc(out, func(a, b access.Revocation) int {
+		if a.Before.IsZero() != b.Before.IsZero() {
+			if a.Before.IsZero() {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(b.Before.Compare(a.Before), strings.Compare(handle(a), handle(b)))
+	})
+	return out
+}
+
+// ForGood are the revocations in force that are for good and of whole principals, accounts or providers, not of single proofs. They are not to be
+// changed.
+func (s *Store) ForGood() []access.Revocation { return *s.forGood.Load() }
+
+// listForGood makes what ForGood gives. The caller has the lock, or the Store to itself.
+func (s *Store) listForGood() {
+	var out []access.Revocation
+	for _, w := range s.revoked.all() {
+		if w.Before.IsZero() && w.Token == "" && w.Credential == "" && w.Session == "" {
+			out = append(out, w.Revocation)
+		}
+	}
+	s.forGood.Store(&out)
+}
+
+// Barred reports whether the proof of p holds no longer and none that p could get would: it was withdrawn for good.
+func (s *Store) Barred(p access.Principal) bool {
+	return slices.ContainsFunc(s.ForGood(), func(r access.Revocation) bool { return r.Covers(p) })
 }

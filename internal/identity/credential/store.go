@@ -1,12 +1,14 @@
 package credential
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -29,6 +31,7 @@ var (
 	bucketRevocations = []byte("revocations") // revocation without its time and cause -> withdrawal
 	bucketKeys        = []byte("keys")        // "mock" -> 32 bytes
 	bucketTokens      = []byte("tokens")      // SHA-256 of a static token, hex -> when it was first known
+	bucketBearers     = []byte("bearers")     // provider and name -> bearer
 	bucketGlass       = []byte("glass")       // id of a log-in by break glass that nobody has looked at -> Glass
 )
 
@@ -52,6 +55,9 @@ type Store struct {
 	byID    map[string]*entry
 	byName  map[string][]*entry // the oldest first
 	revoked revocations
+	bearers bearers
+
+	forGood atomic.Pointer[[]access.Revocation] // of revoked
 }
 
 // entry is one credential: a certificate and a secret that were issued together. It is not changed once made.
@@ -85,7 +91,7 @@ func (e *entry) principal(method access.Method) access.Principal {
 
 // Open opens the file and the authority, making both the first time. Only one process can have them open.
 func Open(opt Options) (_ *Store, err error) {
-	s := &Store{now: opt.Now, byID: map[string]*entry{}, byName: map[string][]*entry{}, revoked: revocations{}}
+	s := &Store{now: opt.Now, byID: map[string]*entry{}, byName: map[string][]*entry{}, revoked: revocations{}, bearers: bearers{}}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -113,7 +119,7 @@ func (s *Store) Close() error { return s.db.Close() }
 
 func (s *Store) load() error {
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketCredentials, bucketUsed, bucketRevocations, bucketKeys, bucketTokens, bucketProviders, bucketGlass} {
+		for _, name := range [][]byte{bucketCredentials, bucketUsed, bucketRevocations, bucketKeys, bucketTokens, bucketProviders, bucketGlass, bucketBearers} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -125,19 +131,14 @@ func (s *Store) load() error {
 				return err
 			}
 		}
-		err := tx.Bucket(bucketRevocations).ForEach(func(_, v []byte) error {
-			w := &withdrawal{}
-			if err := json.Unmarshal(v, w); err != nil {
-				return fmt.Errorf("a revocation cannot be read: %w", err) // to leave it out would let somebody in
-			}
-			s.revoked.add(w)
-			return nil
-		})
-		if err != nil {
+		if err := s.loadRevocations(tx); err != nil {
+			return err
+		}
+		if err := s.loadBearers(tx); err != nil {
 			return err
 		}
 		var list []*entry
-		err = tx.Bucket(bucketCredentials).ForEach(func(_, v []byte) error {
+		err := tx.Bucket(bucketCredentials).ForEach(func(_, v []byte) error {
 			e := &entry{}
 			if err := json.Unmarshal(v, e); err != nil {
 				return fmt.Errorf("a credential cannot be read: %w", err)
@@ -151,6 +152,50 @@ func (s *Store) load() error {
 		}
 		return err
 	})
+}
+
+// loadRevocations reads them. Those of one name in several cases are one, the one that withdraws more.
+func (s *Store) loadRevocations(tx *bbolt.Tx) error {
+	bucket := tx.Bucket(bucketRevocations)
+	var moved [][]byte
+	err := bucket.ForEach(func(k, v []byte) error {
+		w := &withdrawal{}
+		if err := json.Unmarshal(v, w); err != nil {
+			return fmt.Errorf("a revocation cannot be read: %w", err) // to leave it out would let somebody in
+		}
+		if !bytes.Equal(k, w.key()) {
+			moved = append(moved, bytes.Clone(k))
+		}
+		if o := s.revoked.same(w); o != nil {
+			if o.Before.IsZero() || !w.Before.IsZero() && o.Before.After(w.Before) {
+				w, o = o, w
+			}
+			s.revoked.remove(o)
+			s.revoked.remove(w)
+			w.Accounts = joined(w.Accounts, o.Accounts)
+		}
+		s.revoked.add(w)
+		return nil
+	})
+	s.listForGood()
+	if err != nil || len(moved) == 0 {
+		return err
+	}
+	for _, k := range moved {
+		if err := bucket.Delete(k); err != nil {
+			return err
+		}
+	}
+	for _, w := range s.revoked.all() {
+		text, err := json.Marshal(w)
+		if err == nil {
+			err = bucket.Put(w.key(), text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keep puts an entry into memory. The caller has the lock, or the Store to itself.
@@ -194,10 +239,10 @@ func (s *Store) Sweep() error {
 			old = append(old, e)
 		}
 	}
-	over := s.revoked.over(now)
+	over, forgotten := s.revoked.over(now), s.bearers.forgotten(now)
 	s.mu.RUnlock()
 	used, err := s.usedBefore(now)
-	if err != nil || len(old)+len(over)+len(used) == 0 {
+	if err != nil || len(old)+len(over)+len(used)+len(forgotten) == 0 {
 		return err
 	}
 	err = s.db.Update(func(tx *bbolt.Tx) error {
@@ -206,6 +251,11 @@ func (s *Store) Sweep() error {
 		}
 		for _, w := range over {
 			if err := tx.Bucket(bucketRevocations).Delete(w.key()); err != nil {
+				return err
+			}
+		}
+		for _, k := range forgotten {
+			if err := tx.Bucket(bucketBearers).Delete(k.at()); err != nil {
 				return err
 			}
 		}
@@ -224,6 +274,10 @@ func (s *Store) Sweep() error {
 	s.drop(old)
 	for _, w := range over {
 		s.revoked.remove(w)
+	}
+	s.listForGood()
+	for _, k := range forgotten {
+		delete(s.bearers, k)
 	}
 	return nil
 }

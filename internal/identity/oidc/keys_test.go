@@ -292,3 +292,21 @@ func TestWhatOpenRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Two prefixes that differ in case name people whom a person, approvals and the names of the configuration take for one.
+func TestPrefixesThatDifferInCase(t *testing.T) {
+	open := func(other string) error {
+		ps, err := Open(Options{Providers: []access.Provider{{Name: "corp", Issuer: "https://corp.example", ClientID: "a", Prefix: "corp-"},
+			{Name: "partner", Issuer: "https://partner.example", ClientID: "b", Prefix: other}}})
+		if err == nil {
+			ps.Close()
+		}
+		return err
+	}
+	if err := open("Corp-"); err == nil || !strings.Contains(err.Error(), `has the prefix of "corp"`) {
+		t.Error(err)
+	}
+	if err := open("corps-"); err != nil {
+		t.Error(err)
+	}
+}

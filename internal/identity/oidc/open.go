@@ -89,7 +89,7 @@ func Open(o Options) (*Providers, error) {
 				err = errors.New("the name is given twice")
 			case other.Issuer == p.Issuer:
 				err = fmt.Errorf("has the issuer of %q", other.Name)
-			case other.Prefix == p.Prefix:
+			case strings.EqualFold(other.Prefix, p.Prefix):
 				err = fmt.Errorf("has the prefix of %q, so that both could name the same person", other.Name)
 			default:
 				continue

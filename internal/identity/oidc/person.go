@@ -176,7 +176,7 @@ func (p *provider) attributesOf(claims map[string]any) (map[string]string, error
 
 // chain lists who acts for the subject, the one who acts now first (RFC 8693 4.1). Only actors of the configuration are taken, wherever in the
 // chain they stand. A client of `actors` that has a person's token acts for them, whether or not the token says so. An ID token was given to
-// the gateway itself.
+// the gateway itself. Their names have the provider's prefix, as all that it names.
 func (p *provider) chain(claims map[string]any, client string, own, idToken bool) ([]string, error) {
 	var out []string
 	for act, there := claims["act"]; there; {
@@ -200,15 +200,15 @@ func (p *provider) chain(claims map[string]any, client string, own, idToken bool
 		if !slices.Contains(p.Actors, id) {
 			return nil, refuse(Actor, "%q acts for somebody, and is none of `actors`", shown(id)).hint("name it in `actors` of the provider where it may act for people")
 		}
-		out = append(out, id)
+		out = append(out, p.Prefix+id)
 		act, there = m["act"]
 	}
-	if own || slices.Contains(out, client) {
+	if own || slices.Contains(out, p.Prefix+client) {
 		return out, nil
 	}
 	switch {
 	case client != "" && slices.Contains(p.Actors, client):
-		out = append(out, client) // first where nobody else acts; else it is recorded behind
+		out = append(out, p.Prefix+client) // first where nobody else acts; else it is recorded behind
 	case idToken || client != "" && slices.Contains(p.ownClients(), client) || slices.Contains(p.Clients, AnyClient):
 	default:
 		// Taken for the person's own hand, it would be under fewer rules than what the configuration knows.

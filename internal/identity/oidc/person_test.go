@@ -149,14 +149,14 @@ func TestAgentsAndActors(t *testing.T) {
 		"an_agent":              {claims{"sub": "bot", "client_id": "bot", "preferred_username": nil}, access.Agent, "x.bot", "", nil},
 		"an_agent_of_auth0":     {claims{"sub": "bot@clients", "client_id": nil, "azp": "bot", "preferred_username": nil}, access.Agent, "x.bot", "", nil},
 		"an_agent_of_keycloak":  {claims{"sub": "0b2c", "client_id": nil, "azp": "bot", "preferred_username": "service-account-bot", "auth_time": nil}, access.Agent, "x.bot", "", nil},
-		"an_actor":              {claims{"act": claims{"sub": "triage-bot"}}, access.Human, "x.ada", "triage-bot", nil},
-		"an_actor_by_client":    {claims{"act": claims{"client_id": "triage-bot", "sub": "0b2c"}}, access.Human, "x.ada", "triage-bot", nil},
-		"a_chain":               {claims{"act": claims{"sub": "router", "act": claims{"sub": "triage-bot"}}}, access.Human, "x.ada", "router", []string{"triage-bot"}},
-		"a_client_that_acts":    {claims{"client_id": "triage-bot"}, access.Human, "x.ada", "triage-bot", nil},
-		"azp_that_acts":         {claims{"client_id": nil, "azp": "triage-bot"}, access.Human, "x.ada", "triage-bot", nil},
-		"client_behind_the_act": {claims{"client_id": "router", "act": claims{"sub": "triage-bot"}}, access.Human, "x.ada", "triage-bot", []string{"router"}},
-		"client_is_the_act":     {claims{"client_id": "triage-bot", "act": claims{"sub": "triage-bot"}}, access.Human, "x.ada", "triage-bot", nil},
-		"an_agent_with_actor":   {claims{"sub": "bot", "client_id": "bot", "act": claims{"sub": "router"}}, access.Agent, "x.bot", "router", nil},
+		"an_actor":              {claims{"act": claims{"sub": "triage-bot"}}, access.Human, "x.ada", "x.triage-bot", nil},
+		"an_actor_by_client":    {claims{"act": claims{"client_id": "triage-bot", "sub": "0b2c"}}, access.Human, "x.ada", "x.triage-bot", nil},
+		"a_chain":               {claims{"act": claims{"sub": "router", "act": claims{"sub": "triage-bot"}}}, access.Human, "x.ada", "x.router", []string{"x.triage-bot"}},
+		"a_client_that_acts":    {claims{"client_id": "triage-bot"}, access.Human, "x.ada", "x.triage-bot", nil},
+		"azp_that_acts":         {claims{"client_id": nil, "azp": "triage-bot"}, access.Human, "x.ada", "x.triage-bot", nil},
+		"client_behind_the_act": {claims{"client_id": "router", "act": claims{"sub": "triage-bot"}}, access.Human, "x.ada", "x.triage-bot", []string{"x.router"}},
+		"client_is_the_act":     {claims{"client_id": "triage-bot", "act": claims{"sub": "triage-bot"}}, access.Human, "x.ada", "x.triage-bot", nil},
+		"an_agent_with_actor":   {claims{"sub": "bot", "client_id": "bot", "act": claims{"sub": "router"}}, access.Agent, "x.bot", "x.router", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, func(p *access.Provider) { p.Prefix = "x." })
