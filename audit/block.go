@@ -32,7 +32,7 @@ func (p *printer) step(st *trace.Step, sameDay bool) {
 		p.paint(verdictStyles[v], show.Pad(string(v), 7)) + "  "
 	p.line(strings.TrimRight(head+p.paint(bold, show.Clip(st.About(), max(20, p.Width-30))), " "))
 
-	if st.Session == "" {
+	if st.Session == "" || st.Principal != "" && st.Principal != p.head.Principal { // what happens before somebody has a session is in the gateway's own
 		p.who(st.Record)
 	}
 	if v == trace.Declared {

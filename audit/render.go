@@ -86,6 +86,7 @@ type printer struct {
 	RenderOptions
 	out  *bufio.Writer
 	told map[*trace.Approval]bool
+	head *access.Record // of the session that is written
 }
 
 func (p *printer) paint(s style, text string) string {
@@ -137,6 +138,7 @@ func (p *printer) session(s *trace.Session) {
 	if s.Open != nil {
 		head = s.Open
 	}
+	p.head = head
 	if s.ID == "" {
 		sameDay = false
 	} else {

@@ -218,13 +218,13 @@ func TestAnApprovalOutlivesItsTask(t *testing.T) {
 		conf = *c
 		c.DataDir = t.TempDir()
 	})
-	s, gw, stop := openShop(t, conf)
+	s, _, stop := openShop(t, conf)
 	w := dial(t, s, tokens["anna"], modern)
 	task := w.task()
 	r := w.call("query", map[string]any{"connection": "shop", "sql": "update customers set notes = 'late' where id = 3 returning notes", "task_id": task, "reason": why})
 	handle := r.body["pending_approval"].(map[string]any)["handle"].(string)
 	stop()
-	s, gw, stop = openShop(t, conf)
+	s, gw, stop := openShop(t, conf)
 	defer stop()
 	w = dial(t, s, tokens["anna"], modern)
 	check := func(w *wire, task string) toolResult {

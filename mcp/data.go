@@ -170,7 +170,11 @@ func queryText(b *queryBody, table string) string {
 	if b.RowCount > 0 && b.RowCount < b.fetched {
 		rows = fmt.Sprintf("rows %d to %d of %d", b.first, b.first+b.RowCount-1, b.fetched)
 	}
-	fmt.Fprintf(&t, "%s: %s, record %d.", b.Command, rows, b.Record)
+	if len(b.Columns) == 0 { // UPDATE 1 says it
+		fmt.Fprintf(&t, "%s, record %d.", b.Command, b.Record)
+	} else {
+		fmt.Fprintf(&t, "%s: %s, record %d.", b.Command, rows, b.Record)
+	}
 	switch {
 	case b.Cursor != "":
 		fmt.Fprintf(&t, " Truncated; more with cursor %s.", b.Cursor)

@@ -67,6 +67,7 @@ type Turn struct {
 	LawfulBasis   string     `json:"lawful_basis,omitempty"`
 	Authenticated *time.Time `json:"authenticated,omitempty"`
 	ACR           string     `json:"acr,omitempty"`        // how, by their provider's word
+	Proven        string     `json:"proven,omitempty"`     // by what the reviewer was: the method, the provider and who they are there
 	Afterwards    bool       `json:"afterwards,omitempty"` // about what had run behind broken glass
 	Missing       []string   `json:"missing,omitempty"`    // groups that had not approved
 	Escalated     *Escalated `json:"escalated,omitempty"`
@@ -138,7 +139,7 @@ func approval(a *trace.Approval) Approval {
 		}
 		out.History = append(out.History, Turn{Position: t.Record.Position, Time: t.Record.Time.UTC(), From: t.From, To: t.To, Used: t.Use,
 			Reviewer: t.Reviewer, Groups: t.Groups, Instead: t.Instead, Escalated: (*Escalated)(t.Escalated), Lapsed: lapsed, Verdict: t.Verdict, Channel: t.Channel, Justification: t.Justification, Purpose: t.Purpose, LawfulBasis: t.LawfulBasis,
-			Authenticated: instant(t.Authenticated), ACR: t.ACR, Afterwards: t.Afterwards, Missing: t.Missing, Outcome: t.Outcome, Erased: t.Record.Erased, Description: t.Words()})
+			Authenticated: instant(t.Authenticated), ACR: t.ACR, Proven: t.Proven, Afterwards: t.Afterwards, Missing: t.Missing, Outcome: t.Outcome, Erased: t.Record.Erased, Description: t.Words()})
 	}
 	return out
 }

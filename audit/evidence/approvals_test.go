@@ -50,7 +50,7 @@ func reviewed(t testing.TB) []*access.Record {
 	tried := add("pg_2", access.RecordIntent, access.Record{SQL: sql, Plan: plan, Approval: "preview of " + agreed})
 	add("pg_2", access.RecordOutcome, access.Record{Intent: tried.Position, Rows: 1, Bytes: 40, Command: "UPDATE 1"})
 	review(agreed, access.ReviewStep{From: "pending", To: "approved", Reviewer: "kim", Groups: []string{"keepers"}, Verdict: "approve", Channel: "web", Justification: "ticket 12 says so", Purpose: "support",
-		LawfulBasis: "contract", Authenticated: at, Grant: json.RawMessage(`{"mode":"once","until":"2026-11-26T09:00:00Z"}`)}, access.Record{})
+		LawfulBasis: "contract", Authenticated: at, Proven: "certificate of https://id.example (sub k)", Grant: json.RawMessage(`{"mode":"once","until":"2026-11-26T09:00:00Z"}`)}, access.Record{})
 	review(agreed, access.ReviewStep{From: "approved", To: "claimed", Use: true}, access.Record{})
 	in := add("pg_1", access.RecordIntent, access.Record{SQL: sql, Plan: plan, Approval: agreed, Reason: "customer 7 moved", Traceparent: parent})
 	add("pg_1", access.RecordOutcome, access.Record{Intent: in.Position, Command: "UPDATE 1"})
@@ -83,7 +83,8 @@ func TestABundleTellsWhoApproved(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	v := a.History[1]
-	if v.Reviewer != "kim" || v.Verdict != "approve" || v.Channel != "web" || v.Justification != "ticket 12 says so" || v.Purpose != "support" || v.LawfulBasis != "contract" || v.Authenticated == nil {
+	if v.Reviewer != "kim" || v.Verdict != "approve" || v.Channel != "web" || v.Justification != "ticket 12 says so" || v.Purpose != "support" || v.LawfulBasis != "contract" || v.Authenticated == nil ||
+		v.Proven != "certificate of https://id.example (sub k)" || !strings.Contains(v.Description, "proven by certificate of https://id.example (sub k), at 2026-") || !strings.Contains(string(files["trace.html"]), "proven by certificate of") {
 		t.Errorf("%+v", v)
 	}
 	if b := d.Approvals[2]; b.ID != glass || b.Glass == nil || b.Glass.Looked || !cmp.Equal(b.Steps, []uint64{14}) {
@@ -116,8 +117,8 @@ func TestABundleTellsWhoApproved(t *testing.T) {
 		t.Errorf("limits: %s", limits)
 	}
 	page := string(files["trace.html"])
-	for _, want := range []string{"kim (keepers) approved (web): ticket 12 says so; purpose support, lawful basis contract", "Broken glass: nobody was asked.", `href="#approval-rq_1"`, `id="approval-rq_1"`,
-		"escalated: nobody had approved for keepers after 20m; members of leads may decide in their place from now on", "lea (leads) denied in the place of keepers: not before the audit",
+	for _, want := range []string{"kim (keepers) approved (web), proven by certificate of https://id.example (sub k), at 2026-11-26 08:05:00 UTC: ticket 12 says so; purpose support, lawful basis contract", "Broken glass: nobody was asked.", `href="#approval-rq_1"`, `id="approval-rq_1"`,
+		"escalated: nobody had approved for keepers after 20m; members of leads may decide in their place from now on", "lea (leads) denied in the place of keepers, proven with acr mfa: not before the audit",
 		"Tried and rolled back", "Nobody has looked at it.", "this statement, once"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
@@ -163,7 +164,7 @@ func TestCollectTakesTheHistoryOfRequestsAlong(t *testing.T) {
 			t.Errorf("record %d is of another session", rec.Position)
 		}
 	}
-	if diff := cmp.Diff(map[string]int{agreed: 4, waiting: 1, glass: 2}, n); diff != "" {
+	if diff := cmp.Diff(map[string]int{agreed: 4, waiting: 3, glass: 2}, n); diff != "" {
 		t.Error(diff)
 	}
 }

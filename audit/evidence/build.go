@@ -38,7 +38,7 @@ func build(in *Input) *Document {
 			if st.Kind == access.RecordReview {
 				continue
 			}
-			step := in.step(st)
+			step := in.step(st, s)
 			d.count(&step)
 			if st.Task != "" && !slices.ContainsFunc(d.Tasks, func(t Task) bool { return t.ID == st.Task }) {
 				d.Tasks = append(d.Tasks, Task{ID: st.Task, Principal: st.Principal, Actors: trace.Actors(st.Record)})
@@ -100,10 +100,10 @@ func session(s *trace.Session) Session {
 	return out
 }
 
-func (in *Input) step(st *trace.Step) Step {
+func (in *Input) step(st *trace.Step, s *trace.Session) Step {
 	p, end := &st.Plan, st.End
 	out := Step{Sequence: st.Seq, Position: st.Position, Time: st.Time.UTC(), Partial: st.Part, Door: string(st.Door), Connection: st.Connection,
-		Subject: st.Principal, Actors: trace.Actors(st.Record), Identity: identityOutside(st.Record), Task: st.Task, Traceparent: traceparent(st.Traceparent), PreviewOf: st.Preview, Reason: st.Reason, Class: string(p.Class), Command: p.Tag, Fingerprint: p.Fingerprint,
+		Subject: st.Principal, Actors: trace.Actors(st.Record), Identity: identityOutside(st.Record, s), Task: st.Task, Traceparent: traceparent(st.Traceparent), PreviewOf: st.Preview, Reason: st.Reason, Class: string(p.Class), Command: p.Tag, Fingerprint: p.Fingerprint,
 		SQL: st.SQL, Parameters: parameters(st.Record), Labels: texts(p.Labels), Columns: columns(p), Rows: st.Released(), Hint: st.Hint}
 	if trace.IsProof(st.Kind) {
 		out.Command = st.About()

@@ -13,10 +13,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"sallyport/audit"
 	"sallyport/internal/access"
 )
 
@@ -335,5 +337,33 @@ func TestStandardToolsVerify(t *testing.T) {
 		if (err == nil) != c.ok || c.ok && !strings.Contains(string(out), "Signature Verified Successfully") {
 			t.Errorf("%s: %v\n%s", c.name, err, out)
 		}
+	}
+}
+
+// Who logs in has no session yet: the step, in the gateway's own session, says itself by what and who they are.
+func TestALogInSaysWhoItWas(t *testing.T) {
+	at := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
+	proof := &access.Proof{Method: access.ByIDToken, Issuer: "https://id.example", Subject: "8f2c", Credential: "5a14", Expires: at.Add(time.Hour)}
+	recs := []*access.Record{
+		{Position: 1, Session: "sys_1", Seq: 1, Kind: access.RecordLogin, Time: at, Principal: "ana", Door: access.DoorWeb, Client: "192.0.2.7:4000", Proof: proof},
+		{Position: 2, Session: "s_1", Seq: 1, Kind: access.RecordOpen, Time: at, Principal: "ana", Door: access.DoorPGWire, Connection: "shop", Proof: proof},
+		{Position: 3, Session: "s_1", Seq: 2, Kind: access.RecordStatement, Time: at, Principal: "ana", Door: access.DoorPGWire, Connection: "shop", SQL: "SELECT 1"},
+	}
+	in := input(t, recs)
+	in.Scope = Scope{Principal: "ana"}
+	files := bundle(t, in)
+	d := decode(t, files)
+	if id := d.Sessions[0].Steps[0].Identity; id == nil || id.Credential != "5a14" || id.Subject != "8f2c" {
+		t.Errorf("the log-in: %+v", d.Sessions[0].Steps[0])
+	}
+	if id := d.Sessions[1].Steps[0].Identity; id != nil || d.Sessions[1].Identity == nil {
+		t.Errorf("a statement repeats what its session says: %+v", id)
+	}
+	if n := strings.Count(string(files["trace.html"]), "id token of https://id.example (sub 8f2c, credential 5a14)"); n < 2 {
+		t.Errorf("trace.html says %d times by what ana was proven", n)
+	}
+	var text strings.Builder
+	if err := audit.Render(&text, recs[:1], audit.RenderOptions{}); err != nil || !strings.Contains(text.String(), "who       ana") || !strings.Contains(text.String(), "sub 8f2c") || !strings.Contains(text.String(), "192.0.2.7:4000") {
+		t.Errorf("%v\n%s", err, &text)
 	}
 }

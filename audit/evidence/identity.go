@@ -18,9 +18,9 @@ func identity(rec *access.Record) *Identity {
 		Description: trace.ProvenBy(rec, time.UTC)}
 }
 
-// identityOutside is identity for a record of no session; the others have it once, where the session begins.
-func identityOutside(rec *access.Record) *Identity {
-	if rec.Session != "" && rec.Kind != access.RecordTask {
+// identityOutside is identity for a record of no session, or of the gateway's own, where people log in; the others have it once, where theirs begins.
+func identityOutside(rec *access.Record, s *trace.Session) *Identity {
+	if s.ID != "" && s.Open != nil && s.Open.Principal == rec.Principal && rec.Kind != access.RecordTask {
 		return nil
 	}
 	return identity(rec)

@@ -101,7 +101,7 @@ func (o *principalAddOptions) run() error {
 		if err := ed.Save(); err != nil {
 			return err
 		}
-		fmt.Fprintf(o.err, "added %s to %s\n", o.name, o.config)
+		fmt.Fprintf(o.err, "added %s to %s; a running gateway knows of it once it is sent SIGHUP\n", o.name, o.config)
 	}
 	o.once("password", password, o.generate)
 	o.once("token", token, true)
@@ -162,7 +162,7 @@ func newPrincipalPasswd(a *app) *cobra.Command {
 				if err := ed.Save(); err != nil {
 					return err
 				}
-				fmt.Fprintf(a.err, "changed the password of %s in %s\n", name, a.config)
+				fmt.Fprintf(a.err, "changed the password of %s in %s; a running gateway takes the one of before until it is sent SIGHUP\n", name, a.config)
 			} else {
 				fmt.Fprintf(a.err, "# replace the secret of %s in %s by this (or use --write):\n", name, a.config)
 				fmt.Fprintln(a.out, "    secret: "+verifier)

@@ -173,7 +173,7 @@ func (o *reviewOptions) table(list *web.ReviewList, now time.Time) error {
 	for _, r := range list.Reviews {
 		needs := strings.Join(r.Missing, ", ")
 		if r.MayDecide {
-			needs += " (you)"
+			needs = strings.TrimSpace(needs + " (you)") // broken glass that is to be looked at needs no group
 		}
 		touches := r.Subject.Relations
 		if len(touches) == 0 {

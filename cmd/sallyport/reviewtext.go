@@ -36,6 +36,7 @@ func printReview(w io.Writer, r *web.Review, now time.Time) {
 	fmt.Fprintln(w)
 	b, s := &r.Binding, &r.Subject
 	line("Who asks", asker(r))
+	line("Proven by", r.Proven)
 	line("Groups", strings.Join(s.Groups, ", "))
 	line("Client", s.Client)
 	line("Asked", stamp(r.Created)+" ("+howOld(now.Sub(r.Created))+" ago)")
@@ -246,7 +247,14 @@ func voteText(v *gateway.ReviewVote) string {
 	if len(v.Instead) > 0 {
 		who += " in the place of " + strings.Join(v.Instead, ", ")
 	}
-	text := fmt.Sprintf("%s by %s at %s (%s): %s", v.Verdict, who, stamp(v.At), v.Channel, v.Justification)
+	how := v.Channel
+	if v.Proven != "" {
+		how += ", proven by " + v.Proven
+	}
+	if !v.Authenticated.IsZero() {
+		how += ", who they are proven at " + stamp(v.Authenticated)
+	}
+	text := fmt.Sprintf("%s by %s at %s (%s): %s", v.Verdict, who, stamp(v.At), how, v.Justification)
 	if v.Purpose != "" {
 		text += "; purpose " + v.Purpose
 	}

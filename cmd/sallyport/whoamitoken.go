@@ -158,7 +158,7 @@ func describeToken(out io.Writer, cfg *config.Config, set *policy.Set, said oidc
 	}
 	expires := "never"
 	if !p.Proof.Expires.IsZero() {
-		expires = at(p.Proof.Expires) + ", in " + p.Proof.Expires.Sub(now).Round(time.Second).String()
+		expires = at(p.Proof.Expires) + ", in " + howOld(p.Proof.Expires.Sub(now))
 	}
 	line("expires", expires)
 	if !p.Proof.Authenticated.IsZero() {

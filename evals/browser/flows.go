@@ -32,6 +32,12 @@ var flows = []flow{
 	{"attackers_text", attackersText},
 	{"reveal", reveal},
 	{"replay", replay},
+	{"provider_login", providerLogIn},
+	{"provider_step_up", providerStepUp},
+	{"provider_other_person", providerOther},
+	{"provider_keyboard", providerKeyboard},
+	{"provider_people", providerPeople},
+	{"provider_log_out", providerLogOut},
 }
 
 // update is a statement that waits, for one customer, and what psql prints once it has run.

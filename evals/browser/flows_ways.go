@@ -72,7 +72,7 @@ func keyboard(_ context.Context, w *world) error {
 	if err := t.tabTo("button.primary", 5); err != nil {
 		return err
 	}
-	if err := t.enter("!document.querySelector('#justification')"); err != nil {
+	if err := t.enter("document.querySelector('#state .votes')"); err != nil {
 		return err
 	}
 	w.found.hear(t, "keyboard")

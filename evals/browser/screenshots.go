@@ -12,7 +12,7 @@ import (
 )
 
 // notForPictures are flows whose leavings would not look like anybody's day.
-var notForPictures = []string{"attackers_text", "log_out", "session_ends", "replay"}
+var notForPictures = []string{"attackers_text", "log_out", "session_ends", "replay", "provider_other_person", "provider_log_out"}
 
 // tallest is the most of a page that a picture shows, in CSS pixels.
 const tallest = 2400

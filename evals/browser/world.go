@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -42,8 +43,8 @@ var people = map[string][]string{
 	"stranger": nil, "hero": {"askers", "oncall"},
 }
 
-// roles are who looks at every page.
-var roles = []string{"keeper", "asker", "auditor", "operator", "stranger"}
+// roles are who looks at every page. The last is of a provider, and may decide.
+var roles = []string{"keeper", "asker", "auditor", "operator", "stranger", prefix + "ada"}
 
 func password(name string) string { return "browser-" + name }
 
@@ -51,12 +52,14 @@ func password(name string) string { return "browser-" + name }
 type world struct {
 	g       *harness.Gateway
 	pg      *testdb.Server
+	idp     *provider
 	psqlBin string
 	browser context.Context
 	found   findings
 	routes  []string // pages of the door, {id} for what differs
 	close   []func()
 	clients []*client // that may still wait
+	ran     int       // flows
 }
 
 // spec is the gateway that is looked at.
@@ -104,7 +107,11 @@ func begin(ctx context.Context, change func(*harness.Spec)) (w *world, err error
 	if err != nil {
 		return w, err
 	}
+	if err = w.openProvider(); err != nil {
+		return w, err
+	}
 	s := spec(w.pg.DSN("shop"))
+	s.Identity = w.idp.identity
 	if change != nil {
 		change(&s)
 	}
@@ -150,13 +157,18 @@ func chromium() (string, error) {
 // tab opens a tab with cookies of its own.
 func (w *world) tab() (*tab, error) { return openTab(w.browser, w.g.WebURL, true) }
 
-// as opens a tab in which somebody has logged in.
+// as opens a tab in which somebody has logged in: by the provider, who is its.
 func (w *world) as(name string) (*tab, error) {
 	t, err := w.tab()
 	if err != nil {
 		return nil, err
 	}
-	if err := t.login(name); err != nil {
+	if own, of := strings.CutPrefix(name, prefix); of {
+		err = t.provide(w, own)
+	} else {
+		err = t.login(name)
+	}
+	if err != nil {
 		t.cancel()
 		return nil, err
 	}
@@ -165,23 +177,35 @@ func (w *world) as(name string) (*tab, error) {
 
 // client is a psql process.
 type client struct {
-	cmd      *exec.Cmd
-	out, err bytes.Buffer // to be read once done is closed
-	done     chan struct{}
-	status   error
+	cmd    *exec.Cmd
+	out    bytes.Buffer // to be read once done is closed, like err
+	err    fmt.Stringer
+	done   chan struct{}
+	status error
 }
 
 // psql starts psql as somebody, who says what application it is, with a command an argument.
 func (w *world) psql(name, application string, commands ...string) (*client, error) {
-	c := &client{done: make(chan struct{})}
 	args := []string{"-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", w.g.DSN(name, password(name), connection)}
 	for _, command := range commands {
 		args = append(args, "-c", command)
 	}
-	c.cmd = exec.Command(w.psqlBin, args...)
-	c.cmd.Env = append(os.Environ(), "PGAPPNAME="+application)
-	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.err
-	if err := c.cmd.Start(); err != nil {
+	cmd := exec.Command(w.psqlBin, args...)
+	cmd.Env = append(os.Environ(), "PGAPPNAME="+application)
+	return w.starts(cmd, &bytes.Buffer{})
+}
+
+// sayings takes what a program says, and tells it.
+type sayings interface {
+	io.Writer
+	fmt.Stringer
+}
+
+// starts starts a client, whose errors go where said.
+func (w *world) starts(cmd *exec.Cmd, said sayings) (*client, error) {
+	c := &client{cmd: cmd, err: said, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &c.out, said
+	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	go func() { c.status = c.cmd.Wait(); close(c.done) }()

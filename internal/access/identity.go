@@ -46,6 +46,21 @@ type Proof struct {
 	Against string `json:"-"`
 }
 
+// Brief says in a line what p is, for who is to judge the word of whom it proves; "" where nothing was proven.
+func (p Proof) Brief() string {
+	text := string(p.Method)
+	if p.Issuer != "" {
+		text += " of " + p.Issuer
+	}
+	if p.Subject != "" {
+		text += " (sub " + p.Subject + ")"
+	}
+	if p.BreakGlass {
+		text = "BREAK GLASS, " + text
+	}
+	return text
+}
+
 // Recorded is p for a record: nil where nothing was proven.
 func (p Proof) Recorded() *Proof {
 	if p.Method == "" {

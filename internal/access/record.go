@@ -127,6 +127,7 @@ type ReviewStep struct {
 	LawfulBasis   string          `json:"lawful_basis,omitempty"`
 	Authenticated time.Time       `json:"authenticated,omitzero"` // when the reviewer last proved who they are
 	ACR           string          `json:"acr,omitempty"`          // how, by their provider's word ("acr")
+	Proven        string          `json:"proven,omitempty"`       // by what the reviewer was, as Proof.Brief
 	Afterwards    bool            `json:"afterwards,omitempty"`   // the verdict is on a broken glass
 	Glass         string          `json:"glass,omitempty"`        // why nobody was asked
 	Grant         json.RawMessage `json:"grant,omitempty"`

@@ -33,9 +33,16 @@ func (r *Request) Asked() (p access.Principal, ok bool) {
 	return p, a.Proof.Method != "" && a.Proof.Issuer == r.Binding.Issuer
 }
 
-// Shown is r for people, who are not told how somebody was proven.
+// ProvenBy is by what, and by whose word, who asked was proven, for who decides; "" where that is not known.
+func (r *Request) ProvenBy() string {
+	q := r.Subject.Asker.Proof
+	return access.Proof{Method: q.Method, Issuer: q.Issuer, BreakGlass: q.BreakGlass}.Brief()
+}
+
+// Shown is r for people, who are told by what and by whose word who asked was proven, and no more of that.
 func (r *Request) Shown() *Request {
 	c := *r
+	c.Proven = r.ProvenBy()
 	c.Subject.Asker, c.Votes, c.Lapsed = Asker{}, slices.Clone(r.Votes), slices.Clone(r.Lapsed)
 	for i := range c.Votes {
 		c.Votes[i].Issuer, c.Votes[i].Against = "", ""

@@ -130,6 +130,8 @@ type Request struct {
 	// Outcome is how it ran, or why it did not: a command tag or an error message, as the record has it.
 	Outcome string `json:"outcome,omitempty"`
 	Uses    int    `json:"uses,omitempty"` // how often the grant was claimed
+	// Proven is by what who asked was, of one that is Shown: the method, and whose word it is.
+	Proven string `json:"proven,omitempty"`
 }
 
 // Subject is what a reviewer is shown, beside the binding.
@@ -204,6 +206,7 @@ type Vote struct {
 	Channel       string    `json:"channel,omitempty"`      // web, cli
 	Authenticated time.Time `json:"authenticated,omitzero"` // when the reviewer last proved who they are
 	ACR           string    `json:"acr,omitempty"`          // how, by their provider's word ("acr")
+	Proven        string    `json:"proven,omitempty"`       // by what the reviewer was, as access.Proof.Brief
 	// Review says that it is about a broken glass, afterwards.
 	Review bool `json:"review,omitempty"`
 }

@@ -110,6 +110,17 @@ func TestThePageOnConfigurationHasEveryKeyAndNoOther(t *testing.T) {
 			}
 		}
 	}
+	text, err = os.ReadFile("../../docs/identity.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := rowsOf(t, string(text), "") // it has other tables, which name no keys of a provider
+	for _, key := range keys {
+		leaf, of := strings.CutPrefix(key, "identity.providers[].")
+		if of && !slices.ContainsFunc(table, func(r row) bool { return slices.Contains(r.paths, leaf) }) {
+			t.Errorf("the table of keys in docs/identity.md does not have %s", leaf)
+		}
+	}
 	for at, page := range map[string]string{"notify[]": "approvals.md", "export[]": "export.md"} {
 		text, err := os.ReadFile("../../docs/" + page)
 		if err != nil {

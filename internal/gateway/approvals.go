@@ -154,7 +154,7 @@ func (g *Gateway) recordReview(_ context.Context, e approval.Event) error {
 		if v := e.Vote; v != nil {
 			step.Reviewer, step.Groups, step.Instead, step.Verdict, step.Channel = v.Reviewer, v.Groups, v.Instead, string(v.Verdict), v.Channel
 			step.Justification, step.Purpose, step.LawfulBasis, step.Afterwards = g.forRecord(rec, v.Justification), v.Purpose, v.LawfulBasis, v.Review
-			step.Authenticated, step.ACR = v.Authenticated, v.ACR
+			step.Authenticated, step.ACR, step.Proven = v.Authenticated, v.ACR, v.Proven
 		}
 		if r.Glass != nil {
 			step.Glass = g.forRecord(rec, r.Glass.Reason)

@@ -231,7 +231,7 @@ func (v *visit) apiDecide(verdict string) (any, error) {
 	if in.Revision == 0 {
 		return nil, &problem{http.StatusUnprocessableEntity, "revision is missing: that of the request as it was shown", "get it with GET /api/v1/reviews/{id}"}
 	}
-	vote := gateway.ReviewVote{Verdict: "deny", Justification: in.Justification, Channel: "cli", Authenticated: v.session.authenticated.UTC(), ACR: v.who.Proof.ACR}
+	vote := gateway.ReviewVote{Verdict: "deny", Justification: in.Justification, Channel: "cli", Authenticated: v.session.authenticated.UTC(), ACR: v.who.Proof.ACR, Proven: v.who.Proof.Brief()}
 	if verdict == "approve" {
 		if v.who.Proof.Method == access.BySecret && !v.fresh(r.ID) {
 			return nil, errLogInFresh

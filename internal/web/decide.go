@@ -151,7 +151,7 @@ func (v *visit) decide(verdict string) error {
 			}
 		}
 	}
-	vote.Authenticated, vote.ACR = v.session.authenticated.UTC(), v.who.Proof.ACR
+	vote.Authenticated, vote.ACR, vote.Proven = v.session.authenticated.UTC(), v.who.Proof.ACR, v.who.Proof.Brief()
 	revision, err := strconv.ParseUint(form.Revision, 10, 64)
 	if err != nil || revision == 0 {
 		return again(422, "the form does not say what was looked at: look at it again")

@@ -74,7 +74,8 @@ func recorded() memory {
 	at := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
 	plan := `{"class":"READ","effect":"allow","policies":["read ` + `<b>"],"labels":["pii.email"],"masks":[{"column":"public.customers.email","label":"pii.email","transform":"token"}]}`
 	m := memory{
-		{Session: "s_1", Seq: 1, Kind: access.RecordOpen, Principal: "asker", Connection: "shop", Door: "pgwire", Client: "psql " + canary, Groups: []string{"askers"}},
+		{Session: "s_1", Seq: 1, Kind: access.RecordOpen, Principal: "asker", Connection: "shop", Door: "pgwire", Client: "psql " + canary, Groups: []string{"askers"},
+			Proof: &access.Proof{Method: access.ByPassword, ACR: "pwd<"}},
 		{Session: "s_1", Seq: 2, Kind: access.RecordIntent, Principal: "asker", Connection: "shop", Door: "pgwire", SQL: "update customers set region = '" + canary + "'", Reason: "reason " + canary, Goal: "goal " + canary, Ticket: "ticket " + canary, Params: []string{canary}, Plan: []byte(plan)},
 		{Session: "s_1", Seq: 3, Kind: access.RecordRelease, Intent: 2},
 		{Session: "s_1", Seq: 4, Kind: access.RecordOutcome, Intent: 2, Rows: 3, Columns: []string{"c " + canary, "d"}, Result: dataRow("value " + canary), Command: "UPDATE 3"},
@@ -136,7 +137,7 @@ func TestTracePage(t *testing.T) {
 	w := newWorld(t, withArchive)
 	b := w.login("auditor")
 	_, body := b.get("/sessions/s_1")
-	for _, want := range []string{"UPDATE 3", "<code>public.customers.email</code> token", "pii.email", "because &lt;i&gt;", `class="state s-unknown"`, `class="state s-deny"`, `href="/reviews/20260101"`, "and 2 more", "NULL", "3 rows"} {
+	for _, want := range []string{"<dt>Proven by</dt><dd>password, acr pwd&lt;</dd>", "UPDATE 3", "<code>public.customers.email</code> token", "pii.email", "because &lt;i&gt;", `class="state s-unknown"`, `class="state s-deny"`, `href="/reviews/20260101"`, "and 2 more", "NULL", "3 rows"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the trace lacks %s", want)
 		}

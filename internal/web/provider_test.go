@@ -269,7 +269,7 @@ func TestApprovingWantsAProofAtTheProvider(t *testing.T) {
 	if err != nil || got.State != "approved" {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if v := got.Votes[0]; v.Reviewer != "corp-ada" || v.ACR != strong || time.Since(v.Authenticated) > time.Minute || v.Channel != "web" {
+	if v := got.Votes[0]; v.Reviewer != "corp-ada" || !strings.HasPrefix(v.Proven, "id token of http://127.0.0.1:") || !strings.HasSuffix(v.Proven, " (sub u-ada)") || v.ACR != strong || time.Since(v.Authenticated) > time.Minute || v.Channel != "web" {
 		t.Errorf("the vote says %+v", v)
 	}
 }

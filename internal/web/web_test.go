@@ -58,7 +58,7 @@ func TestApproveAndRun(t *testing.T) {
 	w.wantState(r.ID, "executed")
 	got, _ := w.gw.Review(r.ID)
 	v := got.Votes[0]
-	if v.Reviewer != "keeper" || v.Channel != "web" || v.Justification != "looked at ticket 4711" || time.Since(v.Authenticated) > time.Minute {
+	if v.Reviewer != "keeper" || v.Channel != "web" || v.Justification != "looked at ticket 4711" || time.Since(v.Authenticated) > time.Minute || v.Proven != "password" {
 		t.Errorf("the vote is %+v", v)
 	}
 	if _, body := b.get("/reviews/" + r.ID); !strings.Contains(body, "executed") || strings.Contains(body, `action="/reviews/`+r.ID+`/approve"`) {
@@ -73,7 +73,7 @@ func TestDenyTellsWhoAsked(t *testing.T) {
 		t.Fatalf("denying: %s %s", res.Status, body)
 	}
 	w.wantState(r.ID, "denied")
-	if _, body := w.login("asker").get("/reviews/" + r.ID); !strings.Contains(body, "looked at ticket 4711") {
+	if _, body := w.login("asker").get("/reviews/" + r.ID); !strings.Contains(body, "looked at ticket 4711") || !strings.Contains(body, "; proven by password, at ") || !strings.Contains(body, "<dt>Proven by</dt><dd>password</dd>") {
 		t.Error("who asked does not see why")
 	}
 }

@@ -63,7 +63,7 @@ func ReviewTexts(rec *access.Record) (words, further []string) {
 		return nil, nil
 	}
 	t := turn(rec)
-	return []string{t.Justification, t.Glass}, []string{t.Reviewer, t.Outcome}
+	return []string{t.Justification, t.Glass}, []string{t.Reviewer, t.Outcome, t.Proven}
 }
 
 // Asked is the turn with which the request began, or nil where that is not in view.
@@ -240,6 +240,9 @@ func (t *Turn) vote() string {
 	if t.Channel != "" {
 		text += " (" + show.Clean(t.Channel) + ")"
 	}
+	if how := t.proven(); how != "" {
+		text += ", " + how
+	}
 	if t.Justification != "" {
 		text += ": " + show.Clean(t.Justification)
 	}
@@ -253,6 +256,24 @@ func (t *Turn) vote() string {
 		text += "; still missing " + show.CleanList(t.Missing)
 	}
 	return text
+}
+
+// proven says by what a reviewer was proven, and when.
+func (t *Turn) proven() string {
+	var parts []string
+	if t.Proven != "" {
+		parts = append(parts, "by "+show.Clip(show.Clean(t.Proven), 240))
+	}
+	if t.ACR != "" {
+		parts = append(parts, "with acr "+show.Clip(show.Clean(t.ACR), 120))
+	}
+	if !t.Authenticated.IsZero() {
+		parts = append(parts, "at "+t.Authenticated.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "proven " + strings.Join(parts, ", ")
 }
 
 func asker(rec *access.Record) string {

@@ -14,7 +14,7 @@ import (
 func main() {
 	dry := flag.Bool("dry", false, "record nothing")
 	quick := flag.Bool("quick", false, "one page of each form for each role, and no measuring; records nothing")
-	only := flag.String("flow", "", "run one flow, and nothing else")
+	only := flag.String("flow", "", "run the flows whose names begin so, and nothing else")
 	pictures := flag.Bool("screenshots", false, "write pictures of all pages into evals/out/screenshots, and nothing else")
 	flag.Parse()
 	run := func() error { return browser.Main(context.Background(), *dry || *quick, *quick, *only) }
