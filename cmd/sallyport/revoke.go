@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -16,7 +17,7 @@ import (
 func newRevoke(a *app) *cobra.Command {
 	o := &sessionsOptions{app: a}
 	var r access.Revocation
-	var forGood bool
+	var forGood, force bool
 	cmd := &cobra.Command{
 		Use:   "revoke",
 		Short: "Withdraw what proves somebody, and end the sessions that rest on it",
@@ -27,6 +28,8 @@ them out of it, or revoke for good.
 
 A name means whoever has it: in whatever case it is written, and with it the accounts at providers that had it last, whatever they come to be
 called. What somebody had asked for and is waiting or approved ends, and approvals that they gave and that have not been used count no longer.
+
+What belongs to nobody that the gateway knows is refused: a slip would look like success. --force withdraws it all the same.
 
 "sallyport revoke list" shows what is withdrawn, and "sallyport revoke undo" takes a revocation back.
 
@@ -41,7 +44,7 @@ called. What somebody had asked for and is waiting or approved ends, and approva
 			if !forGood && r.Credential == "" {
 				r.Before = time.Now().UTC()
 			}
-			answer, err := o.give(desk.SessionOrder{Do: desk.RevokeProofs, Revoke: &r})
+			answer, err := o.give(desk.SessionOrder{Do: desk.RevokeProofs, Revoke: &r, Force: force})
 			if err != nil {
 				return err
 			}
@@ -55,6 +58,7 @@ called. What somebody had asked for and is waiting or approved ends, and approva
 	}
 	o.flags(cmd)
 	revocationFlags(cmd, &r)
+	cmd.Flags().BoolVar(&force, "force", false, "also what belongs to nobody that the gateway knows, who may come yet")
 	cmd.Flags().BoolVar(&forGood, "for-good", false, "those to come as well, until it is taken back")
 	cmd.AddCommand(newRevokeList(a), newRevokeUndo(a))
 	return cmd
@@ -94,7 +98,10 @@ func revocable(r *access.Revocation) error {
 	if err := hashForm("--token", r.Token); err != nil {
 		return err
 	}
-	r.Token = strings.ToLower(r.Token)
+	if b, err := hex.DecodeString(r.Credential); err != nil || r.Credential != "" && len(b) != 16 {
+		return usagef("--credential takes the id of a credential, 32 hexadecimal digits: `sallyport sessions` and the record have it")
+	}
+	r.Token, r.Credential = strings.ToLower(r.Token), strings.ToLower(r.Credential)
 	return nil
 }
 

@@ -53,6 +53,10 @@ func (d deskSessions) Revoke(ctx context.Context, o desk.SessionOrder) (int, err
 	if o.Do == desk.RestoreProofs {
 		return 0, d.core.Restore(owner(o), r)
 	}
+	if what := d.core.Unknown(r); what != "" && !o.Force {
+		return 0, &access.Error{Kind: access.Invalid, Code: "22023", Message: "nothing was withdrawn: nobody is known by " + printable(what) + ", neither in the configuration nor by a log-in, a credential or a session",
+			Hint: "is it written as it should be? --force withdraws it all the same"}
+	}
 	return d.core.Revoke(ctx, owner(o), r)
 }
 

@@ -47,6 +47,7 @@ type SessionOrder struct {
 	Proven    *access.Principal  `json:"proven,omitempty"` // whose proof is to be looked at, as somebody else has verified it
 	By        string             `json:"by,omitempty"`     // who, in their own words: whoever can open the socket is not asked to prove it
 	Because   string             `json:"because,omitempty"`
+	Force     bool               `json:"force,omitempty"` // withdraw what belongs to nobody that is known
 }
 
 // SessionAnswer is what came of it.

@@ -115,6 +115,20 @@ func (p *proofs) end(name, cause string, match func(access.Principal) bool) int 
 	return len(list)
 }
 
+// any reports whether something rests on a proof that matches.
+func (p *proofs) any(match func(access.Principal) bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, list := range p.by {
+		for x := range list {
+			if match(x.who) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // one ends x, unless it was ended or dropped.
 func (p *proofs) one(x *proven, cause string) {
 	p.mu.Lock()

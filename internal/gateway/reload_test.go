@@ -320,3 +320,22 @@ func TestAnotherProviderPutsNobodyOut(t *testing.T) {
 	}
 	load(0)
 }
+
+// A slip in a revocation is known as one: it names nobody that there is.
+func TestUnknownIsWhoNeverCame(t *testing.T) {
+	w, _ := idpWorld(t)
+	got, err := w.issue("eve:writers:1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		r    access.Revocation
+		want string
+	}{{access.Revocation{Principal: "writer"}, ""}, {access.Revocation{Principal: "Writer"}, ""}, {access.Revocation{Principal: "eve"}, ""}, {access.Revocation{Principal: "evee"}, "the name evee"},
+		{access.Revocation{Credential: got.Credential}, ""}, {access.Revocation{Credential: strings.Repeat("0", 32)}, "the credential 0000"}, {access.Revocation{Actor: "nobot"}, "the actor nobot"},
+		{access.Revocation{Issuer: issuer, Subject: "x"}, ""}} {
+		if what := w.gw.Unknown(c.r); !strings.HasPrefix(what, c.want) || (what == "") != (c.want == "") {
+			t.Errorf("%+v: %q", c.r, what)
+		}
+	}
+}

@@ -102,6 +102,13 @@ func (s *Store) Secret(id string) (access.Principal, error) {
 	return s.held(e, access.BySecret)
 }
 
+// Knows reports whether a credential of an id was issued here and has not gone.
+func (s *Store) Knows(id string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.byID[id] != nil
+}
+
 // Named gives who the credentials of a name speak for.
 func (s *Store) Named(name string) []access.Principal {
 	s.mu.RLock()
