@@ -59,6 +59,8 @@ func anyRecord(t *rapid.T) *access.Record {
 					rec.Proof = new(access.Proof)
 					fill(reflect.ValueOf(rec.Proof).Elem())
 				}
+			case []int:
+				f.Set(reflect.ValueOf(rapid.SliceOf(rapid.Int()).Draw(t, name)))
 			case []int16:
 				f.Set(reflect.ValueOf(rapid.SliceOf(rapid.Int16()).Draw(t, name)))
 			default:

@@ -91,11 +91,22 @@ func (s *syslogServer) config() Config {
 func (s *syslogServer) positions(t *testing.T) (out []uint64, repeated int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, e := range s.errors {
+		t.Error(e)
+	}
+	out, repeated, err := firstTimes(s.messages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, repeated
+}
+
+func firstTimes(messages []*rfc5424.SyslogMessage) (out []uint64, repeated int, err error) {
 	seen := map[uint64]bool{}
-	for _, m := range s.messages {
+	for _, m := range messages {
 		pos, err := strconv.ParseUint((*m.StructuredData)["sallyport@32473"]["pos"], 10, 64)
 		if err != nil {
-			t.Fatal(err)
+			return nil, 0, err
 		}
 		if seen[pos] {
 			repeated++
@@ -104,18 +115,16 @@ func (s *syslogServer) positions(t *testing.T) (out []uint64, repeated int) {
 		seen[pos] = true
 		out = append(out, pos)
 	}
-	for _, e := range s.errors {
-		t.Error(e)
-	}
-	return out, repeated
+	return out, repeated, nil
 }
 
+// wait waits for n records, however often each comes.
 func (s *syslogServer) wait(n int) {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		s.mu.Lock()
-		have := len(s.messages)
+		have, _, _ := firstTimes(s.messages)
 		s.mu.Unlock()
-		if have >= n {
+		if len(have) >= n {
 			return
 		}
 	}
