@@ -46,7 +46,7 @@ first-row: ## at a demo that runs: the seconds from nothing to the first row in 
 test: deps-test ## every test, against a real PostgreSQL
 	@d=$${SALLYPORT_CORPORA:-../shared/corpora}; [ -d "$$d" ] || echo "NO CORPUS: $$d is not there, so the tests that read it are skipped" >&2
 	@d=$${XDG_CACHE_HOME:-$$HOME/.cache}/sallyport-test/providers; [ -x "$$d/dex" ] && [ -d "$$d/node_modules" ] || echo "NO PROVIDERS: node's oidc-provider and dex are skipped, \`make providers\` installs them" >&2
-	$(GO) test -timeout 15m ./...
+	$(GO) test -timeout 20m ./...
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 5m $(RACE)
 
 .PHONY: race
@@ -60,7 +60,7 @@ check: ## formatting, vet, staticcheck, import rules, tidy go.mod, short tests
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
 	$(GO) test ./internal/archtest
-	$(GO) test -short -timeout 10m ./...
+	$(GO) test -short -timeout 15m ./...
 
 .PHONY: bench
 bench: deps build ## speed beside pgbouncer and direct connections, as ratios

@@ -360,10 +360,10 @@ func TestGrantsAreSaidInFull(t *testing.T) {
 	until := time.Date(2026, 11, 26, 11, 0, 0, 0, time.UTC)
 	for want, g := range map[string]gateway.ReviewGrant{
 		"this statement, once": {Mode: "once"},
-		`statements of this form, 5 times until 2026-11-26T11:00:00Z; value 1: "a" or "b"; value 2: any; value 3: 1 to …`: {Mode: "form", Uses: 5, Until: until, Ranges: []gateway.ReviewRange{{In: []string{"a", "b"}}, {Any: true}, {Least: "1"}}},
-		"any WRITE of these until 2026-11-26T11:00:00Z: update a.b":                                                       {Mode: "window", Until: until, Classes: []access.Class{"WRITE"}, Relations: []string{"update a.b"}},
-		"to see unmasked until 2026-11-26T11:00:00Z: a.b.c":                                                               {Mode: "reveal", Until: until, Columns: []string{"a.b.c"}},
-		`nothing that is known: "all"`:                                                                                    {Mode: "all"},
+		`statements of this form, 5 times until 2026-11-26T11:00:00Z; value 1: "a" or "b"; value 2: any but NULL; value 3: 1 to …`: {Mode: "form", Uses: 5, Until: until, Ranges: []gateway.ReviewRange{{In: []string{"a", "b"}}, {Any: true}, {Least: "1"}}},
+		"any WRITE of these until 2026-11-26T11:00:00Z: update a.b":                                                                {Mode: "window", Until: until, Classes: []access.Class{"WRITE"}, Relations: []string{"update a.b"}},
+		"to see unmasked until 2026-11-26T11:00:00Z: a.b.c":                                                                        {Mode: "reveal", Until: until, Columns: []string{"a.b.c"}},
+		`nothing that is known: "all"`:                                                                                             {Mode: "all"},
 	} {
 		if got := grantText(&g); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -21,7 +21,7 @@ const previewPolicy = `
 @id("customers") @where("region = principal.region") permit (principal in Group::"askers", action == Action::"read", resource in Table::"shop.public.customers");
 @id("read") @review("keepers") permit (principal in Group::"askers", action == Action::"read", resource in Table::"shop.public.secrets");
 @id("write") @review("keepers") permit (principal in Group::"askers", action == Action::"write", resource in Table::"shop.public.orders")
-  when { context.actor == "" || context.actor == "triage-bot" && context.actors.contains("router") && context.scopes.contains("db.write") && context.issuer like "http://*" && context.acr == "gold" };
+  when { context.actor == "" || context.actor == "corp-triage-bot" && context.actors.contains("corp-router") && context.scopes.contains("db.write") && context.issuer like "http://*" && context.acr == "gold" };
 @id("raw") permit (principal in Group::"askers", action == Action::"reveal", resource in Connection::"shop");
 `
 
@@ -135,7 +135,7 @@ func TestPreviewIsMadeAsWhoAskedByAProvider(t *testing.T) {
 	if len(opened) != 4 {
 		t.Fatalf("%d sessions are on record", len(opened))
 	}
-	if r := opened[3]; r.Principal != "corp-ada" || r.Actor != "triage-bot" || !slices.Equal(r.Behind, []string{"router"}) || r.Proof == nil || r.Proof.Issuer != idp.Issuer || !slices.Equal(r.Proof.Scopes, []string{"db.write"}) {
+	if r := opened[3]; r.Principal != "corp-ada" || r.Actor != "corp-triage-bot" || !slices.Equal(r.Behind, []string{"corp-router"}) || r.Proof == nil || r.Proof.Issuer != idp.Issuer || !slices.Equal(r.Proof.Scopes, []string{"db.write"}) {
 		t.Errorf("%+v %+v", r, r.Proof)
 	}
 	if n := w.behind("select count(*)::text from orders where amount = -1"); n != "0" {

@@ -243,7 +243,7 @@ func TestRequestsEndWithWhoAsked(t *testing.T) {
 func TestWhoAskedUnderAnotherNameDoesNotDecide(t *testing.T) {
 	w := heldWorld(t, func(c *Config) { c.Providers = []access.Provider{{Name: "corp", Issuer: issuer, ClientID: "gate"}} })
 	person := func(name, sub string, groups ...string) access.Principal {
-		return access.Principal{Name: name, Kind: access.Human, Groups: groups, Proof: access.Proof{Issuer: issuer, Subject: sub}}
+		return access.Principal{Name: name, Kind: access.Human, Groups: groups, Proof: access.Proof{Issuer: issuer, Subject: sub, Issued: time.Now(), Against: definitions(*w.gw.people.providers.Load())[issuer]}}
 	}
 	asker := person("eve", "1", "askers", "keepers")
 	asker.Actor = "triage-bot"
