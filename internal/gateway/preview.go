@@ -137,7 +137,7 @@ func (s *Session) previewOf(ctx context.Context, r *approval.Request, limit time
 	types := declaredTypes(r)
 	res, err := s.Query(ctx, Query{SQL: "EXPLAIN (ANALYZE false) " + r.Binding.SQL, types: types, bind: bindSent(r.Binding.Params), MaxRows: 1000, MaxBytes: mostPlan, Task: Task{ID: r.Subject.Task}, Reason: r.Subject.Reason})
 	if err != nil {
-		out.Why = "no plan: " + access.AsError(err).Message
+		out.Why = "no plan: " + toReviewer(access.AsError(err))
 		res = &Result{}
 	}
 	for _, row := range res.Rows {
@@ -182,7 +182,7 @@ func (s *Session) count(ctx context.Context, r *approval.Request, limit time.Dur
 		return err
 	}
 	if d.err != nil {
-		out.Why = "no count: " + d.err.Message
+		out.Why = "no count: " + toReviewer(d.err)
 		return nil
 	}
 	if n, err := strconv.ParseInt(tag[strings.LastIndexByte(tag, ' ')+1:], 10, 64); err == nil {
@@ -191,6 +191,15 @@ func (s *Session) count(ctx context.Context, r *approval.Request, limit time.Dur
 		out.Why = "no count: the database says " + tag
 	}
 	return nil
+}
+
+// toReviewer words an error of a preview. The database's own words about values may hold some that who asked may see, and who decides may not:
+// of classes of errors that are not known to be about names, locks, time and rights the code alone is told.
+func toReviewer(e *access.Error) string {
+	if len(e.Code) < 2 || slices.Contains([]string{"08", "0A", "25", "28", "40", "42", "53", "54", "55", "57"}, e.Code[:2]) {
+		return e.Message
+	}
+	return "the database refuses it (SQLSTATE " + e.Code + "), in words that are for who asks alone"
 }
 
 // declaredTypes are the types that the client declared of the parameters: under others the statement may mean something else.

@@ -44,6 +44,12 @@ func TestPreview(t *testing.T) {
 	if p, err = see("keeper", heldWrite+"; "+heldWrite); err != nil || p.Why == "" || p.Plan != "" {
 		t.Errorf("%+v %v", p, err)
 	}
+	// What the database says about values is for who may see them.
+	for _, sql := range []string{"update customers set region = (email::int)::text where id = 7", "update customers set id = 1 where id = 7"} {
+		if p, err = see("keeper", sql); err != nil || p.Counted || !strings.Contains(p.Why, "SQLSTATE 2") || strings.Contains(p.Why, "@") || strings.Contains(p.Why, "=") {
+			t.Errorf("%s: %+v %v", sql, p, err)
+		}
+	}
 	// Rows that somebody has locked do not keep the reviewer waiting.
 	lock := w.direct()
 	if _, err := lock.Exec(context.Background(), "begin; select 1 from customers where id = 7 for update").ReadAll(); err != nil {
