@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -141,7 +142,11 @@ func TestUnknownUsersCannotBeTold(t *testing.T) {
 	s := newStore(t, access.LocalPrincipal{Name: "old", Kind: access.Human, Secret: weird})
 	salts := map[string]bool{}
 	iters := map[string]bool{}
-	for _, user := range []string{"eve", "bot", "mallory", "trent", "peggy", "victor", "walter", ""} {
+	users := []string{"eve", "bot", ""}
+	for i := range 61 { // so many that both counts come up
+		users = append(users, fmt.Sprint("nobody", i))
+	}
+	for _, user := range users {
 		_, first, err := converse(t, s, user, password)
 		if code(err) != "28P01" {
 			t.Fatalf("%s: %v", user, err)
@@ -156,7 +161,7 @@ func TestUnknownUsersCannotBeTold(t *testing.T) {
 		}
 		salts[fields[1]], iters[fields[2]] = true, true
 	}
-	if len(salts) != 8 {
+	if len(salts) != len(users) {
 		t.Error("users share salts")
 	}
 	if !iters["i=4096"] || !iters["i=8192"] || len(iters) != 2 {
