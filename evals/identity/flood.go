@@ -28,6 +28,12 @@ func (d *drill) flood(ctx context.Context, n int, over time.Duration) ([]results
 	if err != nil {
 		return nil, err
 	}
+	// The gateway looks at its providers when it starts, and asks for their keys once for that; the control has asked for them too.
+	for end := time.Now().Add(20 * time.Second); w.corp.Fetches() < 2; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			return nil, fmt.Errorf("control: the keys were asked for %d times before the flood, not by the start and by a token", w.corp.Fetches())
+		}
+	}
 	var times []time.Time // when the keys were asked for
 	before, began := w.corp.Fetches(), time.Now()
 	watching, stop := context.WithCancel(ctx)
