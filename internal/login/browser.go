@@ -23,7 +23,7 @@ import (
 
 // page is all that the browser is shown: no script, nothing from elsewhere. %s are title and text, ours.
 const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
-<title>%[1]s</title><style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;padding:0 1rem}</style><h1>%[1]s</h1><p>%[2]s</p></html>
+<title>%[1]s</title><style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;padding:0 1rem}</style><main><h1>%[1]s</h1><p>%[2]s</p></main></html>
 `
 
 const backText = "Go back to your terminal: it says how you are logged in. This window can be closed."

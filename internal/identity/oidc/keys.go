@@ -23,7 +23,7 @@ const (
 	// mostFetches in a minute, for whatever reason. Under a flood of unknown key ids a new key is found within the minute; keys that are
 	// published verify all the while.
 	mostFetches = 2
-	fetchWindow = time.Minute
+	fetchWindow = time.Minute + time.Second // so that a provider, whom one request may reach later than the next, counts no more in a minute
 
 	maxKeys    = 100
 	minRSA     = 2048
