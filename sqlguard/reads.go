@@ -12,7 +12,8 @@ var (
 	word = regexp.MustCompile(`[\pL_][\pL\pN_$]*|"(?:[^"]|"")+"`)
 	// readsSetting is current_setting with a constant, as it is written or as PostgreSQL prints it.
 	readsSetting = regexp.MustCompile(`(?i)\bcurrent_setting"?\s*\(\s*'([^'\\]+)'`)
-	anySetting   = regexp.MustCompile(`(?i)\b(?:current_setting|pg_settings|pg_show_all_settings)\b`)
+	// anySetting is what reads one, whose name may be put together; SHOW is run from text by PL/pgSQL.
+	anySetting = regexp.MustCompile(`(?i)\b(?:(?:current_setting|pg_settings|pg_show_all_settings)\b|show\s+[\pL_"'])`)
 )
 
 // SettingsRead gives the settings that a statement reads, lower-case: those that its text names, and those that definitions name that it comes to: views, policies

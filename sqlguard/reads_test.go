@@ -22,6 +22,7 @@ func TestSettingsRead(t *testing.T) {
 		},
 		Functions: map[access.Name][]*access.Function{
 			name("stamp"): {{Name: name("stamp"), Source: "begin new.x := CURRENT_SETTING( 'app.stamp' ); return new; end"}},
+			name("shown"): {{Name: name("shown"), Source: "declare v text; begin execute 'SHOW application_name' into v; return v; end"}},
 			name("any"):   {{Name: name("any"), Source: "select current_setting($1)"}},
 			name("total"): {{Name: name("total"), Parts: []access.Name{name("stamp")}}},
 			name("deep"):  {{Name: name("deep"), Source: `select total(x) from "guarded"`}},
@@ -42,6 +43,7 @@ func TestSettingsRead(t *testing.T) {
 		"nested_view": {rel("quoted"), []string{"app.tenant"}, false},
 		"row_policy":  {rel("guarded"), []string{"app.user"}, false},
 		"trigger":     {rel("watched"), []string{"app.stamp"}, false},
+		"shown":       {call("shown"), nil, true},
 		"loop":        {rel("loop"), nil, false},
 		"listing":     {rel("listing"), nil, true},
 		"pg_settings": {&access.Facts{Relations: []access.RelationUse{{Name: access.Name{Schema: "pg_catalog", Name: "pg_settings"}}}}, nil, true},

@@ -160,6 +160,11 @@ func burstAttacks() (out []attack) {
 	out = append(out,
 		burst{name: "types-behind-execute", made: typedAs(asText), ask: text(`EXECUTE p('\x4142')`), steps: []messages{typedAs(asBytes).run(`EXECUTE p('\x4142')`), messages{}.run(`EXECUTE p('\x4142')`)},
 			remade: typedAs(asText)}.attack(),
+		// What the arguments of EXECUTE do is no part of what was prepared.
+		burst{name: "path-by-execute", direct: "DROP TABLE IF EXISTS scratch.accounts; CREATE TABLE scratch.accounts AS SELECT * FROM public.accounts", before: []string{"PREPARE q(text) AS SELECT $1"}, ask: extended(count),
+			steps: []messages{messages{}.run("EXECUTE q(set_config('search_path', 'scratch', false))").run(count)}, after: []string{"RESET search_path"}}.attack(),
+		burst{name: "datestyle-by-execute", before: []string{mdy, "PREPARE q(text) AS SELECT $1"}, ask: extended(byDay),
+			steps: []messages{messages{}.run("EXECUTE q(set_config('datestyle', 'ISO, DMY', false))").run(byDay)}, after: []string{mdy}}.attack(),
 		// A portal whose approved execution is skipped is not opened by that.
 		burst{name: "skipped-portal", ask: extended(count), used: true, steps: []messages{messages{}.run("BEGIN"), messages{}.parse("s", count).bind("p", "s"), messages{}.run("SAVEPOINT a"),
 			messages{}.run("SELECT 1 / (id - id) FROM accounts").execute("p"), messages{}.run("ROLLBACK TO a"), messages{}.execute("p")}}.attack(),

@@ -167,7 +167,7 @@ func sameGrant(a, b Grant) bool {
 	return a.Mode == b.Mode && a.Uses == b.Uses && a.Until.Equal(b.Until) && slices.Equal(a.Classes, b.Classes) &&
 		slices.Equal(a.Relations, b.Relations) && slices.Equal(a.Columns, b.Columns) &&
 		slices.EqualFunc(a.Ranges, b.Ranges, func(x, y Range) bool {
-			return x.Any == y.Any && slices.Equal(x.In, y.In) && x.Least == y.Least && x.Most == y.Most
+			return x.Any == y.Any && x.Null == y.Null && slices.Equal(x.In, y.In) && x.Least == y.Least && x.Most == y.Most
 		})
 }
 

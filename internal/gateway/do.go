@@ -415,9 +415,11 @@ func (s *Session) execute(op *Op, sink Sink) error {
 			return err
 		}
 	}
-	held := ""
+	var j judged
 	if err == nil {
-		pl, held, err = s.approvedPortal(p, pl, sink)
+		if j, err = s.approvedPortal(p, pl, sink); err == nil {
+			pl = j.plan
+		}
 	}
 	if err == nil {
 		err = s.place(pl, p.sql())
@@ -425,7 +427,7 @@ func (s *Session) execute(op *Op, sink Sink) error {
 	probes, known := int64(0), true
 	if err == nil {
 		probes, known = p.portalGuesses(pl)
-		err = s.probe(pl, p.sql(), probes, known, held != "")
+		err = s.probe(pl, p.sql(), probes, known, j.approval != "")
 	}
 	p.used = true
 	if err == nil && !p.afford && pl.decision.Obligations.Cost > 0 {
@@ -446,8 +448,8 @@ func (s *Session) execute(op *Op, sink Sink) error {
 	if err != nil {
 		return s.refuse(err, p.sql(), 'E', sink)
 	}
-	r := s.addRun(judged{plan: pl, probes: probes, approval: held, opened: p.opened}, p, p.params, p.sql())
-	p.claimed = p.claimed || held != ""
+	r := s.addRun(judged{plan: pl, probes: probes, approval: j.approval, opened: j.opened}, p, p.params, p.sql())
+	p.claimed = p.claimed || j.approval != ""
 	s.runs[r].copy = copied
 	cursor := s.cursorOf(p.plan)
 	if cursor == nil {

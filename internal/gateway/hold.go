@@ -169,9 +169,9 @@ func (s *Session) askInFailed(ctx context.Context, w wanted, pl *plan) *access.E
 }
 
 // approvedPortal is approved for a portal that is executed. Once it was executed it may be read on.
-func (s *Session) approvedPortal(p *portal, pl *plan, sink Sink) (*plan, string, error) {
+func (s *Session) approvedPortal(p *portal, pl *plan, sink Sink) (judged, error) {
 	if p.opened {
-		return pl, "", nil
+		return judged{plan: pl, opened: true}, nil
 	}
 	judge := func(pl *plan) []judged {
 		j := p.judged(pl)
@@ -182,11 +182,8 @@ func (s *Session) approvedPortal(p *portal, pl *plan, sink Sink) (*plan, string,
 		return []judged{j}
 	}
 	list := judge(pl)
-	if list[0].opened {
-		p.opened = true
-	}
 	if !list[0].waits() && pl.facts.Prepares == "" {
-		return pl, "", nil
+		return list[0], nil
 	}
 	w := wanted{list: list, sql: p.sql(), params: p.params, raw: p.values, portal: p, again: func() ([]judged, error) {
 		if err := s.current(p.stmt, sink); err != nil {
@@ -204,9 +201,9 @@ func (s *Session) approvedPortal(p *portal, pl *plan, sink Sink) (*plan, string,
 	}
 	list, err := s.approved(w, sink)
 	if err != nil {
-		return nil, "", err
+		return judged{}, err
 	}
-	return list[0].plan, list[0].approval, nil
+	return list[0], nil
 }
 
 // cursorOpened reports whether a FETCH reads what was opened before, under an approval where that needed one.

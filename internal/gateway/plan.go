@@ -15,6 +15,7 @@ import (
 	"sallyport/mask"
 	"sallyport/sqlguard"
 	"sallyport/sqlguard/postgres"
+	"sallyport/sqlguard/registry"
 )
 
 // plan is what was decided about one statement for one scope, and what will run. It is immutable but for
@@ -107,6 +108,10 @@ func (sc *scope) newPlan(t *pgtree.Tree) (*plan, error) {
 	}
 	if p.decision.Effect == access.Deny {
 		return nil, p.denied(t.SQL)
+	}
+	if p.facts.Executes != "" && acts(p.facts) {
+		p.describe(nil)
+		return nil, refusal{plan: p, sql: t.SQL, why: errArgumentsAct}
 	}
 	if why := changesPinned(t.Stmt); why != nil {
 		p.describe(nil)
@@ -338,6 +343,17 @@ func forget[T any](m map[string]T, name string) {
 	} else {
 		delete(m, name)
 	}
+}
+
+// errArgumentsAct refuses an EXECUTE that would do more than what was prepared, which is all that it is judged, recorded and approved as.
+var errArgumentsAct = &access.Error{Kind: access.Unsupported, Code: "0A000", Message: "arguments of EXECUTE that read or change anything, or call functions of the database's own, are not available through the gateway",
+	Hint: "run what the argument does as a statement of its own, and write its value"}
+
+// acts reports whether expressions do more than compute: the arguments of EXECUTE, whose facts have nothing else.
+func acts(f *access.Facts) bool {
+	return len(f.Settings) > 0 || f.PathChange || slices.ContainsFunc(f.Functions, func(u access.FunctionUse) bool {
+		return !slices.Contains([]string{registry.Pure, registry.Catalog, registry.Volatile}, u.Class)
+	})
 }
 
 // effective is the plan that EXECUTE or FETCH really runs: that of what was prepared or declared.

@@ -67,8 +67,12 @@ func (s *Session) describeTypes(text string, declared []uint32, sink Sink) ([]ui
 		defer func() { s.unsync = unsync }()
 	}
 	const name = "sallyport types"
-	b := pgframe.AppendParse(nil, name, text, declared)
-	for _, kind := range []byte("DC") {
+	var b []byte
+	for _, kind := range []byte("CPDC") { // closed first: where the last one failed half-way it is still there
+		if kind == 'P' {
+			b = pgframe.AppendParse(b, name, text, declared)
+			continue
+		}
 		var at int
 		b, at = pgframe.Begin(b, kind)
 		b = pgframe.End(pgframe.AppendCString(append(b, 'S'), name), at)
@@ -82,6 +86,7 @@ func (s *Session) describeTypes(text string, declared []uint32, sink Sink) ([]ui
 	}
 	var types []uint32
 	var refused error
+	closed := 0
 	for {
 		f, err := s.up.Next()
 		if err != nil {
@@ -98,7 +103,7 @@ func (s *Session) describeTypes(text string, declared []uint32, sink Sink) ([]ui
 			}
 			refused = &access.Error{Kind: access.Unsupported, Code: field(pgframe.Fields(f.Body()), 'C'), Message: "this statement needs approval, and the database does not take it", Hint: "nothing was asked for, and nothing ran; cast its parameters in its text, $1::text"}
 		case '3':
-			if s.unsync {
+			if closed++; s.unsync && closed == 2 {
 				return types, nil
 			}
 		case 'Z':
