@@ -29,7 +29,8 @@ them out of it, or revoke for good.
 A name means whoever has it: in whatever case it is written, and with it the accounts at providers that had it last, whatever they come to be
 called. What somebody had asked for and is waiting or approved ends, and approvals that they gave and that have not been used count no longer.
 
-What belongs to nobody that the gateway knows is refused: a slip would look like success. --force withdraws it all the same.
+A principal, actor, credential or issuer that the gateway does not know is refused: a slip would look like success. --force withdraws it
+all the same. Whether somebody has a subject, a session or a token is not looked at: the gateway has not seen all that a provider gives.
 
 "sallyport revoke list" shows what is withdrawn, and "sallyport revoke undo" takes a revocation back.
 
@@ -58,7 +59,7 @@ What belongs to nobody that the gateway knows is refused: a slip would look like
 	}
 	o.flags(cmd)
 	revocationFlags(cmd, &r)
-	cmd.Flags().BoolVar(&force, "force", false, "also what belongs to nobody that the gateway knows, who may come yet")
+	cmd.Flags().BoolVar(&force, "force", false, "also of a principal, actor, credential or issuer that the gateway does not know, who may come yet")
 	cmd.Flags().BoolVar(&forGood, "for-good", false, "those to come as well, until it is taken back")
 	cmd.AddCommand(newRevokeList(a), newRevokeUndo(a))
 	return cmd
@@ -160,8 +161,9 @@ func newRevokeUndo(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "undo",
 		Short: "Take a revocation back",
-		Long: `Undo takes back the revocation that names just what is given, as "sallyport revoke list" shows it. What it withdrew and has not ended by
-itself holds again: passwords, static tokens and tokens of providers. What the gateway had issued does not: who had it logs in anew. Sessions, requests and
+		Long: `Undo takes back the revocation that names just what is given, as "sallyport revoke list" shows it, whenever and for whatever cause it was made.
+There is one of each such name: a log-out at the provider, changed groups and an order by hand that name the same are one, and all of it is
+taken back. What it withdrew and has not ended by itself holds again: passwords, static tokens and tokens of providers. What the gateway had issued does not: who had it logs in anew. Sessions, requests and
 approvals that it ended stay ended.
 
 Where tokens may be in foreign hands, revoke again without --for-good: who logs in anew comes in, and what is older does not.

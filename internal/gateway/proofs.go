@@ -208,10 +208,15 @@ type seenKey struct{ name, issuer, against, client, actor string }
 
 // seen is what the newest proof said.
 type seen struct {
-	issued, expires time.Time
-	kind            access.PrincipalKind
-	groups          []string
-	attributes      map[string]string
+	proof      access.Proof // as proofOf has it
+	kind       access.PrincipalKind
+	groups     []string
+	attributes map[string]string
+}
+
+// proofOf is what of a proof is kept to know whether it still holds: its times, and what a revocation may name.
+func proofOf(q access.Proof) access.Proof {
+	return access.Proof{Issuer: q.Issuer, Subject: q.Subject, Session: q.Session, Token: q.Token, Credential: q.Credential, Issued: q.Issued, Expires: q.Expires, Against: q.Against}
 }
 
 // mostSeen is how long latest gets before what has expired is forgotten. What has not stays, however much that is: without it, older words would
@@ -236,7 +241,7 @@ func (p *proofs) outdated(who access.Principal) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	o, known := p.latest[seenKeyOf(who)]
-	return known && who.Proof.Issued.Before(o.issued) && !o.same(who)
+	return known && who.Proof.Issued.Before(o.proof.Issued) && !o.same(who)
 }
 
 // note remembers what a proof of a provider says. changed reports that it is newer than the one before and says something else; outdated, that it
@@ -247,20 +252,20 @@ func (p *proofs) note(who access.Principal) (changed, outdated bool) {
 	defer p.mu.Unlock()
 	o, known := p.latest[key]
 	switch {
-	case known && q.Issued.Before(o.issued):
+	case known && q.Issued.Before(o.proof.Issued):
 		return false, !o.same(who)
-	case known && q.Issued.Equal(o.issued):
+	case known && q.Issued.Equal(o.proof.Issued):
 		return false, false
 	case known && o.same(who):
-		o.issued, o.expires = q.Issued, q.Expires
+		o.proof = proofOf(q)
 		p.latest[key] = o
 		return false, false
 	}
 	if len(p.latest) >= max(mostSeen, p.tidyAt) {
 		now := time.Now()
-		maps.DeleteFunc(p.latest, func(_ seenKey, o seen) bool { return now.After(o.expires) })
+		maps.DeleteFunc(p.latest, func(_ seenKey, o seen) bool { return now.After(o.proof.Expires) })
 		p.tidyAt = 2 * len(p.latest)
 	}
-	p.latest[key] = seen{q.Issued, q.Expires, who.Kind, slices.Clone(who.Groups), maps.Clone(who.Attributes)}
+	p.latest[key] = seen{proofOf(q), who.Kind, slices.Clone(who.Groups), maps.Clone(who.Attributes)}
 	return known, false
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // Unknown says what of a revocation belongs to nobody that this gateway knows: to no principal, agent or actor of the configuration, to nobody who has logged
-// in, and to no session. "" is none of that. It may be right all the same: somebody may come who is not there yet.
+// in, to no session, and to no provider. "" is none of that. It may be right all the same: somebody may come who is not there yet. Subjects and
+// sessions of a provider and tokens are not looked at: most of those that it gives the gateway never sees.
 func (g *Gateway) Unknown(r access.Revocation) string {
 	switch {
 	case r.Principal != "" && !g.knowsName(r.Principal):
@@ -17,12 +18,20 @@ func (g *Gateway) Unknown(r access.Revocation) string {
 		return "the actor " + r.Actor
 	case r.Credential != "" && !g.issued.Knows(r.Credential) && !g.proofs.any(func(p access.Principal) bool { return p.Proof.Credential == r.Credential }):
 		return "the credential " + r.Credential
+	case r.Issuer != "" && !g.knowsIssuer(r.Issuer):
+		return "the issuer " + r.Issuer
 	}
 	return ""
 }
 
 func (g *Gateway) knowsName(name string) bool {
 	return g.people.store.Load().Has(name) || len(g.issued.Widened(access.Revocation{Principal: name}).Accounts) > 0 || g.proofs.any(func(p access.Principal) bool { return strings.EqualFold(p.Name, name) })
+}
+
+// knowsIssuer is exact, as what compares it with proofs is: a slash too many is another issuer.
+func (g *Gateway) knowsIssuer(issuer string) bool {
+	by := func(p access.Principal) bool { return p.Proof.Issuer == issuer }
+	return g.people.speaks(issuer) || g.proofs.any(by) || slices.ContainsFunc(g.issued.All(), by)
 }
 
 func (g *Gateway) knowsActor(name string) bool {

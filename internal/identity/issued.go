@@ -156,6 +156,9 @@ func (s *Store) WhyNot(p access.Principal) string {
 	return ""
 }
 
+// Against is what proofs by a provider are held against now (access.Proof); "" where no provider of the configuration has the issuer.
+func (s *Store) Against(issuer string) string { return s.defined[issuer] }
+
 // digestOf stands for a password's verifier where that need not be known.
 func digestOf(k *scram.StoredCredentials) string {
 	h := sha256.New()

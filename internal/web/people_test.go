@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func TestPeopleOfAProviderAreOnThePage(t *testing.T) {
 	if n := len(link.FindAllString(body, -1)); n != 2 {
 		t.Errorf("%d accounts of the name are listed", n)
 	}
-	// Who has logged out with nothing left is known while the proof would hold; who is withdrawn, by a credential too, is not met any more.
+	// Who has logged out with nothing left is known while the proof would hold; who is withdrawn, by the account too, is not met any more.
 	c := w.issue(idp)
 	ada.post("/logout", url.Values{})
 	if _, body := auditor.get("/people"); link.FindString(body) == "" {
@@ -66,6 +67,31 @@ func TestPeopleOfAProviderAreOnThePage(t *testing.T) {
 		if p.Proof.Issuer != idp.Issuer || p.Actor != "" {
 			t.Errorf("%+v is of nobody's provider", p)
 		}
+	}
+	for _, r := range []access.Revocation{{Credential: c.Credential}, {Issuer: idp.Issuer, Subject: "u-ada"}, {Issuer: idp.Issuer, Subject: "u-other"}} {
+		r.Cause = "in foreign hands"
+		if _, err := w.gw.Revoke(t.Context(), access.Principal{Name: "root"}, r); err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(w.gw.Known(), func(p access.Principal) bool {
+			return r.Subject != "" && p.Proof.Subject == r.Subject || r.Credential != "" && p.Proof.Credential == r.Credential
+		}) {
+			t.Errorf("%+v is withdrawn, and known", r)
+		}
+	}
+	if _, body := auditor.get("/people"); link.FindString(body) != "" || !strings.Contains(body, `aria-label="corp-eva"`) {
+		t.Errorf("withdrawn accounts are met, or others are not: %s", body)
+	}
+	if p := w.gw.Known(); len(p) != 1 || p[0].Name != "corp-eva" {
+		t.Errorf("%+v", p)
+	}
+	// What a provider's word came to under its definition of before says nothing of now.
+	corp := access.Provider{Name: "corp", Issuer: idp.Issuer, ClientID: testidp.ClientID, UserClaim: "email", Prefix: "corp-"}
+	if _, err := w.gw.LoadPrincipals(nil, []access.Provider{corp}); err != nil {
+		t.Fatal(err)
+	}
+	if p := w.gw.Known(); len(p) != 0 {
+		t.Errorf("by a definition that is gone: %+v", p)
 	}
 	if _, err := w.gw.LoadPrincipals(nil, []access.Provider{{Name: "new", Issuer: testidp.New(t).Issuer, ClientID: testidp.ClientID, Prefix: "new-"}}); err != nil {
 		t.Fatal(err)
