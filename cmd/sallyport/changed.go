@@ -79,10 +79,11 @@ func waiting(started, is *config.File) (keys []string, serious bool) {
 	return keys, serious
 }
 
-// putInForce names what a reload has changed.
-func putInForce(was, is *config.Config) (keys []string) {
+// putInForce names what a reload has changed; outward are the keys of what is sent elsewhere otherwise than before, which not every change comes to.
+func putInForce(was, is *config.Config, outward []string) (keys []string) {
+	keys = slices.Clone(outward)
 	for _, k := range unlike(&was.File, &is.File) {
-		if slices.Contains(reread, k) && k != "policies" {
+		if slices.Contains(reread, k) && !slices.Contains([]string{"policies", "notify", "export"}, k) {
 			keys = append(keys, k)
 		}
 	}

@@ -39,7 +39,8 @@ func TestWhatWaitsForARestart(t *testing.T) {
 		}
 	}
 	a, b := &config.Config{}, &config.Config{Principals: []access.LocalPrincipal{{Name: "a"}}, Policies: []config.Policy{{Name: "p"}}}
-	if got := putInForce(a, b); !slices.Equal(got, []string{"policies", "principals"}) {
+	b.File.Notify, b.File.Export = []config.Notify{{Name: "people"}}, []config.Export{{Name: "siem"}} // of which one could not be opened
+	if got := putInForce(a, b, []string{"notify"}); !slices.Equal(got, []string{"notify", "policies", "principals"}) {
 		t.Errorf("in force: %q", got)
 	}
 }

@@ -29,13 +29,14 @@ type outward struct {
 	sets   []*outlet
 	closed bool
 
-	stop  chan struct{} // closed: end the refreshing
+	stop  context.CancelFunc // ends the refreshing, and the commands that it runs; nil where there is none
 	tasks sync.WaitGroup
 }
 
 // outlet is the exporters or the channels.
 type outlet struct {
 	what string
+	key  string // of the configuration
 	open func(*config.Config) (*export.Set, error)
 	of   func(*config.Config) (list any, files []*config.ClientTLS)
 	set  *export.Set // nil where there are none
@@ -44,20 +45,20 @@ type outlet struct {
 
 // openOutward makes ready what the configuration names. start runs it.
 func openOutward(cfg *config.Config, log *slog.Logger) (*outward, error) {
-	o := &outward{dataDir: cfg.DataDir, log: log, cfg: cfg, stop: make(chan struct{})}
+	o := &outward{dataDir: cfg.DataDir, log: log, cfg: cfg}
 	if w := cfg.File.Listen.Web; w != nil {
 		o.link = webURL(w)
 	}
 	o.slack = slack.New(slackSecrets(cfg), o.link)
 	o.sets = []*outlet{
-		{what: "channels", open: o.openChannels, of: func(c *config.Config) (any, []*config.ClientTLS) {
+		{what: "channels", key: "notify", open: o.openChannels, of: func(c *config.Config) (any, []*config.ClientTLS) {
 			var files []*config.ClientTLS
 			for _, n := range c.Channels {
 				files = append(files, n.TLS)
 			}
 			return c.Channels, files
 		}},
-		{what: "exporters", open: o.openExports, of: func(c *config.Config) (any, []*config.ClientTLS) {
+		{what: "exporters", key: "export", open: o.openExports, of: func(c *config.Config) (any, []*config.ClientTLS) {
 			var files []*config.ClientTLS
 			for _, e := range c.Exports {
 				files = append(files, e.TLS)
@@ -87,14 +88,16 @@ func (o *outward) start(refresh time.Duration) {
 	if refresh <= 0 {
 		return
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	o.stop = stop
 	o.tasks.Go(func() {
 		tick := time.NewTicker(refresh)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
-				o.refresh()
-			case <-o.stop:
+				o.refresh(ctx)
+			case <-ctx.Done():
 				return
 			}
 		}
@@ -134,11 +137,14 @@ func (o *outward) look() {
 	}
 }
 
-// refresh reads secrets again, from where the configuration in force says.
-func (o *outward) refresh() {
+// refresh reads secrets again, from where the configuration in force says, until ctx ends.
+func (o *outward) refresh(ctx context.Context) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	next, err := o.cfg.Receivers()
+	next, err := o.cfg.Receivers(ctx)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		o.log.Warn("the secrets of exporters and channels were not read again: the old ones stay", "error", err)
 		return
@@ -146,18 +152,18 @@ func (o *outward) refresh() {
 	o.take(next)
 }
 
-// reload puts another configuration in force.
-func (o *outward) reload(cfg *config.Config) {
+// reload puts another configuration in force, and gives the keys of what was made anew by it.
+func (o *outward) reload(cfg *config.Config) (changed []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.cfg = cfg
-	o.take(cfg)
+	return o.take(cfg)
 }
 
-// take is called under the lock. What cannot be opened leaves what there was.
-func (o *outward) take(cfg *config.Config) {
+// take is called under the lock, and gives the keys of what it made anew. What cannot be opened leaves what there was.
+func (o *outward) take(cfg *config.Config) (changed []string) {
 	if o.closed {
-		return
+		return nil
 	}
 	for _, l := range o.sets {
 		made, err := l.fingerprint(cfg)
@@ -182,14 +188,18 @@ func (o *outward) take(cfg *config.Config) {
 		if l.set, l.made = next, made; next != nil {
 			next.Start()
 		}
+		changed = append(changed, l.key)
 		o.log.Info(l.what + " made anew: their configuration or a secret is another")
 	}
 	o.slack.Trust(slackSecrets(cfg))
+	return changed
 }
 
 // close ends them all when each has sent what is on record, or when ctx ends.
 func (o *outward) close(ctx context.Context) error {
-	close(o.stop)
+	if o.stop != nil {
+		o.stop()
+	}
 	o.tasks.Wait()
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -170,7 +170,7 @@ func TestSecretsOfReceiversAreReadAgain(t *testing.T) {
 	a.write("secret", longSecret("two"))
 	a.record()
 	a.awaits("sent one", "told one")
-	o.refresh()
+	o.refresh(context.Background())
 	a.record()
 	a.awaits("sent two", "told two")
 	for _, bad := range []func(){
@@ -179,12 +179,12 @@ func TestSecretsOfReceiversAreReadAgain(t *testing.T) {
 		func() { a.write("secret", longSecret("three")); a.write("hook", "http://there.example/told") },
 	} {
 		bad()
-		o.refresh()
+		o.refresh(context.Background())
 		a.record()
 		a.awaits("sent two", "told two")
 	}
 	a.write("hook", a.url+"/elsewhere")
-	o.refresh()
+	o.refresh(context.Background())
 	a.record()
 	a.awaits("sent three", "elsewhere three")
 	if err := o.close(context.Background()); err != nil {
@@ -217,21 +217,54 @@ func TestSecretsOfReceiversAreReadEverySoOften(t *testing.T) {
 	}
 }
 
+// Who ends the gateway does not wait for a command that a secret is to come from.
+func TestCommandsOfARefreshEndWithIt(t *testing.T) {
+	a := openAbroad(t)
+	begun := filepath.Join(a.dir, "begun")
+	a.write("prints", "#!/bin/sh\n[ -e now ] && touch begun && exec sleep 8\necho "+longSecret("one")+"\n")
+	if err := os.Chmod(filepath.Join(a.dir, "prints"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	o := a.open(a.config("  - {name: slow, to: webhook, url: '"+a.url+"/slow', secret_command: [./prints]}\n"), 20*time.Millisecond)
+	a.write("now", "")
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(begun); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the command does not run\n%s", a.said)
+		}
+	}
+	since := time.Now()
+	if err := o.close(context.Background()); err != nil || time.Since(since) > 4*time.Second {
+		t.Errorf("closed after %v: %v", time.Since(since), err)
+	}
+	if strings.Contains(a.said.String(), "were not read again") {
+		t.Errorf("the log has\n%s", a.said)
+	}
+}
+
 // A reload takes exporters away, adds others and leaves alone what is as it was; one that cannot be opened changes nothing.
 func TestReceiversAreReloaded(t *testing.T) {
 	a := openAbroad(t)
 	o := a.open(a.config(""), 0)
+	reload := func(c *config.Config, want ...string) {
+		t.Helper()
+		if got := o.reload(c); !slices.Equal(got, want) {
+			t.Errorf("in force is another %q, want %q", got, want)
+		}
+	}
 	a.record()
 	a.awaits("sent one", "told one")
 	another := "  - {name: lake, to: webhook, url: '" + a.url + "/lake', secret_file: secret}\n"
-	o.reload(a.config(another))
+	reload(a.config(another), "export")
 	a.begun("export/lake")
 	a.record()
 	a.awaits("sent one", "lake one", "told one")
-	o.reload(a.config("  - {name: bad, to: webhook, url: '" + a.url + "/bad', secret_file: secret, tls: {ca: missing.pem}}\n"))
+	reload(a.config("  - {name: bad, to: webhook, url: '" + a.url + "/bad', secret_file: secret, tls: {ca: missing.pem}}\n"))
 	a.record()
 	a.awaits("sent one", "lake one", "told one")
-	o.reload(a.config(""))
+	reload(a.config(""), "export")
 	a.record()
 	a.awaits("sent one", "told one")
 	if text := a.said.String(); strings.Contains(text, "channels made anew") || !strings.Contains(text, "exporters not made anew") || !strings.Contains(text, "missing.pem") {
@@ -240,7 +273,7 @@ func TestReceiversAreReloaded(t *testing.T) {
 	if err := o.close(context.Background()); err != nil {
 		t.Error(err)
 	}
-	o.reload(a.config(another)) // comes to nothing
+	reload(a.config(another)) // comes to nothing
 	a.record()
 	time.Sleep(300 * time.Millisecond)
 	a.awaits()

@@ -390,8 +390,8 @@ func (g *gate) reload(ctx context.Context, path string) {
 	}
 	g.core.Judge(judged)
 	g.rules = cfg.Policies
-	g.out.reload(cfg)
-	g.log.Info("configuration reloaded", "changed", putInForce(g.force, cfg), "policies", len(g.rules), "labels_files", len(judged), "principals", len(cfg.Principals), "providers", len(cfg.Providers),
+	outward := g.out.reload(cfg)
+	g.log.Info("configuration reloaded", "changed", putInForce(g.force, cfg, outward), "policies", len(g.rules), "labels_files", len(judged), "principals", len(cfg.Principals), "providers", len(cfg.Providers),
 		"sessions_ended", ended)
 	g.force = cfg
 	if keys, serious := waiting(g.started, &cfg.File); len(keys) > 0 {

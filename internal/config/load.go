@@ -203,7 +203,13 @@ func (c *Config) secret(d *document, path []string, key, literal, env, file stri
 		c.lacks(d, at("_command"), "the command was not run", "")
 		return "", false
 	case len(command) > 0:
-		value, err := runCommand(context.Background(), c.Dir, command)
+		run := d.run
+		if run == nil {
+			run = func(dir string, command []string) (string, error) {
+				return runCommand(context.Background(), dir, command)
+			}
+		}
+		value, err := run(c.Dir, command)
 		if err != nil {
 			c.lacks(d, at("_command"), fmt.Sprintf("`%s` gives no secret: %v", command[0], err), "run it by hand, as the gateway's user: it has to print the secret and exit with 0")
 		}

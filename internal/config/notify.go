@@ -17,7 +17,7 @@ type Notify struct {
 	To string `yaml:"to"`
 	// Groups are those whose requests are told: one that asks none of them is not. Default all.
 	Groups []string `yaml:"groups"`
-	// Events that are told: requested, vote, escalated, approved, denied, expired, cancelled, executed, failed, unknown, glass, reviewed, glass_login.
+	// Events that are told: requested, vote, escalated, lapsed, approved, denied, expired, cancelled, executed, failed, unknown, glass, reviewed, glass_login.
 	// Default all.
 	Events []string `yaml:"events"`
 	// SQL has the text of statements told too, identifiers found in literals masked. Parameters and rows are never told.
@@ -75,7 +75,7 @@ var notifyKeys = map[string][]string{
 }
 
 // NotifyEvents are what `events` may name.
-var NotifyEvents = []string{"requested", "vote", "escalated", "approved", "denied", "expired", "cancelled", "executed", "failed", "unknown", "glass", "reviewed", "glass_login"}
+var NotifyEvents = []string{"requested", "vote", "escalated", "lapsed", "approved", "denied", "expired", "cancelled", "executed", "failed", "unknown", "glass", "reviewed", "glass_login"}
 
 func (c *Config) notify(d *document) {
 	seen := map[string]bool{}

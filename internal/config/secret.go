@@ -43,6 +43,8 @@ func runCommand(ctx context.Context, dir string, command []string) (string, erro
 	}
 	var exit *exec.ExitError
 	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return "", said("it was ended before it had done")
 	case ctx.Err() != nil:
 		return "", said(fmt.Sprintf("it had not ended after %v", commandPatience))
 	case errors.As(err, &exit):
@@ -125,9 +127,9 @@ func (c *Config) DSN(ctx context.Context, connection string) (string, error) {
 }
 
 // Receivers reads the secrets of exporters and channels again, from where the configuration said when it was loaded, and judges them as then:
-// of what comes back Exports and Channels count. What cannot be read, or is not sound, is an error, and nothing comes back.
-func (c *Config) Receivers() (*Config, error) {
-	d := &document{path: c.Path}
+// of what comes back Exports and Channels count. What cannot be read, or is not sound, is an error, and nothing comes back. Commands end with ctx.
+func (c *Config) Receivers(ctx context.Context) (*Config, error) {
+	d := &document{path: c.Path, run: func(dir string, command []string) (string, error) { return runCommand(ctx, dir, command) }}
 	next := &Config{Path: c.Path, Dir: c.Dir, text: c.text}
 	d.parse(c.text, &next.File)
 	if len(d.problems) == 0 {

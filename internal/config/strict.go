@@ -21,6 +21,8 @@ type document struct {
 	maker    string     // the command that writes such files
 	root     *yaml.Node // the top mapping
 	problems Problems
+	// run gives what a command prints that a secret comes from; nil: runCommand, for as long as that has patience.
+	run func(dir string, command []string) (string, error)
 }
 
 // parse reads YAML into a struct. Shape errors (unknown keys, repeated keys, wrong types) are collected.

@@ -48,4 +48,7 @@ func TestOwnCertificateThatCannotBeRenewed(t *testing.T) {
 	if s.Look(); s.Leaf().NotAfter.Sub(c.now()) < leafLife-time.Hour {
 		t.Error("it is not made where it can be again")
 	}
+	if !s.stuck.IsZero() {
+		t.Error("a failure of later may be kept back for this one")
+	}
 }

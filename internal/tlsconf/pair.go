@@ -153,6 +153,7 @@ func (s *Source) renew() error {
 		return err
 	}
 	s.current.Store(pair)
+	s.stuck, s.warned = time.Time{}, time.Time{}
 	return nil
 }
 
