@@ -68,8 +68,8 @@ func ada() *testidp.User {
 	return &testidp.User{Subject: "u-ada", Claims: map[string]any{"preferred_username": "ada", "groups": []string{"staff", "choir"}, "org": map[string]any{"tenant": "7"}}}
 }
 
-// openRealGate opens one in a folder. mcp is more of that door's configuration.
-func openRealGate(tb testdb.TB, dir, mcp string, providers bool) *realGate {
+// openConfigured writes a configuration of text, and its policy.cedar beside it, and opens a gate by it, whose log nobody reads.
+func openConfigured(tb testdb.TB, file, text, policy string) *gate {
 	tb.Helper()
 	check := func(err error) {
 		tb.Helper()
@@ -77,6 +77,20 @@ func openRealGate(tb testdb.TB, dir, mcp string, providers bool) *realGate {
 			tb.Fatalf("%v", err)
 		}
 	}
+	dir := filepath.Dir(file)
+	check(os.MkdirAll(dir, 0o700))
+	check(os.WriteFile(filepath.Join(dir, "policy.cedar"), []byte(policy), 0o600))
+	check(os.WriteFile(file, []byte(text), 0o600))
+	cfg, err := config.Load(file)
+	check(err)
+	g, err := openGate(context.Background(), cfg, slog.New(slog.DiscardHandler))
+	check(err)
+	return g
+}
+
+// openRealGate opens one in a folder. mcp is more of that door's configuration.
+func openRealGate(tb testdb.TB, dir, mcp string, providers bool) *realGate {
+	tb.Helper()
 	r := &realGate{idp: testidp.New(tb), file: filepath.Join(dir, "sallyport.yaml")}
 	r.idp.Login(ada())
 	r.idp.Client("nightly", "s3cret")
@@ -85,15 +99,11 @@ func openRealGate(tb testdb.TB, dir, mcp string, providers bool) *realGate {
 		list = fmt.Sprintf(gateProvider, r.idp.Issuer)
 	}
 	text := fmt.Sprintf(gateConfig, "127.0.0.1:0", mcp, testdb.Shared(tb).NewDatabase(tb, gateSchema), list)
-	check(os.MkdirAll(dir, 0o700))
-	check(os.WriteFile(filepath.Join(dir, "policy.cedar"), []byte(gatePolicy), 0o600))
-	check(os.WriteFile(r.file, []byte(text), 0o600))
-	cfg, err := config.Load(r.file)
-	check(err)
-	r.gate, err = openGate(context.Background(), cfg, slog.New(slog.DiscardHandler))
-	check(err)
+	r.gate = openConfigured(tb, r.file, text, gatePolicy)
 	if mcp == "" { // so that other commands, which read the file, know the address that was found
-		check(os.WriteFile(r.file, []byte(strings.Replace(text, `mcp: {address: "127.0.0.1:0"`, fmt.Sprintf(`mcp: {address: %q`, r.mcpLn.Addr().String()), 1)), 0o600))
+		if err := os.WriteFile(r.file, []byte(strings.Replace(text, `mcp: {address: "127.0.0.1:0"`, fmt.Sprintf(`mcp: {address: %q`, r.mcpLn.Addr().String()), 1)), 0o600); err != nil {
+			tb.Fatalf("%v", err)
+		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -5,14 +5,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
-	"sallyport/internal/config"
 	"sallyport/internal/testdb"
 )
 
@@ -27,19 +25,7 @@ func TestServeWaitsForAReload(t *testing.T) {
 	hup <- syscall.SIGHUP
 	file := filepath.Join(dir, "started.yaml")
 	text := fmt.Sprintf("data_dir: data\nlisten: {pgwire: {address: \"127.0.0.1:0\"}}\nconnections: {shop: {driver: postgres, dsn: %q}}\npolicies: [policy.cedar]\n", testdb.Shared(t).NewDatabase(t, ""))
-	for name, text := range map[string]string{file: text, filepath.Join(dir, "policy.cedar"): `permit (principal, action == Action::"connect", resource);`} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cfg, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := openGate(context.Background(), cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := openConfigured(t, file, text, `permit (principal, action == Action::"connect", resource);`)
 	g.hup, g.path = hup, fifo
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

@@ -4,18 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"sallyport/internal/access"
-	"sallyport/internal/config"
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/testdb"
@@ -25,9 +22,6 @@ import (
 func TestWebDoor(t *testing.T) {
 	dir := t.TempDir()
 	policy := `@id("all") permit (principal in Group::"staff", action in [Action::"connect", Action::"read"], resource);`
-	if err := os.WriteFile(filepath.Join(dir, "policy.cedar"), []byte(policy), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	file := filepath.Join(dir, "sallyport.yaml")
 	text := fmt.Sprintf(`data_dir: data
 listen: {web: {address: "127.0.0.1:0", auditors: [auditors], operators: [operators]}, pgwire: {address: "127.0.0.1:0"}}
@@ -37,17 +31,7 @@ principals:
   ada: {kind: human, groups: [staff, auditors], secret: %q}
   olga: {kind: human, groups: [operators], secret: %q}
 `, testdb.Shared(t).NewDatabase(t, "create table t(a int)"), identity.HashPassword("pw"), identity.HashPassword("pw"))
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := openGate(context.Background(), cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := openConfigured(t, file, text, policy)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- g.serve(ctx) }()

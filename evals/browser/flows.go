@@ -263,6 +263,20 @@ func (w *world) unchanged(id int) error {
 	return nil
 }
 
+// ownIsNotOffered opens the visitor's own request whose statement has a text, which they are not to decide about. name is what findings call its page.
+func (w *world) ownIsNotOffered(t *tab, text, name string) error {
+	if _, err := t.open("/reviews?state=mine"); err != nil {
+		return err
+	}
+	if err := t.toRequest(text); err != nil {
+		return err
+	}
+	if offered, err := t.has("form[action$='/approve'], #justification"); err != nil || offered {
+		return fmt.Errorf("somebody is offered to decide about their own request (%v)", err)
+	}
+	return w.found.inspect(t, name)
+}
+
 // ownRequest is of somebody who may decide, but not about what they ask for.
 func ownRequest(_ context.Context, w *world) error {
 	sql, _ := update(3)
@@ -275,16 +289,7 @@ func ownRequest(_ context.Context, w *world) error {
 		return err
 	}
 	defer t.cancel()
-	if _, err := t.open("/reviews?state=mine"); err != nil {
-		return err
-	}
-	if err := t.toRequest("WHERE id = 3 RETURNING"); err != nil {
-		return err
-	}
-	if offered, err := t.has("form[action$='/approve'], #justification"); err != nil || offered {
-		return fmt.Errorf("somebody is offered to decide about their own request (%v)", err)
-	}
-	if err := w.found.inspect(t, "/reviews/{id}, one's own"); err != nil {
+	if err := w.ownIsNotOffered(t, "WHERE id = 3 RETURNING", "/reviews/{id}, one's own"); err != nil {
 		return err
 	}
 	// What the page does not offer is sent all the same, from the page itself.

@@ -322,16 +322,7 @@ func providerPeople(_ context.Context, w *world) error {
 		return err
 	}
 	defer t.cancel()
-	if _, err := t.open("/reviews?state=mine"); err != nil {
-		return err
-	}
-	if err := t.toRequest("WHERE id = 34 RETURNING"); err != nil {
-		return err
-	}
-	if offered, err := t.has("#justification"); err != nil || offered {
-		return fmt.Errorf("somebody is offered to decide about their own request (%v)", err)
-	}
-	if err := w.found.inspect(t, "/reviews/{id}, one's own, of a provider"); err != nil {
+	if err := w.ownIsNotOffered(t, "WHERE id = 34 RETURNING", "/reviews/{id}, one's own, of a provider"); err != nil {
 		return err
 	}
 	return c.waits()
