@@ -44,7 +44,7 @@ var ours = []rule{
 
 	// Plumbing of the core and its doors: an event loop, which knows nothing of ours.
 	{"internal/loop", nil},
-	{"internal/fairness", nil},                        // whose connection goes where there are too many
+	{"internal/fairness", nil},                        // whose an address is, and whose connection goes where there are too many
 	{"internal/balancer", nil},                        // who a load balancer says the client is
 	{"internal/tlsconf", []string{"internal/access"}}, // what the doors show for certificates
 	{"internal/pgdsn", []string{"internal/access"}},   // what a connection string leaves unchecked
@@ -54,7 +54,7 @@ var ours = []rule{
 	// The core, and behind it the only code that talks to a database.
 	{"internal/gateway/internal/upstream", []string{"internal/access", "internal/loop", "internal/pgdsn", "internal/pgframe"}},
 	{"internal/gateway/internal/model", nil},
-	{"internal/gateway", []string{"internal/access", "internal/loop", "internal/pgdsn", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/...",
+	{"internal/gateway", []string{"internal/access", "internal/fairness", "internal/loop", "internal/pgdsn", "internal/pgframe", "internal/pgtree", "internal/gateway/internal/...",
 		"sqlguard/...", "mask/...", "audit/...", "internal/identity/...", "internal/approval"}},
 
 	// Doors: the core, the nouns and their codec.

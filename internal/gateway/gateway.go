@@ -50,7 +50,8 @@ type Gateway struct {
 	reviewing      Approvals
 	memory         approval.Memory
 	previewing     sync.Mutex    // held while a preview is made
-	refusals       refusals      // of tokens
+	refusals       refusals      // of tokens at the agents' door
+	logoutRefusals refusals      // of logout tokens
 	revealing      atomic.Uint64 // grows when what approvals reveal may have changed
 	placePatience  time.Duration // how long a statement waits for a place
 	tokenKey       []byte        // master key of token masks; no client and no statement text ever holds it

@@ -268,15 +268,16 @@ func (g *Gateway) Withdrawn(p access.Principal) (cause string, yes, known bool) 
 }
 
 // BackchannelLogout takes a provider's logout token (OpenID Connect Back-Channel Logout 1.0), once, and ends what rests on its subject or session.
-// An error of Kind Unavailable says that the token may be sent again.
-func (g *Gateway) BackchannelLogout(ctx context.Context, token string) error {
+// An error of Kind Unavailable says that the token may be sent again. client is the address ("host:port") that it comes from: refusals are recorded
+// as those of Recognise are, some by themselves, all in number.
+func (g *Gateway) BackchannelLogout(ctx context.Context, client, token string) error {
 	r, err := g.people.store.Load().Logout(ctx, token)
 	if err == nil {
 		err = g.issued.Unused(r.Token)
 	}
 	if err != nil {
-		if access.AsError(err).Kind != access.Unavailable { // else nothing is known of it, and whoever likes could fill the record
-			g.recordLogin(Login{Door: access.DoorWeb, Client: "a provider's log-out"}, access.Principal{}, err)
+		if access.AsError(err).Kind != access.Unavailable && g.logoutRefusals.take(client, time.Now()) { // else nothing is known of it
+			g.recordLogin(Login{Door: access.DoorWeb, Client: client}, access.Principal{}, err)
 		}
 		return err
 	}

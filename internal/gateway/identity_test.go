@@ -272,11 +272,11 @@ func TestRevoked(t *testing.T) {
 	}
 	stopLate()
 	// The provider logs her out.
-	if err := w.gw.BackchannelLogout(context.Background(), "bad"); access.AsError(err).Kind != access.Denied {
+	if err := w.gw.BackchannelLogout(context.Background(), "192.0.2.9:1", "bad"); access.AsError(err).Kind != access.Denied {
 		t.Error(err)
 	}
 	p.revoke = access.Revocation{Issuer: issuer, Session: "sid-1", Before: time.Now()}
-	if err := w.gw.BackchannelLogout(context.Background(), "good"); err != nil {
+	if err := w.gw.BackchannelLogout(context.Background(), "192.0.2.9:1", "good"); err != nil {
 		t.Fatal(err)
 	}
 	if cause := w.ended(sb); cause != "logged out" {

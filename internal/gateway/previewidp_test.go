@@ -179,7 +179,7 @@ func TestNoPreviewForWhomNothingProvesAnyMore(t *testing.T) {
 	if p, err := w.preview(late); err != nil || p.Affected != 1250 {
 		t.Errorf("%+v %v", p, err)
 	}
-	if err := w.gw.BackchannelLogout(context.Background(), idp.LogoutToken()); err != nil {
+	if err := w.gw.BackchannelLogout(context.Background(), "192.0.2.9:1", idp.LogoutToken()); err != nil {
 		t.Fatal(err)
 	}
 	no(late, "does not hold any more: logged out")

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/internal/fairness"
 	"sallyport/internal/identity/oidc"
 )
 
-// Whoever sends a token that is refused is answered at once, and may send the next. So such refusals are recorded up to a number a minute,
-// and the rest is counted in one record: who has no account makes the record grow by that much and no more.
+// Whoever sends a token that is refused may send the next: at once at the agents' door, and many at once where providers tell of log-outs, which they
+// do unasked. So such refusals are recorded up to a number a minute, for each of the two, and the rest is counted in one record: who has no account
+// makes the record grow by that much and no more.
 const (
 	refusalsEvery   = time.Minute
 	refusalsOfOne   = 5           // recorded of one address in that time
@@ -36,7 +38,7 @@ type refused struct{ recorded, counted int }
 
 // take says whether a refusal is to be recorded by itself; otherwise it is counted.
 func (f *refusals) take(client string, now time.Time) bool {
-	at := network(client)
+	at := fairness.Source(client)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.began.IsZero() {
@@ -58,20 +60,6 @@ func (f *refusals) take(client string, now time.Time) bool {
 	r.recorded++
 	f.recorded++
 	return true
-}
-
-// network stands for an address: of IPv6 the 64 bits that one customer has.
-func network(client string) netip.Prefix {
-	a, err := netip.ParseAddrPort(client)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip, bits := a.Addr().Unmap().WithZone(""), 32
-	if ip.Is6() {
-		bits = 64
-	}
-	p, _ := ip.Prefix(bits) // it has as many
-	return p
 }
 
 // due ends the minute where it is over, or where all is, and gives what was counted in it; "" is nothing.
@@ -107,17 +95,23 @@ func (f *refusals) due(now time.Time, all bool) string {
 	return fmt.Sprintf("%d more tokens were refused since %s, %d of them from %s, and others from %d networks", counted, since, most, first, sources-1)
 }
 
-// tellRefusals records how many refusals were not.
+// tellRefusals records how many refusals were not, at each door by itself.
 func (g *Gateway) tellRefusals(now time.Time, all bool) {
-	text := g.refusals.due(now, all)
-	if text == "" {
-		return
-	}
-	err := g.note(access.RecordRefused, func(rec *access.Record) {
-		rec.Door, rec.Code, rec.Error = access.DoorMCP, "28000", text
-	})
-	if err != nil {
-		g.logger.Error("refused tokens not recorded", "error", err)
+	for _, at := range []struct {
+		door  access.Door
+		f     *refusals
+		which string
+	}{{access.DoorMCP, &g.refusals, ""}, {access.DoorWeb, &g.logoutRefusals, " (logout tokens)"}} {
+		text := at.f.due(now, all)
+		if text == "" {
+			continue
+		}
+		err := g.note(access.RecordRefused, func(rec *access.Record) {
+			rec.Door, rec.Code, rec.Error = at.door, "28000", text+at.which
+		})
+		if err != nil {
+			g.logger.Error("refused tokens not recorded", "error", err)
+		}
 	}
 }
 

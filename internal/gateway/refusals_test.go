@@ -101,3 +101,35 @@ func TestRefusedTokensAreOnRecord(t *testing.T) {
 		t.Errorf("%d records, the last %+v", len(list)-before, list[len(list)-1])
 	}
 }
+
+// Nobody has to log in to send logout tokens: forged ones grow the record by no more, and take nothing of what the agents' door has for its own.
+func TestForgedLogoutTokensGrowTheRecordByNoMore(t *testing.T) {
+	w, idp, change := previewWorld(t)
+	before := len(w.kinds(access.RecordRefused))
+	client := func(i int) string { return fmt.Sprintf("192.0.2.1:%d", i+1) }
+	for i := range 50 {
+		if err := w.gw.BackchannelLogout(context.Background(), client(i), "a.b.c"); access.AsError(err).Kind != access.Denied {
+			t.Fatal(err)
+		}
+	}
+	list := w.kinds(access.RecordRefused)[before:]
+	if len(list) != refusalsOfOne || list[0].Door != access.DoorWeb || list[0].Client != client(0) || !strings.HasPrefix(list[0].Error, "the logout token is not valid") {
+		t.Fatalf("%d records: %+v", len(list), list[0])
+	}
+	if _, err := w.gw.Recognise(context.Background(), Login{Door: access.DoorMCP, Client: client(0), Credentials: access.Bearer("sp_" + strings.Repeat("q", 40))}); err == nil {
+		t.Error("recognised")
+	}
+	if n := len(w.kinds(access.RecordRefused)) - before; n != refusalsOfOne+1 {
+		t.Errorf("%d records with one of the agents' door", n)
+	}
+	if err := w.gw.BackchannelLogout(context.Background(), client(0), idp.LogoutToken()); err != nil {
+		t.Errorf("the provider's own, from there: %v", err)
+	}
+	w.gw.Close()
+	defer w.openHeld(change) // for the world to close
+	list = w.kinds(access.RecordRefused)[before:]
+	last := list[len(list)-1]
+	if len(list) != refusalsOfOne+2 || last.Door != access.DoorWeb || !strings.HasPrefix(last.Error, "45 more tokens were refused since ") || !strings.HasSuffix(last.Error, ", from 192.0.2.1/32 (logout tokens)") {
+		t.Errorf("%d records, the last %+v", len(list), last)
+	}
+}

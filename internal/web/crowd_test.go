@@ -1,9 +1,11 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,18 +39,25 @@ func TestJunkKeepsNoLogOutOut(t *testing.T) {
 	w, idp := corpWorld(t, nil)
 	idp.Login(&testidp.User{Subject: "u-ada", Claims: corpUser("ada", "vault-keepers").Claims})
 	w.corp()
-	post := func(token string) int {
-		res, err := http.PostForm(w.http.URL+"/auth/backchannel-logout", url.Values{"logout_token": {token}})
+	post := func(ctx context.Context, token string) int {
+		req, err := http.NewRequestWithContext(ctx, "POST", w.http.URL+"/auth/backchannel-logout", strings.NewReader(url.Values{"logout_token": {token}}.Encode()))
+		if err != nil {
+			return 0
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		res, err := http.DefaultClient.Do(req)
 		if err != nil {
 			return 0
 		}
 		res.Body.Close()
 		return res.StatusCode
 	}
-	meanwhile(t, 120, func(int) { post("a.b.c") })
+	ctx, hangUp := context.WithCancel(t.Context())
+	meanwhile(t, 120, func(int) { post(ctx, "a.b.c") })
+	defer hangUp()
 	for range 5 {
 		began := time.Now()
-		if status := post(idp.LogoutToken(map[string]any{"sub": "u-ada"})); status != http.StatusOK || time.Since(began) > 5*time.Second {
+		if status := post(t.Context(), idp.LogoutToken(map[string]any{"sub": "u-ada"})); status != http.StatusOK || time.Since(began) > 5*time.Second {
 			t.Errorf("a log-out of the provider: %d after %s", status, time.Since(began))
 		}
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // slowPost sends the header of a request, waits while meanwhile runs, and then sends its body.
-func (w *world) slowPost(path, body, kind string, header map[string]string, meanwhile func()) (int, string) {
+func (w *world) slowPost(path, body, kind string, header map[string]string, meanwhile func()) (*http.Response, string) {
 	w.t.Helper()
 	at, _ := url.Parse(w.http.URL)
 	c, err := net.Dial("tcp", at.Host)
@@ -41,7 +41,7 @@ func (w *world) slowPost(path, body, kind string, header map[string]string, mean
 	}
 	defer res.Body.Close()
 	text, _ := io.ReadAll(res.Body)
-	return res.StatusCode, string(text)
+	return res, string(text)
 }
 
 // Whoever is withdrawn while the body of a request of theirs is on its way is not who they were when it is there.
@@ -52,7 +52,7 @@ func TestWithdrawnBeforeTheirBodyCame(t *testing.T) {
 			w.t.Fatal(err)
 		}
 	}
-	form := func(w *world, b *browser, path string, f url.Values, meanwhile func()) (int, string) {
+	form := func(w *world, b *browser, path string, f url.Values, meanwhile func()) (*http.Response, string) {
 		f.Set("csrf", b.csrf)
 		at, _ := url.Parse(w.http.URL)
 		return w.slowPost(path, f.Encode(), "application/x-www-form-urlencoded",
@@ -62,9 +62,9 @@ func TestWithdrawnBeforeTheirBodyCame(t *testing.T) {
 		w := newWorld(t, nil)
 		r := w.wish("asker", write, nil)
 		b := w.login("keeper")
-		status, body := form(w, b, "/reviews/"+r.ID+"/approve", decisionOn(r), func() { withdraw(w, "keeper") })
-		if got, _ := w.gw.Review(r.ID); got.State != "pending" || status < 300 {
-			t.Errorf("%d %.80q: %s", status, body, got.State)
+		res, body := form(w, b, "/reviews/"+r.ID+"/approve", decisionOn(r), func() { withdraw(w, "keeper") })
+		if got, _ := w.gw.Review(r.ID); got.State != "pending" || res.StatusCode < 300 {
+			t.Errorf("%s %.80q: %s", res.Status, body, got.State)
 		}
 		// A log-out of this browser alone withdraws no proof; the log-in has ended all the same.
 		b = w.login("keeper")
@@ -74,8 +74,8 @@ func TestWithdrawnBeforeTheirBodyCame(t *testing.T) {
 		}
 		// Control: who stays who they are decides, however slow they type.
 		b = w.login("keeper")
-		if status, body := form(w, b, "/reviews/"+r.ID+"/approve", decisionOn(r), func() {}); status != http.StatusSeeOther {
-			t.Errorf("in force: %d %.200q", status, body)
+		if res, body := form(w, b, "/reviews/"+r.ID+"/approve", decisionOn(r), func() {}); res.StatusCode != http.StatusSeeOther {
+			t.Errorf("in force: %s %.200q", res.Status, body)
 		}
 		if got, _ := w.gw.Review(r.ID); got.State != "approved" {
 			t.Errorf("in force: %s", got.State)
@@ -84,7 +84,8 @@ func TestWithdrawnBeforeTheirBodyCame(t *testing.T) {
 	t.Run("program", func(t *testing.T) {
 		w := newWorld(t, nil)
 		post := func(path, body string, meanwhile func()) (int, string) {
-			return w.slowPost(path, body, "application/json", map[string]string{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte("keeper:pw-keeper"))}, meanwhile)
+			res, text := w.slowPost(path, body, "application/json", map[string]string{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte("keeper:pw-keeper"))}, meanwhile)
+			return res.StatusCode, text
 		}
 		for _, verdict := range []string{"approve", "deny"} {
 			r := w.wish("asker", strings.Replace(write, "7", fmt.Sprint(len(verdict)), 1), nil)
@@ -108,11 +109,30 @@ func TestWithdrawnBeforeTheirBodyCame(t *testing.T) {
 	t.Run("others", func(t *testing.T) {
 		w := newWorld(t, nil)
 		r := w.wish("asker", write, nil)
-		for path, who := range map[string]string{"/reviews/" + r.ID + "/cancel": "asker", "/reviews/" + r.ID + "/preview": "keeper", "/live/s_x/end": "operator", "/policy": "operator"} {
+		led := func(res *http.Response) bool {
+			return res.StatusCode == http.StatusSeeOther && strings.HasPrefix(res.Header.Get("Location"), "/login")
+		}
+		for path, who := range map[string]string{"/reviews/" + r.ID + "/preview": "keeper", "/live/s_x/end": "operator", "/policy": "operator"} {
 			b := w.login(who)
-			if status, body := form(w, b, path, url.Values{"x": {"y"}}, func() { withdraw(w, who) }); status != http.StatusSeeOther && status != http.StatusUnauthorized && status != http.StatusForbidden {
-				t.Errorf("%s: %d %.120q", path, status, body)
+			if res, body := form(w, b, path, url.Values{"x": {"y"}}, func() { withdraw(w, who) }); !led(res) {
+				t.Errorf("%s: %s to %q %.120q", path, res.Status, res.Header.Get("Location"), body)
 			}
+			// Control: who stays who they are is not led to the log-in.
+			b = w.login(who)
+			if res, _ := form(w, b, path, url.Values{"x": {"y"}}, func() {}); led(res) {
+				t.Errorf("%s, in force: %s", path, res.Status)
+			}
+		}
+		// A withdrawal would end the request by itself: the log-in ends alone.
+		cancel := "/reviews/" + r.ID + "/cancel"
+		b := w.login("asker")
+		res, body := form(w, b, cancel, url.Values{}, func() { b.post("/logout", url.Values{}) })
+		if got, _ := w.gw.Review(r.ID); got.State != "pending" || !led(res) {
+			t.Errorf("%s to %q %.120q: %s", res.Status, res.Header.Get("Location"), body, got.State)
+		}
+		res, body = form(w, w.login("asker"), cancel, url.Values{}, func() {})
+		if got, _ := w.gw.Review(r.ID); got.State == "pending" || res.StatusCode != http.StatusSeeOther || led(res) {
+			t.Errorf("in force: %s to %q %.120q: %s", res.Status, res.Header.Get("Location"), body, got.State)
 		}
 	})
 }

@@ -16,14 +16,11 @@ import (
 const (
 	loginDelay   = 300 * time.Millisecond // before a failed log-in is answered, as at the wire door
 	loginsAtOnce = 16                     // that are being checked, of all
-	loginsQueued = 32                     // of one address for one name
+	loginsQueued = 32                     // of one address for one name, with those that have failed and wait for their answer
 
 	// Of one address, whatever the names: whoever tries many at a time leaves most places to others.
 	loginsOfAddress = 4
-	queuedOfAddress = 64 // with those that are being checked
-
-	// lateOfKey is how many attempts of one key are there at all, with those that have failed and wait for their answer.
-	lateOfKey = 32
+	queuedOfAddress = 64 // with those that are being checked, or have failed and wait for their answer
 )
 
 // logins slow down who tries passwords: of an address and a name, one is checked at a time, and of an address a few.
@@ -39,7 +36,7 @@ type logins struct {
 // gate lets a few through at a time. It is there while somebody is at it.
 type gate struct {
 	places chan struct{}
-	at     int       // how many are through or wait; guarded by logins.mu
+	at     int       // how many are through, wait, or have failed and wait for their answer; guarded by logins.mu
 	until  time.Time // when the last failure that waits is answered; guarded by logins.mu
 }
 
@@ -68,32 +65,21 @@ func (l *logins) leave(key string) {
 	}
 }
 
-// enter waits for a turn of somebody at an address; done ends it. It fails where too many wait already, or ctx ends.
-func (l *logins) enter(ctx context.Context, from, key string) (done func(), ok bool) {
-	from, key = "from "+from, "key "+from+"\x00"+key
-	l.mu.Lock()
-	one := l.approach(key, 1, l.queued)
-	if one == nil {
-		l.mu.Unlock()
-		return nil, false
+// late is when a failure of now is answered: in each loginDelay as many as the gate has places, as if they kept them meanwhile.
+func (g *gate) late(now time.Time) time.Time {
+	if g.until.Before(now) {
+		g.until = now
 	}
-	all := l.approach(from, loginsOfAddress, queuedOfAddress)
-	if all == nil {
-		l.leave(key)
-		l.mu.Unlock()
-		return nil, false
-	}
-	l.mu.Unlock()
-	// What many wait for comes last, so that nobody holds it who still waits for something of their own.
-	through := []chan struct{}{one.places, all.places, l.slots}
+	g.until = g.until.Add(loginDelay / time.Duration(cap(g.places)))
+	return g.until
+}
+
+// turn waits for a place of each, in order; done gives them back. It fails where ctx ends before.
+func turn(ctx context.Context, through ...chan struct{}) (done func(), ok bool) {
 	back := func(n int) {
 		for _, c := range through[:n] {
 			<-c
 		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.leave(key)
-		l.leave(from)
 	}
 	for i, c := range through {
 		select {
@@ -106,50 +92,57 @@ func (l *logins) enter(ctx context.Context, from, key string) (done func(), ok b
 	return func() { back(len(through)) }, true
 }
 
-// slowly does what proves somebody, one at a time for a key of an address. Failures of a key are answered one at a time, each after a while, so that
-// guessing is no faster for many who do it at once; but what is right does not wait behind them, unless l.holds.
+// slowly does what proves somebody, one at a time for a key of an address and a few for an address. Failures of a key are answered one at a time, each
+// after a while, and those of an address a few, so that guessing is no faster for many who do it at once, or for who tries many names; but what is right
+// does not wait behind them, unless l.holds. Where as many are there as may be, nothing is looked at, and the answer is errBusy.
 func (l *logins) slowly(r *http.Request, key string, do func() error) error {
-	from := address(r)
-	line := "late " + from + "\x00" + key
+	from := "from " + address(r)
+	key = "key " + from + "\x00" + key
 	l.mu.Lock()
-	late := l.approach(line, 1, lateOfKey)
+	one, all := l.approach(key, 1, l.queued), (*gate)(nil)
+	if one != nil {
+		if all = l.approach(from, loginsOfAddress, queuedOfAddress); all == nil {
+			l.leave(key)
+		}
+	}
 	l.mu.Unlock()
-	if late == nil {
+	if all == nil {
 		return errBusy
 	}
 	leave := func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.leave(line)
+		l.leave(key)
+		l.leave(from)
 	}
-	done, ok := l.enter(r.Context(), from, key)
+	// What many wait for comes last, so that nobody holds it who still waits for something of their own.
+	done, ok := turn(r.Context(), one.places, all.places, l.slots)
 	if !ok {
 		leave()
 		return errBusy
 	}
 	err := do()
-	if !l.holds || err == nil {
+	if err == nil || !l.holds {
 		done()
-	} else {
-		defer done()
+		done = func() {}
 	}
 	if err == nil {
 		leave()
 		return nil
 	}
 	l.mu.Lock()
-	if now := time.Now(); late.until.Before(now) {
-		late.until = now
-	}
-	late.until = late.until.Add(loginDelay)
-	wait := time.Until(late.until)
+	now := time.Now()
+	wait := max(one.late(now).Sub(now), all.late(now).Sub(now))
 	l.mu.Unlock()
 	// The place is kept until then also of who hangs up: else they could try again at once.
-	time.AfterFunc(wait, leave)
-	pause := time.NewTimer(wait)
-	defer pause.Stop()
+	over := make(chan struct{})
+	time.AfterFunc(wait, func() {
+		done()
+		leave()
+		close(over)
+	})
 	select {
-	case <-pause.C:
+	case <-over:
 	case <-r.Context().Done():
 	}
 	return err

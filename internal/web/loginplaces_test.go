@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -64,20 +65,115 @@ func TestOneAddressDoesNotHoldAllLogins(t *testing.T) {
 // Who goes away while waiting leaves nothing behind.
 func TestLogInsThatAreGivenUp(t *testing.T) {
 	l := newLogins(loginsQueued)
-	done, ok := l.enter(context.Background(), "a", "ada")
-	if !ok {
-		t.Fatal("there was room")
+	r := httptest.NewRequest(http.MethodPost, "/login", nil)
+	err := l.slowly(r, "ada", func() error {
+		ctx, stop := context.WithCancel(context.Background())
+		gone := make(chan error)
+		go func() {
+			gone <- l.slowly(r.Clone(ctx), "ada", func() error { t.Error("it came through"); return nil })
+		}()
+		time.Sleep(10 * time.Millisecond)
+		stop()
+		return <-gone
+	})
+	if !errors.Is(err, errBusy) {
+		t.Error(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	gone := make(chan bool)
-	go func() { _, ok := l.enter(ctx, "a", "ada"); gone <- ok }()
-	time.Sleep(10 * time.Millisecond)
-	stop()
-	if <-gone {
-		t.Error("it came through")
+	if err := l.slowly(r, "ada", func() error { return nil }); err != nil {
+		t.Error(err)
 	}
-	done()
 	if len(l.gates) != 0 || len(l.slots) != 0 {
 		t.Errorf("%d gates and %d places are left", len(l.gates), len(l.slots))
 	}
+}
+
+// Whoever guesses for many names from one address is no faster than a few at a time that wait; what is right does not wait at all.
+func TestManyNamesAreGuessedNoFaster(t *testing.T) {
+	wrong := errors.New("wrong")
+	for name, c := range map[string]struct {
+		address func(i int) string
+		hurries bool // hangs up at once
+	}{
+		"one_address": {func(int) string { return "203.0.113.9:1" }, false},
+		"one_network": {func(i int) string { return fmt.Sprintf("[2001:db8:0:1::%x]:1", i+1) }, false},
+		"hanging_up":  {func(int) string { return "203.0.113.9:1" }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLogins(loginsQueued)
+				const minute = time.Minute
+				began := time.Now()
+				var checked atomic.Int64
+				var all sync.WaitGroup
+				for i := range queuedOfAddress - 1 {
+					all.Go(func() {
+						for n := 0; time.Since(began) < minute; n++ {
+							ctx, stop := context.WithCancel(context.Background())
+							r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/login", nil)
+							r.RemoteAddr = c.address(i)
+							if c.hurries {
+								time.AfterFunc(time.Millisecond, stop)
+							}
+							l.slowly(r, fmt.Sprint("name", i, "-", n), func() error { checked.Add(1); return wrong })
+							stop()
+							if c.hurries {
+								time.Sleep(loginDelay) // it has no place yet, and loops
+							}
+						}
+					})
+				}
+				if !c.hurries { // else all places are theirs
+					r := httptest.NewRequest(http.MethodPost, "/login", nil)
+					r.RemoteAddr = c.address(0)
+					for time.Sleep(5 * loginDelay); time.Since(began) < minute/2; time.Sleep(loginDelay / 7) {
+						at := time.Now()
+						if err := l.slowly(r, "ada", func() error { return nil }); err != nil || time.Since(at) != 0 {
+							t.Fatalf("the right password: %v after %s", err, time.Since(at))
+						}
+					}
+				}
+				all.Wait()
+				time.Sleep(minute)
+				most := int64(minute/loginDelay)*loginsOfAddress + queuedOfAddress
+				if n := checked.Load(); n > most || n < most/2 {
+					t.Errorf("%d guesses in %s: at most %d, and it should not be far fewer", n, minute, most)
+				}
+				if len(l.gates) != 0 || len(l.slots) != 0 {
+					t.Errorf("%d gates and %d places are left", len(l.gates), len(l.slots))
+				}
+			})
+		})
+	}
+}
+
+// Many people behind one address come back from a provider at the same moment. Who fails there keeps the place of the address for a while, hung up or not.
+func TestManyComeBackFromAProviderAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogins(exchangesQueued)
+		l.holds = true
+		ctx, stop := context.WithCancel(context.Background())
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, callbackPath, nil)
+		var through, busy atomic.Int64
+		var all sync.WaitGroup
+		for range exchangesQueued + 1 {
+			all.Go(func() {
+				if err := l.slowly(r, "", func() error { time.Sleep(time.Millisecond); return nil }); err == nil {
+					through.Add(1)
+				} else if errors.Is(err, errBusy) {
+					busy.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if through.Load() != exchangesQueued || busy.Load() != 1 {
+			t.Errorf("%d came through, %d were turned away", through.Load(), busy.Load())
+		}
+		began := time.Now()
+		if err := l.slowly(r, "", func() error { stop(); return errForm }); err != errForm || time.Since(began) != 0 {
+			t.Errorf("who hangs up: %v after %s", err, time.Since(began))
+		}
+		if err := l.slowly(httptest.NewRequest(http.MethodGet, callbackPath, nil), "", func() error { return nil }); err != nil || time.Since(began) < loginDelay {
+			t.Errorf("behind one that failed: %v after %s", err, time.Since(began))
+		}
+	})
 }

@@ -11,43 +11,75 @@ import (
 
 const (
 	mostLogoutToken = 16 << 10
-	logoutsAtOnce   = 16   // that are being checked, of all
-	logoutsQueued   = 1000 // of one address
+	logoutsAtOnce   = 16               // that are being checked, of all
+	logoutsQueued   = 1000             // of one address
+	latestRefusal   = 30 * time.Second // before which what is refused is answered, however many are: well below WriteTimeout
 )
 
 // logouts are those that providers tell of. Many come at once, from one address, when many people leave, and most providers tell once: they are
-// checked side by side. What is refused takes a while, one after the other of an address, and keeps its place meanwhile.
+// checked side by side. What is refused takes a while, one after the other of an address, and keeps its place meanwhile. Who hangs up gives it back:
+// a provider that has the same address, behind a proxy, would find them all taken, and what is lost here is a log-out. The core bounds what it records.
 type logouts struct {
-	room    chan struct{}
-	refused *logins
+	room chan struct{}
 
-	mu sync.Mutex     // guards of
-	of map[string]int // that have a place, by address
+	mu sync.Mutex         // guards of, and what it holds
+	of map[string]*sender // by address, while one has a place
+}
+
+// sender is an address that log-outs come from.
+type sender struct {
+	at    int       // that have a place
+	until time.Time // when the last that was refused is answered
 }
 
 func newLogouts() *logouts {
-	return &logouts{room: make(chan struct{}, logoutsAtOnce), refused: newLogins(logoutsQueued), of: map[string]int{}}
+	return &logouts{room: make(chan struct{}, logoutsAtOnce), of: map[string]*sender{}}
+}
+
+// approach takes a place of an address; it is nil where all are taken.
+func (l *logouts) approach(from string) *sender {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[from] == nil {
+		l.of[from] = &sender{}
+	}
+	s := l.of[from]
+	if s.at >= logoutsQueued {
+		return nil
+	}
+	s.at++
+	return s
+}
+
+func (l *logouts) leave(from string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[from].at--; l.of[from].at == 0 {
+		delete(l.of, from)
+	}
+}
+
+// late is how long what s sent, and was refused now, waits for its answer.
+func (l *logouts) late(s *sender, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.until.Before(now) {
+		s.until = now
+	}
+	if s.until = s.until.Add(loginDelay); s.until.Sub(now) > latestRefusal {
+		s.until = now.Add(latestRefusal)
+	}
+	return s.until.Sub(now)
 }
 
 // take has a token checked, or is busy.
 func (l *logouts) take(r *http.Request, do func() error) error {
 	from := address(r)
-	l.mu.Lock()
-	full := l.of[from] >= logoutsQueued
-	if !full {
-		l.of[from]++
-	}
-	l.mu.Unlock()
-	if full {
+	s := l.approach(from)
+	if s == nil {
 		return errBusy
 	}
-	defer func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.of[from]--; l.of[from] == 0 {
-			delete(l.of, from)
-		}
-	}()
+	defer l.leave(from)
 	select {
 	case l.room <- struct{}{}:
 	case <-r.Context().Done():
@@ -56,7 +88,12 @@ func (l *logouts) take(r *http.Request, do func() error) error {
 	err := do()
 	<-l.room
 	if err != nil && access.AsError(err).Kind != access.Unavailable {
-		_ = l.refused.slowly(r, "", func() error { return err }) // err is the answer also where nobody waits for it any more
+		pause := time.NewTimer(l.late(s, time.Now()))
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-r.Context().Done():
+		}
 	}
 	return err
 }
@@ -97,7 +134,9 @@ func (s *Server) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusBadRequest, "invalid_request", "one logout_token in a form, of at most 16 KiB")
 		return
 	}
-	err := s.logouts.take(r, func() error { return s.core.BackchannelLogout(r.Context(), r.PostForm.Get("logout_token")) })
+	err := s.logouts.take(r, func() error {
+		return s.core.BackchannelLogout(r.Context(), r.RemoteAddr, r.PostForm.Get("logout_token"))
+	})
 	switch {
 	case err != nil && asProblem(err) == errBusy:
 		refuse(http.StatusTooManyRequests, "temporarily_unavailable", "too many are being checked")

@@ -9,7 +9,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"sallyport/internal/access"
 )
 
 // Providers tell of a log-out once, and of many at the same moment: none may be lost for that. What is refused takes a while, for who sends it alone.
@@ -30,14 +33,24 @@ func TestManyLogOutsAtOnce(t *testing.T) {
 	}
 	var forged sync.WaitGroup
 	for range logoutsQueued {
-		forged.Go(func() { send(ctx, "a.b.c", "10.0.0.2:9") })
+		forged.Go(func() {
+			for ctx.Err() == nil {
+				send(ctx, "a.b.c", "10.0.0.2:9")
+			}
+		})
 	}
 	places := func() int {
 		w.srv.logouts.mu.Lock()
 		defer w.srv.logouts.mu.Unlock()
-		return w.srv.logouts.of["10.0.0.2/32"]
+		if s := w.srv.logouts.of["10.0.0.2/32"]; s != nil {
+			return s.at
+		}
+		return 0
 	}
-	for end := time.Now().Add(20 * time.Second); places() < logoutsQueued-10 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); places() < logoutsQueued-10; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d forged ones hold their places", places())
+		}
 	}
 	var lost atomic.Int32
 	var good sync.WaitGroup
@@ -59,10 +72,45 @@ func TestManyLogOutsAtOnce(t *testing.T) {
 	if n := places(); n != 0 {
 		t.Errorf("%d places are taken by nobody", n)
 	}
-	w.srv.logouts.of["10.0.0.2/32"] = logoutsQueued
+	w.srv.logouts.of["10.0.0.2/32"] = &sender{at: logoutsQueued}
 	if status, _ := send(context.Background(), idp.LogoutToken(), "10.0.0.2:9"); status != http.StatusTooManyRequests {
 		t.Errorf("one more than has room: %d", status)
 	}
+}
+
+// However many forged ones come at once, they are answered one after the other; those that would wait for too long, as late as any. What is good does not wait.
+func TestForgedLogOutsAreAnsweredSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogouts()
+		r := httptest.NewRequest("POST", "/auth/backchannel-logout", nil)
+		began := time.Now()
+		var mu sync.Mutex
+		var took []time.Duration
+		var all sync.WaitGroup
+		for range logoutsQueued - 1 {
+			all.Go(func() {
+				err := l.take(r, func() error { return &access.Error{Kind: access.Denied} })
+				mu.Lock()
+				defer mu.Unlock()
+				if took = append(took, time.Since(began)); access.AsError(err).Kind != access.Denied {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		if err := l.take(r, func() error { return nil }); err != nil || time.Since(began) != 0 {
+			t.Errorf("a good one: %v after %s", err, time.Since(began))
+		}
+		all.Wait()
+		for i, d := range took {
+			if want := min(time.Duration(i+1)*loginDelay, latestRefusal); d != want {
+				t.Fatalf("number %d was answered after %s, want %s", i+1, d, want)
+			}
+		}
+		if len(took) != logoutsQueued-1 || len(l.of) != 0 || len(l.room) != 0 {
+			t.Errorf("%d answers, %d addresses and %d places are left", len(took), len(l.of), len(l.room))
+		}
+	})
 }
 
 // A log-out that cannot be checked may be sent again.

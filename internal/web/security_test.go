@@ -257,7 +257,7 @@ func TestLogIn(t *testing.T) {
 		}
 	}
 	// Of one address and name one is checked at a time, and few may wait for the answer that they were wrong.
-	const many = lateOfKey + 20
+	const many = loginsQueued + 20
 	busy := 0
 	answers := make(chan int, many)
 	for range many {
@@ -276,7 +276,7 @@ func TestLogIn(t *testing.T) {
 			busy++
 		}
 	}
-	if busy < many-lateOfKey {
+	if busy < many-loginsQueued {
 		t.Errorf("%d of %d log-ins at once were turned away", busy, many)
 	}
 	w.login("keeper") // the place is free again

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	exchangesQueued = 64 // of one address: many people may be behind it
+	exchangesQueued = queuedOfAddress // of one provider: many people may be behind an address
 	mostCode        = 4096
 	mostSaid        = 200 // characters of a provider's words
 )
