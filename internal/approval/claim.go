@@ -35,7 +35,7 @@ func (e *Engine) Covered(want Request) bool {
 func (e *Engine) best(want *Request) (best *Request) {
 	now := e.conf.Now().UTC()
 	for _, r := range e.live {
-		if !r.Covers(want, e.boot, now) || e.lapses(r, nil) != nil {
+		if !r.Covers(want, e.boot, now) || e.lapses(r) != nil {
 			continue
 		}
 		if best == nil || rank(r.Grant.Mode) < rank(best.Grant.Mode) || rank(r.Grant.Mode) == rank(best.Grant.Mode) && r.ID < best.ID {

@@ -228,8 +228,9 @@ func (e *Engine) turn(ctx context.Context, now time.Time) error {
 	var all []due
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.lapseAll(ctx, nil); err != nil {
-		return err
+	var errs []error
+	if _, err := e.lapseAll(ctx); err != nil {
+		errs = append(errs, err) // what lapses is claimed by nobody; the rest is due all the same
 	}
 	escalations := func(r *Request) {
 		for i, n := range r.Needs {
@@ -250,10 +251,10 @@ func (e *Engine) turn(ctx context.Context, now time.Time) error {
 	}
 	for _, d := range all {
 		if _, err := e.step(ctx, d.id, 0, d.step, Reviewer{}); err != nil && !errors.Is(err, ErrTooLate) { // its end has come meanwhile, and is for the next Sweep
-			return err
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // idAt is an id that all requests made before t come before.

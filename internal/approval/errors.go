@@ -23,10 +23,10 @@ var (
 	ErrLooked   = Refused{"somebody has looked at this broken glass before"}
 	// errStale says that a request has been changed since it was read.
 	errStale = Refused{"the request has changed meanwhile: look at it again"}
-	// errNotDue says that nobody has to stand in for a group, or not yet.
 	// errNoLapse says that nothing is to be taken out of a request.
 	errNoLapse = Refused{"every vote counts still"}
-	errNotDue  = Refused{"it is not the time for others to stand in"}
+	// errNotDue says that nobody has to stand in for a group, or not yet.
+	errNotDue = Refused{"it is not the time for others to stand in"}
 )
 
 // BadVote says what is wrong with a vote by itself, in whatever state its request is.

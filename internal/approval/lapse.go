@@ -46,19 +46,14 @@ func lapse(r Request, why map[int]string, now time.Time) (Request, error) {
 	return r, nil
 }
 
-// lapses says which votes of r count no longer by what is known now, and why. also is asked beside Config.Lapses; nil is not. The caller holds
-// e.mu.
-func (e *Engine) lapses(r *Request, also func(Vote, []string) string) map[int]string {
-	if r.State != Pending && r.State != Approved {
+// lapses says which votes of r count no longer by what is known now, and why. The caller holds e.mu.
+func (e *Engine) lapses(r *Request) map[int]string {
+	if !waits(r) {
 		return nil
 	}
 	var out map[int]string
 	for i, v := range r.Votes {
-		why := e.lapsed(r, v)
-		if why == "" && also != nil {
-			why = also(v, r.by(v))
-		}
-		if why != "" {
+		if why := e.lapsed(r, v); why != "" {
 			if out == nil {
 				out = map[int]string{}
 			}
@@ -67,6 +62,9 @@ func (e *Engine) lapses(r *Request, also func(Vote, []string) string) map[int]st
 	}
 	return out
 }
+
+// waits reports whether r's votes have something to decide still.
+func waits(r *Request) bool { return r.State == Pending || r.State == Approved }
 
 func (e *Engine) lapsed(r *Request, v Vote) string {
 	if e.conf.Lapses == nil {
@@ -81,29 +79,49 @@ func (r *Request) by(v Vote) []string {
 	return slices.DeleteFunc(slices.Clone(v.Groups), func(g string) bool { return !slices.Contains(asked, g) })
 }
 
-// Lapse takes out of all requests that have not been used up the votes that count no longer, by Config.Lapses or by also, which is given a vote
-// and the groups as whose member it was given, and says why; nil adds nothing. What cannot be recorded stays, and is not claimed.
-func (e *Engine) Lapse(ctx context.Context, also func(v Vote, groups []string) string) error {
+// Lapse takes out of all requests that have not been used up the votes that count no longer by Config.Lapses, and says of how many requests. What
+// cannot be recorded stays, and is not claimed.
+func (e *Engine) Lapse(ctx context.Context) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.lapseAll(ctx, also)
+	return e.lapseAll(ctx)
 }
 
 // lapseAll is Lapse. The caller holds e.mu.
-func (e *Engine) lapseAll(ctx context.Context, also func(Vote, []string) string) error {
-	var errs []error
-	for _, r := range newestFirst(e.live) {
-		if why := e.lapses(r, also); why != nil {
-			_, err := e.step(ctx, r.ID, 0, Step{Lapse: why}, Reviewer{})
-			errs = append(errs, err)
+func (e *Engine) lapseAll(ctx context.Context) (int, error) {
+	var of []string
+	for id, r := range e.live {
+		if e.lapses(r) != nil {
+			of = append(of, id)
 		}
 	}
-	return errors.Join(errs...)
+	n := 0
+	var errs []error
+	for _, id := range of {
+		if _, err := e.standing(ctx, e.live[id]); err != nil {
+			errs = append(errs, err)
+		} else {
+			n++
+		}
+	}
+	return n, errors.Join(errs...)
+}
+
+// Voted reports whether a request that has not been used up has a vote of an account at a provider (Reviewer.Account).
+func (e *Engine) Voted(account string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range e.live {
+		if waits(r) && slices.ContainsFunc(r.Votes, func(v Vote) bool { return v.Account == account }) {
+			return true
+		}
+	}
+	return false
 }
 
 // standing is r with the votes that count still: r itself where all do, else what it has become. The caller holds e.mu.
 func (e *Engine) standing(ctx context.Context, r *Request) (*Request, error) {
-	why := e.lapses(r, nil)
+	why := e.lapses(r)
 	if why == nil {
 		return r, nil
 	}

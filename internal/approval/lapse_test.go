@@ -106,15 +106,61 @@ func TestLapseLeavesWhatStands(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.gone("dana")
-	if err := b.Lapse(context.Background(), nil); err != nil || b.state(r.ID) != Claimed {
+	if n, err := b.Lapse(context.Background()); n != 0 || err != nil || b.state(r.ID) != Claimed {
 		t.Errorf("%v: it is %s", err, b.state(r.ID))
 	}
-	b.gone()
 	other := b.ask("DELETE FROM u")
-	if err := b.Lapse(context.Background(), func(Vote, []string) string { return "all" }); err != nil || b.state(other.ID) != Pending {
-		t.Errorf("%v: it is %s", err, b.state(other.ID))
+	if n, err := b.Lapse(context.Background()); n != 0 || err != nil || b.state(other.ID) != Pending {
+		t.Errorf("%d %v: it is %s", n, err, b.state(other.ID))
 	}
 	if _, err := Next(*other, Step{Lapse: map[int]string{3: "x"}}, Reviewer{}, modelTerms, start); err == nil {
 		t.Error("a vote that is not there has lapsed")
+	}
+}
+
+// What lapses and cannot be recorded keeps nothing else from its end.
+func TestALapseThatFailsStopsNothingElse(t *testing.T) {
+	b := newBench(t)
+	old := b.ask("DELETE FROM u")
+	b.pass(30 * time.Minute)
+	var voted []*Request
+	for _, sql := range []string{"DELETE FROM t", "DELETE FROM v"} {
+		want := wish(sql)
+		want.Needs = []Need{{Group: "dba", Quorum: 2}}
+		r := b.request(want)
+		if _, err := b.vote(r, dora, Grant{}); err != nil {
+			t.Fatal(err)
+		}
+		voted = append(voted, r)
+	}
+	if !b.Voted("") || b.Voted("a1") {
+		t.Error("whose votes there are is not known")
+	}
+	record, fails := b.conf.Record, true
+	b.conf.Record = func(ctx context.Context, e Event) error {
+		if fails && len(e.Lapsed) > 0 && e.Request.ID == voted[0].ID {
+			return errors.New("disk full")
+		}
+		return record(ctx, e)
+	}
+	b.gone("dora")
+	b.pass(31 * time.Minute)
+	if err := b.Sweep(context.Background()); err == nil {
+		t.Error("the sweep does not say what failed")
+	}
+	if b.state(old.ID) != Expired {
+		t.Errorf("what is over is %s", b.state(old.ID))
+	}
+	for i, want := range []int{1, 0} {
+		if got, _ := b.Get(voted[i].ID); len(got.Votes) != want {
+			t.Errorf("%d: %d votes", i, len(got.Votes))
+		}
+	}
+	fails = false
+	if n, err := b.Lapse(context.Background()); n != 1 || err != nil {
+		t.Errorf("%d %v", n, err)
+	}
+	if got, _ := b.Get(voted[0].ID); len(got.Votes) != 0 {
+		t.Error("not tried again")
 	}
 }

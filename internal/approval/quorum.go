@@ -3,6 +3,7 @@ package approval
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // Reviewer is who decides. Only a door for people makes one, from a login.
@@ -14,6 +15,7 @@ type Reviewer struct {
 	Account string
 	// Issuer is that provider, and Against stands for what its configuration made of its word; "" of who has none.
 	Issuer, Against string
+	Issued          time.Time // when what proves them was issued
 }
 
 // SamePerson reports whether a name and an account, and another's, are of one person. Names that a person would read as the same are; and who has

@@ -195,6 +195,7 @@ type Vote struct {
 	Account       string    `json:"account,omitempty"` // as Reviewer.Account
 	Issuer        string    `json:"issuer,omitempty"`  // as Reviewer.Issuer
 	Against       string    `json:"against,omitempty"` // as Reviewer.Against
+	Issued        time.Time `json:"issued,omitzero"`   // as Reviewer.Issued
 	Groups        []string  `json:"groups"`
 	Instead       []string  `json:"instead,omitempty"` // groups that the reviewer stood in for
 	Verdict       Verdict   `json:"verdict"`

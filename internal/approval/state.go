@@ -76,7 +76,7 @@ func vote(r Request, v Vote, by Reviewer, t Terms, now time.Time) (Request, erro
 		return r, badVote("a decision is justified in at least %d characters; who asked reads them, and they are recorded", LeastJustification)
 	}
 	v.Reviewer, v.Account, v.Groups, v.At = by.Name, by.Account, slices.Clone(by.Groups), now
-	v.Issuer, v.Against = by.Issuer, by.Against
+	v.Issuer, v.Against, v.Issued = by.Issuer, by.Against, by.Issued.UTC()
 	v.Instead = r.instead(by.Groups)
 	if v.Purpose != "" || t.NeedPurpose && v.Verdict == Approve {
 		basis, ok := t.Purposes[v.Purpose]

@@ -96,11 +96,13 @@ func (g *Gateway) sweep() {
 		case <-g.stop:
 			return
 		case <-next.C:
+			known := g.regroupings.all()
 			if err := g.approvals.Sweep(context.Background()); err != nil {
 				wait = min(2*wait, reviewsSweptRarely)
 				g.logger.Error("requests for approval can neither be ended nor escalated: who would stand in may not decide", "again in", wait, "error", err)
 			} else {
 				wait = reviewsSwept
+				g.regroupings.done(known)
 			}
 			next.Reset(wait)
 		}
@@ -203,7 +205,8 @@ func (g *Gateway) MayDecide(p access.Principal, r *ReviewRequest) (bool, string)
 }
 
 func reviewerOf(p access.Principal) approval.Reviewer {
-	return approval.Reviewer{Name: p.Name, Groups: p.Groups, Human: p.Kind == access.Human && p.Actor == "", Account: accountOf(p), Issuer: p.Proof.Issuer, Against: againstOf(p)}
+	return approval.Reviewer{Name: p.Name, Groups: p.Groups, Human: p.Kind == access.Human && p.Actor == "", Account: accountOf(p), Issuer: p.Proof.Issuer, Against: againstOf(p),
+		Issued: p.Proof.Issued}
 }
 
 // accountOf stands for the account at a provider that p was proven by, without telling what the provider calls it.
@@ -224,6 +227,8 @@ func account(issuer, subject string) string {
 // Decide is a reviewer's word about a request that they were shown at a revision. Only doors for people have it; p is who proved
 // to be there, at v.Authenticated, by what has to hold still.
 func (g *Gateway) Decide(ctx context.Context, p access.Principal, id string, revision uint64, v ReviewVote) (*ReviewRequest, error) {
+	g.deciding.RLock()
+	defer g.deciding.RUnlock()
 	if err := g.Stands(p); err != nil {
 		return nil, err
 	}
@@ -278,15 +283,18 @@ func (g *Gateway) Withdraw(ctx context.Context, c access.Credentials, id string)
 }
 
 // endRequests withdraws the requests, pending or approved, of which of answers true. What is about to run, or runs, is its session's to end.
-func (g *Gateway) endRequests(why string, of func(*ReviewRequest) bool) {
+func (g *Gateway) endRequests(why string, of func(*ReviewRequest) bool) error {
+	var errs []error
 	for _, r := range g.approvals.Live() {
 		if !of(r) {
 			continue
 		}
 		if _, err := g.approvals.Cancel(context.Background(), r.ID, why); err != nil && !errors.Is(err, approval.ErrEnded) && !errors.Is(err, approval.ErrClaimed) {
 			g.logger.Warn("a request could not be withdrawn", "request", r.ID, "error", err)
+			errs = append(errs, err)
 		}
 	}
+	return errors.Join(errs...)
 }
 
 // ofNobody reports whether a request is of somebody who is not in the configuration any more, or whom a provider spoke for by what it was

@@ -48,6 +48,8 @@ type Gateway struct {
 	places         places
 	approvals      *approval.Engine
 	reviewing      Approvals
+	deciding       sync.RWMutex // held for reading over a decision, from looking at who decides to having made it
+	regroupings    regroupings
 	memory         approval.Memory
 	previewing     sync.Mutex    // held while a preview is made
 	refusals       refusals      // of tokens at the agents' door

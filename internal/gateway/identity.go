@@ -180,17 +180,24 @@ func (g *Gateway) regrouped(p access.Principal) error {
 
 // Revoke withdraws proofs, for good or until somebody logs in anew, and ends the sessions that rest on them: what runs is cancelled.
 // It returns when the revocation is durable and the sessions have been told to end, and says how many there were. With an error, sessions may
-// have ended, and who has such a proof can come back. Requests for approval of whole principals or agents end as well, approved or not:
+// have ended, and who has such a proof can come back, or only requests have not ended: it is to be repeated. Requests for approval of whole principals or agents end as well, approved or not:
 // somebody else may have made them. So do the approvals that they gave and that have not been used.
 func (g *Gateway) Revoke(ctx context.Context, by access.Principal, r access.Revocation) (ended int, err error) {
 	if by.Name == "" {
 		return 0, &access.Error{Kind: access.Denied, Code: "42501", Message: "nobody revokes", Hint: "say who: it goes into the record"}
 	}
-	if r, ended, err = g.revoke(by, r, ""); err == nil {
-		g.endRequests(shortened("what proved who asked was withdrawn: "+r.Cause, mostParam), askedBy(r))
-		g.withdrawnVotes(r)
+	if r, ended, err = g.revoke(by, r, ""); err != nil {
+		return ended, err
 	}
-	return ended, err
+	err = g.endRequests(shortened("what proved who asked was withdrawn: "+r.Cause, mostParam), askedBy(r))
+	if whole(r) {
+		err = errors.Join(err, g.reconsider())
+	}
+	if err != nil {
+		return ended, &access.Error{Kind: access.Unavailable, Code: "58030", Message: "the proofs are withdrawn, but not all that rests on them has ended: requests for approval, or approvals, could not be ended on record",
+			Hint: "withdraw the same once more; approvals of who was withdrawn count no longer", Err: err}
+	}
+	return ended, nil
 }
 
 // revoke is Revoke, by somebody or on the word of a provider. It gives the revocation as it is kept.
@@ -209,7 +216,11 @@ func (g *Gateway) revoke(by access.Principal, r access.Revocation, issuer string
 	}
 	// Sessions do not wait for a slow disk. Who comes in again before the revocation is kept is ended after it.
 	ended := g.proofs.end(name, r.Cause, r.Covers)
-	if err := g.issued.Revoke(r); err != nil {
+	keep := g.issued.Revoke
+	if by.Name != "" {
+		keep = g.issued.Order
+	}
+	if err := keep(r); err != nil {
 		return r, ended, err
 	}
 	return r, ended + g.proofs.end(name, r.Cause, r.Covers), nil

@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"sallyport/internal/access"
 	"sallyport/internal/approval"
@@ -26,6 +29,16 @@ func (g *Gateway) lapses(v approval.Vote, groups []string) string {
 	for _, r := range g.issued.ForGood() {
 		if withdraws(r, v) {
 			return "withdrawn for good: " + r.Cause
+		}
+	}
+	for _, r := range g.issued.Ordered() { // the proofs of before may have been in foreign hands
+		if provenBefore(v, r.Before) && withdraws(r, v) {
+			return "what proved them was withdrawn: " + r.Cause
+		}
+	}
+	if now, known := g.regroupings.of(v.Account); known {
+		if gone := outOf(groups, now); gone != "" {
+			return gone
 		}
 	}
 	store := g.people.store.Load()
@@ -63,9 +76,15 @@ func outOf(groups, now []string) string {
 	return ""
 }
 
+// provenBefore reports whether a vote, or anything of what proved who gave it, is from before t.
+func provenBefore(v approval.Vote, t time.Time) bool {
+	before := func(at time.Time) bool { return !at.IsZero() && at.Before(t) }
+	return before(v.At) || before(v.Issued) || before(v.Authenticated)
+}
+
 // withdraws reports whether a revocation is of whoever gave a vote, as a person or account. One of a single proof is not, nor one of an agent.
 func withdraws(r access.Revocation, v approval.Vote) bool {
-	if r.Token != "" || r.Credential != "" || r.Session != "" || r.Actor != "" {
+	if !whole(r) {
 		return false
 	}
 	is := func(a access.Account) bool { return v.Account != "" && account(a.Issuer, a.Subject) == v.Account }
@@ -82,30 +101,65 @@ func withdraws(r access.Revocation, v approval.Vote) bool {
 	}
 }
 
-// reconsider has votes lapse that count no longer, by what is known now or by also. What cannot be recorded is not claimed, and tried again by the
-// sweep.
-func (g *Gateway) reconsider(also func(approval.Vote, []string) string) {
-	if g.approvals == nil {
-		return // the gateway is being opened
-	}
-	if err := g.approvals.Lapse(context.Background(), also); err != nil {
-		g.logger.Error("votes that count no longer could not be taken back on record", "error", err)
-	}
-	g.revealing.Add(1)
+// whole reports whether a revocation is of principals, accounts or providers, not of a single proof or an agent.
+func whole(r access.Revocation) bool {
+	return r.Token == "" && r.Credential == "" && r.Session == "" && r.Actor == ""
 }
 
-// withdrawnVotes has the votes lapse that were given by what r withdraws, where it is of a whole principal or account: the proofs of before may have
-// been in foreign hands. One that is for good needs no time: lapses knows it.
-func (g *Gateway) withdrawnVotes(r access.Revocation) {
-	g.reconsider(func(v approval.Vote, _ []string) string {
-		proven := v.Authenticated
-		if proven.IsZero() {
-			proven = v.At
-		}
-		if r.Before.IsZero() || !proven.Before(r.Before) || !withdraws(r, v) {
-			return ""
-		}
-		return "what proved them was withdrawn: " + r.Cause
+// reconsider has votes lapse that count no longer. Those of which that cannot be recorded are not claimed, and the sweep tries again.
+func (g *Gateway) reconsider() error {
+	if g.approvals == nil {
+		return nil // the gateway is being opened
+	}
+	known := g.regroupings.all()
+	n, err := g.approvals.Lapse(context.Background())
+	if err != nil {
+		g.logger.Error("votes that count no longer could not be taken back on record", "error", err)
+	} else {
+		g.regroupings.done(known)
+	}
+	if n > 0 || err != nil {
+		g.revealing.Add(1)
+	}
+	return err
+}
+
+// regroupings are the groups that providers have last said of accounts of which votes are to lapse by that, until these have. They are kept in memory
+// alone: after a restart they are known at the next log-in.
+type regroupings struct {
+	mu sync.Mutex
+	by map[string][]string
+}
+
+func (r *regroupings) of(account string) (groups []string, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	groups, known = r.by[account]
+	return groups, known
+}
+
+func (r *regroupings) set(account string, groups []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by == nil {
+		r.by = map[string][]string{}
+	}
+	r.by[account] = slices.Clone(groups)
+}
+
+func (r *regroupings) all() map[string][]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.by)
+}
+
+// done forgets what was there, and has not come to be otherwise.
+func (r *regroupings) done(was map[string][]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.by, func(account string, now []string) bool {
+		then, ok := was[account]
+		return ok && slices.Equal(then, now)
 	})
 }
 
@@ -115,10 +169,11 @@ func (g *Gateway) regroupedVotes(p access.Principal) {
 	if g.approvals == nil || account == "" {
 		return
 	}
-	g.reconsider(func(v approval.Vote, groups []string) string {
-		if v.Account != account {
-			return ""
-		}
-		return outOf(groups, p.Groups)
-	})
+	g.deciding.Lock() // who decides by an older proof has done it, or is refused
+	defer g.deciding.Unlock()
+	if !g.approvals.Voted(account) {
+		return
+	}
+	g.regroupings.set(account, p.Groups)
+	g.reconsider() // an error is logged; that they log in does not depend on it
 }

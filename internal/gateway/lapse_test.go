@@ -11,6 +11,7 @@ import (
 	"sallyport/internal/access"
 	"sallyport/internal/approval"
 	"sallyport/internal/identity"
+	"sallyport/internal/testidp"
 )
 
 // Approvals of who may not give any more.
@@ -236,5 +237,141 @@ func TestRevealsAfterAReload(t *testing.T) {
 				t.Errorf("rows %q errors %q", a.rows, a.errs)
 			}
 		})
+	}
+}
+
+// A revocation takes votes back by what is kept of it, whatever comes between it and that they are taken back on record.
+func TestVotesBesideARevocation(t *testing.T) {
+	stolen := func() access.Revocation {
+		return access.Revocation{Principal: "Keeper", Before: time.Now(), Cause: "stolen"}
+	}
+	const sql = "update customers set region = 'held' where id = 9"
+	asked := func(t *testing.T) (*world, *Session, *ReviewRequest) {
+		w := heldWorld(t, func(c *Config) { c.Approvals.Wait = -1 })
+		s := w.loginAt(access.DoorPGWire, "asker")
+		wantError(t, w.query(s, sql), "42501 this statement needs approval")
+		return w, s, w.pendingOne()
+	}
+	t.Run("between the look at who decides and the vote", func(t *testing.T) {
+		for _, proven := range []bool{false, true} {
+			w, s, r := asked(t)
+			p, err := w.gw.Verify(context.Background(), access.Password{User: "keeper", Secret: "pw-keeper"})
+			if err == nil {
+				err = w.gw.Stands(p)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.withdraw(stolen())
+			v := ReviewVote{Verdict: approval.Approve, Justification: "looked at the ticket"}
+			if proven { // again, while the order was on its way
+				v.Authenticated = time.Now()
+			}
+			if _, err := w.gw.approvals.Decide(context.Background(), r.ID, r.Revision, reviewerOf(p), v); err == nil || !strings.Contains(err.Error(), "stolen") {
+				t.Errorf("the vote counts: %v", err)
+			}
+			wantError(t, w.query(s, sql), "42501 this statement needs approval")
+			w.approve("keeper", r.ID) // by a proof from after it
+			wantNoError(t, w.query(s, sql))
+		}
+	})
+	t.Run("the gateway ends before they are taken back", func(t *testing.T) {
+		w, s, r := asked(t)
+		w.approve("keeper", r.ID)
+		if err := w.gw.issued.Order(stolen()); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, w.query(s, sql), "42501 this statement needs approval")
+		if got, _ := w.gw.Review(r.ID); got.State != approval.Cancelled {
+			t.Errorf("at its use it is %s", got.State)
+		}
+		next := w.pendingOne()
+		w.approve("keeper", next.ID)
+		w.gw.approvals.Close() // no sweep is in time
+		if err := w.gw.issued.Order(stolen()); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		w.gw.Close()
+		w.openHeld(func(c *Config) { c.Approvals.Wait = -1 })
+		if got, err := w.gw.Review(next.ID); err != nil || got.State != approval.Cancelled || !strings.Contains(got.Outcome, "stolen") {
+			t.Errorf("after the restart: %v %+v", err, got)
+		}
+	})
+	t.Run("it cannot be recorded", func(t *testing.T) {
+		w, s, r := asked(t)
+		w.approve("keeper", r.ID)
+		w.gw.approvals.Close() // every step fails
+		boss := access.Principal{Name: "boss", Kind: access.Human}
+		for _, of := range []string{"keeper", "asker"} { // who approved, and who asked
+			if _, err := w.gw.Revoke(context.Background(), boss, access.Revocation{Principal: of, Before: time.Now(), Cause: "stolen"}); err == nil || access.AsError(err).Kind != access.Unavailable || !strings.Contains(access.AsError(err).Hint, "once more") {
+				t.Errorf("%s: %v", of, err)
+			}
+		}
+		if w.gw.approvals.Covered(*r) {
+			t.Error("it is covered")
+		}
+		s.Close()
+		w.gw.Close()
+		w.openHeld(func(c *Config) { c.Approvals.Wait = -1 })
+		if got, _ := w.gw.Review(r.ID); got.State != approval.Cancelled {
+			t.Errorf("it is %s", got.State)
+		}
+	})
+}
+
+// A provider's votes: a log-out takes none back, other groups do, also where that cannot be recorded at once.
+func TestVotesOfWhomAProviderRegroups(t *testing.T) {
+	w, idp, _ := previewWorld(t)
+	idp.Login(&testidp.User{Subject: "7", ACR: "gold", Claims: map[string]any{"name": "kim", "groups": []string{"keepers"}}})
+	login := func() access.Principal {
+		t.Helper()
+		p, err := w.gw.people.Verify(context.Background(), access.IDToken{Provider: "corp", Token: idp.IDToken("n"), Nonce: "n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	p := login()
+	id := w.asks(w.loginAt(access.DoorMCP, "asker"), "update orders set amount = -1 where id = 7")
+	r, err := w.gw.Decide(context.Background(), p, id, 1, ReviewVote{Verdict: approval.Approve, Justification: "looked at the ticket"})
+	if err != nil || r.State != approval.Approved {
+		t.Fatalf("%v %+v", err, r)
+	}
+	looked := w.gw.revealing.Load()
+	for _, r := range []access.Revocation{{Principal: p.Name, Issuer: p.Proof.Issuer, Before: time.Now().Add(time.Second), Cause: causeRegrouped},
+		{Issuer: p.Proof.Issuer, Subject: p.Proof.Subject, Before: time.Now().Add(time.Second), Cause: causeLoggedOut}} {
+		if _, _, err := w.gw.revoke(access.Principal{}, r, p.Proof.Issuer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.gw.reconsider()
+	if got, _ := w.gw.Review(id); got.State != approval.Approved || w.gw.revealing.Load() != looked {
+		t.Errorf("after a log-out it is %s", got.State)
+	}
+	other := p
+	other.Proof.Subject, other.Groups = "8", nil
+	w.gw.regroupedVotes(other)
+	if got, _ := w.gw.Review(id); got.State != approval.Approved || w.gw.revealing.Load() != looked || len(w.gw.regroupings.all()) != 0 {
+		t.Errorf("after a log-in of somebody else it is %s", got.State)
+	}
+	w.gw.approvals.Close() // every step fails
+	p.Groups = []string{"askers"}
+	w.gw.regroupedVotes(p)
+	if why := w.gw.lapses(r.Votes[0], []string{"keepers"}); !strings.Contains(why, "keepers") || w.gw.revealing.Load() == looked {
+		t.Errorf("what is known of their groups is forgotten: %q", why)
+	}
+}
+
+func TestRegroupingsAreForgottenOnceTheyAreMade(t *testing.T) {
+	var r regroupings
+	r.set("a", []string{"x"})
+	r.set("b", nil)
+	was := r.all()
+	r.set("a", []string{"y"})
+	r.set("c", nil)
+	r.done(was)
+	if left := r.all(); len(left) != 2 || left["a"][0] != "y" {
+		t.Errorf("%v", left)
 	}
 }

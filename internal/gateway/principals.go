@@ -127,7 +127,10 @@ func (g *Gateway) loadPrincipals(principals []access.LocalPrincipal, providers [
 	}
 	g.people.providers.Store(&providers)
 	g.people.known.Store(knownOf(principals))
-	defer g.reconsider(nil)
+	defer func() {
+		g.reconsider() // an error is logged, and nothing is claimed that rests on what lapses
+		g.revealing.Add(1)
+	}()
 	defer g.endRequests(causeConfigured, g.ofNobody(changed))
 	out := outs{}
 	for _, p := range gone {

@@ -103,7 +103,7 @@ func (s *Store) Bind(p access.Principal) error {
 			continue
 		}
 		r.Accounts = []access.Account{a}
-		if err := s.revoke(r); err != nil {
+		if err := s.revoke(r, false); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package credential
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -139,5 +140,44 @@ func TestRevocationsOfOldFiles(t *testing.T) {
 	b.again()
 	if list := b.Revocations(); len(list) != 0 {
 		t.Errorf("%+v", list)
+	}
+}
+
+// What an operator ordered is told apart from log-outs and other groups, which are kept under the same key.
+func TestOrdersAreKeptAsOrders(t *testing.T) {
+	b := newBench(t)
+	r := access.Revocation{Principal: "ada", Issuer: "https://idp.example", Before: b.at, Cause: "groups changed"}
+	b.revokes(r)
+	if list := b.Ordered(); len(list) != 0 {
+		t.Errorf("other groups are an order: %+v", list)
+	}
+	order := func(r access.Revocation) {
+		t.Helper()
+		if err := b.Order(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stolen := r
+	stolen.Before, stolen.Cause = b.at.Add(time.Minute), "stolen"
+	order(stolen)
+	order(access.Revocation{Principal: "ada", Credential: "aa", Before: b.at, Cause: "one"})
+	order(access.Revocation{Actor: "bot", Before: b.at, Cause: "an agent"})
+	r.Before = b.at.Add(time.Hour)
+	b.revokes(r)
+	for range 2 {
+		if list := b.Ordered(); len(list) != 1 || !list[0].Before.Equal(stolen.Before) || list[0].Cause != "stolen" {
+			t.Errorf("%+v", list)
+		}
+		if !slices.ContainsFunc(b.Revocations(), func(o access.Revocation) bool { return o.Before.Equal(r.Before) && o.Cause == r.Cause }) {
+			t.Errorf("%+v", b.Revocations())
+		}
+		b.again()
+	}
+	order(access.Revocation{Principal: "ADA", Issuer: "https://idp.example", Cause: "left"})
+	if len(b.Ordered()) != 0 || len(b.ForGood()) != 1 {
+		t.Errorf("for good: %+v %+v", b.Ordered(), b.ForGood())
+	}
+	if ok, err := b.Restore(stolen); !ok || err != nil || len(b.Ordered())+len(b.ForGood()) != 0 {
+		t.Errorf("%v %v", ok, err)
 	}
 }

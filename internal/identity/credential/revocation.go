@@ -19,6 +19,17 @@ const remembered = 90 * 24 * time.Hour
 type withdrawal struct {
 	access.Revocation
 	Until time.Time `json:"until,omitzero"` // from then on nothing can match; zero is never
+	// Ordered is what Before, and Why what Cause, was in the last order of an operator. A log-out or other groups, of the same name or account, may
+	// have come after it, and withdraw more proofs, but no approvals.
+	Ordered time.Time `json:"ordered,omitzero"`
+	Why     string    `json:"why,omitempty"`
+}
+
+// keepOrder has w be ordered as o was, where that withdraws more.
+func (w *withdrawal) keepOrder(o *withdrawal) {
+	if o.Ordered.After(w.Ordered) {
+		w.Ordered, w.Why = o.Ordered, o.Why
+	}
 }
 
 // until is when nothing can match r any more. What the gateway issued is gone with its own end, and a provider's token with the time that
@@ -162,13 +173,18 @@ func (s *Store) Withdrawn(p access.Principal) (cause string, yes bool) {
 
 // Revoke withdraws what r covers, for good or what was issued before r.Before, and deletes what was issued by then. It is durable when Revoke
 // returns. A Revocation that names nothing is an error: it would withdraw nothing.
-func (s *Store) Revoke(r access.Revocation) error {
+func (s *Store) Revoke(r access.Revocation) error { return s.withdraw(r, false) }
+
+// Order is Revoke at the order of an operator, which is kept as one (Ordered).
+func (s *Store) Order(r access.Revocation) error { return s.withdraw(r, true) }
+
+func (s *Store) withdraw(r access.Revocation, order bool) error {
 	if !names(r) {
 		return &access.Error{Kind: access.Invalid, Code: "22023", Message: "a revocation has to say of what", Hint: "name a principal, an actor, a token, a credential, or an issuer with its subject or session"}
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	return s.revoke(r)
+	return s.revoke(r, order)
 }
 
 // names reports whether a revocation says of what.
@@ -176,9 +192,12 @@ func names(r access.Revocation) bool {
 	return r.Principal != "" || r.Actor != "" || r.Issuer != "" || r.Subject != "" || r.Session != "" || r.Token != "" || r.Credential != ""
 }
 
-// revoke is Revoke, for who has s.writing.
-func (s *Store) revoke(r access.Revocation) error {
+// revoke is Revoke, or Order, for who has s.writing.
+func (s *Store) revoke(r access.Revocation, order bool) error {
 	w := &withdrawal{Revocation: s.Widened(r), Until: until(r, s.now())}
+	if order {
+		w.Ordered, w.Why = r.Before, r.Cause
+	}
 	s.mu.RLock()
 	before := s.revoked.same(w)
 	if before != nil {
@@ -186,6 +205,7 @@ func (s *Store) revoke(r access.Revocation) error {
 			w.Cause = before.Cause
 		}
 		w.Accounts = joined(before.Accounts, w.Accounts)
+		w.keepOrder(before)
 	}
 	r = w.Revocation
 	var gone []*entry
@@ -218,7 +238,7 @@ func (s *Store) revoke(r access.Revocation) error {
 		s.revoked.remove(before)
 	}
 	s.revoked.add(w)
-	s.listForGood()
+	s.listRevoked()
 	return nil
 }
 
@@ -246,7 +266,7 @@ func (s *Store) Restore(r access.Revocation) (ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.revoked.remove(w)
-	s.listForGood()
+	s.listRevoked()
 	return true, nil
 }
 
@@ -277,15 +297,26 @@ func (s *Store) Revocations() []access.Revocation {
 // changed.
 func (s *Store) ForGood() []access.Revocation { return *s.forGood.Load() }
 
-// listForGood makes what ForGood gives. The caller has the lock, or the Store to itself.
-func (s *Store) listForGood() {
-	var out []access.Revocation
+// Ordered are the revocations in force that operators ordered of whole principals, accounts or providers, of what was issued before a moment. They
+// are not to be changed.
+func (s *Store) Ordered() []access.Revocation { return *s.ordered.Load() }
+
+// listRevoked makes what ForGood and Ordered give. The caller has the lock, or the Store to itself.
+func (s *Store) listRevoked() {
+	var forGood, ordered []access.Revocation
 	for _, w := range s.revoked.all() {
-		if w.Before.IsZero() && w.Token == "" && w.Credential == "" && w.Session == "" {
-			out = append(out, w.Revocation)
+		switch {
+		case w.Token != "" || w.Credential != "" || w.Session != "":
+		case w.Before.IsZero():
+			forGood = append(forGood, w.Revocation)
+		case !w.Ordered.IsZero() && w.Actor == "":
+			r := w.Revocation
+			r.Before, r.Cause = w.Ordered, w.Why
+			ordered = append(ordered, r)
 		}
 	}
-	s.forGood.Store(&out)
+	s.forGood.Store(&forGood)
+	s.ordered.Store(&ordered)
 }
 
 // Barred reports whether the proof of p holds no longer and none that p could get would: it was withdrawn for good.

@@ -57,7 +57,7 @@ type Store struct {
 	revoked revocations
 	bearers bearers
 
-	forGood atomic.Pointer[[]access.Revocation] // of revoked
+	forGood, ordered atomic.Pointer[[]access.Revocation] // of revoked
 }
 
 // entry is one credential: a certificate and a secret that were issued together. It is not changed once made.
@@ -173,11 +173,12 @@ func (s *Store) loadRevocations(tx *bbolt.Tx) error {
 			s.revoked.remove(o)
 			s.revoked.remove(w)
 			w.Accounts = joined(w.Accounts, o.Accounts)
+			w.keepOrder(o)
 		}
 		s.revoked.add(w)
 		return nil
 	})
-	s.listForGood()
+	s.listRevoked()
 	if err != nil || len(moved) == 0 {
 		return err
 	}
@@ -275,7 +276,7 @@ func (s *Store) Sweep() error {
 	for _, w := range over {
 		s.revoked.remove(w)
 	}
-	s.listForGood()
+	s.listRevoked()
 	for _, k := range forgotten {
 		delete(s.bearers, k)
 	}
