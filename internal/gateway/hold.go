@@ -101,17 +101,23 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 		return nil, refusal{plan: pl, sql: w.sql, why: &access.Error{Kind: access.Denied, Code: "42501", Message: "this statement needs approval, and nobody is named who could give it",
 			Hint: "name groups in @review of the policy, or in `approvals` of the configuration"}}
 	}
+	wait := &waiter{cancelled: make(chan struct{})}
+	waits := s.door == access.DoorPGWire && s.gw.reviewing.Wait >= 0 && !s.begun && s.tx == 'I'
+	if waits { // before anybody sees the request: who ends this session then ends the wait too
+		s.waits.Store(wait)
+		defer s.waits.Store(nil)
+	}
 	if r, err = s.gw.approvals.Request(ctx, req); err != nil {
 		return nil, refusal{plan: pl, sql: w.sql, why: notHeld(err)}
 	}
-	if s.door != access.DoorPGWire || s.gw.reviewing.Wait < 0 || s.begun || s.tx != 'I' {
+	if !waits {
 		s.handle = r.ID
 		if s.tx == 'T' {
 			s.failedWith = s.settings // the refusal fails the transaction, and nothing can change them before its end
 		}
 		return nil, refusal{plan: pl, sql: w.sql, why: s.pending(r)}
 	}
-	if err := s.waitFor(ctx, r, pl, w.sql, sink); err != nil {
+	if err := s.waitFor(ctx, wait, r, pl, w.sql, sink); err != nil {
 		return nil, err
 	}
 	// What was approved may be judged otherwise by now.
@@ -330,10 +336,7 @@ func (g *Gateway) reviewURL(r *approval.Request) string {
 
 // waitFor waits until a request is approved, telling the client so. It is left pending when the time for waiting is over, and
 // withdrawn when the client cancels or has gone.
-func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sql string, sink Sink) error {
-	w := &waiter{cancelled: make(chan struct{})}
-	s.waits.Store(w)
-	defer s.waits.Store(nil)
+func (s *Session) waitFor(ctx context.Context, w *waiter, r *approval.Request, pl *plan, sql string, sink Sink) error {
 	deadline := time.NewTimer(s.gw.reviewing.Wait)
 	defer deadline.Stop()
 	beat := time.NewTicker(s.gw.reviewing.Heartbeat)
@@ -353,6 +356,10 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 		s.withdraw(ctx, r)
 		return err
 	}
+	cancelled := func() error {
+		s.withdraw(ctx, r)
+		return no("57014", "canceled while waiting for approval: request "+r.ID+" is withdrawn", "nothing ran")
+	}
 	escalated := len(r.Escalated())
 	for {
 		changed := s.gw.approvals.Watch(r.ID)
@@ -364,7 +371,12 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 		}
 		switch r = now; r.State {
 		case approval.Approved:
-			return nil
+			select {
+			case <-w.cancelled: // before it was seen to be approved
+				return cancelled()
+			default:
+				return nil
+			}
 		case approval.Denied:
 			v := r.Votes[len(r.Votes)-1]
 			own := fmt.Sprintf("%s denied request %s: ", v.Reviewer, r.ID)
@@ -398,8 +410,7 @@ func (s *Session) waitFor(ctx context.Context, r *approval.Request, pl *plan, sq
 			// The request outlives this run of the gateway.
 			return no("57P01", "the gateway is being stopped; request "+r.ID+" stays pending", "connect again and run the same statement once it is approved")
 		case <-w.cancelled:
-			s.withdraw(ctx, r)
-			return no("57014", "canceled while waiting for approval: request "+r.ID+" is withdrawn", "nothing ran")
+			return cancelled()
 		case <-s.watched:
 			s.withdraw(ctx, r)
 			return no("57014", "the client went away while waiting for approval", "")

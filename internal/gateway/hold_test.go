@@ -108,13 +108,44 @@ func (w *world) approve(who, id string) {
 
 // waiting runs ops in the background.
 func (w *world) waiting(s *Session, ops ...Op) <-chan *answer {
-	done := make(chan *answer, 1)
-	go func() {
-		a := &answer{}
-		s.Do(context.Background(), ops, a)
-		done <- a
-	}()
+	_, done := w.telling(s, ops...)
 	return done
+}
+
+// telling is waiting that passes on each notice when it comes.
+func (w *world) telling(s *Session, ops ...Op) (told <-chan string, done <-chan *answer) {
+	t, d := teller{told: make(chan string, 1000)}, make(chan *answer, 1)
+	go func() {
+		s.Do(context.Background(), ops, &t)
+		d <- &t.answer
+	}()
+	return t.told, d
+}
+
+type teller struct {
+	answer
+	told chan string
+}
+
+func (t *teller) Release(frames []byte) error {
+	n := len(t.notices)
+	err := t.answer.Release(frames)
+	for _, m := range t.notices[n:] {
+		t.told <- m
+	}
+	return err
+}
+
+// next is the next notice to who waits.
+func (w *world) next(told <-chan string) string {
+	w.t.Helper()
+	select {
+	case m := <-told:
+		return m
+	case <-time.After(20 * time.Second):
+		w.t.Fatal("nothing more is told")
+		return ""
+	}
 }
 
 func (w *world) wantState(id string, want approval.State) {
@@ -148,12 +179,16 @@ const heldWrite = "update customers set region = 'held' where id = 7"
 func TestAHeldStatementRunsOnceItIsApproved(t *testing.T) {
 	w := heldWorld(t, func(c *Config) { c.Approvals.Heartbeat = 50 * time.Millisecond })
 	s := w.loginAt(access.DoorPGWire, "asker")
-	done := w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})
+	told, done := w.telling(s, Op{Kind: OpQuery, SQL: heldWrite})
 	r := w.pendingOne()
 	if r.Binding.SQL != heldWrite || r.Binding.Principal != "asker" || !slices.Contains(r.Subject.Relations, "update public.customers") || r.Subject.Tag != "UPDATE" {
 		t.Errorf("the reviewer sees %+v", r)
 	}
-	time.Sleep(120 * time.Millisecond)
+	for range 3 { // at once, and at each beat
+		if m := w.next(told); !strings.Contains(m, r.ID) || !strings.Contains(m, "keepers") {
+			t.Errorf("who waits is told %q", m)
+		}
+	}
 	if w.regionOf(7) != "r3" {
 		t.Fatal("it ran before")
 	}
@@ -167,9 +202,6 @@ func TestAHeldStatementRunsOnceItIsApproved(t *testing.T) {
 	wantNoError(t, a)
 	if !slices.Equal(a.tags, []string{"UPDATE 1"}) || w.regionOf(7) != "held" {
 		t.Fatalf("%v %v", a.tags, w.regionOf(7))
-	}
-	if len(a.notices) < 2 || !strings.Contains(a.notices[0], r.ID) || !strings.Contains(a.notices[0], "keepers") {
-		t.Errorf("notices %q", a.notices)
 	}
 	w.wantState(r.ID, approval.Executed)
 	// The record has each step before it, and the statement names its approval.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -270,5 +271,25 @@ func TestNoRunWithoutAnApproval(t *testing.T) {
 	s.out = append(s.out, "never"...)
 	if err := s.send(); err == nil {
 		t.Fatal("sent")
+	}
+}
+
+// TestACancelCountsFromTheFirstMoment on, and before an approval that comes after it.
+func TestACancelCountsFromTheFirstMoment(t *testing.T) {
+	w := heldWorld(t, nil)
+	s := w.loginAt(access.DoorPGWire, "asker")
+	for range 20 {
+		done := w.waiting(s, Op{Kind: OpQuery, SQL: heldWrite})
+		for len(w.gw.LiveReviews()) == 0 { // no later than that
+			runtime.Gosched()
+		}
+		r := w.pendingOne()
+		s.cancelRunning()
+		w.decide("keeper", r.ID, ReviewVote{Verdict: approval.Approve}) // it may be withdrawn already
+		wantError(t, <-done, "57014 canceled while waiting for approval: request "+r.ID+" is withdrawn")
+		w.wantState(r.ID, approval.Cancelled)
+	}
+	if w.regionOf(7) != "r3" {
+		t.Error("it ran")
 	}
 }

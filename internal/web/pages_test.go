@@ -223,7 +223,7 @@ func TestEndingASessionCancelsWhatRunsAndWhatWaits(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	if l := w.gw.LiveSessions(); !l[0].Waiting {
+	if l := w.gw.LiveSessions(); !l[0].Waiting { // from before its request is seen
 		t.Error("it is not shown as waiting")
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
