@@ -28,6 +28,9 @@ type Proof struct {
 	Session string `json:"sid,omitempty"`
 	// Token is the SHA-256, in hex, of what was presented; of what the gateway issued, of the token that it was issued for.
 	Token string `json:"token,omitempty"`
+	// Twin is that of the one other form in which the same token verifies: who has (r, s) of an ECDSA signature has (r, n-s) too. "" where there is none.
+	// What is said of a token by its hash is said of both.
+	Twin string `json:"twin,omitempty"`
 	// Credential is the id of what the gateway issued at a log-in: a certificate's serial number, or a secret's.
 	Credential    string    `json:"credential,omitempty"`
 	Issued        time.Time `json:"issued,omitzero"`
@@ -66,7 +69,21 @@ func (p Proof) Recorded() *Proof {
 	if p.Method == "" {
 		return nil
 	}
+	p.Twin = ""
 	return &p
+}
+
+// IsToken reports whether a hash is that of the token, in whichever form it came.
+func (p Proof) IsToken(hash string) bool {
+	return hash != "" && (hash == p.Token || hash == p.Twin)
+}
+
+// Once is the same for the token in either form, by which it is known to have been handed in before.
+func (p Proof) Once() string {
+	if p.Twin != "" && p.Twin < p.Token {
+		return p.Twin
+	}
+	return p.Token
 }
 
 // IDToken is what a provider says of somebody who has just logged in there with this gateway, or its command, as client.

@@ -45,9 +45,9 @@ func (r Revocation) Covers(p Principal) bool {
 	}
 	q := p.Proof
 	name := r.Principal == "" || strings.EqualFold(r.Principal, p.Name) || q.Subject != "" && slices.Contains(r.Accounts, Account{q.Issuer, q.Subject})
-	any = any || r.Principal != ""
+	any = any || r.Principal != "" || r.Token != ""
 	all := name && is(r.Issuer, q.Issuer) && is(r.Subject, q.Subject) && (is(r.Session, q.Session) || r.Subject != "" && q.Session == "") &&
-		is(r.Token, q.Token) && is(r.Credential, q.Credential)
+		(r.Token == "" || q.IsToken(r.Token)) && is(r.Credential, q.Credential)
 	if r.Actor != "" {
 		any = true
 		in := p.Actor == r.Actor

@@ -58,7 +58,7 @@ type SessionPick struct {
 
 func (p SessionPick) of(s *Session) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
-	return p != SessionPick{} && is(p.ID, s.id) && is(p.Principal, s.principal.Name) && is(p.Token, s.principal.Proof.Token)
+	return p != SessionPick{} && is(p.ID, s.id) && is(p.Principal, s.principal.Name) && (p.Token == "" || s.principal.Proof.IsToken(p.Token))
 }
 
 // EndSession ends a session in the name of a person; see EndSessions. It reports whether there was such a session.

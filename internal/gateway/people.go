@@ -30,7 +30,7 @@ func (g *Gateway) Admit(ctx context.Context, l Login) (access.Principal, error) 
 		err = &access.Error{Kind: access.Denied, Code: "28000", Message: "only people come in at this door", Hint: "agents use the mcp door"}
 	}
 	if err == nil && p.Proof.Method == access.ByIDToken {
-		err = g.issued.Use(p.Proof.Token, p.Proof.Expires)
+		err = g.issued.Use(p.Proof.Once(), p.Proof.Expires)
 	}
 	if err == nil {
 		err = g.brokeGlass(l, p)

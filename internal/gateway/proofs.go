@@ -216,7 +216,7 @@ type seen struct {
 
 // proofOf is what of a proof is kept to know whether it still holds: its times, and what a revocation may name.
 func proofOf(q access.Proof) access.Proof {
-	return access.Proof{Issuer: q.Issuer, Subject: q.Subject, Session: q.Session, Token: q.Token, Credential: q.Credential, Issued: q.Issued, Expires: q.Expires, Against: q.Against}
+	return access.Proof{Issuer: q.Issuer, Subject: q.Subject, Session: q.Session, Token: q.Token, Twin: q.Twin, Credential: q.Credential, Issued: q.Issued, Expires: q.Expires, Against: q.Against}
 }
 
 // mostSeen is how long latest gets before what has expired is forgotten. What has not stays, however much that is: without it, older words would

@@ -87,7 +87,7 @@ func Bound(csr *x509.CertificateRequest) string {
 }
 
 // Issue makes a certificate for the key of a request and a secret, both for p, who has logged in by the identity token that p.Proof speaks of
-// (Token, Issued, Expires), which is used up by it. They end together, after life and never after Longest. factors
+// (Token, Twin, Issued, Expires), which is used up by it. They end together, after life and never after Longest. factors
 // are what the secret's verifier is made with. All is durable before Issue returns; a failure leaves nothing.
 func (s *Store) Issue(p access.Principal, request []byte, life time.Duration, factors scram.KeyFactors) (Issued, error) {
 	if p.Name == "" || p.Kind != access.Human || p.Actor != "" {
@@ -163,7 +163,7 @@ func (s *Store) put(e *entry) ([]access.Principal, error) {
 		return nil, &access.Error{Kind: access.Denied, Code: "28000", Message: "the log-in does not count any more: " + withdrawn.Cause, Hint: "log in again"}
 	}
 	err = s.db.Update(func(tx *bbolt.Tx) error {
-		if err := use(tx, e.Proof.Token, e.Proof.Expires); err != nil {
+		if err := use(tx, e.Proof.Once(), e.Proof.Expires); err != nil {
 			return err
 		}
 		if err := deleteEntries(tx, gone); err != nil {

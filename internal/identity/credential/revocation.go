@@ -133,7 +133,7 @@ func (m revocations) over(now time.Time) (out []*withdrawal) {
 // covers finds a revocation of the proof of p.
 func (m revocations) covers(p access.Principal) *withdrawal {
 	q := p.Proof
-	handles := [...]string{"c" + q.Credential, "t" + q.Token, "s" + q.Session, "u" + q.Subject, "p" + Folded(p.Name), "a" + p.Actor, "i" + q.Issuer}
+	handles := [...]string{"c" + q.Credential, "t" + q.Token, "t" + q.Twin, "s" + q.Session, "u" + q.Subject, "p" + Folded(p.Name), "a" + p.Actor, "i" + q.Issuer}
 	find := func(h string) *withdrawal {
 		for _, w := range m[h] {
 			if w.Covers(p) {

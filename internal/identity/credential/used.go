@@ -28,7 +28,7 @@ func (s *Store) Unused(sum string) error {
 	}))
 }
 
-// Use notes that an identity token or a logout token was handed in, until it expires and nobody takes it any more. sum is its SHA-256 in hex. A second time is an
+// Use notes that an identity token or a logout token was handed in, until it expires and nobody takes it any more. sum is its SHA-256 in hex (access.Proof.Once). A second time is an
 // *access.Error of kind Denied.
 func (s *Store) Use(sum string, expires time.Time) error {
 	s.writing.Lock()

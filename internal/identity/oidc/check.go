@@ -6,7 +6,6 @@ import (
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -59,12 +58,12 @@ func (ps *Providers) access(ctx context.Context, raw string) (Said, error) {
 	if claims, err = p.verified(ctx, h, raw); err != nil {
 		return Said{}, err
 	}
-	said, err := p.access(ctx, raw, claims)
+	said, err := p.access(ctx, raw, h.alg, claims)
 	return said, signed(err, access.ByAccessToken, p.Issuer, claims)
 }
 
 // access is what claims say that the provider has signed.
-func (p *provider) access(ctx context.Context, raw string, claims map[string]any) (Said, error) {
+func (p *provider) access(ctx context.Context, raw, alg string, claims map[string]any) (Said, error) {
 	t, err := p.times(claims, true)
 	if err != nil {
 		return Said{}, err
@@ -97,7 +96,7 @@ func (p *provider) access(ctx context.Context, raw string, claims map[string]any
 		return Said{}, err
 	}
 	proof := &said.Principal.Proof
-	*proof = p.proof(access.ByAccessToken, raw, claims, t, client)
+	*proof = p.proof(access.ByAccessToken, raw, alg, claims, t, client)
 	proof.Scopes, proof.Scoped, proof.Grants = scopes, p.Scopes != nil, p.Scopes
 	said.ID, _ = claims["jti"].(string)
 	return said, nil
@@ -159,7 +158,7 @@ func (p *provider) id(ctx context.Context, c access.IDToken, alg string, claims 
 	if err != nil {
 		return Said{}, err
 	}
-	said.Principal.Proof = p.proof(access.ByIDToken, c.Token, claims, t, client)
+	said.Principal.Proof = p.proof(access.ByIDToken, c.Token, alg, claims, t, client)
 	said.ID, _ = claims["jti"].(string)
 	return said, nil
 }
@@ -339,9 +338,8 @@ func scopes(claims map[string]any) ([]string, error) {
 	return slices.Compact(out), nil
 }
 
-func (p *provider) proof(m access.Method, raw string, claims map[string]any, t times, client string) access.Proof {
-	sum := sha256.Sum256([]byte(raw))
-	q := access.Proof{Method: m, Issuer: p.Issuer, Client: client, Token: hex.EncodeToString(sum[:]), Issued: t.issued, Authenticated: t.authenticated, Expires: t.expires}
+func (p *provider) proof(m access.Method, raw, alg string, claims map[string]any, t times, client string) access.Proof {
+	q := access.Proof{Method: m, Issuer: p.Issuer, Client: client, Token: hashOf(raw), Twin: twin(alg, raw), Issued: t.issued, Authenticated: t.authenticated, Expires: t.expires}
 	q.Subject, _ = text(claims, "sub")
 	q.Session, _ = text(claims, "sid")
 	q.ACR, _ = text(claims, "acr")

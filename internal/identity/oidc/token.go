@@ -71,8 +71,10 @@ func segment(s string) ([]byte, error) {
 	if strings.ContainsAny(s, "\r\n") {
 		return nil, base64.CorruptInputError(0)
 	}
-	return base64.RawURLEncoding.Strict().DecodeString(s)
+	return unpadded.DecodeString(s)
 }
+
+var unpadded = base64.RawURLEncoding.Strict()
 
 func object(s string) (map[string]any, error) {
 	raw, err := segment(s)
