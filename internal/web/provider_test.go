@@ -335,6 +335,30 @@ func TestAProofForAnEndedSessionIsWorthNothing(t *testing.T) {
 	}
 }
 
+// Who logs out while the provider is asked about a proof of theirs is logged out: what it says then is for a log-in that has ended.
+func TestAProofIsNoLogIn(t *testing.T) {
+	w, idp := corpWorld(t, nil)
+	r := w.wish("asker", write, nil)
+	b := w.corp()
+	to := b.stepUp(r)
+	idp.Login(&testidp.User{Subject: "u-ada", Claims: corpUser("ada", "vault-keepers").Claims, ACR: strong})
+	back := b.comeBack(to)
+	jar, _ := url.Parse(w.http.URL)
+	other := w.browser() // another window of the same
+	other.c.Jar.SetCookies(jar, b.c.Jar.Cookies(jar))
+	other.csrf = b.csrf
+	nonce := to.Query().Get("nonce")
+	idp.Handle("/token", func(rw http.ResponseWriter, _ *http.Request) {
+		other.post("/logout", url.Values{})
+		c := idp.IDClaims(nonce)
+		rw.Header().Set("Content-Type", "application/json")
+		rw.Write([]byte(`{"access_token":"an.access.token","token_type":"Bearer","id_token":"` + forge.Mint(idp, c) + `"}`))
+	})
+	if res, body := b.get(back); res.StatusCode != http.StatusUnauthorized || b.loggedIn() {
+		t.Errorf("logged in again by a proof: %s %.300s", res.Status, body)
+	}
+}
+
 func TestLoggingOutLeadsToTheProvider(t *testing.T) {
 	w, idp := corpWorld(t, nil)
 	b := w.corp()

@@ -195,11 +195,11 @@ func (s *sessions) change(r *http.Request, do func(*session)) {
 	}
 }
 
-// endAt ends a session by its key.
-func (s *sessions) endAt(key sessionKey) {
+// endAt ends a session by its key, and reports whether it was there.
+func (s *sessions) endAt(key sessionKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drop(key)
+	return s.drop(key)
 }
 
 // end ends the request's session, if it has one.
@@ -211,10 +211,12 @@ func (s *sessions) end(r *http.Request) {
 	}
 }
 
-// drop forgets a session, and tells requests of it that wait. The caller has the lock.
-func (s *sessions) drop(key sessionKey) {
-	if o := s.open[key]; o != nil {
+// drop forgets a session, and tells requests of it that wait; it reports whether it was there. The caller has the lock.
+func (s *sessions) drop(key sessionKey) bool {
+	o := s.open[key]
+	if o != nil {
 		delete(s.open, key)
 		close(o.ended)
 	}
+	return o != nil
 }

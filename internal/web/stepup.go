@@ -27,6 +27,8 @@ type draft struct {
 var errLogInFresh = &problem{http.StatusForbidden, "you logged in too long ago to approve, or not as your provider's configuration wants it for that: nothing was approved",
 	"run sallyport login --fresh, or approve on the request's page"}
 
+var errStepEnded = &problem{http.StatusUnauthorized, "the log-in that this was for has ended: nothing was approved", "log in again"}
+
 // fresh reports whether the visitor proved a short time ago who they are. Where that is never short enough, a proof for this request is
 // good once.
 func (v *visit) fresh(review string) bool {
@@ -68,7 +70,7 @@ func (s *Server) stepped(r *http.Request, f *flow) (*http.Cookie, error) {
 	// Looked at before: where the provider says of them something else than it did, the core ends what rests on its older words.
 	old := s.sessions.at(key, true, s.now())
 	if old == nil {
-		return nil, &problem{http.StatusUnauthorized, "the log-in that this was for has ended: nothing was approved", "log in again"}
+		return nil, errStepEnded
 	}
 	p, token, err := s.exchange(r, f)
 	if err != nil {
@@ -86,7 +88,9 @@ func (s *Server) stepped(r *http.Request, f *flow) (*http.Cookie, error) {
 	case at.IsZero() || at.Before(f.Started.Add(-time.Minute)):
 		return nil, &problem{http.StatusForbidden, f.Provider + " does not say that you have just proved who you are (auth_time): nothing was approved", "its operator can have it do so"}
 	}
-	s.sessions.endAt(key) // which makes room for the one that follows
+	if !s.sessions.endAt(key) { // who logged out while the provider was asked does not come back by it
+		return nil, errStepEnded
+	}
 	s.log.Info("step-up", "door", "web", "principal", p.Name, "provider", f.Provider, "client", r.RemoteAddr)
 	return s.sessions.add(&session{who: p, csrf: old.csrf, created: old.created, authenticated: at, provider: f.Provider, idToken: token, draft: old.draft, proved: f.Review}, now)
 }
