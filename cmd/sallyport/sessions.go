@@ -137,7 +137,7 @@ func newSessionsEnd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "end [SESSION...]",
 		Short: "End sessions: what runs is cancelled, and open transactions are rolled back",
-		Long: `End ends sessions within a second, whatever they do. Who has a proof that holds can connect again: "sallyport revoke"
+		Long: `End ends sessions within a second, whatever they do. Of an id its beginning is enough, where it is of one session alone. Who has a proof that holds can connect again: "sallyport revoke"
 withdraws that.
 
 ` + sessionsWhere,
@@ -155,7 +155,11 @@ withdraws that.
 				ids = []string{""}
 			}
 			n := 0
-			for _, id := range ids {
+			for _, begin := range ids {
+				id, err := o.whole(begin)
+				if err != nil {
+					return err
+				}
 				order.ID = id
 				answer, err := o.give(order)
 				if err != nil {
@@ -176,6 +180,34 @@ withdraws that.
 	cmd.Flags().StringVar(&principal, "principal", "", "all sessions of this principal")
 	cmd.Flags().StringVar(&token, "token", "", "all sessions that rest on this token (its SHA-256 in hex)")
 	return cmd
+}
+
+// shortest is how much of an id has to be given, so that a slip ends nothing.
+const shortest = len("s_3f1c")
+
+// whole gives the id of the live session that begins as was said. One that is whole stands for itself, and so does one that nothing begins with: it may
+// have ended already.
+func (o *sessionsOptions) whole(begin string) (string, error) {
+	if begin == "" {
+		return "", nil
+	}
+	answer, err := o.give(desk.SessionOrder{Do: desk.ListSessions})
+	if err != nil {
+		return "", err
+	}
+	found := map[string]bool{}
+	for _, s := range answer.Sessions {
+		if strings.HasPrefix(s.ID, begin) {
+			found[s.ID] = true
+		}
+	}
+	switch {
+	case len(found) == 0 || found[begin]:
+		return begin, nil
+	case len(begin) < shortest:
+		return "", usagef("%s is too little of an id: give %d characters, or all", printable(begin), shortest)
+	}
+	return only("session", begin, found)
 }
 
 // hashForm refuses what cannot be a SHA-256: a token itself must not come to be on a command line.

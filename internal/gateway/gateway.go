@@ -35,6 +35,7 @@ type Gateway struct {
 	people         people
 	issued         *credential.Store // what the gateway gave out, and withdrew
 	proofs         *proofs           // what rests on them
+	ahead          ahead
 	glass          glass
 	loading        sync.Mutex      // held while other principals are put in force
 	redefined      map[string]bool // issuers of providers that were defined otherwise when the gateway last ended

@@ -186,7 +186,7 @@ func (g *Gateway) Revoke(ctx context.Context, by access.Principal, r access.Revo
 	if by.Name == "" {
 		return 0, &access.Error{Kind: access.Denied, Code: "42501", Message: "nobody revokes", Hint: "say who: it goes into the record"}
 	}
-	if r, ended, err = g.revoke(by, r, ""); err != nil {
+	if r, ended, err = g.revoke(by, g.byTheirClocks(r), ""); err != nil {
 		return ended, err
 	}
 	err = g.endRequests(shortened("what proved who asked was withdrawn: "+r.Cause, mostParam), askedBy(r))

@@ -52,13 +52,13 @@ func (g *Gateway) LiveSessions() []LiveSession {
 // SessionPick says which sessions are meant: those that have each of its fields that is not empty. One without any means none.
 type SessionPick struct {
 	ID        string
-	Principal string
+	Principal string // in whatever case
 	Token     string // SHA-256, hex, of what was presented
 }
 
 func (p SessionPick) of(s *Session) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
-	return p != SessionPick{} && is(p.ID, s.id) && is(p.Principal, s.principal.Name) && (p.Token == "" || s.principal.Proof.IsToken(p.Token))
+	return p != SessionPick{} && is(p.ID, s.id) && (p.Principal == "" || strings.EqualFold(p.Principal, s.principal.Name)) && (p.Token == "" || s.principal.Proof.IsToken(p.Token))
 }
 
 // EndSession ends a session in the name of a person; see EndSessions. It reports whether there was such a session.

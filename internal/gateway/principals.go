@@ -40,6 +40,7 @@ func (p *people) Verify(ctx context.Context, c access.Credentials) (access.Princ
 	if !p.speaks(who.Proof.Issuer) {
 		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the provider that spoke for " + who.Name + " is not one of this gateway any more", Hint: "log in again"}
 	}
+	p.gw.ahead.note(who.Proof, time.Now())
 	changed, outdated := p.gw.proofs.note(who)
 	if outdated {
 		return access.Principal{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "what proves " + who.Name + " does not hold any more: " + causeRegrouped, Hint: hintLogIn}
