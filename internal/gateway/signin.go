@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"slices"
 	"time"
 
@@ -113,6 +115,13 @@ func (g *Gateway) LoginToken(ctx context.Context, client string, r access.LoginR
 		g.recordLogin(Login{Door: access.DoorWeb, Client: client}, access.Principal{}, err)
 	}
 	return token, err
+}
+
+// SealKey is a key of this gateway's for what a door gives browsers to keep, the same over restarts. Each purpose has its own.
+func (g *Gateway) SealKey(purpose string) []byte {
+	mac := hmac.New(sha256.New, g.issued.MockKey())
+	mac.Write([]byte("seal\x00" + purpose))
+	return mac.Sum(nil)
 }
 
 // LogoutURL is where a browser goes to log out of a provider too, and comes back from to back; "" where the provider has no such place.

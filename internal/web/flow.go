@@ -94,7 +94,7 @@ func (f *flows) open(r *http.Request, state string, now time.Time) (*flow, error
 	return &x, nil
 }
 
-// use notes that a flow was used. It is good once. Whoever calls it is slowed down: what is noted has to be kept for flowTime, and anybody can
+// use notes that a flow was used. It is good once; of errBusy it was not. Whoever calls it is slowed down: what is noted has to be kept for flowTime, and anybody can
 // begin flows.
 func (f *flows) use(x *flow, now time.Time) error {
 	f.mu.Lock()

@@ -96,7 +96,11 @@ func turn(ctx context.Context, through ...chan struct{}) (done func(), ok bool) 
 // after a while, and those of an address a few, so that guessing is no faster for many who do it at once, or for who tries many names; but what is right
 // does not wait behind them, unless l.holds. Where as many are there as may be, nothing is looked at, and the answer is errBusy.
 func (l *logins) slowly(r *http.Request, key string, do func() error) error {
-	from := "from " + address(r)
+	return l.slowlyOf(r, "from "+address(r), key, do)
+}
+
+// slowlyOf is slowly for who has places by something else than their address.
+func (l *logins) slowlyOf(r *http.Request, from, key string, do func() error) error {
 	key = "key " + from + "\x00" + key
 	l.mu.Lock()
 	one, all := l.approach(key, 1, l.queued), (*gate)(nil)

@@ -20,7 +20,8 @@ var files embed.FS
 // page is what is around the content of a page. Nothing of Data has been neutralised: templates do that.
 type page struct {
 	Title, Nav        string
-	Refresh           string // where to go on to at once
+	Refresh           string // where to go on to
+	After             int    // in how many seconds
 	Who               string // "" before log-in
 	Groups            []string
 	Auditor, Operator bool

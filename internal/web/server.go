@@ -45,11 +45,12 @@ type Server struct {
 	logins   *logins
 	logouts  *logouts // by providers
 	flows    *flows
+	familiar *familiar
 	pages    *pages
 	now      func() time.Time
 
 	mu     sync.Mutex         // guards asking
-	asking map[string]*logins // what each provider is asked: codes to be exchanged, tokens to be checked
+	asking map[asking]*logins // what each provider is asked: codes to be exchanged, tokens to be checked
 
 	ending chan struct{} // closed by Shutdown
 	end    sync.Once
@@ -60,7 +61,7 @@ const DefaultStepUp = 5 * time.Minute
 
 // New makes the door of a core. It fails where its own pages cannot be read.
 func New(core *gateway.Gateway, o Options) (*Server, error) {
-	s := &Server{core: core, opt: o, log: o.Log, now: time.Now, ending: make(chan struct{}), logins: newLogins(loginsQueued), asking: map[string]*logins{}, logouts: newLogouts()}
+	s := &Server{core: core, opt: o, log: o.Log, now: time.Now, ending: make(chan struct{}), logins: newLogins(loginsQueued), asking: map[asking]*logins{}, logouts: newLogouts()}
 	if o.StepUp == 0 {
 		s.opt.StepUp = DefaultStepUp
 	}
@@ -76,6 +77,9 @@ func New(core *gateway.Gateway, o Options) (*Server, error) {
 	}
 	s.sessions = newSessions(s.site.secure, core.Watch, s.log)
 	if s.flows, err = newFlows(s.site.secure); err != nil {
+		return nil, err
+	}
+	if s.familiar, err = newFamiliar(s.site.secure, core.SealKey("familiar browsers")); err != nil {
 		return nil, err
 	}
 	s.pages, err = loadPages()

@@ -3,9 +3,11 @@ package web
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"sallyport/internal/access"
@@ -19,20 +21,27 @@ const (
 )
 
 // asked are the places for log-ins by a provider. Each has its own: one that does not answer holds up nobody else's people. Names that are no
-// provider's, which anybody can send, share one.
-func (s *Server) asked(provider string) *logins {
+// provider's, which anybody can send, share one. Familiar browsers have places of their own.
+func (s *Server) asked(provider string, familiar bool) *logins {
 	if !slices.ContainsFunc(s.core.Providers(), func(p access.Provider) bool { return p.Name == provider }) {
 		provider = ""
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.asking[provider]
+	at := asking{provider, familiar}
+	l := s.asking[at]
 	if l == nil {
 		l = newLogins(exchangesQueued)
 		l.holds = true
-		s.asking[provider] = l
+		s.asking[at] = l
 	}
 	return l
+}
+
+// asking is who is asked, in whose name.
+type asking struct {
+	provider string
+	familiar bool
 }
 
 // offers are the ways to log in by a provider and go on to next.
@@ -116,59 +125,89 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, nil, err)
 		return
 	}
-	http.SetCookie(w, s.flows.cookie("", -1))
-	var c *http.Cookie
-	err = s.asked(f.Provider).slowly(r, "", func() (err error) {
-		if err := s.flows.use(f, s.now()); err != nil {
+	var p access.Principal
+	var c, acquainted *http.Cookie
+	code, err := answered(r, f)
+	if err == nil {
+		err = s.turnOf(r, f.Provider, func() (err error) {
+			if err := s.flows.use(f, s.now()); err != nil {
+				return err
+			}
+			if f.Review != "" {
+				p, c, err = s.stepped(r, f, code)
+			} else {
+				p, c, err = s.entered(r, f, code)
+			}
 			return err
-		}
-		if f.Review != "" {
-			c, err = s.stepped(r, f)
-		} else {
-			c, err = s.entered(r, f)
-		}
-		return err
-	})
+		})
+	}
+	if errors.Is(err, errBusy) { // nothing was used: the browser keeps its way, and comes again
+		s.log.Warn("log-in put off", "door", "web", "client", r.RemoteAddr, "provider", f.Provider)
+		w.Header().Set("Retry-After", strconv.Itoa(comeAgain))
+		s.render(w, http.StatusTooManyRequests, "onward", page{Title: "One moment", Refresh: r.URL.RequestURI(), After: comeAgain,
+			Data: "Many log-ins are being checked. This page tries again by itself."})
+		return
+	}
+	http.SetCookie(w, s.flows.cookie("", -1))
+	if err == nil {
+		acquainted, err = s.familiar.cookie(p, s.now())
+	}
 	if err != nil {
 		s.log.Warn("log-in failed", "door", "web", "client", r.RemoteAddr, "provider", f.Provider, "error", err)
 		s.failed(w, nil, err)
 		return
 	}
 	http.SetCookie(w, c)
+	http.SetCookie(w, acquainted)
 	s.onward(w, local(f.Next))
 }
 
+// comeAgain is after how many seconds a browser comes back for which there was no place.
+const comeAgain = 2
+
+// turnOf does what takes a place at a provider: of the person's whose browser it is known to be, or of its address.
+func (s *Server) turnOf(r *http.Request, provider string, do func() error) error {
+	if person := s.familiar.person(r, s.now()); person != "" {
+		return s.asked(provider, true).slowlyOf(r, "person "+person, "", do)
+	}
+	return s.asked(provider, false).slowly(r, "", do)
+}
+
+// answered is the code that a browser came back with. Nobody has to be asked about an answer without one.
+func answered(r *http.Request, f *flow) (code string, err error) {
+	q := r.URL.Query()
+	if said := q.Get("error"); said != "" {
+		return "", &problem{http.StatusUnauthorized, f.Provider + " did not log you in: " + short(said), cmp.Or(short(q.Get("error_description")), "log in again")}
+	}
+	if code = q.Get("code"); code == "" || len(code) > mostCode {
+		return "", &problem{http.StatusBadRequest, f.Provider + " answered without a usable code", "log in again"}
+	}
+	return code, nil
+}
+
 // entered makes the session of who has logged in. What the browser had before ends.
-func (s *Server) entered(r *http.Request, f *flow) (*http.Cookie, error) {
-	p, token, err := s.exchange(r, f)
+func (s *Server) entered(r *http.Request, f *flow, code string) (p access.Principal, c *http.Cookie, err error) {
+	p, token, err := s.exchange(r, f, code)
 	if err != nil {
-		return nil, err
+		return p, nil, err
 	}
 	if len(f.Session) == len(sessionKey{}) {
 		s.sessions.endAt(sessionKey(f.Session))
 	}
 	now := s.now()
-	c, err := s.sessions.add(&session{who: p, authenticated: s.provedAt(p, now), provider: f.Provider, idToken: token}, now)
+	c, err = s.sessions.add(&session{who: p, authenticated: s.provedAt(p, now), provider: f.Provider, idToken: token}, now)
 	if err == nil {
 		s.log.Info("logged in", "door", "web", "principal", p.Name, "provider", f.Provider, "client", r.RemoteAddr)
 	}
-	return c, err
+	return p, c, err
 }
 
 // exchange has the core turn a provider's answer into a principal.
-func (s *Server) exchange(r *http.Request, f *flow) (p access.Principal, token string, err error) {
-	q := r.URL.Query()
-	if said := q.Get("error"); said != "" {
-		return p, "", &problem{http.StatusUnauthorized, f.Provider + " did not log you in: " + short(said), cmp.Or(short(q.Get("error_description")), "log in again")}
-	}
-	code := q.Get("code")
-	if code == "" || len(code) > mostCode {
-		return p, "", &problem{http.StatusBadRequest, f.Provider + " answered without a usable code", "log in again"}
-	}
+func (s *Server) exchange(r *http.Request, f *flow, code string) (p access.Principal, token string, err error) {
 	// What was begun is made whole: a code is good once.
 	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), 30*time.Second)
 	defer stop()
-	id, err := s.core.LoginToken(ctx, r.RemoteAddr, access.LoginResponse{Provider: f.Provider, Redirect: f.Redirect, Verifier: f.Verifier, Code: code, Issuer: q.Get("iss")})
+	id, err := s.core.LoginToken(ctx, r.RemoteAddr, access.LoginResponse{Provider: f.Provider, Redirect: f.Redirect, Verifier: f.Verifier, Code: code, Issuer: r.URL.Query().Get("iss")})
 	if err != nil {
 		return p, "", err
 	}

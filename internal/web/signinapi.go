@@ -114,7 +114,7 @@ func (s *Server) apiIssue(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, &problem{http.StatusForbidden, "this log-in was made at another gateway, or under a name of this one that it does not know", "use the address that the configuration gives (listen.web.public_url)"}
 	}
 	var got gateway.Issued
-	err = s.asked(in.Provider).slowly(r, "", func() (err error) {
+	err = s.asked(in.Provider, false).slowly(r, "", func() (err error) {
 		got, err = s.core.Issue(r.Context(), gateway.Login{Door: access.DoorWeb, Client: r.RemoteAddr,
 			Credentials: access.IDToken{Provider: in.Provider, Token: in.IDToken, Nonce: in.Nonce}}, []byte(in.Request))
 		return err

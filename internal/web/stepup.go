@@ -62,37 +62,38 @@ func (v *visit) stepUp() error {
 }
 
 // stepped takes a reviewer who comes back: the same person, to the same session, which goes on under a new cookie.
-func (s *Server) stepped(r *http.Request, f *flow) (*http.Cookie, error) {
+func (s *Server) stepped(r *http.Request, f *flow, code string) (p access.Principal, c *http.Cookie, err error) {
 	if len(f.Session) != len(sessionKey{}) {
-		return nil, errFlow
+		return p, nil, errFlow
 	}
 	key := sessionKey(f.Session)
 	// Looked at before: where the provider says of them something else than it did, the core ends what rests on its older words.
 	old := s.sessions.at(key, true, s.now())
 	if old == nil {
-		return nil, errStepEnded
+		return p, nil, errStepEnded
 	}
-	p, token, err := s.exchange(r, f)
+	p, token, err := s.exchange(r, f, code)
 	if err != nil {
-		return nil, err
+		return p, nil, err
 	}
 	now := s.now()
 	at := s.provedAt(p, now)
 	switch {
 	case p.Name != old.who.Name || p.Proof.Issuer != old.who.Proof.Issuer || p.Proof.Subject != old.who.Proof.Subject || f.Provider != old.provider:
 		s.log.Warn("step-up by somebody else", "door", "web", "session", old.who.Name, "principal", p.Name, "client", r.RemoteAddr)
-		return nil, &problem{http.StatusForbidden, "you are logged in as " + old.who.Name + " here, and came back from " + f.Provider + " as " + p.Name + ": nothing was approved",
+		return p, nil, &problem{http.StatusForbidden, "you are logged in as " + old.who.Name + " here, and came back from " + f.Provider + " as " + p.Name + ": nothing was approved",
 			"log out, or log in there as " + old.who.Name}
 	case !s.strong(p):
-		return nil, &problem{http.StatusForbidden, f.Provider + " does not say that you proved who you are as approving wants it (acr): nothing was approved", "it is one of " + strings.Join(s.wanted(f.Provider), ", ")}
+		return p, nil, &problem{http.StatusForbidden, f.Provider + " does not say that you proved who you are as approving wants it (acr): nothing was approved", "it is one of " + strings.Join(s.wanted(f.Provider), ", ")}
 	case at.IsZero() || at.Before(f.Started.Add(-time.Minute)):
-		return nil, &problem{http.StatusForbidden, f.Provider + " does not say that you have just proved who you are (auth_time): nothing was approved", "its operator can have it do so"}
+		return p, nil, &problem{http.StatusForbidden, f.Provider + " does not say that you have just proved who you are (auth_time): nothing was approved", "its operator can have it do so"}
 	}
 	if !s.sessions.endAt(key) { // who logged out while the provider was asked does not come back by it
-		return nil, errStepEnded
+		return p, nil, errStepEnded
 	}
 	s.log.Info("step-up", "door", "web", "principal", p.Name, "provider", f.Provider, "client", r.RemoteAddr)
-	return s.sessions.add(&session{who: p, csrf: old.csrf, created: old.created, authenticated: at, provider: f.Provider, idToken: token, draft: old.draft, proved: f.Review}, now)
+	c, err = s.sessions.add(&session{who: p, csrf: old.csrf, created: old.created, authenticated: at, provider: f.Provider, idToken: token, draft: old.draft, proved: f.Review}, now)
+	return p, c, err
 }
 
 // wanted are the acr values that a provider's configuration wants for approving.
