@@ -367,6 +367,45 @@ func TestOtherGroupsEndOlderSessions(t *testing.T) {
 	}
 }
 
+// A token that was withdrawn stays so, whatever is tried to be put in force meanwhile: what is not sound changes nothing, over a restart neither.
+func TestAReloadThatFailsBringsNoTokenBack(t *testing.T) {
+	w := newWorld(t)
+	tok, hash := identity.NewToken()
+	of := func(c Config, tokens ...access.LocalToken) []access.LocalPrincipal {
+		return append(slices.Clone(c.Principals), access.LocalPrincipal{Name: "bot", Kind: access.Agent, Groups: []string{"agents"}, Tokens: tokens})
+	}
+	c := w.config()
+	whole := c
+	whole.Principals = of(c, access.LocalToken{SHA256: hash})
+	if _, err := w.gw.Reload(c.Policies, whole.Principals, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.gw.Revoke(context.Background(), operator, access.Revocation{Principal: "bot", Before: time.Now(), Cause: "found on a disk"}); err != nil {
+		t.Fatal(err)
+	}
+	valid := access.Provider{Name: "corp", Issuer: "https://idp.example", ClientID: "gate"}
+	for name, change := range map[string]func(*access.Provider){
+		"certificates that are not there": func(p *access.Provider) { p.CAFile = "/nowhere/ca.pem" },
+		"no client":                       func(p *access.Provider) { p.ClientID = "" },
+	} {
+		broken := valid
+		change(&broken)
+		if _, err := w.gw.Reload(c.Policies, of(c), []access.Provider{broken}); err == nil {
+			t.Fatalf("%s is taken", name)
+		}
+	}
+	if err := w.gw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if w.gw, err = Open(context.Background(), whole); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.gw.Verify(context.Background(), access.Bearer(tok)); err == nil || !strings.Contains(err.Error(), "found on a disk") {
+		t.Errorf("the token that was withdrawn is taken: %v", err)
+	}
+}
+
 func TestReload(t *testing.T) {
 	w := newWorld(t)
 	c := w.config()

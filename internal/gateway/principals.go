@@ -75,17 +75,18 @@ func (g *Gateway) openPeople(principals []access.LocalPrincipal, providers []acc
 	if err != nil {
 		return nil, nil, err
 	}
+	var ps *oidc.Providers
+	if len(providers) > 0 {
+		if ps, err = oidc.Open(oidc.Options{Providers: providers, Audience: g.audience, Taken: s.Has, Log: g.logger, From: g.people.asked}); err != nil {
+			return nil, nil, err
+		}
+		s.By(ps, definitions(providers), foreign(providers))
+	}
+	// Last, for it forgets when the tokens were first known that are not in the configuration any more: of one that is not put in force, they are.
 	if err := s.With(g.issued); err != nil {
+		s.Close()
 		return nil, nil, err
 	}
-	if len(providers) == 0 {
-		return s, nil, nil
-	}
-	ps, err := oidc.Open(oidc.Options{Providers: providers, Audience: g.audience, Taken: s.Has, Log: g.logger, From: g.people.asked})
-	if err != nil {
-		return nil, nil, err
-	}
-	s.By(ps, definitions(providers), foreign(providers))
 	return s, ps, nil
 }
 
@@ -104,6 +105,10 @@ func (g *Gateway) LoadPrincipals(principals []access.LocalPrincipal, providers [
 func (g *Gateway) loadPrincipals(principals []access.LocalPrincipal, providers []access.Provider) (ended int, before *identity.Store, err error) {
 	g.loading.Lock()
 	defer g.loading.Unlock()
+	signIn, err := newSignIn(principals, providers)
+	if err != nil {
+		return 0, nil, err
+	}
 	now, asked, err := g.openPeople(principals, providers)
 	if err != nil {
 		return 0, nil, err
@@ -113,10 +118,6 @@ func (g *Gateway) loadPrincipals(principals []access.LocalPrincipal, providers [
 			now.Close() // nothing has been asked yet
 		}
 	}()
-	signIn, err := newSignIn(principals, providers)
-	if err != nil {
-		return 0, nil, err
-	}
 	changed, gone, err := g.issued.Configured(definitions(providers), foreign(providers))
 	if err != nil {
 		return 0, nil, err
