@@ -174,7 +174,8 @@ func (s *Server) runApproved(ctx context.Context, c *front.Caller, a args, task 
 func revealed(now gateway.ApprovalStatus) *answer {
 	until := now.Expires.Format(time.RFC3339)
 	return &answer{structured: map[string]any{"revealed": map[string]any{"columns": now.Columns, "until": until}},
-		text: fmt.Sprintf("Approved: your queries on %s see %s as it is until %s.", now.Connection, harmless(strings.Join(now.Columns, ", ")), until)}
+		text: fmt.Sprintf("Approved: your queries on %s see %s as it is until %s. %s", now.Connection, harmless(strings.Join(now.Columns, ", ")), until,
+			clip(harmless(strings.Join(now.Said, "; ")), messageMost))}
 }
 
 // stillPending says how far a request has come.

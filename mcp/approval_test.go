@@ -242,7 +242,7 @@ func TestAnApprovalOutlivesItsTask(t *testing.T) {
 		t.Errorf("pending: %+v", r)
 	}
 	decide(t, gw, handle, "approve")
-	if r := check(w, fresh); r.isError || !strings.Contains(r.text, "late") {
+	if r := check(w, fresh); r.isError || !strings.Contains(r.text, "late") || !strings.Contains(r.text, "\nNote: keeper approved request "+handle+": ") {
 		t.Errorf("approved: %+v", r)
 	}
 }

@@ -16,6 +16,7 @@ type rest struct {
 	rows      [][]*string // not handed out yet
 	command   string
 	notices   []string
+	said      []string // by reviewers, with the first page
 	detected  int
 	truncated bool     // there is more than was fetched
 	notes     []string // ours, for every page

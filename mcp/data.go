@@ -95,7 +95,7 @@ func (s *Server) query(ctx context.Context, c *front.Caller, a args) (*answer, e
 // restOf is all of a result, to be handed out in pages of size rows.
 func restOf(res *gateway.Result, size int) rest {
 	return rest{columns: res.Columns, rows: res.Rows, command: res.Command, notices: res.Notices,
-		detected: res.Detected, truncated: res.Truncated, notes: res.Notes, record: res.Record, policies: res.Policies, size: size}
+		detected: res.Detected, truncated: res.Truncated, notes: res.Notes, said: res.Said, record: res.Record, policies: res.Policies, size: size}
 }
 
 // page hands out the first rows of r and keeps the others under a cursor.
@@ -118,6 +118,9 @@ func (s *Server) page(c *front.Caller, task gateway.Task, r rest) *answer {
 	}
 	for _, n := range r.notices {
 		body.Notices = append(body.Notices, harmless(n))
+	}
+	for _, n := range r.said {
+		body.Notes = append(body.Notes, clip(harmless(n), messageMost))
 	}
 
 	var table strings.Builder
@@ -147,7 +150,7 @@ func (s *Server) page(c *front.Caller, task gateway.Task, r rest) *answer {
 	}
 	if len(r.rows) > 0 {
 		body.Truncated = true
-		r.detected, r.notices = 0, nil // said once
+		r.detected, r.notices, r.said = 0, nil, nil // said once
 		body.Cursor = s.cursors.put(c.Grant(), task.ID, r, time.Now())
 	}
 	if r.truncated {

@@ -442,7 +442,7 @@ func TestRequestReveal(t *testing.T) {
 		decide(t, gw, handle, "approve", gateway.ReviewGrant{Mode: "reveal", Columns: []string{"public.customers.email"}, Until: time.Now().Add(time.Minute)})
 		r = w.call("check_approval", check)
 		shown, _ := r.body["revealed"].(map[string]any)
-		if r.isError || fmt.Sprint(shown["columns"]) != "[public.customers.email]" || shown["until"] == "" || !sees(w, task) {
+		if r.isError || fmt.Sprint(shown["columns"]) != "[public.customers.email]" || shown["until"] == "" || !strings.Contains(r.text, " approved request "+handle+": ") || !sees(w, task) {
 			t.Errorf("%+v", r)
 		}
 		if b := dial(t, s, tokens["bert"], protocol); sees(b, b.task()) {

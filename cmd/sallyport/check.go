@@ -61,6 +61,10 @@ func (o *checkOptions) run(ctx context.Context) error {
 	}
 	fmt.Fprintf(o.out, "policies       %s in %s\n", plural(set.Len(), "policy", "policies"), count(len(cfg.Policies), "file"))
 	problems += printStrangers(o.out, strangers(cfg, set))
+	if set.Holds() && cfg.File.Listen.Web == nil {
+		problems++
+		fmt.Fprintln(o.out, "  ! policies hold statements until somebody approves them (@review), and there is no door to do so at: open `listen.web`")
+	}
 	problems += checkTLS(o.out, cfg)
 	for _, c := range cfg.Connections {
 		if weak := pgdsn.Weak(c.DSN); weak != "" { // agreed to, or the configuration would not be sound

@@ -300,7 +300,10 @@ func (o *reviewOptions) post(ctx context.Context, c *reviewClient, id, what stri
 		return o.printJSON(text)
 	}
 	line := "request " + audit.Clean(after.ID) + " is " + audit.Clean(string(after.State))
-	if len(after.Missing) > 0 {
+	switch {
+	case after.Glass != nil && after.Glass.Reviewed:
+		line = "you have looked at the broken glass of request " + audit.Clean(after.ID) + ", which is " + audit.Clean(string(after.State))
+	case len(after.Missing) > 0:
 		line += ", and waits for " + audit.Clean(strings.Join(after.Missing, ", "))
 	}
 	fmt.Fprintln(o.out, line)

@@ -165,6 +165,10 @@ func TestReviewShowsAllOfItAndHidesNothing(t *testing.T) {
 	if strings.Contains(out, "To look at") {
 		t.Error("notes that there are none of")
 	}
+	s.review.Binding.Rows, s.review.Subject.Affected = 50, 100
+	if _, out, _ := s.run("show", stubID); !strings.Contains(out, "\nMost rows     50 released, 100 changed\n") {
+		t.Error(out)
+	}
 	s.review.Needs = []gateway.ReviewNeed{{Group: "keepers", Escalate: []string{"leads\u202e"}, After: 30 * time.Minute}}
 	if _, out, _ := s.run("show", stubID); !strings.Contains(out, `1 of keepers; after 30m0s without a decision also leads\u{202e}`) || strings.Contains(out, "Escalated") {
 		t.Error(out)
@@ -405,5 +409,17 @@ func TestSlackIsAnsweredBesideThePages(t *testing.T) {
 	cfg.Channels = cfg.Channels[1:]
 	if a := get("/slack"); a != http.StatusTeapot {
 		t.Errorf("without a secret it answers %d", a)
+	}
+}
+
+// TestReviewOfABrokenGlass: what was looked at is said to be, for its state is none of that.
+func TestReviewOfABrokenGlass(t *testing.T) {
+	s := newStub(t)
+	if err := json.Unmarshal([]byte(`{"glass": {"reason": "the shop is down", "reviewed": true}}`), s.review.ReviewRequest); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := s.run("approve", stubID, "--yes", "--justification", "looked at the incident")
+	if code != 0 || !strings.Contains(out, "you have looked at the broken glass of request "+stubID+", which is approved\n") {
+		t.Errorf("%d %s%s", code, out, errs)
 	}
 }

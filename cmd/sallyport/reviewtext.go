@@ -65,9 +65,14 @@ func printReview(w io.Writer, r *web.Review, now time.Time) {
 	if len(s.NoPreview) > 0 {
 		line("Preview", "none, by policy "+strings.Join(s.NoPreview, ", "))
 	}
+	var most []string
 	if b.Rows > 0 {
-		line("Most rows", strconv.FormatInt(b.Rows, 10))
+		most = append(most, strconv.FormatInt(b.Rows, 10)+" released")
 	}
+	if s.Affected > 0 {
+		most = append(most, strconv.FormatInt(s.Affected, 10)+" changed")
+	}
+	line("Most rows", strings.Join(most, ", "))
 	line("Versions", "policy "+b.PolicyVersion+", catalog "+b.CatalogVersion)
 	if b.SQL != "" {
 		fmt.Fprintln(w, "\nStatement")

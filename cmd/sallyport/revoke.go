@@ -50,10 +50,10 @@ all the same. Whether somebody has a subject, a session or a token is not looked
 				return err
 			}
 			if !forGood {
-				fmt.Fprintf(o.err, "withdrawn; %s end\n", plural(answer.Ended, "session", "sessions"))
+				fmt.Fprintf(o.err, "withdrawn; %s\n", plural(answer.Ended, "session ends", "sessions end"))
 				return nil
 			}
-			fmt.Fprintf(o.err, "withdrawn for good; %s end\ntake it back with: sallyport revoke undo%s --because ...\n", plural(answer.Ended, "session", "sessions"), flagsOf(r))
+			fmt.Fprintf(o.err, "withdrawn for good; %s\ntake it back with: sallyport revoke undo%s --because ...\n", plural(answer.Ended, "session ends", "sessions end"), flagsOf(r))
 			return nil
 		},
 	}

@@ -136,8 +136,12 @@ func (e *Engine) Request(ctx context.Context, r Request) (*Request, error) {
 			continue
 		}
 		mine++
+		wish := r.Binding
+		if r.Subject.Kind == SubjectReveal && r.Subject.Task == o.Subject.Task { // not bound to a session
+			wish.Session = o.Binding.Session
+		}
 		if o.Boot == e.boot && o.Glass == nil && sameAsker(o, &r) && o.Subject.Kind == r.Subject.Kind && now.Before(o.Expires) &&
-			r.Binding.Digest(o.Expires) == o.Digest {
+			wish.Digest(o.Expires) == o.Digest {
 			return o.clone(), nil
 		}
 	}

@@ -160,6 +160,7 @@ type Subject struct {
 	NoPreview []string       `json:"no_preview,omitempty"` // those by which it is not tried out for reviewers
 	Why       string         `json:"why,omitempty"`        // what made it wait
 	Masked    []string       `json:"masked,omitempty"`     // columns that it reads through masks
+	Affected  int64          `json:"affected,omitempty"`   // most rows that it may change, by @affected; 0 is no limit
 	EveryRow  bool           `json:"every_row,omitempty"`  // it writes without a condition that looks at the rows
 	Overlap   []string       `json:"overlap,omitempty"`    // phrases of it that stood in rows of the same task
 	Earlier   []string       `json:"earlier,omitempty"`    // relations that the task had touched before

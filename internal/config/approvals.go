@@ -69,6 +69,7 @@ func (c *Config) approvals(d *document) {
 		if g.Quorum < 0 || g.Quorum > mostQuorum {
 			d.add(d.line(append(path, "quorum")...), fmt.Sprintf("a quorum of %d is not possible", g.Quorum), fmt.Sprintf("1 to %d", mostQuorum))
 		}
+		c.enough(d.line(append(path, "quorum")...), name, g)
 		if (len(g.Escalate) > 0) != (g.EscalateAfter > 0) {
 			d.add(d.line(path...), "`escalate` and `escalate_after` come together", "for example `escalate: [leads], escalate_after: 30m`")
 		}
@@ -86,7 +87,7 @@ func (c *Config) approvals(d *document) {
 		c.decides(d.line("approvals", "guesses"), g)
 	}
 	for _, g := range a.BreakGlass {
-		c.decides(d.line("approvals", "break_glass"), g)
+		c.peopled(d.line("approvals", "break_glass"), g, "break the glass by it")
 	}
 	if a.PurposeRequired && len(c.File.Purposes) == 0 {
 		d.add(d.line("approvals", "purpose_required"), "a purpose is required, and `purposes` has none", "name some, or leave `purpose_required` out")
@@ -95,15 +96,38 @@ func (c *Config) approvals(d *document) {
 
 // decides warns of a group that no person is in.
 func (c *Config) decides(line int, group string) {
-	for _, p := range c.File.Principals {
+	c.peopled(line, group, "decide for it")
+}
+
+// peopled warns of a group that no person is in, so that nobody can do what it is for.
+func (c *Config) peopled(line int, group, what string) {
+	if people, others := c.people(group); len(people) == 0 && !others {
+		c.warn(line, fmt.Sprintf("no person is in the group `%s`, so nobody can %s", group, what), "add it to the groups of a principal, or map a provider's group to it (`group_map`)")
+	}
+}
+
+// people are those of the configuration in a group; others says that people of a provider may be in it too.
+func (c *Config) people(group string) (names []string, others bool) {
+	for name, p := range c.File.Principals {
 		if p.Kind != "agent" && slices.Contains(p.Groups, group) {
-			return
+			names = append(names, name)
 		}
 	}
 	for _, p := range c.File.Identity.Providers {
-		if p.Groups != "" && (p.GroupMap == nil || slices.Contains(slices.Collect(maps.Values(p.GroupMap)), group)) {
-			return // people of the provider may be
-		}
+		others = others || p.Groups != "" && (p.GroupMap == nil || slices.Contains(slices.Collect(maps.Values(p.GroupMap)), group))
 	}
-	c.warn(line, fmt.Sprintf("no person is in the group `%s`, so nobody can decide for it", group), "add it to the groups of a principal, or map a provider's group to it (`group_map`)")
+	return names, others
+}
+
+// enough warns of a group of which more have to approve than it has people, with all who ever stand in.
+func (c *Config) enough(line int, name string, g ReviewGroup) {
+	all, others := c.people(name)
+	for _, e := range g.Escalate {
+		more, also := c.people(e)
+		all, others = append(all, more...), others || also
+	}
+	slices.Sort(all)
+	if n := len(slices.Compact(all)); n > 0 && n < g.Quorum && !others {
+		c.warn(line, fmt.Sprintf("%d of `%s` have to approve, and %d could: what waits for them is never approved", g.Quorum, name, n), "lower `quorum`, or add people to the group")
+	}
 }

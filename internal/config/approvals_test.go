@@ -71,3 +71,36 @@ func TestNobodyWouldEverStandIn(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatNobodyCouldDo: a quorum that a group has not the people for, a glass that nobody may break, one person under two names.
+func TestWhatNobodyCouldDo(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "policy.cedar"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const verifier = `"SCRAM-SHA-256$4096:AAAA$AAAA:AAAA"`
+	two := strings.Replace(approvalsBase, "policies:", "  erin: {kind: human, groups: [leads], secret: "+verifier+"}\npolicies:", 1)
+	cased := strings.Replace(approvalsBase, "policies:", "  DANA: {kind: human, groups: [dba], secret: "+verifier+"}\npolicies:", 1)
+	const provider = "\nidentity: {providers: [{name: corp, issuer: \"https://id.example\", client_id: sallyport, user: sub, groups: groups}]}"
+	for _, c := range []struct{ base, text, want string }{
+		{approvalsBase, "approvals: {groups: {dba: {quorum: 2}}}", "2 of `dba` have to approve, and 1 could"},
+		{two, "approvals: {groups: {dba: {quorum: 2, escalate: [leads], escalate_after: 1m}}}", ""},
+		{approvalsBase, "approvals: {groups: {dba: {quorum: 2, escalate: [leads], escalate_after: 1m}}}", "and 1 could"}, // the same one
+		{strings.Replace(approvalsBase, "%s", ", web: {address: 127.0.0.1:6545, public_url: https://gw.example}", 1), "approvals: {groups: {dba: {quorum: 2}}}" + provider, ""},
+		{approvalsBase, "approvals: {break_glass: [strangers]}", "so nobody can break the glass by it"},
+		{approvalsBase, "approvals: {break_glass: [dba]}", ""},
+		{cased, "", "`DANA` and `dana` differ in nothing but case"},
+	} {
+		got, err := Parse("sallyport.yaml", dir, []byte(strings.Replace(c.base, "%s", "", 1)+c.text))
+		if got == nil {
+			t.Fatalf("%s: %v", c.text, err)
+		}
+		warned := ""
+		for _, w := range got.Warnings {
+			warned += w.String() + "\n"
+		}
+		if c.want == "" && (strings.Contains(warned, "could") || strings.Contains(warned, "glass") || strings.Contains(warned, "differ")) || !strings.Contains(warned, c.want) {
+			t.Errorf("%s: warned of %q, want %q", c.text, warned, c.want)
+		}
+	}
+}

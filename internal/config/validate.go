@@ -175,9 +175,13 @@ func (c *Config) principals(d *document) {
 	if len(c.File.Principals) == 0 && len(c.File.Identity.Providers) == 0 {
 		c.warn(d.line("principals"), "no principal is given: nobody can log in", "`sallyport principal add` makes one")
 	}
-	tokenOwner := map[string]string{}
+	tokenOwner, spelled := map[string]string{}, map[string]string{}
 	for _, name := range sortedKeys(c.File.Principals) {
 		p, path := c.File.Principals[name], []string{"principals", name}
+		if other, ok := spelled[strings.ToLower(name)]; ok {
+			c.warn(d.line(path...), fmt.Sprintf("`%s` and `%s` differ in nothing but case: who decides and who is revoked takes them for one", other, name), "give one of them another name")
+		}
+		spelled[strings.ToLower(name)] = name
 		if !nameForm.MatchString(name) {
 			d.add(d.line(path...), fmt.Sprintf("`%s` cannot be a principal's name", name), nameHint)
 		}

@@ -140,6 +140,7 @@ type Result struct {
 	Record    uint64   // position of the record in the log
 	Notices   []string // the database's
 	Notes     []string // the gateway's own
+	Said      []string // what reviewers have to say about what ran
 	Decision  access.Decision
 	Policies  string // version of the policies that it was judged by
 	Detected  int
@@ -210,6 +211,7 @@ type ApprovalStatus struct {
 	Expires    time.Time // of the request, or of the approval once there is one
 	Outcome    string    // of what has ended: why, in the reviewer's words, or what the database said
 	Reviewer   string    // of a denial
+	Said       []string  // why it was approved, with by whom
 }
 
 // ApprovalEscalated is a group that had not decided in its time, and those who may in its place since then.

@@ -339,6 +339,7 @@ func (g *Gateway) statusOf(r *ReviewRequest) ApprovalStatus {
 	for _, v := range r.Votes {
 		if v.Verdict == approval.Approve {
 			s.Approved++
+			s.Said = append(s.Said, approvedBy(r, &v))
 		} else {
 			s.Reviewer = v.Reviewer
 		}

@@ -27,6 +27,12 @@ func appendError(dst []byte, severity string, e *access.Error) []byte {
 		pgframe.Field{Code: 'P', Value: position})
 }
 
+// appendWord appends what a reviewer has to say to who asked: no warning, for all is well.
+func appendWord(dst []byte, message string) []byte {
+	return pgframe.AppendError(dst, 'N', pgframe.Field{Code: 'S', Value: "NOTICE"}, pgframe.Field{Code: 'V', Value: "NOTICE"},
+		pgframe.Field{Code: 'C', Value: "00000"}, pgframe.Field{Code: 'M', Value: message}, pgframe.Field{Code: 'R', Value: ownNotice})
+}
+
 // ownNotice is the routine (field R) of a notice of the gateway's own. No server has one of that name.
 const ownNotice = "sallyport"
 

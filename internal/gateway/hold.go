@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"sallyport/internal/access"
 	"sallyport/internal/approval"
@@ -95,6 +96,9 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 		return nil, refusal{plan: pl, sql: w.sql, why: notHeld(err)}
 	}
 	if r != nil {
+		if r.Glass == nil && r.Grant != nil && r.Grant.Mode == approval.Once { // of one for many uses it is said once, to who waited
+			s.tellWhy(r)
+		}
 		return s.under(w.list, r), nil
 	}
 	if len(req.Needs) == 0 {
@@ -375,12 +379,13 @@ func (s *Session) waitFor(ctx context.Context, w *waiter, r *approval.Request, p
 			case <-w.cancelled: // before it was seen to be approved
 				return cancelled()
 			default:
+				s.tellWhy(r)
 				return nil
 			}
 		case approval.Denied:
 			v := r.Votes[len(r.Votes)-1]
 			own := fmt.Sprintf("%s denied request %s: ", v.Reviewer, r.ID)
-			return refusal{plan: pl, sql: sql, own: own, why: &access.Error{Kind: access.Denied, Code: "42501", Message: own + v.Justification,
+			return refusal{plan: pl, sql: sql, own: own, why: &access.Error{Kind: access.Denied, Code: "42501", Message: own + onALine(v.Justification),
 				Hint: "nothing ran; talk to the reviewer, or ask for less", Review: r.ID}}
 		case approval.Expired:
 			return no("42501", "nobody decided about request "+r.ID+" in time", "nothing ran; run it again to ask again")
@@ -416,6 +421,36 @@ func (s *Session) waitFor(ctx context.Context, w *waiter, r *approval.Request, p
 			return no("57014", "the client went away while waiting for approval", "")
 		}
 	}
+}
+
+// tellWhy has who asked told why it was approved, with what follows.
+func (s *Session) tellWhy(r *approval.Request) {
+	for _, v := range r.Votes {
+		if v.Verdict == approval.Approve {
+			s.held = appendWord(s.held, approvedBy(r, &v))
+		}
+	}
+}
+
+// approvedBy is a reviewer's word for who asked.
+func approvedBy(r *approval.Request, v *approval.Vote) string {
+	return fmt.Sprintf("%s approved request %s: %s", v.Reviewer, r.ID, onALine(v.Justification))
+}
+
+// onALine is what a reviewer wrote as a client's terminal may have it: no zero byte ends it early, and nothing in it moves a cursor.
+func onALine(text string) string {
+	var b strings.Builder
+	for _, c := range strings.TrimSpace(text) {
+		switch {
+		case unicode.IsPrint(c):
+			b.WriteRune(c)
+		case unicode.IsSpace(c):
+			b.WriteByte(' ')
+		default:
+			fmt.Fprintf(&b, "\\u%04x", c)
+		}
+	}
+	return b.String()
 }
 
 // withdraw ends a request whose asker has gone, also one that was approved at that moment. What has been claimed is its session's to end.

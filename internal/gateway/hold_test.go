@@ -203,6 +203,9 @@ func TestAHeldStatementRunsOnceItIsApproved(t *testing.T) {
 	if !slices.Equal(a.tags, []string{"UPDATE 1"}) || w.regionOf(7) != "held" {
 		t.Fatalf("%v %v", a.tags, w.regionOf(7))
 	}
+	if last := a.notices[len(a.notices)-1]; last != "keeper approved request "+r.ID+": looked at the ticket" {
+		t.Errorf("the requester is told %q", last)
+	}
 	w.wantState(r.ID, approval.Executed)
 	// The record has each step before it, and the statement names its approval.
 	var steps []string
@@ -276,7 +279,7 @@ func TestHeldStatementsOfTheExtendedProtocol(t *testing.T) {
 	w.approve("keeper", r.ID)
 	a := <-done
 	wantNoError(t, a)
-	if w.regionOf(7) != "held" || a.types != "N12nCZ" {
+	if w.regionOf(7) != "held" || a.types != "NN12nCZ" /* it waits; it was approved */ {
 		t.Fatalf("%s %s", w.regionOf(7), a.types)
 	}
 }

@@ -160,7 +160,11 @@ func (d *decoder) Release(frames []byte) error {
 func (d *decoder) notice(fields []pgframe.Field) {
 	text := field(fields, 'M')
 	if field(fields, 'R') == ownNotice {
-		d.res.Notes = append(d.res.Notes, text+": "+field(fields, 'H'))
+		if field(fields, 'V') == "NOTICE" { // see appendWord
+			d.res.Said = append(d.res.Said, text)
+		} else {
+			d.res.Notes = append(d.res.Notes, text+": "+field(fields, 'H'))
+		}
 		return
 	}
 	switch n := len(d.res.Notices); {

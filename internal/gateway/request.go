@@ -106,6 +106,9 @@ func (s *Session) request(w wanted) approval.Request {
 		if n := d.Obligations.Rows; n > 0 && (r.Binding.Rows == 0 || n < r.Binding.Rows) {
 			r.Binding.Rows = n
 		}
+		if n := d.Obligations.Affected; n > 0 && (r.Subject.Affected == 0 || n < r.Subject.Affected) {
+			r.Subject.Affected = n
+		}
 		describeSubject(&r.Subject, j.plan)
 		if !j.within {
 			r.Binding.Inner = append(r.Binding.Inner, s.innerOf(j.named)...)

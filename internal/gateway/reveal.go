@@ -125,24 +125,32 @@ func (s *Session) askReveal(names []string) (*approval.Request, error) {
 	}
 	sc := s.scope
 	in := sqlguard.Input{Principal: s.principal, Door: s.door, Connection: s.db.conf.Name, Facts: &access.Facts{Class: access.ClassRead, Tag: "SELECT"}, Catalog: sc.snap.cat,
-		Labels: sc.snap.labels.Columns, Refused: sc.snap.labels.Refused, Policies: sc.policies, HasReason: sc.hasReason, Reason: sc.reason}
+		Labels: sc.snap.labels.Columns, Refused: sc.snap.labels.Refused, Policies: sc.policies, Revealed: sc.revealed.columns, HasReason: sc.hasReason, Reason: sc.reason}
 	req := s.request(wanted{})
 	req.Subject.Kind = approval.SubjectReveal
 	req.Binding.PolicyVersion, req.Binding.CatalogVersion = sc.policies.Version(), sc.snap.cat.Version
-	var groups []string
+	var groups, shown []string
 	for _, name := range names {
 		id, err := sc.columnNamed(strings.TrimSpace(name))
 		if err != nil {
 			return nil, err
 		}
 		d := sqlguard.Revealable(in, id)
-		if d.Effect != access.Review {
+		switch d.Effect {
+		case access.Allow:
+			shown = append(shown, id.Relation.String()+"."+id.Column)
+			continue
+		case access.Review:
+		default:
 			return nil, &access.Error{Kind: access.Denied, Code: "42501", Message: d.Message, Hint: d.Hint, Scopes: d.Scopes}
 		}
 		groups = append(groups, d.Obligations.Review...)
 		req.Subject.Columns = append(req.Subject.Columns, id.Relation.String()+"."+id.Column)
 		req.Subject.Labels = append(req.Subject.Labels, sc.snap.labels.Columns(id.Relation)[id.Column]...)
 		req.Subject.Policies = append(req.Subject.Policies, sc.policies.Reviewing(d.Policies)...)
+	}
+	if len(req.Subject.Columns) == 0 {
+		return nil, s.shownAlready(shown)
 	}
 	slices.Sort(req.Subject.Columns)
 	slices.Sort(req.Subject.Labels)
@@ -155,6 +163,24 @@ func (s *Session) askReveal(names []string) (*approval.Request, error) {
 		return nil, notHeld(err)
 	}
 	return r, nil
+}
+
+// shownAlready is why nothing was asked for: reviewers are not to decide about what they have approved.
+func (s *Session) shownAlready(columns []string) *access.Error {
+	var until time.Time // that all of them are shown
+	for i, c := range columns {
+		var last time.Time
+		for _, id := range s.scope.revealed.requests {
+			if r, err := s.gw.approvals.Get(id); err == nil && r.Grant != nil && slices.Contains(r.Grant.Columns, c) && r.Grant.Until.After(last) {
+				last = r.Grant.Until
+			}
+		}
+		if i == 0 || last.Before(until) {
+			until = last
+		}
+	}
+	return &access.Error{Kind: access.Invalid, Code: "55000", Message: fmt.Sprintf("statements show %s as it is already, until %s", strings.Join(columns, ", "), until.Format(time.RFC3339)),
+		Hint: "ask again once that is over"}
 }
 
 // columnNamed finds a column that the principal may know of by its relation's name, along the search_path.

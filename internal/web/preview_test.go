@@ -30,6 +30,19 @@ func TestNotesAndPreviewOnThePage(t *testing.T) {
 	}
 }
 
+// TestMostRowsOfARequest: a limit on what is changed is one, where nothing is said of what is released.
+func TestMostRowsOfARequest(t *testing.T) {
+	for policy, want := range map[string]string{"": "no limit", `@affected("<=3")`: "3 changed", `@rows("5") @affected("<=3")`: "5 released, 3 changed", `@rows("5")`: "5 released"} {
+		w := newWorld(t, func(c *gateway.Config, _ *Options) {
+			c.Policies = append(c.Policies, gateway.PolicyFile{Name: "few.cedar", Text: `@id("few") ` + policy + ` permit (principal in Group::"askers", action == Action::"write", resource in Connection::"shop");`})
+		})
+		r := w.wish("asker", write, nil)
+		if _, body := w.login("keeper").get("/reviews/" + r.ID); !strings.Contains(body, "<dt>Most rows</dt><dd>"+want+"</dd>") {
+			t.Errorf("%s: the page does not say %q", policy, want)
+		}
+	}
+}
+
 func TestAPolicyWithoutPreviewIsNamedInItsPlace(t *testing.T) {
 	w := newWorld(t, func(c *gateway.Config, _ *Options) {
 		c.Policies = append(c.Policies, gateway.PolicyFile{Name: "quiet.cedar", Text: `@id("quiet") @preview("off") permit (principal in Group::"askers", action == Action::"write", resource in Connection::"shop");`})

@@ -167,7 +167,7 @@ func initialResponse(body []byte) (name string, first []byte, given bool, err er
 // passwords: the answer takes a while, in which the connection counts against the limit.
 func (c *conn) loginFailed(proof access.Credentials, err error) error {
 	ae := access.AsError(err)
-	c.log.Warn("log-in failed", "user", printable(c.startup.user, maxName), "code", stateOf(ae), "cause", ae.Err)
+	c.log.Warn("log-in failed", "user", printable(c.startup.user, maxName), "code", stateOf(ae), cause(ae))
 	pause := time.NewTimer(c.srv.authDelay)
 	defer pause.Stop()
 	if ae.Kind == access.Denied {
@@ -207,7 +207,7 @@ func (c *conn) connect(proof access.Credentials) error {
 	sess, err := c.open(proof)
 	if err != nil {
 		ae := access.AsError(err)
-		c.log.Info("session refused", "user", printable(c.startup.user, maxName), "code", stateOf(ae), "message", ae.Message, "cause", ae.Err)
+		c.log.Info("session refused", "user", printable(c.startup.user, maxName), "code", stateOf(ae), "message", ae.Message, cause(ae))
 		return ae
 	}
 	c.sess, c.params = sess, sess.Params()

@@ -148,6 +148,14 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
+// cause is what the log says beside an error's message: nothing where nothing is behind it.
+func cause(ae *access.Error) slog.Attr {
+	if ae.Err == nil {
+		return slog.Attr{} // handlers leave it out
+	}
+	return slog.Any("cause", ae.Err)
+}
+
 // lastWord tells the client why its connection ends, where there is something to tell, and reports
 // whether it was told.
 func (c *conn) lastWord(err error) bool {
@@ -162,7 +170,7 @@ func (c *conn) lastWord(err error) bool {
 	if ae.Kind == access.Internal {
 		level = slog.LevelError
 	}
-	c.log.Log(context.Background(), level, "client refused", "code", stateOf(ae), "message", ae.Message, "cause", ae.Err)
+	c.log.Log(context.Background(), level, "client refused", "code", stateOf(ae), "message", ae.Message, cause(ae))
 	if c.mute {
 		return false
 	}

@@ -144,6 +144,11 @@ func (s *Set) Asked() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
+// Holds is true when some policy asks for a review.
+func (s *Set) Holds() bool {
+	return s != nil && slices.ContainsFunc(s.rules, func(r *rule) bool { return len(r.obligations.Review) > 0 })
+}
+
 // Reviewing picks those of ids, which are of policies, that ask for a review.
 func (s *Set) Reviewing(ids []string) []string {
 	var out []string

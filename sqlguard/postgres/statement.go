@@ -69,7 +69,7 @@ func (a *analyzer) statement(n *pg.Node) {
 func (a *analyzer) explain(s *pg.ExplainStmt) {
 	a.defElems(s.Options)
 	for _, o := range s.Options {
-		if d := o.GetDefElem(); lower(d.GetDefname()) == "analyze" {
+		if d := o.GetDefElem(); lower(d.GetDefname()) == "analyze" && !isOff(d.GetArg()) {
 			a.impure = true
 			a.facts.Uncounted = true
 		}
@@ -82,6 +82,18 @@ func (a *analyzer) explain(s *pg.ExplainStmt) {
 		a.unknown("EXPLAIN", q)
 	}
 	a.facts.Outputs = nil // the answer is a plan, in columns of its own
+}
+
+// isOff reports whether the value of an option is plainly false, as defGetBoolean reads it (src/backend/commands/define.c).
+func isOff(n *pg.Node) bool {
+	switch v := n.GetNode().(type) {
+	case *pg.Node_Integer:
+		return v.Integer.Ival == 0
+	case *pg.Node_String_:
+		s := lower(v.String_.Sval)
+		return s == "false" || s == "off"
+	}
+	return false
 }
 
 func (a *analyzer) copy(s *pg.CopyStmt) {
