@@ -97,6 +97,10 @@ func (s *Session) copyData(o *owed, f pgframe.Frame, sink Sink) error {
 		r.copy = &copyOut{}
 	}
 	c, data := r.copy, f.Body()
+	if r.refusal != nil { // what the server sends until it has stopped, which may be much
+		c.rest = nil
+		return nil
+	}
 	if len(c.rest) > 0 {
 		c.rest = append(c.rest, data...)
 		data = c.rest

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sallyport/internal/access"
+	"sallyport/internal/pgframe"
 	"sallyport/mask"
 )
 
@@ -145,6 +147,22 @@ func TestCopyDataThatIsNotUnderstoodIsAnError(t *testing.T) {
 
 // FuzzCopyData holds that nothing panics, that what leaves does not depend on how the data is divided, and
 // that without a finding it leaves as it came.
+// TestWhatComesAfterACapIsNotKept: a server takes its time to stop, and what it sends until then is nobody's.
+func TestWhatComesAfterACapIsNotKept(t *testing.T) {
+	capped := &run{plan: &plan{detects: true, decision: access.Decision{Obligations: access.Obligations{Rows: 1}}}, rows: 1,
+		copy: &copyOut{copyFormat: textCopy(), watch: []bool{false, false}, known: true}}
+	s := &Session{runs: []run{*capped}, gw: &Gateway{}}
+	line := pgframe.Frame{Type: 'd', Raw: append([]byte{'d', 0, 0, 0, 8}, "a\tb\n"...)}
+	for range 1000 {
+		if err := s.copyData(&owed{plan: capped.plan}, line, &answer{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := s.runs[0]; r.refusal == nil || len(r.copy.rest) > 0 || len(s.held) > 0 {
+		t.Errorf("refused %v, kept %d bytes and %d", r.refusal, len(r.copy.rest), len(s.held))
+	}
+}
+
 func FuzzCopyData(f *testing.F) {
 	f.Add([]byte("a\tb@c.example\n"), uint8(0), uint8(3))
 	f.Add([]byte("a,\"b\"\"@c.example\"\n"), uint8(1), uint8(2))

@@ -153,14 +153,27 @@ func (d *drill) life(t *testing.T, dsn, dir string, round int) {
 	for c := range 8 {
 		wg.Go(func() { d.client(strings.TrimSpace(line), round, c) })
 	}
-	time.Sleep(time.Duration(100+rand.IntN(250)) * time.Millisecond)
+	reads, updates := d.seen()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if r, u := d.seen(); r > reads && u > updates {
+			break
+		}
+	}
+	time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
 	cmd.Process.Kill()
 	cmd.Wait()
 	wg.Wait()
 }
 
+// seen is how much clients saw so far.
+func (d *drill) seen() (reads, updates int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.reads), len(d.updates)
+}
+
 func (d *drill) client(addr string, round, c int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	conn, err := pgconn.Connect(ctx, "postgres://ann:pw@"+addr+"/shop?sslmode=disable")
 	if err != nil {

@@ -27,7 +27,7 @@ func officersStandIn(after time.Duration) func(*Config) {
 // escalated waits until others stand in.
 func (w *world) escalated(id string) *ReviewRequest {
 	w.t.Helper()
-	for range 500 {
+	for range 3000 {
 		r, err := w.gw.Review(id)
 		if err != nil {
 			w.t.Fatal(err)
@@ -160,7 +160,7 @@ func TestADeadRecordLetsNobodyStandIn(t *testing.T) {
 	wantError(t, w.query(s, heldWrite), "42501 this statement needs approval")
 	r := w.pendingOne()
 	w.gw.log.Close()
-	for until := time.Now().Add(10 * time.Second); !log.has("level=ERROR msg=\"requests for approval can neither be ended nor escalated"); time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(30 * time.Second); !log.has("level=ERROR msg=\"requests for approval can neither be ended nor escalated"); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatal("the gateway's log does not say so")
 		}

@@ -72,7 +72,7 @@ func (w *world) loginAt(door access.Door, name string) *Session {
 // pendingOne waits for the one request that is pending.
 func (w *world) pendingOne() *ReviewRequest {
 	w.t.Helper()
-	for range 500 {
+	for range 3000 {
 		for _, r := range w.gw.LiveReviews() {
 			if r.State == approval.Pending {
 				return r

@@ -139,7 +139,7 @@ func (w *world) ended(s *Session) string {
 	select {
 	case <-s.gone:
 	case <-time.After(mostEnd):
-		w.t.Fatal("it has not ended within a second")
+		w.t.Fatal("it has not ended")
 	}
 	for _, r := range w.records() {
 		if r.Session == s.id && r.Kind == access.RecordClose {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -68,7 +67,7 @@ func TestTimeLimit(t *testing.T) {
 	start := time.Now()
 	a := w.query(s, "select count(*) from orders a, orders b, orders c")
 	wantError(t, a, "57014")
-	if took := time.Since(start); took > 3*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("took %v", took)
 	}
 	wantNoError(t, w.query(s, "select 1"))
@@ -79,14 +78,17 @@ func TestCancelHitsOnlyWhatRuns(t *testing.T) {
 	s := w.login("dba")
 	defer s.Close()
 	p := s.Params()
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		time.Sleep(200 * time.Millisecond)
-		w.gw.Cancel(p.PID, p.Key+1)
-		w.gw.Cancel(p.PID, p.Key)
-	})
-	wantError(t, w.query(s, "select pg_sleep(20)"), "57014")
-	wg.Wait()
+	a, done := &answer{}, make(chan error, 1)
+	go func() {
+		done <- s.Do(context.Background(), []Op{{Kind: OpQuery, SQL: "select pg_sleep(60)"}}, a)
+	}()
+	w.untilRuns(s, "pg_sleep")
+	w.gw.Cancel(p.PID, p.Key+1)
+	w.gw.Cancel(p.PID, p.Key)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, a, "57014")
 	w.gw.Cancel(p.PID, p.Key) // nothing runs: nothing happens
 	wantNoError(t, w.query(s, "select 1"))
 }
@@ -95,7 +97,7 @@ func TestLostUpstreamEndsTheSession(t *testing.T) {
 	w := newWorld(t)
 	s, dba := w.login("agent"), w.login("dba")
 	defer dba.Close()
-	wantNoError(t, w.query(dba, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sallyport' and pid <> pg_backend_pid()"))
+	wantNoError(t, w.query(dba, "select pg_terminate_backend(pid, 30000) from pg_stat_activity where application_name = 'sallyport' and pid <> pg_backend_pid()"))
 	a := &answer{}
 	if err := s.Do(context.Background(), []Op{{Kind: OpQuery, SQL: "select 1"}}, a); !errors.Is(err, ErrEnded) || len(a.errs) == 0 {
 		t.Errorf("Do: %v, errors %v", err, a.errs)

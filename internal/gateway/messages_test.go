@@ -32,7 +32,7 @@ func (r *raw) text() string {
 // waitFor waits until what came holds part.
 func (r *raw) waitFor(t *testing.T, part string) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if strings.Contains(r.text(), part) {
 			return
 		}

@@ -19,7 +19,7 @@ var ServeDoor func(context.Context, *Gateway, net.Listener) error
 func TestLateModelHoldsNobodyElse(t *testing.T) {
 	r := newRecogniser(t)
 	w := newWorld(t)
-	w.reopen(Recogniser{URL: r.URL + "/analyze", Timeout: 5 * time.Second})
+	w.reopen(Recogniser{URL: r.URL + "/analyze", Timeout: time.Minute})
 	ctx, stop := context.WithCancel(context.Background())
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,7 +50,8 @@ func TestLateModelHoldsNobodyElse(t *testing.T) {
 		}
 	}
 	r.questions()
-	r.breaks(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	free := make(chan struct{})
+	r.breaks(func(w http.ResponseWriter, _ *http.Request) { <-free; w.WriteHeader(http.StatusInternalServerError) })
 	done := make(chan string, n)
 	for _, c := range waiting {
 		go func() {
@@ -62,7 +63,7 @@ func TestLateModelHoldsNobodyElse(t *testing.T) {
 			done <- string(res.Rows[0][0])
 		}()
 	}
-	for end := time.Now().Add(4 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		r.mu.Lock()
 		calls := r.calls
 		r.mu.Unlock()
@@ -83,6 +84,7 @@ func TestLateModelHoldsNobodyElse(t *testing.T) {
 		t.Errorf("others were answered when the model's time was over (%s)", got)
 	default:
 	}
+	close(free)
 	for range n {
 		if got := <-done; got != "[redacted]" {
 			t.Errorf("the session that waited got %q", got)

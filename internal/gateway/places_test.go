@@ -31,6 +31,24 @@ func (w *world) wantNoPlaces(sessions int64) {
 	}
 }
 
+// untilPlaces waits until "many" has so many statements that run and that wait. It may be called beside the test.
+func (w *world) untilPlaces(running int64, waiting int) {
+	p := &w.gw.places
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		p.mu.Lock()
+		h := p.by["many"]
+		is := h != nil && h.running == running && len(h.waiting) == waiting
+		p.mu.Unlock()
+		if is {
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Errorf("there were never %d that run and %d that wait", running, waiting)
+			return
+		}
+	}
+}
+
 // running are the statements of the gateway's that the server is working on, by process and start. The server looks at
 // its processes one after the other, so two that took turns can be in one answer: only what is in two answers ran
 // between them.
@@ -117,7 +135,7 @@ func TestWhoFindsNoPlaceIsRefusedAfterAWhile(t *testing.T) {
 			s.Do(context.Background(), []Op{{Kind: OpQuery, SQL: "select count(*) from orders a, orders b, orders c"}}, &answer{})
 		})
 	}
-	time.Sleep(200 * time.Millisecond)
+	w.untilPlaces(2, 0)
 	s, began := w.login("many"), time.Now()
 	for name, ops := range map[string][]Op{"simple": {{Kind: OpQuery, SQL: "select * from orders"}}, "extended": pipeline("select * from orders"),
 		"batch": {{Kind: OpQuery, SQL: "select 1; select * from orders"}}} {
@@ -138,11 +156,12 @@ func TestWhoFindsNoPlaceIsRefusedAfterAWhile(t *testing.T) {
 	other.Close()
 	// A wait can be cancelled, and ends when the client goes.
 	w.gw.placePatience = time.Minute
-	go func() { time.Sleep(100 * time.Millisecond); w.gw.Cancel(s.pid, s.key) }()
+	wg.Go(func() { w.untilPlaces(2, 1); w.gw.Cancel(s.pid, s.key) })
 	wantError(t, w.query(s, "select * from orders"), "57014")
-	ctx, leave := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	ctx, leave := context.WithCancel(context.Background())
 	defer leave()
-	if err := s.Do(ctx, []Op{{Kind: OpQuery, SQL: "select * from orders"}}, &answer{}); !errors.Is(err, context.DeadlineExceeded) {
+	wg.Go(func() { w.untilPlaces(2, 1); leave() })
+	if err := s.Do(ctx, []Op{{Kind: OpQuery, SQL: "select * from orders"}}, &answer{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("the client has gone: %v", err)
 	}
 	w.gw.Cancel(busy[0].pid, busy[0].key)

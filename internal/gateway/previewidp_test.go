@@ -172,7 +172,7 @@ func TestNoPreviewForWhomNothingProvesAnyMore(t *testing.T) {
 	no(own, "does not hold any more: logged out")
 
 	// A token that has come to its end has not been withdrawn; one whose session at the provider has ended was.
-	idp.Lifetime(2 * time.Second)
+	idp.Lifetime(4 * time.Second)
 	s := w.bot(idp)
 	late := w.asks(s, previewWrite)
 	<-s.gone

@@ -29,7 +29,7 @@ func TestSettingsDoNotLiftTheTimeLimit(t *testing.T) {
 		wantNoError(t, w.query(s, before))
 		began := time.Now()
 		a := w.query(s, slow)
-		if len(a.errs) != 1 || !strings.Contains(a.errs[0], "57014 the statement took longer than the 300ms that the policy allows") || time.Since(began) > 3*time.Second {
+		if len(a.errs) != 1 || !strings.Contains(a.errs[0], "57014 the statement took longer than the 300ms that the policy allows") || time.Since(began) > 30*time.Second {
 			t.Errorf("%s: %v after %v", name, a.errs, time.Since(began))
 		}
 		s.Close()
@@ -82,7 +82,7 @@ func TestLockLimit(t *testing.T) {
 		if len(a.errs) != 1 || !strings.Contains(a.errs[0], "55P03 the statement waited for a lock longer than the 400ms that the policy allows") {
 			t.Errorf("%s: %v", name, a.errs)
 		}
-		if took < 400*time.Millisecond || took > 4*time.Second {
+		if took < 400*time.Millisecond || took > 30*time.Second {
 			t.Errorf("%s took %v", name, took)
 		}
 	}
@@ -136,7 +136,7 @@ func TestAnIdleTransactionIsEnded(t *testing.T) {
 			}
 			select {
 			case <-l.ended:
-			case <-time.After(5 * time.Second):
+			case <-time.After(30 * time.Second):
 				t.Fatal("not ended")
 			}
 			if last := l.errs[len(l.errs)-1]; !strings.HasPrefix(last, "25P03 the session was idle in a transaction for longer than the 300ms") {
@@ -157,17 +157,55 @@ func TestAnIdleTransactionIsEnded(t *testing.T) {
 	}
 }
 
+// TestATransactionThatGoesOnIsNotIdle: a machine that stops for a while makes a pause of its own, after which the test begins anew.
 func TestATransactionThatGoesOnIsNotIdle(t *testing.T) {
+	const limit = 300 * time.Millisecond // of pausers
 	w := newWorld(t)
+	for try := range 50 {
+		if goesOn(t, w, limit) {
+			return
+		}
+		t.Logf("try %d: a pause was longer than the limit", try)
+	}
+	t.Fatal("the machine is too slow for a pause below the limit")
+}
+
+// goesOn works in a transaction for longer than the limit, with pauses below it. It is false where a pause may have been longer, and the session has ended.
+func goesOn(t *testing.T, w *world, limit time.Duration) bool {
+	t.Helper()
 	s := w.login("pauser")
 	defer s.Close()
-	wantNoError(t, w.query(s, "begin"))
-	for i := range 6 {
-		time.Sleep(100 * time.Millisecond)
-		wantNoError(t, w.query(s, fmt.Sprintf("update orders set amount = %d where id = 2", i)))
+	a := &stamped{}
+	step := func(sql string) bool {
+		t.Helper()
+		answered := a.at // a pause begins after it
+		if err := s.Do(context.Background(), []Op{{Kind: OpQuery, SQL: sql}}, a); err != nil && time.Since(answered) > limit {
+			return false
+		} else if err != nil || len(a.errs) > 0 {
+			t.Fatalf("%s: %v %q", sql, err, a.errs)
+		}
+		return true
 	}
-	wantNoError(t, w.query(s, "select count(*) from orders a, orders b where a.id < 4000")) // longer than the limit, but not idle
-	wantNoError(t, w.query(s, "commit"))
-	time.Sleep(600 * time.Millisecond)
-	wantNoError(t, w.query(s, "select 1"))
+	ok := step("begin")
+	for i := 0; ok && i < 6; i++ {
+		time.Sleep(100 * time.Millisecond)
+		ok = step(fmt.Sprintf("update orders set amount = %d where id = 2", i))
+	}
+	ok = ok && step("select count(*) from orders a, orders b where a.id < 4000") // longer than the limit, but not idle
+	if ok = ok && step("commit"); ok {
+		time.Sleep(2 * limit)
+		wantNoError(t, w.query(s, "select 1"))
+	}
+	return ok
+}
+
+// stamped notes when something was released last.
+type stamped struct {
+	answer
+	at time.Time
+}
+
+func (s *stamped) Release(frames []byte) error {
+	s.at = time.Now()
+	return s.answer.Release(frames)
 }

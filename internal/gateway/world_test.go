@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"sallyport/audit"
 	"sallyport/internal/access"
@@ -80,6 +83,42 @@ func (w *world) login(name string) *Session {
 		w.t.Fatalf("%s cannot connect: %v", name, err)
 	}
 	return s
+}
+
+// until waits until something is so: for an event, with a limit that no machine is too slow for.
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// untilServer waits until a condition over pg_stat_activity holds of some of the server's processes, or of none.
+func (w *world) untilServer(condition string, some bool) {
+	w.t.Helper()
+	conn, err := pgx.Connect(context.Background(), w.dsn)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	until(w.t, fmt.Sprintf("%s: %v", condition, some), func() (is bool) {
+		err := conn.QueryRow(context.Background(), "select exists (select from pg_stat_activity where pid <> pg_backend_pid() and "+condition+")").Scan(&is)
+		return err == nil && is == some
+	})
+}
+
+// untilRuns waits until the server works on a statement of s that has a part.
+func (w *world) untilRuns(s *Session, part string) {
+	w.t.Helper()
+	w.untilServer(fmt.Sprintf("pid = %d and state = 'active' and query like '%%%s%%'", s.up.PID, part), true)
+}
+
+// untilForgotten waits until the server's process for s has ended, and with it everything that it counts of what it did.
+func (w *world) untilForgotten(s *Session) {
+	w.t.Helper()
+	w.untilServer(fmt.Sprintf("pid = %d", s.up.PID), false)
 }
 
 // answer is what came back, frame by frame.
