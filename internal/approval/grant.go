@@ -185,7 +185,7 @@ func (r *Request) Covers(want *Request, boot string, now time.Time) bool {
 	case Once:
 		return sameBinding(r, want, boot)
 	case Form:
-		if r.Uses >= g.Uses || !sameContext(r, want) || !slices.Equal(r.Binding.Inner, want.Binding.Inner) {
+		if r.Uses >= g.Uses || !sameContext(r, want) || !slices.Equal(r.Binding.Inner, want.Binding.Inner) || !slices.EqualFunc(r.Binding.Hidden, want.Binding.Hidden, Hidden.is) {
 			return false
 		}
 		if len(g.Ranges) == 0 {
@@ -208,6 +208,12 @@ func (r *Request) Covers(want *Request, boot string, now time.Time) bool {
 		}
 		for _, use := range want.Subject.Relations {
 			if !slices.Contains(g.Relations, use) {
+				return false
+			}
+			relation := relationOf(use)
+			hidden := want.Binding.hiddenOf(relation)
+			// What is not read is not hidden either, and may be read in what was asked for.
+			if (len(hidden) > 0 || use == "select "+relation) && !slices.EqualFunc(r.Binding.hiddenOf(relation), hidden, Hidden.is) {
 				return false
 			}
 		}

@@ -107,6 +107,7 @@ func (s *Session) request(w wanted) approval.Request {
 			r.Binding.Rows = n
 		}
 		describeSubject(&r.Subject, j.plan)
+		r.Binding.Hide(j.plan.hidden()...)
 		if !j.within {
 			r.Binding.Inner = append(r.Binding.Inner, s.innerOf(j.named)...)
 		}
