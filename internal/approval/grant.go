@@ -240,10 +240,14 @@ func (r *Request) Of(name, issuer, account string) bool {
 	return name != "" && r.Binding.Principal == name && r.Binding.Issuer == issuer && (r.Subject.Account == "" || r.Subject.Account == account)
 }
 
+// inSameName reports whether b is asked in the name in which a was, by whoever acts for them as then.
+func inSameName(a, b *Request) bool {
+	return a.Of(b.Binding.Principal, b.Binding.Issuer, b.Subject.Account) && slices.Equal(a.Binding.Actors, b.Binding.Actors)
+}
+
 // sameAsker reports whether b is asked by who asked a, with everybody who acts for them.
 func sameAsker(a, b *Request) bool {
-	return a.Of(b.Binding.Principal, b.Binding.Issuer, b.Subject.Account) && slices.Equal(a.Binding.Actors, b.Binding.Actors) &&
-		a.Binding.Door == b.Binding.Door && a.Binding.Connection == b.Binding.Connection && a.Subject.Kind == b.Subject.Kind
+	return inSameName(a, b) && a.Binding.Door == b.Binding.Door && a.Binding.Connection == b.Binding.Connection && a.Subject.Kind == b.Subject.Kind
 }
 
 // sameContext compares what gives names in a statement their meaning, and the versions that it was judged by.

@@ -60,6 +60,25 @@ type Binding struct {
 	Hidden         []Hidden    `json:"hidden,omitempty"`  // from who asks, of what it touches
 }
 
+// MostHeld is how many bytes the text of a request and its values may take, as they are kept; mostHeldOfOne is that of all of one who asks that have
+// not ended. They are in memory, and pages show them.
+const (
+	MostHeld      = 2 << 20
+	mostHeldOfOne = 16 * MostHeld
+)
+
+// size is about how many bytes of b are the client's.
+func (b *Binding) size() int {
+	n := len(b.SQL)
+	for _, s := range b.Inner {
+		n += len(s)
+	}
+	for _, p := range b.Params {
+		n += len(p.Text) + len(p.Bytes)
+	}
+	return n
+}
+
 // Hidden is what of a relation is kept from who asks: rows, and columns that are given masked. By that the same text is about other rows and values
 // for somebody else.
 type Hidden struct {
