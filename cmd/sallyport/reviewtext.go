@@ -60,6 +60,9 @@ func printReview(w io.Writer, r *web.Review, now time.Time) {
 	lines("Reveals", s.Columns)
 	line("Labels", joinLabels(s.Labels))
 	lines("Masked", s.Masked)
+	for _, h := range b.Hidden {
+		lines("Kept back", h.What)
+	}
 	line("Why it waits", s.Why)
 	line("Policies", strings.Join(s.Policies, ", "))
 	if len(s.NoPreview) > 0 {

@@ -85,6 +85,8 @@ type Facts struct {
 	Sets bool
 	// Explain is true for EXPLAIN; Facts then speak of the explained statement.
 	Explain bool
+	// CurrentRow is true for WHERE CURRENT OF: the row is the one that a cursor is at.
+	CurrentRow bool
 	// PathChange is true when the statement may change search_path or the role.
 	PathChange bool
 	// Prepares, Executes, Cursor name SQL-level PREPARE, EXECUTE and DECLARE/FETCH/CLOSE targets.

@@ -36,6 +36,9 @@ func TestDigestHoldsEverything(t *testing.T) {
 			if _, ok := f.Interface().([]Param); ok {
 				continue // TestDigestHoldsParameters
 			}
+			if _, ok := f.Interface().([]Hidden); ok {
+				continue // below
+			}
 			f.Set(reflect.ValueOf([]string{f.Index(0).String(), ""}))
 		default:
 			t.Fatalf("field %s is of a kind that this test does not know", v.Type().Field(i).Name)
@@ -60,6 +63,14 @@ func TestDigestHoldsEverything(t *testing.T) {
 	note(b, until, "a column moved into the issuer")
 	b.Columns = nil
 	note(b, until, "no columns")
+	for what, hidden := range map[string][]Hidden{"something hidden": {{"public.t", []string{"rows", "a"}}}, "less": {{"public.t", []string{"rows"}}}, "of another relation": {{"public.u", []string{"rows", "a"}}},
+		"of two relations": {{"public.t", []string{"rows"}}, {"public.u", []string{"a"}}}, "a column that is called like a relation": {{"public.t", []string{"rows", "public.u", "1", "a"}}}} {
+		b := base
+		b.Hidden = hidden
+		note(b, until, what)
+		b.Issuer, b.Columns = "", nil
+		note(b, until, what+", without issuer and columns")
+	}
 }
 
 // TestDigestHoldsParameters changes each field of a parameter, and wants another digest each time.

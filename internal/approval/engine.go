@@ -29,7 +29,7 @@ type Config struct {
 	Lapses func(v Vote, groups []string) string
 	// Keep is how long requests that have ended are kept here; 0 is 30 days. The log has them for as long as it keeps records.
 	Keep time.Duration
-	// MostPending is how many requests of one principal may be pending; 0 is 100.
+	// MostPending is how many requests of one who asks may be pending, of a person apart from what is asked through an agent; 0 is 100.
 	MostPending int
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -55,6 +55,7 @@ type Engine struct {
 	mu       sync.Mutex // held over a step, from reading the request to having written it; guards all below
 	live     map[string]*Request
 	glass    map[string]*Request      // broken, and not looked at yet; they may have ended
+	ended    map[string]Step          // how claimed requests ended, of which that could not be kept yet
 	watchers map[string]chan struct{} // closed at the next step of the request
 	any      chan struct{}            // closed at the next step of any request
 	closed   bool
@@ -78,7 +79,7 @@ func Open(ctx context.Context, conf Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{conf: conf, store: s, boot: newID(""), live: map[string]*Request{}, glass: map[string]*Request{}, watchers: map[string]chan struct{}{}, any: make(chan struct{})}
+	e := &Engine{conf: conf, store: s, boot: newID(""), live: map[string]*Request{}, glass: map[string]*Request{}, ended: map[string]Step{}, watchers: map[string]chan struct{}{}, any: make(chan struct{})}
 	if err := e.recover(ctx); err != nil {
 		s.db.Close()
 		return nil, err
@@ -130,9 +131,17 @@ func (e *Engine) Request(ctx context.Context, r Request) (*Request, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.conf.Now().UTC()
-	mine := 0
+	mine, held := 0, r.Binding.size()
+	if held > MostHeld {
+		return nil, &access.Error{Kind: access.Unsupported, Code: "54000", Message: fmt.Sprintf("this needs approval, and is too large for that: its text and values take %d bytes, of %d at most", held, MostHeld),
+			Hint: "no reviewer reads that much: split it, or have smaller values approved; nothing ran"}
+	}
 	for _, o := range e.live {
-		if o.State != Pending || o.Binding.Principal != r.Binding.Principal {
+		if !inSameName(o, &r) {
+			continue
+		}
+		held += o.Binding.size()
+		if o.State != Pending {
 			continue
 		}
 		mine++
@@ -144,6 +153,10 @@ func (e *Engine) Request(ctx context.Context, r Request) (*Request, error) {
 			wish.Digest(o.Expires) == o.Digest {
 			return o.clone(), nil
 		}
+	}
+	if held > mostHeldOfOne {
+		return nil, &access.Error{Kind: access.Unavailable, Code: "53400", Message: fmt.Sprintf("requests of %s that have not ended take %d bytes, and no more than %d are kept of one who asks", r.Binding.Principal, held, mostHeldOfOne),
+			Hint: "withdraw those that are not wanted any more, or wait; nothing ran"}
 	}
 	if mine >= e.conf.MostPending {
 		return nil, &access.Error{Kind: access.Unavailable, Code: "53400", Message: fmt.Sprintf("%s has %d requests that wait for a decision, and no more can be made before one ends", r.Binding.Principal, mine),
@@ -192,14 +205,19 @@ func (e *Engine) Cancel(ctx context.Context, id, why string) (*Request, error) {
 	return e.step(ctx, id, 0, Step{Cancel: why}, Reviewer{})
 }
 
-// Finish says how a claimed statement ended. Of approvals for more than one use it keeps nothing: the record has each use.
+// Finish says how a claimed statement ended. Of approvals for more than one use it keeps nothing: the record has each use. What cannot be kept now is
+// tried again by each Sweep, for nobody else knows it.
 func (e *Engine) Finish(ctx context.Context, id string, how State, outcome string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if r := e.live[id]; r != nil && r.State == Approved {
 		return nil
 	}
-	_, err := e.step(ctx, id, 0, Step{Finish: how, Outcome: outcome}, Reviewer{})
+	s := Step{Finish: how, Outcome: outcome}
+	_, err := e.step(ctx, id, 0, s, Reviewer{})
+	if no := (Refused{}); err != nil && !errors.As(err, &no) {
+		e.ended[id] = s
+	}
 	return err
 }
 
@@ -252,6 +270,13 @@ func (e *Engine) turn(ctx context.Context, now time.Time) error {
 	}
 	for _, r := range e.glass {
 		escalations(r)
+	}
+	for id, s := range e.ended {
+		if _, err := e.step(ctx, id, 0, s, Reviewer{}); err != nil && !errors.As(err, new(Refused)) {
+			errs = append(errs, err)
+			continue
+		}
+		delete(e.ended, id)
 	}
 	for _, d := range all {
 		if _, err := e.step(ctx, d.id, 0, d.step, Reviewer{}); err != nil && !errors.Is(err, ErrTooLate) { // its end has come meanwhile, and is for the next Sweep

@@ -185,7 +185,7 @@ func (r *Request) Covers(want *Request, boot string, now time.Time) bool {
 	case Once:
 		return sameBinding(r, want, boot)
 	case Form:
-		if r.Uses >= g.Uses || !sameContext(r, want) || !slices.Equal(r.Binding.Inner, want.Binding.Inner) {
+		if r.Uses >= g.Uses || !sameContext(r, want) || !slices.Equal(r.Binding.Inner, want.Binding.Inner) || !slices.EqualFunc(r.Binding.Hidden, want.Binding.Hidden, Hidden.is) {
 			return false
 		}
 		if len(g.Ranges) == 0 {
@@ -208,6 +208,12 @@ func (r *Request) Covers(want *Request, boot string, now time.Time) bool {
 		}
 		for _, use := range want.Subject.Relations {
 			if !slices.Contains(g.Relations, use) {
+				return false
+			}
+			relation := relationOf(use)
+			hidden := want.Binding.hiddenOf(relation)
+			// What is not read is not hidden either, and may be read in what was asked for.
+			if (len(hidden) > 0 || use == "select "+relation) && !slices.EqualFunc(r.Binding.hiddenOf(relation), hidden, Hidden.is) {
 				return false
 			}
 		}
@@ -234,10 +240,14 @@ func (r *Request) Of(name, issuer, account string) bool {
 	return name != "" && r.Binding.Principal == name && r.Binding.Issuer == issuer && (r.Subject.Account == "" || r.Subject.Account == account)
 }
 
+// inSameName reports whether b is asked in the name in which a was, by whoever acts for them as then.
+func inSameName(a, b *Request) bool {
+	return a.Of(b.Binding.Principal, b.Binding.Issuer, b.Subject.Account) && slices.Equal(a.Binding.Actors, b.Binding.Actors)
+}
+
 // sameAsker reports whether b is asked by who asked a, with everybody who acts for them.
 func sameAsker(a, b *Request) bool {
-	return a.Of(b.Binding.Principal, b.Binding.Issuer, b.Subject.Account) && slices.Equal(a.Binding.Actors, b.Binding.Actors) &&
-		a.Binding.Door == b.Binding.Door && a.Binding.Connection == b.Binding.Connection && a.Subject.Kind == b.Subject.Kind
+	return inSameName(a, b) && a.Binding.Door == b.Binding.Door && a.Binding.Connection == b.Binding.Connection && a.Subject.Kind == b.Subject.Kind
 }
 
 // sameContext compares what gives names in a statement their meaning, and the versions that it was judged by.

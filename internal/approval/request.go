@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -56,6 +57,57 @@ type Binding struct {
 	CatalogVersion string      `json:"catalog_version"`
 	Rows           int64       `json:"rows,omitempty"`    // most rows released; 0 is no limit
 	Columns        []string    `json:"columns,omitempty"` // that are to be shown: schema.table.column, sorted
+	Hidden         []Hidden    `json:"hidden,omitempty"`  // from who asks, of what it touches
+}
+
+// MostHeld is how many bytes the text of a request and its values may take, as they are kept; mostHeldOfOne is that of all of one who asks that have
+// not ended. They are in memory, and pages show them.
+const (
+	MostHeld      = 2 << 20
+	mostHeldOfOne = 16 * MostHeld
+)
+
+// size is about how many bytes of b are the client's.
+func (b *Binding) size() int {
+	n := len(b.SQL)
+	for _, s := range b.Inner {
+		n += len(s)
+	}
+	for _, p := range b.Params {
+		n += len(p.Text) + len(p.Bytes)
+	}
+	return n
+}
+
+// Hidden is what of a relation is kept from who asks: rows, and columns that are given masked. By that the same text is about other rows and values
+// for somebody else.
+type Hidden struct {
+	Relation string   `json:"relation"` // schema.table, as the statement uses it
+	What     []string `json:"what"`     // in words, sorted
+}
+
+// Hide adds to Hidden what is not there yet.
+func (b *Binding) Hide(more ...Hidden) {
+	for _, h := range more {
+		if !slices.ContainsFunc(b.Hidden, h.is) {
+			b.Hidden = append(b.Hidden, h)
+		}
+	}
+	slices.SortFunc(b.Hidden, func(x, y Hidden) int {
+		return cmp.Or(strings.Compare(x.Relation, y.Relation), slices.Compare(x.What, y.What))
+	})
+}
+
+func (h Hidden) is(o Hidden) bool { return h.Relation == o.Relation && slices.Equal(h.What, o.What) }
+
+// hiddenOf is what is kept of one relation.
+func (b *Binding) hiddenOf(relation string) (out []Hidden) {
+	for _, h := range b.Hidden {
+		if h.Relation == relation {
+			out = append(out, h)
+		}
+	}
+	return out
 }
 
 // Digest is the SHA-256 of the binding and the time at which it ends, in hex. Each part is preceded by its length, so that
@@ -99,11 +151,15 @@ func (b Binding) Digest(expires time.Time) string {
 	part(strconv.FormatInt(b.Rows, 10))
 	part(expires.UTC().Format(time.RFC3339Nano))
 	// Last, so that requests from before there were these keep their digests.
-	if b.Issuer != "" || len(b.Columns) > 0 {
+	if b.Issuer != "" || len(b.Columns) > 0 || len(b.Hidden) > 0 {
 		part(b.Issuer)
 	}
-	if len(b.Columns) > 0 {
+	if len(b.Columns) > 0 || len(b.Hidden) > 0 {
 		list(b.Columns)
+	}
+	for _, h := range b.Hidden {
+		part(h.Relation)
+		list(h.What)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -61,6 +61,11 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 		}
 		return list, nil
 	}
+	for i := range w.list {
+		if w.list[i].plan.facts.CurrentRow {
+			return nil, refusal{plan: w.list[i].plan, sql: w.sql, why: errCurrentRow}
+		}
+	}
 	s.heavy()
 	ctx := context.Background() // a step is recorded and made whole, whoever has gone
 	if s.unsettled() {

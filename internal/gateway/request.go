@@ -110,6 +110,7 @@ func (s *Session) request(w wanted) approval.Request {
 			r.Subject.Affected = n
 		}
 		describeSubject(&r.Subject, j.plan)
+		r.Binding.Hide(j.plan.hidden()...)
 		if !j.within {
 			r.Binding.Inner = append(r.Binding.Inner, s.innerOf(j.named)...)
 		}

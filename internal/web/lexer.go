@@ -27,10 +27,21 @@ const (
 // scan cuts SQL into tokens, whose texts joined are the SQL.
 func scan(sql string) []token {
 	var out []token
+	escapes, broken := false, false // the last constant has escapes; and since then was a line break, and nothing but white space
 	for i := 0; i < len(sql); {
 		kind, n := next(sql[i:])
-		if kind == kindString && n > 0 && len(out) > 0 && out[len(out)-1].Kind == kindWord && strings.EqualFold(out[len(out)-1].Text, "e") {
-			n = quoted(sql[i:], '\'', true)
+		switch {
+		case kind == kindString && sql[i] == '\'':
+			// A constant that goes on after a line break is one constant, and read as it began.
+			if escapes = escapes && broken || len(out) > 0 && out[len(out)-1].Kind == kindWord && strings.EqualFold(out[len(out)-1].Text, "e"); escapes {
+				n = quoted(sql[i:], '\'', true)
+			}
+			broken = false
+		case kind == kindSpace:
+			broken = broken || strings.ContainsAny(sql[i:i+n], "\r\n")
+		case kind == kindComment && sql[i] == '-':
+		default:
+			escapes = false
 		}
 		out = append(out, token{kind, sql[i : i+n]})
 		i += n

@@ -162,7 +162,7 @@ func render(f *access.Facts, err error) string {
 	for _, flag := range []struct {
 		on   bool
 		name string
-	}{{f.Pure, "pure"}, {f.Locks, "locks"}, {f.Uncounted, "uncounted"}, {f.Stores, "stores"}, {f.Cascade, "cascade"}, {f.Explain, "explain"}, {f.PathChange, "path"}, {f.CopyIn, "copyin"},
+	}{{f.Pure, "pure"}, {f.Locks, "locks"}, {f.Uncounted, "uncounted"}, {f.Stores, "stores"}, {f.Cascade, "cascade"}, {f.Explain, "explain"}, {f.PathChange, "path"}, {f.CopyIn, "copyin"}, {f.CurrentRow, "current"},
 		{f.CopyOut, "copyout"}} {
 		if flag.on {
 			b.WriteString(" " + flag.name)

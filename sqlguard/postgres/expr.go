@@ -18,7 +18,10 @@ func (a *analyzer) expr(sc *scope, n *pg.Node, use access.Use) value {
 		return a.columnRef(sc, n.ColumnRef, use)
 	case *pg.Node_AConst:
 		return value{typ: constType(n.AConst)}
-	case *pg.Node_SetToDefault, *pg.Node_CurrentOfExpr:
+	case *pg.Node_SetToDefault:
+		return value{}
+	case *pg.Node_CurrentOfExpr:
+		a.facts.CurrentRow = true
 		return value{}
 	case *pg.Node_ParamRef:
 		a.param(n.ParamRef)
