@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -351,6 +352,19 @@ func (w *world) credentialAttacks() []attack {
 			return w.byIDToken(ctx, "corp", w.id(w.corp, testidp.ClientID, "").mint(change), "", r), nil
 		})
 	}
+	reused := func(name string, change func(token string) string) attack {
+		return handed(name, func(ctx context.Context, r request, _ string) (*seen, error) {
+			token := w.id(w.corp, testidp.ClientID, "").mint(nil)
+			if _, _, err := w.credential(ctx, "corp", token, "", r); err != nil {
+				return nil, fmt.Errorf("control: a log-in by device: %w", err)
+			}
+			r, err := newRequest(w.g.WebURL, "corp-ada")
+			if err != nil {
+				return nil, err
+			}
+			return w.byIDToken(ctx, "corp", change(token), "", r), nil
+		})
+	}
 	as := func(name, provider string) attack {
 		return handed(name, func(ctx context.Context, r request, token string) (*seen, error) {
 			return w.byIDToken(ctx, provider, token, r.nonce, r), nil
@@ -382,20 +396,8 @@ func (w *world) credentialAttacks() []attack {
 		again("token that was used, with another key", func(request) (request, error) { return newRequest(w.g.WebURL, "corp-ada") }),
 		unbound("unbound token from an hour ago", map[string]any{"iat": ago(time.Hour)}),
 		unbound("unbound token from three minutes ago", map[string]any{"iat": ago(3 * time.Minute)}),
-		{wayCommand, "unbound token that was used", nil, func(ctx context.Context) (*seen, error) {
-			r, err := newRequest(w.g.WebURL, "corp-ada")
-			if err != nil {
-				return nil, err
-			}
-			token := w.id(w.corp, testidp.ClientID, "").mint(nil)
-			if _, _, err := w.credential(ctx, "corp", token, "", r); err != nil {
-				return nil, fmt.Errorf("control: a log-in by device: %w", err)
-			}
-			if r, err = newRequest(w.g.WebURL, "corp-ada"); err != nil {
-				return nil, err
-			}
-			return w.byIDToken(ctx, "corp", token, "", r), nil
-		}},
+		reused("unbound token that was used", func(token string) string { return token }),
+		reused("unbound token that was used, with the other signature that can be made of its own", mirrored),
 		as("token of one provider as another's", "evil"),
 		as("token of a provider that is not there", "nowhere"),
 		as("token of no provider", ""),
@@ -414,4 +416,15 @@ func (w *world) credentialAttacks() []attack {
 		posted("as text, as a form of another page can send it", map[string]string{"Content-Type": "text/plain"}, "/api/v1/credential"),
 		posted("under another name of this address (DNS rebinding)", map[string]string{"Content-Type": "application/json", "Host": "evil.example"}, "/api/v1/credential"),
 	}
+}
+
+// mirrored is a token of ES256 with the other signature that verifies, of which anybody can make the one from the other: (r, n-s) of (r, s).
+func mirrored(token string) string {
+	at := strings.LastIndexByte(token, '.')
+	sig, err := base64.RawURLEncoding.DecodeString(token[at+1:])
+	if err != nil || len(sig) != 64 {
+		panic("the drill's provider signs by ES256")
+	}
+	new(big.Int).Sub(elliptic.P256().Params().N, new(big.Int).SetBytes(sig[32:])).FillBytes(sig[32:])
+	return token[:at+1] + base64.RawURLEncoding.EncodeToString(sig)
 }

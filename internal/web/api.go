@@ -143,12 +143,18 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, h func(*visit) (
 		if pr := asProblem(err); pr.status != http.StatusForbidden {
 			return nil, pr
 		}
-		return nil, &problem{http.StatusUnauthorized, "this name and password do not open this door", ""}
+		return nil, errNoEntry
 	}
 	now := s.now()
 	v := &visit{s: s, w: w, r: r, session: &session{who: p, authenticated: s.provedAt(p, now)}, who: p, now: now, auditor: inAny(p.Groups, s.opt.Auditors), operator: inAny(p.Groups, s.opt.Operators)}
-	return h(v)
+	out, err := h(v)
+	if err == nil && r.Method == http.MethodGet && s.core.Stands(p) != nil { // meanwhile
+		return nil, errNoEntry
+	}
+	return out, err
 }
+
+var errNoEntry = &problem{http.StatusUnauthorized, "this name and password do not open this door", ""}
 
 // fromProgram refuses pages in a browser, and bodies that are not JSON.
 func fromProgram(r *http.Request) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -26,10 +27,14 @@ func (v *visit) file(what, ending, kind string, make func(context.Context, io.Wr
 	}
 	// This takes longer than a page may. A writer without deadlines keeps the one it has.
 	_ = http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(fileTime))
-	ctx, stop := context.WithTimeout(v.r.Context(), fileTime)
+	ctx, stop := v.whileLoggedIn(fileTime)
 	defer stop()
 	var b bytes.Buffer
-	if err := make(ctx, &b, d.ID); err != nil {
+	err = make(ctx, &b, d.ID)
+	if v.gone() {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("%s of session %s: %w", what, d.ID, err)
 	}
 	v.s.log.Info("file taken away", "door", "web", "what", what, "session", d.ID, "principal", v.who.Name)
@@ -37,10 +42,34 @@ func (v *visit) file(what, ending, kind string, make func(context.Context, io.Wr
 	h.Set("Content-Type", kind)
 	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s%s"`, safeName(d.ID), ending))
 	h.Set("Content-Length", fmt.Sprint(b.Len()))
-	if _, err := v.w.Write(b.Bytes()); err != nil {
-		v.s.log.Debug("file not sent whole", "door", "web", "error", err)
+	for b.Len() > 0 {
+		if ctx.Err() != nil { // a part of a file that says how long it is is none
+			v.s.log.Info("file not sent whole: the log-in has ended, or time is over", "door", "web", "what", what, "session", d.ID, "principal", v.who.Name)
+			panic(http.ErrAbortHandler)
+		}
+		if _, err := v.w.Write(b.Next(sentAtOnce)); err != nil {
+			v.s.log.Debug("file not sent whole", "door", "web", "error", err)
+			return nil
+		}
 	}
 	return nil
+}
+
+// sentAtOnce is how much of a file is sent between two looks at whether its reader is still logged in.
+const sentAtOnce = 64 << 10
+
+// whileLoggedIn is a context that ends with the request, after limit, or with the visitor's log-in. stop waits for what it has begun.
+func (v *visit) whileLoggedIn(limit time.Duration) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithTimeout(v.r.Context(), limit)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-v.session.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { cancel(); watching.Wait() }
 }
 
 // safeName is an id with nothing but letters, digits and signs that no file system minds.

@@ -144,6 +144,9 @@ func (s *Server) render(w http.ResponseWriter, status int, name string, p page) 
 
 // part writes a part of a page, for the script that renews it.
 func (v *visit) part(name string, data any) error {
+	if v.gone() {
+		return nil
+	}
 	v.s.write(v.w, http.StatusOK, "part", name, page{Who: v.who.Name, CSRF: v.session.csrf, Now: v.now, Data: data})
 	return nil
 }

@@ -135,6 +135,20 @@ func (v *visit) stands() error {
 	return v.s.core.Stands(v.who)
 }
 
+// gone answers a visitor who does not stand any more, and reports whether it did. What takes a while to be found, or was waited for, is for who still is
+// who asked when it is there.
+func (v *visit) gone() bool {
+	if v.stands() == nil {
+		return false
+	}
+	v.s.sessions.end(v.r) // it may have a moment to live, in which the page of the log-in would lead back here
+	v.s.leadIn(v.w, v.r, v.polls())
+	return true
+}
+
+// polls reports whether it is the page that asks, and not somebody at it.
+func (v *visit) polls() bool { return v.r.Header.Get("HX-Request") != "" }
+
 func inAny(have, want []string) bool {
 	return slices.ContainsFunc(have, func(g string) bool { return slices.Contains(want, g) })
 }
@@ -150,9 +164,16 @@ func (v *visit) show(name, title, nav string, data any) error {
 }
 
 func (v *visit) showAs(status int, name, title, nav string, data any) error {
+	if v.gone() {
+		return nil
+	}
+	v.render(status, name, title, nav, data)
+	return nil
+}
+
+func (v *visit) render(status int, name, title, nav string, data any) {
 	v.s.render(v.w, status, name, page{Title: title, Nav: nav, Who: v.who.Name, Groups: v.who.Groups, Auditor: v.auditor, Operator: v.operator,
 		Archive: v.s.opt.Archive != nil, CSRF: v.session.csrf, Data: data, Now: v.now})
-	return nil
 }
 
 // failed shows an error as a page.
@@ -162,7 +183,7 @@ func (s *Server) failed(w http.ResponseWriter, v *visit, err error) {
 		s.log.Error("page failed", "door", "web", "error", err)
 	}
 	if v != nil {
-		_ = v.showAs(p.status, "problem", "Not done", "", p.lines())
+		v.render(p.status, "problem", "Not done", "", p.lines())
 		return
 	}
 	s.render(w, p.status, "problem", page{Title: "Not done", Data: p.lines()})
