@@ -188,6 +188,11 @@ func TestReviewShowsAllOfItAndHidesNothing(t *testing.T) {
 			t.Errorf("%q is not shown:\n%s", want, out)
 		}
 	}
+	rows := int64(2)
+	s.review.Look.Preview = &web.Preview{Plan: "Update on customers \x1b[2J\n", Rows: &rows, At: time.Date(2026, 11, 26, 9, 30, 0, 0, time.UTC)}
+	if _, out, _ = s.run("show", stubID); !strings.Contains(out, "\nPreview, made by itself\n  | Update on customers \\x1b[2J\nit would change 2 rows (found at 2026-11-26T09:30:00Z in a transaction that was rolled back)\n") {
+		t.Error(out)
+	}
 	s.review.Subject.Reason = "\u202e"
 	if _, out, _ = s.run("show", stubID, "--json"); strings.Contains(out, "\u202e") || !strings.Contains(out, `\u202e`) {
 		t.Errorf("JSON: %s", out)

@@ -209,6 +209,10 @@ func printLook(w io.Writer, l *web.Look, now time.Time) {
 		}
 		fmt.Fprintf(w, "  %s %s\n", mark, audit.Clean(n.Text))
 	}
+	if l.Preview != nil {
+		fmt.Fprintln(w, "\nPreview, made by itself")
+		printPreview(w, l.Preview)
+	}
 	if len(l.Similar) > 0 {
 		fmt.Fprintln(w, "\nAlike, before")
 	}

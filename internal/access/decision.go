@@ -98,6 +98,7 @@ type Obligations struct {
 	Role        []string      `json:",omitempty"` // roles that sessions are pinned to, of a connect; several are a contradiction
 	Settings    []string      `json:",omitempty"` // settings that sessions are pinned to, of a connect, as the policies have them
 	NoPreview   bool          `json:",omitempty"` // what a request would do is not tried out for its reviewers
+	AutoPreview bool          `json:",omitempty"` // it is tried out by itself, unless NoPreview is set too
 }
 
 // Pins are what sessions of a principal have on the server whatever the client does: the role that their statements run as,

@@ -65,6 +65,8 @@ func (g *Gateway) openApprovals(ctx context.Context, dir string, c Approvals) (e
 		c.Heartbeat = 30 * time.Second
 	}
 	g.reviewing = c
+	g.previewing = make(chan struct{}, 1)
+	g.previews.wake, g.previews.made = make(chan struct{}, 1), map[string]*Preview{}
 	g.approvals, err = approval.Open(ctx, approval.Config{Path: filepath.Join(dir, "approvals.db"), Record: g.recordReview, Made: g.moved, Lapses: g.lapses, Pending: c.Pending,
 		Terms: approval.Terms{Claim: c.Claim, Purposes: c.Purposes, NeedPurpose: c.NeedPurpose}})
 	if err != nil {
@@ -73,8 +75,9 @@ func (g *Gateway) openApprovals(ctx context.Context, dir string, c Approvals) (e
 	if slices.ContainsFunc(g.approvals.Live(), func(r *approval.Request) bool { return r.Subject.Kind == approval.SubjectReveal }) {
 		g.revealing.Add(1)
 	}
-	g.wg.Add(1)
+	g.wg.Add(2)
 	go g.sweep()
+	go g.makePreviews()
 	return nil
 }
 
@@ -109,10 +112,13 @@ func (g *Gateway) sweep() {
 	}
 }
 
-// moved notes that what approvals reveal has changed, and logs that others stand in.
+// moved notes that what approvals reveal has changed, logs that others stand in, and ends the preview of what does not wait any more.
 func (g *Gateway) moved(e approval.Event) {
 	if in := e.Escalated; in != nil {
 		g.logger.Warn("a request for approval has escalated", "request", e.Request.ID, "group", in.Group, "after", in.After, "to", in.To)
+	}
+	if e.Request.State != approval.Pending {
+		g.previews.drop(e.Request.ID)
 	}
 	if e.Request.Subject.Kind == approval.SubjectReveal && (e.From == approval.Approved || e.Request.State == approval.Approved) {
 		g.revealing.Add(1)

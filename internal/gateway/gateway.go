@@ -52,7 +52,8 @@ type Gateway struct {
 	deciding       sync.RWMutex // held for reading over a decision, from looking at who decides to having made it
 	regroupings    regroupings
 	memory         approval.Memory
-	previewing     sync.Mutex    // held while a preview is made
+	previewing     chan struct{} // of one place, taken while a preview is made
+	previews       ownPreviews
 	refusals       refusals      // of tokens at the agents' door
 	logoutRefusals refusals      // of logout tokens
 	revealing      atomic.Uint64 // grows when what approvals reveal may have changed
@@ -250,6 +251,7 @@ func parsePolicies(files []PolicyFile) (*policy.Set, error) {
 func (g *Gateway) put(files []PolicyFile, set *policy.Set) {
 	g.policies.Store(set)
 	g.policyText.Store(textOf(files, set))
+	g.previews.judgedAnew()
 	g.warnWriters()
 }
 
@@ -280,6 +282,7 @@ func (g *Gateway) Drain() { g.drain.Do(func() { close(g.ending) }) }
 func (g *Gateway) Close() error {
 	g.Drain()
 	close(g.stop)
+	g.previews.stop()
 	g.wg.Wait()
 	g.proofs.stop()
 	g.mu.Lock()

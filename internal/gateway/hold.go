@@ -116,7 +116,7 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 		s.waits.Store(wait)
 		defer s.waits.Store(nil)
 	}
-	if r, err = s.gw.approvals.Request(ctx, req); err != nil {
+	if r, err = s.askFor(ctx, req, w); err != nil {
 		return nil, refusal{plan: pl, sql: w.sql, why: notHeld(err)}
 	}
 	if !waits {
@@ -176,7 +176,7 @@ func (s *Session) askInFailed(ctx context.Context, w wanted, pl *plan) *access.E
 	if len(req.Needs) == 0 || s.gw.approvals.Covered(req) {
 		return errFailedTransaction
 	}
-	r, err := s.gw.approvals.Request(ctx, req)
+	r, err := s.askFor(ctx, req, w)
 	if err != nil {
 		return notHeld(err)
 	}

@@ -46,7 +46,8 @@ const (
 	previewLocks   = time.Second
 )
 
-// PreviewReview makes a preview for somebody who may decide about a request. One is made at a time.
+// PreviewReview makes a preview for somebody who may decide about a request. One is made at a time; who asks waits for one that is made by
+// itself, which nobody else waits for.
 func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id string) (*Preview, error) {
 	r, err := g.approvals.Get(id)
 	if err != nil {
@@ -55,6 +56,32 @@ func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id stri
 	if ok, why := g.MayDecide(p, r); !ok {
 		return nil, &access.Error{Kind: access.Denied, Message: why}
 	}
+	ctx, cancel := context.WithTimeout(ctx, g.previewTime())
+	defer cancel()
+	busy := &access.Error{Kind: access.Unavailable, Message: "another preview is being made", Hint: "try again in a moment"}
+	select {
+	case g.previewing <- struct{}{}:
+	default:
+		if !g.previews.busy() {
+			return nil, busy
+		}
+		select {
+		case g.previewing <- struct{}{}:
+		case <-ctx.Done():
+			return nil, busy
+		}
+	}
+	defer func() { <-g.previewing }()
+	return g.previewFor(ctx, r, "for "+p.Name)
+}
+
+// previewTime is how long a preview may take in all: for the statement, and for what is around it.
+func (g *Gateway) previewTime() time.Duration {
+	return max(cmp.Or(g.reviewing.Preview, previewTimeout), 0) + 2*previewTimeout
+}
+
+// previewFor makes a preview, for whom the record says. Its caller has the one place for it, and a context that ends.
+func (g *Gateway) previewFor(ctx context.Context, r *approval.Request, whom string) (*Preview, error) {
 	if r.State != approval.Pending || r.Subject.Kind != approval.SubjectStatement {
 		return nil, &access.Error{Kind: access.Invalid, Message: "only a statement that is pending has a preview"}
 	}
@@ -64,17 +91,11 @@ func (g *Gateway) PreviewReview(ctx context.Context, p access.Principal, id stri
 	if len(r.Subject.NoPreview) > 0 {
 		return nil, unpreviewed(r.Subject.NoPreview)
 	}
-	if !g.previewing.TryLock() {
-		return nil, &access.Error{Kind: access.Unavailable, Message: "another preview is being made", Hint: "try again in a moment"}
-	}
-	defer g.previewing.Unlock()
 	asked, err := g.askerOf(r)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*previewTimeout)
-	defer cancel()
-	s, err := g.connect(ctx, Login{Door: r.Binding.Door, Connection: r.Binding.Connection, Client: "preview of request " + r.ID + " for " + p.Name, Reason: r.Subject.Reason}, asked)
+	s, err := g.connect(ctx, Login{Door: r.Binding.Door, Connection: r.Binding.Connection, Client: "preview of request " + r.ID + " " + whom, Reason: r.Subject.Reason}, asked)
 	if err != nil {
 		return nil, err
 	}

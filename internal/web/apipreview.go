@@ -10,6 +10,7 @@ import (
 type Look struct {
 	Notes   []gateway.ReviewNote `json:"notes,omitempty"`
 	Similar []Like               `json:"similar,omitempty"`
+	Preview *Preview             `json:"preview,omitempty"` // where one was made by itself
 }
 
 // Like is a request that is like another.
@@ -39,6 +40,9 @@ func (v *visit) look(r *gateway.ReviewRequest) (*Look, error) {
 		return nil, err
 	}
 	out := &Look{Notes: notes}
+	if p := v.s.core.PreviewMade(v.who, r); p != nil {
+		out.Preview = previewOf(p)
+	}
 	for _, o := range similar {
 		out.Similar = append(out.Similar, Like{ID: o.ID, State: o.State, Asked: o.Created, Reason: o.Subject.Reason, Outcome: o.Outcome})
 	}
@@ -54,9 +58,13 @@ func (v *visit) apiPreview() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := Preview{Plan: p.Plan, Why: p.Why, At: p.At}
+	return previewOf(p), nil
+}
+
+func previewOf(p *gateway.Preview) *Preview {
+	out := &Preview{Plan: p.Plan, Why: p.Why, At: p.At}
 	if p.Counted {
 		out.Rows = &p.Affected
 	}
-	return out, nil
+	return out
 }

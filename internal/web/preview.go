@@ -25,7 +25,7 @@ func (v *visit) preview() error {
 		if pr.status == 500 {
 			v.s.log.Error("preview failed", "door", "web", "request", r.ID, "error", failed)
 		}
-		status, d.NoPreview = pr.status, pr.text
+		status, d.Preview, d.NoPreview = pr.status, nil, pr.text
 	} else {
 		d.Preview = &preview{p, int(p.Affected)}
 	}

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/internal/gateway"
 )
@@ -41,6 +42,35 @@ func TestMostRowsOfARequest(t *testing.T) {
 			t.Errorf("%s: the page does not say %q", policy, want)
 		}
 	}
+}
+
+// TestAPreviewByItselfIsOnThePage, and in the interface for programs, for who decides.
+func TestAPreviewByItselfIsOnThePage(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config, _ *Options) {
+		c.Policies = append(c.Policies, gateway.PolicyFile{Name: "try.cedar", Text: `@id("try") @preview("auto") permit (principal in Group::"askers", action == Action::"write", resource in Connection::"shop");`})
+	})
+	r := w.wish("asker", "update customers set region = 'x' where id between 3 and 9", nil)
+	var shown Review
+	for end := time.Now().Add(30 * time.Second); shown.Look == nil || shown.Preview == nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no preview is made")
+		}
+		w.program("GET", "/api/v1/reviews/"+r.ID, "keeper", &shown)
+	}
+	if shown.Preview.Rows == nil || *shown.Preview.Rows != 7 || !strings.Contains(shown.Preview.Plan, "customers") {
+		t.Errorf("%+v", shown.Preview)
+	}
+	if _, body := w.login("keeper").get("/reviews/" + r.ID); !strings.Contains(body, "<strong>7 rows</strong>") || !strings.Contains(body, ">Look again<") {
+		t.Error("the page does not show it")
+	}
+	for _, who := range []string{"asker", "auditor"} {
+		var shown Review
+		w.program("GET", "/api/v1/reviews/"+r.ID, who, &shown)
+		if _, body := w.login(who).get("/reviews/" + r.ID); strings.Contains(body, "7 rows") || shown.Look != nil && shown.Preview != nil {
+			t.Errorf("%s is shown it", who)
+		}
+	}
+	w.wantState(r.ID, "pending")
 }
 
 func TestAPolicyWithoutPreviewIsNamedInItsPlace(t *testing.T) {

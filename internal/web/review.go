@@ -33,7 +33,7 @@ type reviewData struct {
 	NeedPurp  bool
 	Similar   []*gateway.ReviewRequest
 	Notes     []gateway.ReviewNote
-	Preview   *preview // where one was asked for
+	Preview   *preview // where one was asked for, or made by itself
 	NoPreview string   // why it could not be made
 	Seen      string   // revision, for news
 	Deadline  time.Time
@@ -145,6 +145,9 @@ func (v *visit) reviewData(r *gateway.ReviewRequest) (*reviewData, error) {
 	}
 	if look != nil {
 		d.Notes = look.Notes
+	}
+	if p := v.s.core.PreviewMade(v.who, r); p != nil {
+		d.Preview = &preview{p, int(p.Affected)}
 	}
 	d.Similar, err = v.similar(r)
 	d.Form = decision{Mode: "once", Until: "1h", Uses: "10", Relations: r.Subject.Relations, Columns: r.Subject.Columns}

@@ -112,11 +112,15 @@ func annotated(p *cedar.Policy, src source) (id, definition string, o access.Obl
 				o.Review = append(o.Review, g)
 			}
 		case "preview":
-			if v != "off" {
-				bad(fmt.Sprintf("@preview(%q) is not known", v), `write @preview("off"); without it, reviewers get a preview when they ask for one`)
+			switch v {
+			case "off":
+				o.NoPreview = true
+			case "auto":
+				o.AutoPreview = true
+			default:
+				bad(fmt.Sprintf("@preview(%q) is not known", v), `write @preview("off") or @preview("auto"); without either, reviewers get a preview when they ask for one`)
 				continue
 			}
-			o.NoPreview = true
 		case "min_group":
 			n, err := strconv.ParseInt(v, 10, 64)
 			if err != nil || n < leastGroup {
@@ -268,7 +272,7 @@ func Strictest(a, b access.Obligations) access.Obligations {
 		l.least(&a, b)
 	}
 	a.Reason = a.Reason || b.Reason
-	a.NoPreview = a.NoPreview || b.NoPreview
+	a.NoPreview, a.AutoPreview = a.NoPreview || b.NoPreview, a.AutoPreview || b.AutoPreview
 	a.Review = union(a.Review, b.Review)
 	a.Where, a.Role, a.Settings = union(a.Where, b.Where), union(a.Role, b.Role), union(a.Settings, b.Settings)
 	switch {

@@ -218,8 +218,11 @@ func words(o access.Obligations) []word {
 		add("reason", "required")
 	}
 	add("review", strings.Join(o.Review, ","))
-	if o.NoPreview {
+	switch {
+	case o.NoPreview:
 		add("preview", "off")
+	case o.AutoPreview:
+		add("preview", "auto")
 	}
 	add("min_group", number(o.MinGroup))
 	add("group_by", strings.Join(o.GroupBy, ", "))

@@ -165,8 +165,8 @@ func expected(name, v string) (string, error) {
 		slices.Sort(columns)
 		return strings.Join(columns, ", "), nil
 	case "preview":
-		if v != "off" {
-			return "", fmt.Errorf("preview is %q: it can be off", v)
+		if v != "off" && v != "auto" {
+			return "", fmt.Errorf("preview is %q: it can be off or auto", v)
 		}
 		return v, nil
 	case "where", "min_group", "role", "setting":

@@ -72,7 +72,10 @@ func TestACaseExpectsLimits(t *testing.T) {
 	if differs := run(`{preview: "off"}`); len(differs) != 1 || differs[0] != "preview: expected off, got none" {
 		t.Errorf("differs by %q", differs)
 	}
-	if differs := run("{preview: auto}"); len(differs) != 1 || !strings.Contains(differs[0], `preview is "auto": it can be off`) {
+	if differs := run(`{preview: auto}`); len(differs) != 1 || differs[0] != "preview: expected auto, got none" {
+		t.Errorf("differs by %q", differs)
+	}
+	if differs := run("{preview: on}"); len(differs) != 1 || !strings.Contains(differs[0], `preview is "on": it can be off or auto`) {
 		t.Errorf("differs by %q", differs)
 	}
 	set = mustLoad(t, `@where("tenant = principal.tenant") permit (principal, action == Action::"read", resource); @where("open") permit (principal, action == Action::"read", resource);

@@ -61,7 +61,7 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 		"time without a unit":         {`@timeout("10") permit (principal, action, resource);`, `@timeout("10") is not a duration (write @timeout("10s")`},
 		"negative time":               {`@timeout("-1s") permit (principal, action, resource);`, `is not a duration`},
 		"reason of another kind":      {`@reason("please") permit (principal, action, resource);`, `@reason("please") is not known (write @reason("required"))`},
-		"preview of another kind":     {`@preview("on") permit (principal, action, resource);`, `p.cedar:1:1: @preview("on") is not known (write @preview("off"); without it, reviewers get a preview when they ask for one)`},
+		"preview of another kind":     {`@preview("on") permit (principal, action, resource);`, `p.cedar:1:1: @preview("on") is not known (write @preview("off") or @preview("auto"); without either, reviewers get a preview when they ask for one)`},
 		"no preview on a forbid":      {`@preview("off") forbid (principal, action, resource);`, `@preview on a forbid`},
 		"review by nobody":            {`@review("dba, ") permit (principal, action, resource);`, `@review names no group`},
 		"filter that is no condition": {`@where("tenant_id = ") permit (principal, action == Action::"read", resource);`, `@where("tenant_id = ") is not understood: not a condition in SQL: syntax error at end of input`},
