@@ -203,7 +203,7 @@ func TestHeartbeatsListOpenSessions(t *testing.T) {
 			intent = pos
 		}
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		var beat *access.Record
 		for _, rec := range readAll(t, dir) {
 			if rec.Kind == access.RecordHeartbeat {

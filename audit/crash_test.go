@@ -197,7 +197,7 @@ func TestKilledProcessesLoseNothingAcknowledged(t *testing.T) {
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
-		limit := 5 * time.Second
+		limit := time.Minute
 		if point == "parent" {
 			limit = time.Duration(20+rng.IntN(80)) * time.Millisecond
 		}

@@ -58,7 +58,7 @@ func TestKeysAreReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	keys, err := RotateKey(ctx, dir)
 	if err != nil || keys.Current().From != 3 || len(keys.List()) != 2 {

@@ -104,7 +104,7 @@ func TestLogsAreSignedWhileTheyGrow(t *testing.T) {
 	if _, err := l.Append(someRecord(1)); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		if n, err := l.Signed(); n == 1 && err == nil {
 			return
 		}

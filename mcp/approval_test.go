@@ -136,7 +136,7 @@ func TestApprovalOverMCP(t *testing.T) {
 // TestAnAgentIsToldWhoStandsIn: what check_approval says of progress has who decides by now.
 func TestAnAgentIsToldWhoStandsIn(t *testing.T) {
 	s, gw, tokens := reviewedShop(t, func(c *gateway.Config) {
-		c.Approvals.Groups = map[string]gateway.ReviewNeed{"keepers": {Escalate: []string{"leads"}, After: 500 * time.Millisecond}}
+		c.Approvals.Groups = map[string]gateway.ReviewNeed{"keepers": {Escalate: []string{"leads"}, After: 3 * time.Second}}
 	})
 	w := dial(t, s, tokens["anna"], modern)
 	task := w.task()
@@ -151,7 +151,7 @@ func TestAnAgentIsToldWhoStandsIn(t *testing.T) {
 	if r, list := check(); len(list) > 0 || !strings.Contains(r.text, "waiting for approval by keepers. ") {
 		t.Errorf("%s %v", r.text, list)
 	}
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if now, err := gw.Review(handle); err == nil && len(now.Escalated()) > 0 {
 			break
 		} else if time.Now().After(until) {

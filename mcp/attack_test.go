@@ -11,6 +11,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sallyport/internal/testdb"
 )
 
 // TestNothingOfASessionOutlivesACall: agents' calls stand alone, whatever functions a query may call.
@@ -140,7 +144,8 @@ func TestHugeValuesCostNoMemory(t *testing.T) {
 
 // TestClientThatLeavesIsOnRecord: its statement is cancelled at the database, and the record says so.
 func TestClientThatLeavesIsOnRecord(t *testing.T) {
-	s, tokens, dir := shop(t)
+	dsn := testdb.Shared(t).NewDatabase(t, shopSchema)
+	s, tokens, dir := shopAt(t, dsn)
 	w := dial(t, s, tokens["anna"], modern)
 	task := w.task()
 	w.query(task, "select 1") // connects
@@ -151,7 +156,17 @@ func TestClientThatLeavesIsOnRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, leave := context.WithCancel(t.Context())
-	time.AfterFunc(300*time.Millisecond, leave)
+	behind, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer behind.Close(context.Background())
+	go func() { // it leaves once its statement runs
+		defer leave()
+		for end, runs := time.Now().Add(30*time.Second), false; !runs && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			behind.QueryRow(t.Context(), "select exists (select from pg_stat_activity where state = 'active' and query like '%customers e%' and pid <> pg_backend_pid())").Scan(&runs)
+		}
+	}()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +179,7 @@ func TestClientThatLeavesIsOnRecord(t *testing.T) {
 		res.Body.Close()
 		t.Fatal("it was answered")
 	}
-	for end := time.Now().Add(10 * time.Second); !recorded(t, dir, `"code":"57014"`); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !recorded(t, dir, `"code":"57014"`); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("no record of a cancelled statement")
 		}

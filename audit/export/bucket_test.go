@@ -84,7 +84,7 @@ func startStore(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer b.close()
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		resp, answer, err := b.do(context.Background(), http.MethodPut, "", http.Header{"X-Amz-Bucket-Object-Lock-Enabled": {"true"}}, nil)
 		if err == nil && resp.StatusCode == 200 {
 			return url

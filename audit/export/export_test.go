@@ -144,7 +144,7 @@ func start(t *testing.T, l *testLog, state string, configs ...Config) *running {
 // finish lets the exporters send all that there is.
 func (r *running) finish() {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := r.Close(ctx); err != nil {
 		r.t.Fatal(err)
@@ -175,7 +175,7 @@ func (r *running) waitError() Status {
 
 func (r *running) waitFor(what string, is func(Status) bool) Status {
 	r.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if !is(r.exporters[0].state()) {
 			continue
 		}

@@ -58,7 +58,7 @@ func TestFromNow(t *testing.T) {
 	c := fileConfig(filepath.Join(dir, "f"))
 	c.From = FromNow
 	r := start(t, l, dir, c)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if cur, err := loadCursor(dir, "disk"); err != nil || time.Now().After(deadline) {
 			t.Fatal("no cursor", err)
 		} else if cur != nil {
@@ -166,7 +166,7 @@ func TestFileOnAFullDisk(t *testing.T) {
 	}
 	defer cmd.Process.Kill()
 	var st []Status
-	for deadline := time.Now().Add(10 * time.Second); len(st) == 0 || st[0].State != Retrying; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); len(st) == 0 || st[0].State != Retrying; time.Sleep(10 * time.Millisecond) {
 		if st, err = ReadStatus(l.dir, dir); err != nil || time.Now().After(deadline) {
 			t.Fatalf("%+v %v", st, err)
 		}

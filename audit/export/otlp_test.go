@@ -48,7 +48,7 @@ func newCollector(t *testing.T) *collector {
 func (c *collector) config() Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(c.Certificate())
-	return Config{Name: "otel", From: FromStart, OTLP: &OTLP{URL: c.URL + "/", Token: "secret", TLS: &tls.Config{RootCAs: roots}, Timeout: 2 * time.Second, Logs: true, Traces: true}}
+	return Config{Name: "otel", From: FromStart, OTLP: &OTLP{URL: c.URL + "/", Token: "secret", TLS: &tls.Config{RootCAs: roots}, Timeout: 20 * time.Second, Logs: true, Traces: true}}
 }
 
 func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {

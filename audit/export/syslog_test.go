@@ -84,7 +84,7 @@ func (s *syslogServer) serve(c net.Conn) {
 }
 
 func (s *syslogServer) config() Config {
-	return Config{Name: "syslog", From: FromStart, Syslog: &Syslog{Address: s.ln.Addr().String(), TLS: &tls.Config{RootCAs: s.roots, ServerName: "example.com"}, Timeout: 5 * time.Second}}
+	return Config{Name: "syslog", From: FromStart, Syslog: &Syslog{Address: s.ln.Addr().String(), TLS: &tls.Config{RootCAs: s.roots, ServerName: "example.com"}, Timeout: 20 * time.Second}}
 }
 
 // positions are those of the messages, first times only; repeated says how many came again.
@@ -120,11 +120,18 @@ func firstTimes(messages []*rfc5424.SyslogMessage) (out []uint64, repeated int, 
 
 // wait waits for n records, however often each comes.
 func (s *syslogServer) wait(n int) {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	s.waitFor(func() bool { have, _, _ := firstTimes(s.messages); return len(have) >= n })
+}
+
+// waitMessages waits for n messages, of whatever records.
+func (s *syslogServer) waitMessages(n int) { s.waitFor(func() bool { return len(s.messages) >= n }) }
+
+func (s *syslogServer) waitFor(came func() bool) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		s.mu.Lock()
-		have, _, _ := firstTimes(s.messages)
+		is := came()
 		s.mu.Unlock()
-		if len(have) >= n {
+		if is {
 			return
 		}
 	}
@@ -203,7 +210,7 @@ func TestSyslogSendsTheLastBatchAgain(t *testing.T) {
 	l.fill(5)
 	r.waitPosition(10)
 	r.finish()
-	s.wait(15)
+	s.waitMessages(15)
 	got, repeated := s.positions(t)
 	inOrder(t, got, 1, 10)
 	if repeated != 5 {

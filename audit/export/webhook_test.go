@@ -48,7 +48,7 @@ func newReceiver(t *testing.T) *receiver {
 func (r *receiver) config() Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(r.tls.Certificate())
-	return Config{Name: "hook", From: FromStart, Webhook: &Webhook{URL: r.tls.URL + "/in", Secret: testSecret, TLS: &tls.Config{RootCAs: roots}, Timeout: 300 * time.Millisecond}}
+	return Config{Name: "hook", From: FromStart, Webhook: &Webhook{URL: r.tls.URL + "/in", Secret: testSecret, TLS: &tls.Config{RootCAs: roots}, Timeout: 20 * time.Second}}
 }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -124,6 +124,7 @@ func TestWebhookThatFails(t *testing.T) {
 		fault func(w http.ResponseWriter, r *http.Request, n int, body []byte) bool
 		after func(w http.ResponseWriter, n int) bool
 		twice bool // the receiver has taken what it did not acknowledge
+		hangs bool // the first time, until the exporter has lost its patience
 	}{
 		{name: "answers_500", fault: func(w http.ResponseWriter, _ *http.Request, n int, _ []byte) bool {
 			if n <= 2 {
@@ -153,12 +154,7 @@ func TestWebhookThatFails(t *testing.T) {
 			}
 			return n == 1
 		}},
-		{name: "hangs", twice: true, after: func(_ http.ResponseWriter, n int) bool {
-			if n == 1 {
-				time.Sleep(time.Second)
-			}
-			return n == 1
-		}},
+		{name: "hangs", twice: true, hangs: true},
 		{name: "takes_it_and_drops_the_connection", twice: true, after: func(w http.ResponseWriter, n int) bool {
 			if n <= 2 {
 				panic(http.ErrAbortHandler)
@@ -177,10 +173,25 @@ func TestWebhookThatFails(t *testing.T) {
 			l.story()
 			hook := newReceiver(t)
 			hook.fault, hook.after = tc.fault, tc.after
-			r := start(t, l, t.TempDir(), hook.config())
+			c := hook.config()
+			goOn := func() {}
+			if tc.hangs {
+				hung := make(chan struct{})
+				goOn = sync.OnceFunc(func() { close(hung) })
+				t.Cleanup(goOn)
+				hook.after = func(_ http.ResponseWriter, n int) bool {
+					if n == 1 {
+						<-hung
+					}
+					return n == 1
+				}
+				c.Webhook.Timeout = 300 * time.Millisecond
+			}
+			r := start(t, l, t.TempDir(), c)
 			if st := r.waitError(); st.At.IsZero() || st.State == Stopped {
 				t.Errorf("%+v", st)
 			}
+			goOn()
 			r.waitPosition(10)
 			r.finish()
 			hook.complete(t, 10)
@@ -266,7 +277,7 @@ func TestExportersDoNotWaitForOneAnother(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
 	r := start(t, l, dir, Config{Name: "hook", From: FromStart, Webhook: &Webhook{URL: "https://127.0.0.1:1/in", Secret: testSecret}}, fileConfig(path))
-	for deadline := time.Now().Add(10 * time.Second); r.exporters[1].state().Position < 10; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); r.exporters[1].state().Position < 10; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the file waits for the webhook")
 		}

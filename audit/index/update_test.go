@@ -57,7 +57,12 @@ func TestAnIndexerThatIsKilledLosesNothing(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(20+rand.IntN(120)) * time.Millisecond)
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			if page, err := l.index.Search(context.Background(), Query{}); err == nil && page.Through > through {
+				break // it is at work
+			}
+		}
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
 		cmd.Process.Kill()
 		if cmd.Wait(); out.Len() > 0 {
 			t.Fatalf("it says %s", &out)

@@ -130,7 +130,7 @@ func closeAll(t *testing.T, l *audit.Log, v *Voucher) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	v.Close(ctx)
 }
@@ -138,7 +138,7 @@ func closeAll(t *testing.T, l *audit.Log, v *Voucher) {
 // until waits for a standing that is as wanted.
 func until(t *testing.T, dir string, want func(*Standing) bool) *Standing {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		s, err := Read(dir, nil, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -37,7 +37,7 @@ func TestHTTPBehindABalancer(t *testing.T) {
 				t.Fatal(err)
 			}
 			ln := behind(raw, &config.ProxyProtocol{From: []string{tc.from}}, "mcp", slog.New(slog.DiscardHandler))
-			srv := &http.Server{ReadHeaderTimeout: 300 * time.Millisecond, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
+			srv := &http.Server{ReadHeaderTimeout: 3 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
 				Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "client ", r.RemoteAddr) })}
 			limitConnections(srv, 10, slog.New(slog.DiscardHandler))
 			done := make(chan error, 1)
@@ -48,7 +48,7 @@ func TestHTTPBehindABalancer(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(5 * time.Second))
+			c.SetDeadline(time.Now().Add(30 * time.Second))
 			io.WriteString(c, tc.send)
 			got := ""
 			if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {

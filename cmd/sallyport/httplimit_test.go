@@ -27,7 +27,7 @@ func TestConnectionsOfTheAgentsDoorAreLimited(t *testing.T) {
 	t.Cleanup(func() { srv.Close(); <-served })
 
 	ask := func(c net.Conn) bool {
-		c.SetDeadline(time.Now().Add(5 * time.Second))
+		c.SetDeadline(time.Now().Add(30 * time.Second))
 		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n")
 		_, err := io.ReadFull(c, make([]byte, 12))
 		return err == nil
@@ -55,7 +55,7 @@ func TestConnectionsOfTheAgentsDoorAreLimited(t *testing.T) {
 		}
 	}
 	held[1].Close()
-	for end := time.Now().Add(5 * time.Second); !ask(dial()); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ask(dial()); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("no room after one has left")
 		}
@@ -91,7 +91,7 @@ func TestOneAddressDoesNotHoldTheDoor(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { c.Close() })
-				c.SetDeadline(time.Now().Add(5 * time.Second))
+				c.SetDeadline(time.Now().Add(30 * time.Second))
 				c.Write(append([]byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c"), 203, 0, 113, from, 127, 0, 0, 1, 0x30, 0x39, 0x19, 0x8f))
 				return c
 			}
@@ -114,7 +114,7 @@ func TestOneAddressDoesNotHoldTheDoor(t *testing.T) {
 				}
 			}
 			under.Wait()
-			for end := time.Now().Add(5 * time.Second); kind == "silent" && ask(dial(1)); time.Sleep(10 * time.Millisecond) {
+			for end := time.Now().Add(30 * time.Second); kind == "silent" && ask(dial(1)); time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatal("the door is not full")
 				}

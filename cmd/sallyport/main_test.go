@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -25,7 +26,25 @@ func TestMain(m *testing.M) {
 		os.Unsetenv("SALLYPORT_TEST_MAIN")
 		main()
 	}
-	testscript.Main(m, map[string]func(){"sallyport": main})
+	testscript.Main(m, map[string]func(){"sallyport": scripted})
+}
+
+// scripted is main, of which `serve` says what it says into a file too, for reload.
+func scripted() {
+	var said io.Writer = os.Stderr
+	if work := os.Getenv("WORK"); work != "" && len(os.Args) > 1 && os.Args[1] == "serve" {
+		file, err := os.Create(saidBy(work, os.Getpid()))
+		if err != nil {
+			panic(err)
+		}
+		said = io.MultiWriter(os.Stderr, file)
+	}
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, said))
+}
+
+// saidBy is where a gateway of a script says what it says.
+func saidBy(work string, pid int) string {
+	return filepath.Join(work, ".tmp", fmt.Sprint("said-", pid))
 }
 
 func TestScripts(t *testing.T) {
@@ -123,11 +142,25 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("port %s: waited in vain", args[0])
 }
 
-// reload sends SIGHUP to the gateways that run in the background.
+// reload sends SIGHUP to the gateways that run in the background, and waits until they have done with it.
 func reload(ts *testscript.TestScript, neg bool, args []string) {
 	for _, cmd := range ts.BackgroundCmds() {
-		if filepath.Base(cmd.Path) == "sallyport" { // their clients would end by it
-			ts.Check(cmd.Process.Signal(syscall.SIGHUP))
+		if filepath.Base(cmd.Path) != "sallyport" { // clients would end by it
+			continue
+		}
+		reloads := func() int {
+			said, _ := os.ReadFile(saidBy(ts.Getenv("WORK"), cmd.Process.Pid))
+			return bytes.Count(said, []byte("configuration reloaded")) + bytes.Count(said, []byte("configuration not reloaded"))
+		}
+		before := reloads()
+		ts.Check(cmd.Process.Signal(syscall.SIGHUP))
+		if _, err := os.Stat(saidBy(ts.Getenv("WORK"), cmd.Process.Pid)); err != nil {
+			continue // a witness
+		}
+		for end := time.Now().Add(30 * time.Second); reloads() == before; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				ts.Fatalf("the gateway does not say whether it has reloaded its configuration")
+			}
 		}
 	}
 }

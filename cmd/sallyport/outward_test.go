@@ -122,7 +122,7 @@ func (a *abroad) open(c *config.Config, refresh time.Duration) *outward {
 func (a *abroad) begun(cursors ...string) {
 	a.t.Helper()
 	for _, c := range cursors {
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 			if _, err := os.Stat(filepath.Join(a.dir, "data", c+".cursor")); err == nil {
 				break
 			}
@@ -145,7 +145,7 @@ func (a *abroad) record() {
 func (a *abroad) awaits(want ...string) {
 	a.t.Helper()
 	slices.Sort(want)
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		a.mu.Lock()
 		got := slices.Sorted(slices.Values(a.got))
 		if slices.Equal(got, want) {
@@ -204,7 +204,7 @@ func TestSecretsOfReceiversAreReadEverySoOften(t *testing.T) {
 	a.record()
 	a.awaits("sent one", "told one")
 	a.write("secret", longSecret("two"))
-	for end := time.Now().Add(10 * time.Second); strings.Count(a.said.String(), "made anew") < 2 && time.Now().Before(end); {
+	for end := time.Now().Add(30 * time.Second); strings.Count(a.said.String(), "made anew") < 2 && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	a.record()
@@ -221,13 +221,13 @@ func TestSecretsOfReceiversAreReadEverySoOften(t *testing.T) {
 func TestCommandsOfARefreshEndWithIt(t *testing.T) {
 	a := openAbroad(t)
 	begun := filepath.Join(a.dir, "begun")
-	a.write("prints", "#!/bin/sh\n[ -e now ] && touch begun && exec sleep 8\necho "+longSecret("one")+"\n")
+	a.write("prints", "#!/bin/sh\n[ -e now ] && touch begun && exec sleep 300\necho "+longSecret("one")+"\n")
 	if err := os.Chmod(filepath.Join(a.dir, "prints"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	o := a.open(a.config("  - {name: slow, to: webhook, url: '"+a.url+"/slow', secret_command: [./prints]}\n"), 20*time.Millisecond)
 	a.write("now", "")
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if _, err := os.Stat(begun); err == nil {
 			break
 		}
@@ -236,7 +236,7 @@ func TestCommandsOfARefreshEndWithIt(t *testing.T) {
 		}
 	}
 	since := time.Now()
-	if err := o.close(context.Background()); err != nil || time.Since(since) > 4*time.Second {
+	if err := o.close(context.Background()); err != nil || time.Since(since) > 30*time.Second {
 		t.Errorf("closed after %v: %v", time.Since(since), err)
 	}
 	if strings.Contains(a.said.String(), "were not read again") {

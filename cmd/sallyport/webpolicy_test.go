@@ -184,7 +184,7 @@ func TestCasesOnDiskHaveATime(t *testing.T) {
 	}
 	begun := time.Now()
 	got, err := ask(200*time.Millisecond, "slow")
-	if err != nil || len(got) != 1 || !strings.Contains(got[0].Left, "did not answer in time") || time.Since(begun) > 3*time.Second {
+	if err != nil || len(got) != 1 || !strings.Contains(got[0].Left, "did not answer in time") || time.Since(begun) > 30*time.Second {
 		t.Errorf("a database that does not answer: %+v %v after %v", got, err, time.Since(begun))
 	}
 	if got, err := ask(200*time.Millisecond, "other"); err == nil || !strings.Contains(err.Error(), "others have cases judged") {

@@ -67,7 +67,7 @@ func start(t *testing.T, connection string, way func() (Way, error)) *helper {
 			if err != nil {
 				t.Errorf("Serve: %v", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Error("it does not end")
 		}
 	})
@@ -182,7 +182,7 @@ func TestCancelAndEnd(t *testing.T) {
 	}
 	sleeping := func() {
 		t.Helper()
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			if out, _ := h.psql(t, h.Password, "-c", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active' AND datname = current_database()"); out == "1" {
 				return
 			}

@@ -88,7 +88,7 @@ func TestSeedLoads(t *testing.T) {
 		END $$`)
 	t.Cleanup(func() {
 		// Roles outlive databases.
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		_ = s.Exec(ctx, "postgres", "REASSIGN OWNED BY demo_owner TO postgres; DROP ROLE IF EXISTS demo_owner")
 	})

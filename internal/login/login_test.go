@@ -118,7 +118,11 @@ func TestWayBackIsChecked(t *testing.T) {
 			if tc.user != nil {
 				f.IDP.Login(nil)
 			}
-			_, err := Ensure(t.Context(), profile(t, f.URL), Options{Browse: browser(t, tc.change), Headless: no(), Patience: 300 * time.Millisecond})
+			patience := 30 * time.Second
+			if tc.want == "nobody came back" {
+				patience = 300 * time.Millisecond
+			}
+			_, err := Ensure(t.Context(), profile(t, f.URL), Options{Browse: browser(t, tc.change), Headless: no(), Patience: patience})
 			var e *access.Error
 			if !errors.As(err, &e) || !strings.Contains(err.Error(), tc.want) || e.Hint == "" || strings.Contains(err.Error(), "\x1b") {
 				t.Errorf("got %v, want %q", err, tc.want)

@@ -50,7 +50,7 @@ func TestNoProviderGetsTheCodeOfAnother(t *testing.T) {
 				stolen = r.PostFormValue("code")
 				http.Error(w, `{"error":"invalid_grant"}`, http.StatusBadRequest)
 			})
-			_, err := Ensure(t.Context(), profile(t, f.URL), Options{Browse: browser(t, nil), Headless: no(), Patience: time.Second})
+			_, err := Ensure(t.Context(), profile(t, f.URL), Options{Browse: browser(t, nil), Headless: no(), Patience: 2 * time.Second})
 			if err == nil || !strings.Contains(err.Error(), "nobody came back") {
 				t.Errorf("%v", err)
 			}
@@ -79,7 +79,7 @@ func asked(p *testidp.Provider, what string) bool {
 func TestTheRedirectIsTheProvidersOwn(t *testing.T) {
 	f := testgate.New(t)
 	f.IDP.Redirects("http://127.0.0.1/callback/" + strings.TrimPrefix(f.IDP.Issuer, "http://"))
-	if _, err := Ensure(t.Context(), profile(t, f.URL), Options{Browse: browser(t, nil), Headless: no(), Patience: 5 * time.Second}); err != nil {
+	if _, err := Ensure(t.Context(), profile(t, f.URL), Options{Browse: browser(t, nil), Headless: no(), Patience: 30 * time.Second}); err != nil {
 		t.Error(err)
 	}
 	for _, other := range []string{"/callback", "/callback/", "/callback/id.example.com"} {

@@ -176,7 +176,7 @@ func TestSlowBodies(t *testing.T) {
 	defer c.Close()
 	began := time.Now()
 	fmt.Fprintf(c, "POST /login HTTP/1.1\r\nHost: %s\r\nSec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nuser=", at.Host)
-	c.SetReadDeadline(began.Add(bodyTime + 10*time.Second))
+	c.SetReadDeadline(began.Add(bodyTime + 30*time.Second))
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -307,7 +307,7 @@ func TestNewsArriveWhileSomebodyWaits(t *testing.T) {
 		if !strings.Contains(body, r.ID) {
 			t.Errorf("news without the request: %.200s", body)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("no news")
 	}
 }
@@ -315,7 +315,7 @@ func TestNewsArriveWhileSomebodyWaits(t *testing.T) {
 // TestWhoStandsInFindsTheRequest: before the escalation there is none for them, then their inbox has it, and all pages say since when.
 func TestWhoStandsInFindsTheRequest(t *testing.T) {
 	w := newWorld(t, func(c *gateway.Config, _ *Options) {
-		c.Approvals.Groups = map[string]gateway.ReviewNeed{"keepers": {Escalate: []string{"operators"}, After: 1500 * time.Millisecond}}
+		c.Approvals.Groups = map[string]gateway.ReviewNeed{"keepers": {Escalate: []string{"operators"}, After: 5 * time.Second}}
 	})
 	lead := w.login("operator")
 	r := w.wish("asker", write, nil)
@@ -337,7 +337,7 @@ func TestWhoStandsInFindsTheRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, body = lead.get("/reviews/" + r.ID)
-	for _, want := range []string{"stand in since", "keepers had not decided in 2 s, and <strong>operators</strong>", `/approve"`} {
+	for _, want := range []string{"stand in since", "keepers had not decided in 5 s, and <strong>operators</strong>", `/approve"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q", want)
 		}

@@ -34,7 +34,7 @@ func (d *door) dsn(more string) string {
 }
 
 func testContext(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -108,7 +108,7 @@ func TestPgxCancel(t *testing.T) {
 	defer c.Close(ctx)
 	done := make(chan error, 1)
 	go func() { done <- c.Exec(ctx, "SLEEP").Close() }()
-	time.Sleep(50 * time.Millisecond)
+	eventually(t, "the statement runs", func() bool { d.core.mu.Lock(); defer d.core.mu.Unlock(); return len(d.core.bursts) > 0 })
 	if err := c.CancelRequest(ctx); err != nil {
 		t.Fatal(err)
 	}

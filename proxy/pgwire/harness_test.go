@@ -74,7 +74,7 @@ func openCore(t testing.TB, core *fakeCore, opt Options, tune ...func(*Server)) 
 	d.addr = ln.Addr().String()
 	go func() { d.done <- d.Serve(context.Background(), ln) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		d.Shutdown(ctx)
 		if err := <-d.done; err != nil {
@@ -108,7 +108,7 @@ func (d *door) dial(t testing.TB) *wire {
 
 func wrap(t testing.TB, nc net.Conn) *wire {
 	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(10 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	return &wire{Conn: nc, t: t, fe: pgproto3.NewFrontend(nc, nc)}
 }
 
@@ -264,7 +264,7 @@ var testTLS = sync.OnceValues(func() (server, client *tls.Config) {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never happened: %s", what)
 		}

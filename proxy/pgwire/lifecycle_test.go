@@ -173,7 +173,7 @@ func TestShutdownLosesPatience(t *testing.T) {
 	if err := d.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Shutdown: %v", err)
 	}
-	if took := time.Since(start); took > 3*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("took %v", took)
 	}
 	w.expectFatal("57P01")

@@ -310,7 +310,7 @@ func TestSASLRefusals(t *testing.T) {
 }
 
 func TestSilentClients(t *testing.T) {
-	d := open(t, Options{HandshakeTimeout: 150 * time.Millisecond})
+	d := open(t, Options{HandshakeTimeout: 2 * time.Second})
 	silent := d.dial(t)
 	half := d.dial(t).send([]byte{0, 0, 0, 50, 0, 3, 0, 0})
 	asked := d.dial(t)
