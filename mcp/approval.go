@@ -142,6 +142,9 @@ func (s *Server) await(ctx context.Context, c *front.Caller, a args, task gatewa
 			if len(now.Columns) > 0 {
 				return revealed(now), nil
 			}
+			if now.Uses > 0 {
+				return nil, ranBefore(now)
+			}
 			return s.runApproved(ctx, c, a, task, now)
 		default:
 			return nil, decided(now)
@@ -163,11 +166,17 @@ func (s *Server) runApproved(ctx context.Context, c *front.Caller, a args, task 
 		size = rowsDefault
 	}
 	res, err := s.sessions.query(ctx, c, now.Connection, gateway.Query{SQL: now.SQL, Args: now.Params, MaxRows: max(size, min(size*fetchPages, fetchRows)), MaxBytes: fetchBytes,
-		Task: task, Reason: a.text["reason"], Traceparent: c.Traceparent})
+		Task: task, Reason: a.text["reason"], Traceparent: c.Traceparent, Approval: now.ID})
 	if err != nil {
 		return nil, err
 	}
 	return s.page(c, task, restOf(res, size)), nil
+}
+
+// ranBefore answers who asks again what was approved for several times: the answer may have been lost, and the statement not.
+func ranBefore(now gateway.ApprovalStatus) *access.Error {
+	return &access.Error{Kind: access.Invalid, Code: "55000", Message: fmt.Sprintf("this is approved until %s, and was used %d times: its statement may have run already, and check_approval runs it once", now.Expires.Format(time.RFC3339), now.Uses),
+		Hint: "to run it again, or another that the approval covers, send it with query"}
 }
 
 // revealed says what an approval shows.

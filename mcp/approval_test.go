@@ -133,6 +133,46 @@ func TestApprovalOverMCP(t *testing.T) {
 	})
 }
 
+// TestWhatWasReviewedRunsOnce: who asks again, for the answer was lost or two calls wait, does not run again what an approval for several uses covers.
+func TestWhatWasReviewedRunsOnce(t *testing.T) {
+	for name, grant := range map[string]gateway.ReviewGrant{"form": {Mode: "form", Uses: 10}, "window": {Mode: "window", Classes: []access.Class{"WRITE"}, Relations: []string{"update public.customers", "select public.customers"}}} {
+		t.Run(name, func(t *testing.T) {
+			s, gw, tokens := reviewedShop(t)
+			w := dial(t, s, tokens["anna"], modern)
+			task := w.task()
+			more := map[string]any{"connection": "shop", "sql": "update customers set notes = notes || '+' where id = 1 returning notes", "task_id": task, "reason": why}
+			handle := w.call("query", more).body["pending_approval"].(map[string]any)["handle"].(string)
+			asked := map[string]any{"handle": handle, "task_id": task, "reason": why}
+			const calls = 4
+			answers := make(chan toolResult, calls)
+			for range calls { // they wait, or come after
+				again := dial(t, s, tokens["anna"], modern)
+				go func() {
+					r := toolResult{isError: true, text: "the call has ended the test"}
+					defer func() { answers <- r }()
+					r = again.call("check_approval", asked)
+				}()
+			}
+			grant.Until = time.Now().Add(time.Hour)
+			decide(t, gw, handle, "approve", grant)
+			ran := 0
+			for range calls {
+				if r := <-answers; !r.isError {
+					ran++
+				} else if !strings.Contains(r.text, "run") {
+					t.Errorf("%s", r.text)
+				}
+			}
+			if r := w.call("check_approval", asked); ran != 1 || !r.isError || !strings.Contains(r.text, "send it with query") {
+				t.Errorf("ran %d times; asked again: %s", ran, r.text)
+			}
+			if r := w.call("query", more); r.isError || strings.Count(r.text, "+") != 2 {
+				t.Errorf("sent again: %s", r.text)
+			}
+		})
+	}
+}
+
 // TestAnAgentIsToldWhoStandsIn: what check_approval says of progress has who decides by now.
 func TestAnAgentIsToldWhoStandsIn(t *testing.T) {
 	s, gw, tokens := reviewedShop(t, func(c *gateway.Config) {

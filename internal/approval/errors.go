@@ -19,6 +19,7 @@ var (
 	ErrNotReady = Refused{"the request is not approved"}
 	ErrClaimed  = Refused{"the approval is being used"}
 	ErrTooLate  = Refused{"the time for it is over"}
+	ErrRan      = Refused{"something has run under this approval, which may be the statement itself"}
 	ErrVoted    = Refused{"you have decided about this request before"}
 	ErrLooked   = Refused{"somebody has looked at this broken glass before"}
 	// errStale says that a request has been changed since it was read.

@@ -115,6 +115,8 @@ type Query struct {
 	Reason   string
 	// Traceparent is what the client says of the trace that it is in (W3C Trace Context); what is none is not recorded.
 	Traceparent string
+	// Approval is the request for approval of which this is the statement, as it was stored: it runs under that if nothing has yet.
+	Approval string
 
 	types []uint32 // of parameters, as declared
 	bind  []byte   // a Bind, in the place of Args
@@ -207,6 +209,7 @@ type ApprovalStatus struct {
 	WaitsFor   string   // the same in words, with who stand in for them
 	Escalated  []ApprovalEscalated
 	Approved   int // people who have
+	Uses       int // how often something has run under it
 	Created    time.Time
 	Expires    time.Time // of the request, or of the approval once there is one
 	Outcome    string    // of what has ended: why, in the reviewer's words, or what the database said

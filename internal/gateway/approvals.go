@@ -335,7 +335,7 @@ func notYours() *access.Error {
 // statusOf is a request as who made it may see it.
 func (g *Gateway) statusOf(r *ReviewRequest) ApprovalStatus {
 	s := ApprovalStatus{ID: r.ID, State: r.State, Connection: r.Binding.Connection, SQL: r.Binding.SQL, Params: approval.Texts(r.Binding.Params), Columns: r.Subject.Columns, Task: r.Subject.Task,
-		Digest: r.Digest, Missing: r.Missing(), WaitsFor: r.WaitsFor(), Created: r.Created, Expires: r.Expires, Outcome: r.Outcome, URL: g.reviewURL(r)}
+		Digest: r.Digest, Missing: r.Missing(), WaitsFor: r.WaitsFor(), Uses: r.Uses, Created: r.Created, Expires: r.Expires, Outcome: r.Outcome, URL: g.reviewURL(r)}
 	if r.Grant != nil {
 		s.Expires, s.Columns = r.Grant.Until, r.Grant.Columns
 	}

@@ -93,6 +93,7 @@ func (s *Session) approved(w wanted, sink Sink) ([]judged, error) {
 		return nil, asRefusal(err, pl, w.sql)
 	}
 	req := s.request(w)
+	req.ID = s.claiming
 	r, err := s.gw.approvals.Claim(ctx, req)
 	if err == nil && r == nil && s.breaks() {
 		r, err = s.breakGlass(ctx, req)

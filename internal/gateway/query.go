@@ -15,7 +15,7 @@ import (
 func (s *Session) Query(ctx context.Context, q Query) (*Result, error) {
 	s.mu.Lock()
 	s.bring(q.Task, q.Reason, q.Traceparent)
-	s.wish, s.lastPlan, s.handle, s.lacking = q.MaxBytes, nil, "", nil
+	s.wish, s.lastPlan, s.handle, s.claiming, s.lacking = q.MaxBytes, nil, "", q.Approval, nil
 	if s.up.MaxRow == 0 { // once: later an idle reader may look at it
 		s.up.MaxRow = maxRow
 	}

@@ -90,6 +90,7 @@ type Session struct {
 	settings     []string      // those of meaning that were changed in the session
 	failedWith   []string      // ... as of a refusal that has failed the transaction under way; nil: of none
 	lacking      []string      // scopes of which the token wants one for what was refused last; see access.Error
+	claiming     string        // the request of which the statement itself is run, see Query.Approval
 	handle       string        // the newest request for approval that was made without waiting
 	idle         chan struct{} // closed when the idle reader has ended; nil when none runs
 	shapes       shapeBuffer
