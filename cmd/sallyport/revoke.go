@@ -69,7 +69,7 @@ all the same. Whether somebody has a subject, a session or a token is not looked
 func revocationFlags(cmd *cobra.Command, r *access.Revocation) {
 	f := cmd.Flags()
 	f.StringVar(&r.Principal, "principal", "", "proofs of this principal")
-	f.StringVar(&r.Actor, "actor", "", "proofs in whose chain this agent acts")
+	f.StringVar(&r.Actor, "actor", "", "proofs in whose chain this agent acts, and its own")
 	f.StringVar(&r.Token, "token", "", "this token (its SHA-256 in hex), and what was issued for it")
 	f.StringVar(&r.Credential, "credential", "", "what the gateway issued at one log-in: its id, which is the certificate's serial number in hex")
 	f.StringVar(&r.Issuer, "issuer", "", "proofs by this provider (URL)")
