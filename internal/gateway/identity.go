@@ -160,6 +160,9 @@ func (g *Gateway) issue(ctx context.Context, l Login, request []byte) (p access.
 	if token.Nonce == "" && time.Since(p.Proof.Issued) > freshLogIn {
 		return p, credential.Issued{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the log-in is too long ago", Hint: "log in again (sallyport login)"}
 	}
+	if token.Nonce == "" { // of what is bound to no key, the provider alone can say whether somebody logs in or renews
+		p.Proof.Since = p.Proof.Authenticated
+	}
 	// What was issued before a restart is known from its entries alone.
 	for _, o := range g.issued.Named(p.Name) {
 		if o.Proof.Issuer == p.Proof.Issuer && o.Proof.Issued.Before(p.Proof.Issued) && (o.Kind != p.Kind || !slices.Equal(o.Groups, p.Groups) || !maps.Equal(o.Attributes, p.Attributes)) {

@@ -136,7 +136,7 @@ func (m revocations) covers(p access.Principal) *withdrawal {
 	handles := [...]string{"c" + q.Credential, "t" + q.Token, "t" + q.Twin, "s" + q.Session, "u" + q.Subject, "p" + Folded(p.Name), "a" + Folded(p.Actor), "a" + Folded(p.Name), "i" + q.Issuer}
 	find := func(h string) *withdrawal {
 		for _, w := range m[h] {
-			if w.Covers(p) {
+			if w.covers(p) {
 				return w
 			}
 		}
