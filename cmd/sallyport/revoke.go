@@ -22,8 +22,8 @@ func newRevoke(a *app) *cobra.Command {
 		Use:   "revoke",
 		Short: "Withdraw what proves somebody, and end the sessions that rest on it",
 		Long: `Revoke withdraws the proofs that have all that is given, over restarts too: certificates and secrets that the gateway issued,
-tokens of providers, and static tokens. Unless --for-good is given, only those from before now: who logs in
-anew, or is given a new token, comes in again. Passwords are proven anew each time, so to lock out a principal of the configuration, take
+tokens of providers, and static tokens. Unless --for-good is given, only those from before now, and what renews these by a refresh
+token of "login --stay": who logs in anew, or is given a new token, comes in again. Passwords are proven anew each time, so to lock out a principal of the configuration, take
 them out of it, or revoke for good.
 
 A name means whoever has it: in whatever case it is written, and with it the accounts at providers that had it last, whatever they come to be
@@ -69,7 +69,7 @@ all the same. Whether somebody has a subject, a session or a token is not looked
 func revocationFlags(cmd *cobra.Command, r *access.Revocation) {
 	f := cmd.Flags()
 	f.StringVar(&r.Principal, "principal", "", "proofs of this principal")
-	f.StringVar(&r.Actor, "actor", "", "proofs in whose chain this agent acts")
+	f.StringVar(&r.Actor, "actor", "", "proofs in whose chain this agent acts, and its own")
 	f.StringVar(&r.Token, "token", "", "this token (its SHA-256 in hex), and what was issued for it")
 	f.StringVar(&r.Credential, "credential", "", "what the gateway issued at one log-in: its id, which is the certificate's serial number in hex")
 	f.StringVar(&r.Issuer, "issuer", "", "proofs by this provider (URL)")

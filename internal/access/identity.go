@@ -32,8 +32,10 @@ type Proof struct {
 	// What is said of a token by its hash is said of both.
 	Twin string `json:"twin,omitempty"`
 	// Credential is the id of what the gateway issued at a log-in: a certificate's serial number, or a secret's.
-	Credential    string    `json:"credential,omitempty"`
-	Issued        time.Time `json:"issued,omitzero"`
+	Credential string    `json:"credential,omitempty"`
+	Issued     time.Time `json:"issued,omitzero"`
+	// Since is when the person logged in that this stems from, of what the gateway issued: a renewal by a refresh token is as old as what it renews.
+	Since         time.Time `json:"since,omitzero"`
 	Authenticated time.Time `json:"authenticated,omitzero"` // "auth_time": when the person last proved who they are
 	Expires       time.Time `json:"expires,omitzero"`       // sessions end then; zero is never
 	ACR           string    `json:"acr,omitempty"`
@@ -69,7 +71,7 @@ func (p Proof) Recorded() *Proof {
 	if p.Method == "" {
 		return nil
 	}
-	p.Twin = ""
+	p.Twin, p.Since = "", time.Time{}
 	return &p
 }
 

@@ -17,7 +17,7 @@ type Account struct {
 // where one of these is withdrawn, so is it.
 type Revocation struct {
 	Principal  string `json:"principal,omitempty"` // in whatever case: providers may write it otherwise next time
-	Actor      string `json:"actor,omitempty"`     // of those in whose chain it is
+	Actor      string `json:"actor,omitempty"`     // an agent, in whatever case: of those in whose chain it is, and its own
 	Issuer     string `json:"issuer,omitempty"`
 	Subject    string `json:"subject,omitempty"`
 	Session    string `json:"sid,omitempty"`        // the provider's, with Issuer
@@ -50,11 +50,8 @@ func (r Revocation) Covers(p Principal) bool {
 		(r.Token == "" || q.IsToken(r.Token)) && is(r.Credential, q.Credential)
 	if r.Actor != "" {
 		any = true
-		in := p.Actor == r.Actor
-		for _, a := range p.Behind {
-			in = in || a == r.Actor
-		}
-		all = all && in
+		is := func(name string) bool { return strings.EqualFold(name, r.Actor) }
+		all = all && (is(p.Actor) || slices.ContainsFunc(p.Behind, is) || p.Kind != Human && is(p.Name))
 	}
 	return any && all && (r.Before.IsZero() || q.Issued.Before(r.Before))
 }

@@ -7,7 +7,7 @@ import (
 
 func TestRevocationCovers(t *testing.T) {
 	at := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
-	ada := Principal{Name: "ada", Actor: "bot", Behind: []string{"planner"}, Proof: Proof{Issuer: "https://i", Subject: "u1", Session: "s1", Token: "t", Credential: "c", Issued: at}}
+	ada := Principal{Name: "ada", Kind: Human, Actor: "bot", Behind: []string{"planner"}, Proof: Proof{Issuer: "https://i", Subject: "u1", Session: "s1", Token: "t", Credential: "c", Issued: at}}
 	token := ada
 	token.Proof.Session, token.Proof.Credential = "", ""
 	for name, c := range map[string]struct {
@@ -25,6 +25,8 @@ func TestRevocationCovers(t *testing.T) {
 		"session of another":  {Revocation{Issuer: "https://i", Subject: "u2", Session: "s1"}, false, false},
 		"actor":               {Revocation{Actor: "bot"}, true, true},
 		"behind":              {Revocation{Actor: "planner"}, true, true},
+		"actor in capitals":   {Revocation{Actor: "Bot"}, true, true},
+		"no actor, a person":  {Revocation{Actor: "ada"}, false, false},
 		"no actor of it":      {Revocation{Actor: "mail"}, false, false},
 		"credential":          {Revocation{Credential: "c"}, true, false},
 		"before":              {Revocation{Principal: "ada", Before: at.Add(1)}, true, true},
@@ -36,5 +38,13 @@ func TestRevocationCovers(t *testing.T) {
 		if got := c.r.Covers(token); got != c.access {
 			t.Errorf("%s: an access token: %v", name, got)
 		}
+	}
+}
+
+// An agent is one, whomever it acts for.
+func TestRevocationOfAnAgentInItsOwnName(t *testing.T) {
+	own := Principal{Name: "bot", Kind: Agent}
+	if !(Revocation{Actor: "bot"}).Covers(own) || !(Revocation{Actor: "BOT"}).Covers(own) || (Revocation{Actor: "mail"}).Covers(own) || (Revocation{Actor: "bot", Issuer: "https://i"}).Covers(own) {
+		t.Error("an agent of its own")
 	}
 }

@@ -113,6 +113,16 @@ func (g *Gateway) Issue(ctx context.Context, l Login, request []byte) (Issued, e
 	return out, nil
 }
 
+// Vouched gives what stands for the account that an identity token is of, where the token is sound; "" where it is not. Nothing is noted and nothing ends by
+// it: a door asks who is to be held up with whom.
+func (g *Gateway) Vouched(ctx context.Context, t access.IDToken) string {
+	p, err := g.people.store.Load().Verify(ctx, t)
+	if err != nil {
+		return ""
+	}
+	return accountOf(p)
+}
+
 // RequestedOf gives the address of the gateway that a certificate request is for, which has to name one and no other: whoever asks has its key, of
 // which the identity token's nonce speaks, so that what is for another gateway was handed on by that one.
 func RequestedOf(request []byte) (*url.URL, error) {
@@ -149,6 +159,9 @@ func (g *Gateway) issue(ctx context.Context, l Login, request []byte) (p access.
 	}
 	if token.Nonce == "" && time.Since(p.Proof.Issued) > freshLogIn {
 		return p, credential.Issued{}, &access.Error{Kind: access.Denied, Code: "28000", Message: "the log-in is too long ago", Hint: "log in again (sallyport login)"}
+	}
+	if token.Nonce == "" { // of what is bound to no key, the provider alone can say whether somebody logs in or renews
+		p.Proof.Since = p.Proof.Authenticated
 	}
 	// What was issued before a restart is known from its entries alone.
 	for _, o := range g.issued.Named(p.Name) {

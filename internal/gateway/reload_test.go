@@ -333,6 +333,7 @@ func TestUnknownIsWhoNeverCame(t *testing.T) {
 		want string
 	}{{access.Revocation{Principal: "writer"}, ""}, {access.Revocation{Principal: "Writer"}, ""}, {access.Revocation{Principal: "eve"}, ""}, {access.Revocation{Principal: "evee"}, "the name evee"},
 		{access.Revocation{Credential: got.Credential}, ""}, {access.Revocation{Credential: strings.Repeat("0", 32)}, "the credential 0000"}, {access.Revocation{Actor: "nobot"}, "the actor nobot"},
+		{access.Revocation{Actor: "writer"}, "the actor writer"},
 		{access.Revocation{Issuer: issuer, Subject: "x"}, ""}, {access.Revocation{Issuer: issuer + "/", Subject: "x"}, "the issuer " + issuer + "/"}} {
 		if what := w.gw.Unknown(c.r); !strings.HasPrefix(what, c.want) || (what == "") != (c.want == "") {
 			t.Errorf("%+v: %q", c.r, what)

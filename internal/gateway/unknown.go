@@ -35,9 +35,10 @@ func (g *Gateway) knowsIssuer(issuer string) bool {
 }
 
 func (g *Gateway) knowsActor(name string) bool {
-	return g.people.store.Load().Has(name) ||
+	is := func(a string) bool { return strings.EqualFold(a, name) }
+	return slices.ContainsFunc(g.listed(), func(p access.Principal) bool { return p.Kind == access.Agent && is(p.Name) }) ||
 		slices.ContainsFunc(*g.people.providers.Load(), func(o access.Provider) bool {
-			return slices.ContainsFunc(slices.Concat(o.Actors, o.Agents), func(a string) bool { return o.Prefix+a == name })
+			return slices.ContainsFunc(slices.Concat(o.Actors, o.Agents), func(a string) bool { return is(o.Prefix + a) })
 		}) ||
-		g.proofs.any(func(p access.Principal) bool { return p.Actor == name || slices.Contains(p.Behind, name) })
+		g.proofs.any(func(p access.Principal) bool { return is(p.Actor) || slices.ContainsFunc(p.Behind, is) })
 }

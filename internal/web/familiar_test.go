@@ -25,31 +25,7 @@ func TestMadeUpLogInsKeepNobodyOut(t *testing.T) {
 	w, _ := corpWorld(t, nil)
 	const office = "203.0.113.9:1"
 	known := w.corp()
-	ctx, hangUp := context.WithCancel(context.Background())
-	free, strangers := make(chan struct{}), w.srv.asked("corp", false)
-	var crowd sync.WaitGroup
-	release := sync.OnceFunc(func() { hangUp(); close(free); crowd.Wait() })
-	defer release()
-	for range queuedOfAddress {
-		r := httptest.NewRequestWithContext(ctx, "GET", callbackPath, nil)
-		r.RemoteAddr = office
-		crowd.Go(func() { strangers.slowly(r, "", func() error { <-free; return errForm }) })
-	}
-	held := func() (n int) {
-		strangers.mu.Lock()
-		defer strangers.mu.Unlock()
-		for key, g := range strangers.gates {
-			if strings.HasPrefix(key, "from ") {
-				n += g.at
-			}
-		}
-		return n
-	}
-	for end := time.Now().Add(30 * time.Second); held() < queuedOfAddress; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d places are held", held())
-		}
-	}
+	release := w.crowd(office)
 	in := func(rec *httptest.ResponseRecorder) bool {
 		return rec.Code == http.StatusOK && onward(rec.Body.String()) == "/"
 	}
@@ -74,6 +50,50 @@ func TestMadeUpLogInsKeepNobodyOut(t *testing.T) {
 	}
 	if !stranger.loggedIn() {
 		t.Error("nobody is logged in")
+	}
+}
+
+// crowd holds the places of strangers at an address, until release.
+func (w *world) crowd(address string) (release func()) {
+	w.t.Helper()
+	ctx, hangUp := context.WithCancel(context.Background())
+	free, strangers := make(chan struct{}), w.srv.asked("corp", false)
+	var crowd sync.WaitGroup
+	release = sync.OnceFunc(func() { hangUp(); close(free); crowd.Wait() })
+	w.t.Cleanup(release)
+	for range queuedOfAddress {
+		r := httptest.NewRequestWithContext(ctx, "GET", callbackPath, nil)
+		r.RemoteAddr = address
+		crowd.Go(func() { strangers.slowly(r, "", func() error { <-free; return errForm }) })
+	}
+	held := func() (n int) {
+		strangers.mu.Lock()
+		defer strangers.mu.Unlock()
+		for key, g := range strangers.gates {
+			if strings.HasPrefix(key, "from ") {
+				n += g.at
+			}
+		}
+		return n
+	}
+	for end := time.Now().Add(30 * time.Second); held() < queuedOfAddress; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			w.t.Fatalf("%d places are held", held())
+		}
+	}
+	return release
+}
+
+// Tokens that are made up hold up nobody for whom the provider vouches: `sallyport login` has no cookie.
+func TestMadeUpTokensKeepNobodyOut(t *testing.T) {
+	w, idp := corpWorld(t, nil)
+	w.crowd("127.0.0.1:1")
+	if c := w.issue(idp); c.Principal != "corp-ada" {
+		t.Errorf("%+v", c)
+	}
+	_, request, nonce := keyAndRequest(t, w.http.URL)
+	if status, text := w.ask("POST", "/api/v1/credential", CredentialRequest{Provider: "corp", IDToken: "a.b.c", Nonce: nonce, Request: request}, nil, "", ""); status != http.StatusTooManyRequests {
+		t.Errorf("a made-up one: %d %s", status, text)
 	}
 }
 

@@ -114,11 +114,17 @@ func (s *Server) apiIssue(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, &problem{http.StatusForbidden, "this log-in was made at another gateway, or under a name of this one that it does not know", "use the address that the configuration gives (listen.web.public_url)"}
 	}
 	var got gateway.Issued
-	err = s.asked(in.Provider, false).slowly(r, "", func() (err error) {
-		got, err = s.core.Issue(r.Context(), gateway.Login{Door: access.DoorWeb, Client: r.RemoteAddr,
-			Credentials: access.IDToken{Provider: in.Provider, Token: in.IDToken, Nonce: in.Nonce}}, []byte(in.Request))
+	token := access.IDToken{Provider: in.Provider, Token: in.IDToken, Nonce: in.Nonce}
+	issue := func() (err error) {
+		got, err = s.core.Issue(r.Context(), gateway.Login{Door: access.DoorWeb, Client: r.RemoteAddr, Credentials: token}, []byte(in.Request))
 		return err
-	})
+	}
+	// Whom a provider vouches for is held up by nobody who makes tokens up.
+	if who := s.core.Vouched(r.Context(), token); who != "" {
+		err = s.asked(in.Provider, true).slowlyOf(r, "token of "+who, "", issue)
+	} else {
+		err = s.asked(in.Provider, false).slowly(r, "", issue)
+	}
 	if err != nil {
 		s.log.Warn("log-in failed", "door", "web", "client", r.RemoteAddr, "provider", in.Provider, "error", err)
 		return nil, err

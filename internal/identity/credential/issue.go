@@ -122,7 +122,7 @@ func (s *Store) Issue(p access.Principal, request []byte, life time.Duration, fa
 	if out.Secret, err = e.newSecret(factors); err != nil {
 		return Issued{}, err
 	}
-	out.Replaced, err = s.put(e)
+	out.Replaced, err = s.put(e, keyOf(csr))
 	if err != nil {
 		return Issued{}, s.failed(err)
 	}
@@ -144,14 +144,18 @@ func (e *entry) newSecret(factors scram.KeyFactors) (string, error) {
 	return secret, nil
 }
 
-// put keeps an entry, uses its token up, and lets the oldest of the same name go where there are too many.
-func (s *Store) put(e *entry) ([]access.Principal, error) {
+// put keeps an entry for a key, uses its token up, and lets the oldest of the same name go where there are too many.
+func (s *Store) put(e *entry, key []byte) ([]access.Principal, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var err error
+	if e.Proof.Since, err = s.since(key, e.Proof); err != nil {
+		return nil, err
+	}
 	text, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
 	}
-	s.writing.Lock()
-	defer s.writing.Unlock()
 	s.mu.RLock()
 	var gone []*entry
 	if list := s.byName[e.Name]; len(list) >= most {
@@ -159,7 +163,7 @@ func (s *Store) put(e *entry) ([]access.Principal, error) {
 	}
 	withdrawn := s.revoked.covers(e.principal(access.ByIDToken))
 	s.mu.RUnlock()
-	if withdrawn != nil { // between the look at the token and now
+	if withdrawn != nil { // between the look at the token and now, or before, of what is renewed
 		return nil, &access.Error{Kind: access.Denied, Code: "28000", Message: "the log-in does not count any more: " + withdrawn.Cause, Hint: "log in again"}
 	}
 	err = s.db.Update(func(tx *bbolt.Tx) error {
@@ -167,6 +171,9 @@ func (s *Store) put(e *entry) ([]access.Principal, error) {
 			return err
 		}
 		if err := deleteEntries(tx, gone); err != nil {
+			return err
+		}
+		if err := keepLogin(tx, key, login{e.Proof.Since, s.now().UTC()}); err != nil {
 			return err
 		}
 		return tx.Bucket(bucketCredentials).Put([]byte(e.ID), text)

@@ -44,10 +44,10 @@ func until(r access.Revocation, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// key is the same for revocations that differ in time, cause and the case of the name alone.
+// key is the same for revocations that differ in time, cause and the case of names alone.
 func (w *withdrawal) key() []byte {
 	r := w.Revocation
-	r.Principal, r.Before, r.Cause, r.Accounts = Folded(r.Principal), time.Time{}, "", nil
+	r.Principal, r.Actor, r.Before, r.Cause, r.Accounts = Folded(r.Principal), Folded(r.Actor), time.Time{}, "", nil
 	b, _ := json.Marshal(r) // strings only
 	return b
 }
@@ -69,7 +69,7 @@ func handle(r access.Revocation) string {
 	case r.Principal != "":
 		return "p" + Folded(r.Principal)
 	case r.Actor != "":
-		return "a" + r.Actor
+		return "a" + Folded(r.Actor)
 	}
 	return "i" + r.Issuer
 }
@@ -133,10 +133,10 @@ func (m revocations) over(now time.Time) (out []*withdrawal) {
 // covers finds a revocation of the proof of p.
 func (m revocations) covers(p access.Principal) *withdrawal {
 	q := p.Proof
-	handles := [...]string{"c" + q.Credential, "t" + q.Token, "t" + q.Twin, "s" + q.Session, "u" + q.Subject, "p" + Folded(p.Name), "a" + p.Actor, "i" + q.Issuer}
+	handles := [...]string{"c" + q.Credential, "t" + q.Token, "t" + q.Twin, "s" + q.Session, "u" + q.Subject, "p" + Folded(p.Name), "a" + Folded(p.Actor), "a" + Folded(p.Name), "i" + q.Issuer}
 	find := func(h string) *withdrawal {
 		for _, w := range m[h] {
-			if w.Covers(p) {
+			if w.covers(p) {
 				return w
 			}
 		}
@@ -148,7 +148,7 @@ func (m revocations) covers(p access.Principal) *withdrawal {
 		}
 	}
 	for _, a := range p.Behind {
-		if w := find("a" + a); w != nil {
+		if w := find("a" + Folded(a)); w != nil {
 			return w
 		}
 	}

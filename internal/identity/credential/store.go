@@ -119,7 +119,7 @@ func (s *Store) Close() error { return s.db.Close() }
 
 func (s *Store) load() error {
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketCredentials, bucketUsed, bucketRevocations, bucketKeys, bucketTokens, bucketProviders, bucketGlass, bucketBearers} {
+		for _, name := range [][]byte{bucketCredentials, bucketUsed, bucketRevocations, bucketKeys, bucketTokens, bucketProviders, bucketGlass, bucketBearers, bucketLogins} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -243,7 +243,11 @@ func (s *Store) Sweep() error {
 	over, forgotten := s.revoked.over(now), s.bearers.forgotten(now)
 	s.mu.RUnlock()
 	used, err := s.usedBefore(now)
-	if err != nil || len(old)+len(over)+len(used)+len(forgotten) == 0 {
+	if err != nil {
+		return err
+	}
+	logins, err := s.loginsBefore(now)
+	if err != nil || len(old)+len(over)+len(used)+len(forgotten)+len(logins) == 0 {
 		return err
 	}
 	err = s.db.Update(func(tx *bbolt.Tx) error {
@@ -262,6 +266,11 @@ func (s *Store) Sweep() error {
 		}
 		for _, key := range used {
 			if err := tx.Bucket(bucketUsed).Delete(key); err != nil {
+				return err
+			}
+		}
+		for _, key := range logins {
+			if err := tx.Bucket(bucketLogins).Delete(key); err != nil {
 				return err
 			}
 		}

@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"sallyport/internal/access"
+	"sallyport/internal/identity"
 )
 
 // A provider's clock is ahead by less than the skew that is granted: what it issued a moment ago was issued, as it says, in a moment. An order to withdraw
@@ -71,5 +73,45 @@ func TestSessionsEndByNameInAnyCase(t *testing.T) {
 	}
 	if n := w.gw.EndSessions(context.Background(), operator, SessionPick{Principal: "eve"}, "x"); n != 1 || w.ended(s) == "" {
 		t.Error(n)
+	}
+}
+
+// An agent that is withdrawn is so in its own name too, and in whatever case it is written.
+func TestAnAgentIsWithdrawnInItsOwnName(t *testing.T) {
+	w := newWorld(t)
+	c := w.config()
+	tok, hash := identity.NewToken()
+	c.Principals = append(c.Principals, access.LocalPrincipal{Name: "triage-bot", Kind: access.Agent, Groups: []string{"agents"}, Tokens: []access.LocalToken{{SHA256: hash}}})
+	if _, err := w.gw.Reload(c.Policies, c.Principals, nil); err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.enter(access.Bearer(tok))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := access.Revocation{Actor: "Triage-Bot", Cause: "it is no longer trusted"}
+	if what := w.gw.Unknown(r); what != "" {
+		t.Errorf("unknown: %s", what)
+	}
+	if n, err := w.gw.Revoke(context.Background(), operator, r); err != nil || n != 1 || w.ended(s) != r.Cause {
+		t.Errorf("%d, %v", n, err)
+	}
+	for range 2 {
+		if _, err := w.enter(access.Bearer(tok)); err == nil || !strings.Contains(err.Error(), r.Cause) {
+			t.Errorf("in again: %v", err)
+		}
+		if err := w.gw.Close(); err != nil { // over a restart too
+			t.Fatal(err)
+		}
+		if w.gw, err = Open(context.Background(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Actor, r.Cause = "triage-bot", "found"
+	if err := w.gw.Restore(operator, r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.enter(access.Bearer(tok)); err != nil {
+		t.Error(err)
 	}
 }
