@@ -176,7 +176,8 @@ func (o *checkOptions) verdict(problems int) error {
 // near miss of a name that is known is a mistake: a forbid for the group "enginers" forbids nothing,
 // and nobody would notice.
 type stranger struct {
-	name, remedy string // name as in a policy
+	where        string // it is named, as a policy
+	name, remedy string // name as it stands there
 	meant        string // the known name that it most likely stands for, or ""
 }
 
@@ -185,9 +186,9 @@ func printStrangers(w io.Writer, list []stranger) (mistakes int) {
 	for _, s := range list {
 		if s.meant != "" {
 			mistakes++
-			fmt.Fprintf(w, "  ! a policy names %s, which is not configured: did you mean %q?\n", s.name, s.meant)
+			fmt.Fprintf(w, "  ! %s names %s, which is not configured: did you mean %q?\n", s.where, s.name, s.meant)
 		} else {
-			fmt.Fprintf(w, "  · a policy names %s: %s\n", s.name, s.remedy)
+			fmt.Fprintf(w, "  · %s names %s: %s\n", s.where, s.name, s.remedy)
 		}
 	}
 	return mistakes
@@ -229,6 +230,14 @@ func strangers(cfg *config.Config, set *policy.Set) []stranger {
 	for _, l := range cfg.Labels {
 		label(l.Label)
 	}
+	const aPolicy = "a policy"
+	foreign := func(where, name, remedy, id, kind string) stranger { // a provider may know it, or it is a slip all the same
+		remedy += "; a provider may say otherwise"
+		if near := config.Nearest(id, known[kind]); near != "" {
+			remedy += fmt.Sprintf(", or did you mean %q?", near)
+		}
+		return stranger{where, name, remedy, ""}
+	}
 	var out []stranger
 	for _, kind := range []struct{ entity, remedy string }{
 		{"Group", "no principal is in it"},
@@ -241,9 +250,9 @@ func strangers(cfg *config.Config, set *policy.Set) []stranger {
 			switch {
 			case slices.Contains(known[kind.entity], id):
 			case elsewhere[kind.entity]:
-				out = append(out, stranger{fmt.Sprintf("%s::%q", kind.entity, id), kind.remedy + "; a provider may say otherwise", ""})
+				out = append(out, foreign(aPolicy, fmt.Sprintf("%s::%q", kind.entity, id), kind.remedy, id, kind.entity))
 			default:
-				out = append(out, stranger{fmt.Sprintf("%s::%q", kind.entity, id), kind.remedy, config.Nearest(id, known[kind.entity])})
+				out = append(out, stranger{aPolicy, fmt.Sprintf("%s::%q", kind.entity, id), kind.remedy, config.Nearest(id, known[kind.entity])})
 			}
 		}
 	}
@@ -251,7 +260,14 @@ func strangers(cfg *config.Config, set *policy.Set) []stranger {
 		for _, id := range set.Mentioned(entity) {
 			// Of what is on a connection only its name is looked at: schemas and tables may be yet to come.
 			if connection, _, _ := strings.Cut(id, "."); !strings.HasPrefix(id, `"`) && !slices.Contains(known["Connection"], connection) {
-				out = append(out, stranger{fmt.Sprintf("%s::%q", entity, id), "no connection is called " + connection, config.Nearest(connection, known["Connection"])})
+				out = append(out, stranger{aPolicy, fmt.Sprintf("%s::%q", entity, id), "no connection is called " + connection, config.Nearest(connection, known["Connection"])})
+			}
+		}
+	}
+	if elsewhere["Group"] { // without one, the configuration warns of them
+		for _, n := range deciding(cfg) {
+			if !slices.Contains(known["Group"], n.group) && !slices.Contains(set.Mentioned("Group"), n.group) {
+				out = append(out, foreign(n.key, fmt.Sprintf("the group `%s`", n.group), "no principal is in it", n.group, "Group"))
 			}
 		}
 	}
@@ -264,8 +280,32 @@ func strangers(cfg *config.Config, set *policy.Set) []stranger {
 	}
 	for _, a := range set.Asked() {
 		if !slices.Contains(attributes, a) {
-			out = append(out, stranger{"principal." + a, "no principal has it, so no row meets the condition", config.Nearest(a, attributes)})
+			out = append(out, stranger{aPolicy, "principal." + a, "no principal has it, so no row meets the condition", config.Nearest(a, attributes)})
 		}
+	}
+	return out
+}
+
+// groupNamed is a group that a key of the configuration names.
+type groupNamed struct{ key, group string }
+
+// deciding are the groups that the configuration names of people who decide, stand in, break the glass, look on and operate.
+func deciding(cfg *config.Config) (out []groupNamed) {
+	add := func(key string, groups ...string) {
+		for _, g := range groups {
+			out = append(out, groupNamed{"`" + key + "`", g})
+		}
+	}
+	a := cfg.File.Approvals
+	for _, name := range slices.Sorted(maps.Keys(a.Groups)) {
+		add("approvals.groups", name)
+		add("approvals.groups."+name+".escalate", a.Groups[name].Escalate...)
+	}
+	add("approvals.guesses", a.Guesses...)
+	add("approvals.break_glass", a.BreakGlass...)
+	if w := cfg.File.Listen.Web; w != nil {
+		add("listen.web.auditors", w.Auditors...)
+		add("listen.web.operators", w.Operators...)
 	}
 	return out
 }

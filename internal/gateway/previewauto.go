@@ -113,11 +113,13 @@ func (b *ownPreviews) of(id string) *Preview {
 	return b.made[id]
 }
 
-// tried reports whether policies want a request for what was judged so to be tried out by itself.
+// tried reports whether policies want a request for what was judged so to be tried out by itself. A preview makes the guesses of its statement, and
+// they count: nobody's budget is spent without somebody having asked for that.
 func (g *Gateway) tried(list []judged) bool {
 	off := func(j judged) bool { return j.plan.decision.Obligations.NoPreview }
 	auto := func(j judged) bool { return j.plan.decision.Obligations.AutoPreview }
-	return g.reviewing.Preview >= 0 && slices.ContainsFunc(list, auto) && !slices.ContainsFunc(list, off)
+	counted := func(j judged) bool { return len(j.plan.decision.Obligations.Probes) > 0 }
+	return g.reviewing.Preview >= 0 && slices.ContainsFunc(list, auto) && !slices.ContainsFunc(list, off) && !slices.ContainsFunc(list, counted)
 }
 
 // askFor makes a request for what is wanted, and has it tried out by itself where policies want that.

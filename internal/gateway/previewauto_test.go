@@ -92,10 +92,15 @@ func TestNoPreviewByItself(t *testing.T) {
 		"a_policy_has_it_off":       func(c *Config) { c.Policies[0].Text += off },
 		"the_configuration_has_not": func(c *Config) { c.Approvals.Preview = -1 },
 		"no_policy_has_it":          func(c *Config) { c.Policies[0].Text = heldPolicy },
+		"its_guesses_would_count": func(c *Config) {
+			c.Labels = []access.LabelRule{{Label: "pii.email", Columns: []string{"*.*.email"}}}
+			c.Policies[0].Text = strings.Replace(autoPolicy, `@id("raw")`, `@id("look") @probes("9/1h") permit (principal in Group::"askers", action == Action::"lookup", resource in Connection::"shop");
+				@id("raw") @review("keepers")`, 1)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := autoWorld(t, func(c *Config) { c.Approvals.Wait = -1; change(c) })
-			id := w.asks(w.loginAt(access.DoorPGWire, "asker"), heldWrite)
+			id := w.asks(w.loginAt(access.DoorPGWire, "asker"), "update customers set region = 'held' where email = 'u7@example.com'")
 			p := &w.gw.previews
 			p.mu.Lock()
 			defer p.mu.Unlock()
