@@ -191,10 +191,15 @@ func TestAThousandStepsAreQuick(t *testing.T) {
 		t.Skip("short tests run under the race detector, which slows them down tenfold")
 	}
 	recs := thousand(t)
-	start := cpu(t)
-	written(t, Make(recs, Options{}))
-	if took := cpu(t) - start; took > 500*time.Millisecond {
-		t.Errorf("%v", took)
+	takes := func(recs []*access.Record) time.Duration {
+		start := cpu(t)
+		written(t, Make(recs, Options{}))
+		return cpu(t) - start
+	}
+	takes(recs) // what is made once
+	all, quarter := takes(recs), takes(recs[:len(recs)/4])
+	if all > 500*time.Millisecond && all > 8*quarter || all > 5*time.Second { // on a slow machine each step takes longer, but no more than that
+		t.Errorf("%v, and %v for a quarter of them", all, quarter)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -93,16 +94,27 @@ func database(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("psql", psql)
 }
 
-// freeport VAR sets VAR to an address on a port that nobody uses.
+// given are the ports that scripts have.
+var given sync.Map
+
+// freeport VAR... sets each VAR to a port that nobody uses: none of those that systems take for connections, one of which could get
+// it while the script's gateway is down.
 func freePort(ts *testscript.TestScript, neg bool, args []string) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	defer ln.Close()
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	ts.Check(err)
-	ts.Setenv(args[0], port)
-	if len(args) > 1 {
-		freePort(ts, neg, args[1:]) // while this one is held, so that they differ
+	for _, name := range args {
+		port := 0
+		for port == 0 {
+			port = 15000 + rand.IntN(15000)
+			ln, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+			if err != nil {
+				port = 0
+				continue
+			}
+			ln.Close()
+			if _, taken := given.LoadOrStore(port, true); taken {
+				port = 0
+			}
+		}
+		ts.Setenv(name, fmt.Sprint(port))
 	}
 }
 

@@ -45,6 +45,12 @@ func checked(f []byte) []byte {
 
 func open(t *testing.T, from string, log io.Writer) *Listener {
 	t.Helper()
+	return openFor(t, from, log, 1500*time.Millisecond)
+}
+
+// openFor is open with so much patience for headers.
+func openFor(t *testing.T, from string, log io.Writer, patience time.Duration) *Listener {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +59,7 @@ func open(t *testing.T, from string, log io.Writer) *Listener {
 	if from != "" {
 		prefixes = append(prefixes, netip.MustParsePrefix(from))
 	}
-	l := listen(ln, prefixes, slog.New(slog.NewTextHandler(log, nil)), 300*time.Millisecond)
+	l := listen(ln, prefixes, slog.New(slog.NewTextHandler(log, nil)), patience)
 	t.Cleanup(func() { l.Close() })
 	return l
 }
@@ -65,12 +71,17 @@ func dial(t *testing.T, l *Listener) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(30 * time.Second))
 	return c
 }
 
 // accept gives the next connection, or nil where none comes for a while.
 func accept(t *testing.T, l *Listener) net.Conn {
+	t.Helper()
+	return acceptWithin(t, l, 2*time.Second)
+}
+
+func acceptWithin(t *testing.T, l *Listener, most time.Duration) net.Conn {
 	t.Helper()
 	got := make(chan net.Conn, 1)
 	go func() { c, _ := l.Accept(); got <- c }()
@@ -80,7 +91,7 @@ func accept(t *testing.T, l *Listener) net.Conn {
 			t.Cleanup(func() { c.Close() })
 		}
 		return c
-	case <-time.After(2 * time.Second):
+	case <-time.After(most):
 		l.Close()
 		<-got
 		return nil
@@ -223,7 +234,7 @@ func TestASecondHeaderIsTheDoorsToRefuse(t *testing.T) {
 }
 
 func TestSilentBalancersHoldUpNobody(t *testing.T) {
-	l := open(t, "127.0.0.0/8", io.Discard)
+	l := openFor(t, "127.0.0.0/8", io.Discard, time.Minute)
 	for range 50 {
 		dial(t, l)
 		dial(t, l).Write(frame(0x21, 0x11, client4)[:13])
@@ -233,9 +244,8 @@ func TestSilentBalancersHoldUpNobody(t *testing.T) {
 	for i := range header { // in as many packets as it has bytes
 		d.Write(header[i : i+1])
 	}
-	began := time.Now()
-	if got := accept(t, l); got == nil || got.RemoteAddr().String() != "203.0.113.9:12345" || time.Since(began) > 250*time.Millisecond {
-		t.Errorf("got %v after %v", got, time.Since(began))
+	if got := acceptWithin(t, l, 30*time.Second); got == nil || got.RemoteAddr().String() != "203.0.113.9:12345" { // long before any of them is given up
+		t.Errorf("got %v", got)
 	}
 }
 

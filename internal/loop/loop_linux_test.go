@@ -224,7 +224,7 @@ func TestSettledAfterAWaitBesideTheLoop(t *testing.T) {
 	}()
 	select {
 	case <-ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("nobody settled: the task waits for ever")
 	}
 }
