@@ -163,6 +163,9 @@ func newReviewList(r *reviewOptions) *cobra.Command {
 	return cmd
 }
 
+// unseen reports whether a request is a broken glass that nobody has looked at.
+func unseen(r *web.Review) bool { return r.Glass != nil && !r.Glass.Reviewed }
+
 func (o *reviewOptions) table(list *web.ReviewList, now time.Time) error {
 	if len(list.Reviews) == 0 {
 		fmt.Fprintln(o.err, "none")
@@ -172,8 +175,11 @@ func (o *reviewOptions) table(list *web.ReviewList, now time.Time) error {
 	fmt.Fprintln(w, "ID\tSTATE\tAGE\tWHO\tCONNECTION\tTAG\tTOUCHES\tNEEDS")
 	for _, r := range list.Reviews {
 		needs := strings.Join(r.Missing, ", ")
+		if unseen(&r) { // it needs nobody's approval any more
+			needs = "to be looked at"
+		}
 		if r.MayDecide {
-			needs = strings.TrimSpace(needs + " (you)") // broken glass that is to be looked at needs no group
+			needs = strings.TrimSpace(needs + " (you)")
 		}
 		touches := r.Subject.Relations
 		if len(touches) == 0 {

@@ -420,6 +420,14 @@ func TestSlackIsAnsweredBesideThePages(t *testing.T) {
 // TestReviewOfABrokenGlass: what was looked at is said to be, for its state is none of that.
 func TestReviewOfABrokenGlass(t *testing.T) {
 	s := newStub(t)
+	if err := json.Unmarshal([]byte(`{"glass": {"reason": "the shop is down"}}`), s.review.ReviewRequest); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{"list": "  to be looked at (you)\n", "show": "\nYou           have not looked at it: approve or deny, with a justification, says that you have\n"} {
+		if _, out, _ := s.run(append([]string{args}, map[string][]string{"show": {stubID}}[args]...)...); !strings.Contains(out, want) {
+			t.Errorf("%s: %s", args, out)
+		}
+	}
 	if err := json.Unmarshal([]byte(`{"glass": {"reason": "the shop is down", "reviewed": true}}`), s.review.ReviewRequest); err != nil {
 		t.Fatal(err)
 	}

@@ -114,9 +114,12 @@ func printReview(w io.Writer, r *web.Review, now time.Time) {
 		line("Used", used(r))
 	}
 	line("Outcome", r.Outcome)
-	if r.MayDecide {
+	switch {
+	case r.MayDecide && unseen(r):
+		line("You", "have not looked at it: approve or deny, with a justification, says that you have")
+	case r.MayDecide:
 		line("You", "may decide")
-	} else {
+	default:
 		line("You", "may not decide: "+cmp.Or(r.WhyNot, "there is nothing to decide"))
 	}
 }
