@@ -244,7 +244,7 @@ func TestTokenDepth(t *testing.T) {
 	}
 }
 
-// Within the size limit no statement may keep the analyzer busy for long.
+// Within the size limit no statement may keep the analyzer busy for long: for seconds on a slow machine, and not for the minutes of what grows with the square.
 func TestWorkIsBounded(t *testing.T) {
 	r := strings.Repeat
 	for name, sql := range map[string]string{
@@ -263,7 +263,7 @@ func TestWorkIsBounded(t *testing.T) {
 			}
 			env, start := testEnv(t), processorTime(t)
 			_, err = Analyze(trees[0], env)
-			if d := processorTime(t) - start; d > 5*time.Second {
+			if d := processorTime(t) - start; d > 20*time.Second {
 				t.Errorf("took %v of a processor (%v)", d, err)
 			}
 		})
