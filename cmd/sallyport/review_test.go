@@ -169,6 +169,12 @@ func TestReviewShowsAllOfItAndHidesNothing(t *testing.T) {
 	if _, out, _ := s.run("show", stubID); !strings.Contains(out, "\nMost rows     50 released, 100 changed\n") {
 		t.Error(out)
 	}
+	if err := json.Unmarshal([]byte(`{"hidden": [{"relation": "public.customers", "what": ["public.customers.email: redact", "rows of public.customers but where region = 'r1\u202e'"]}]}`), &s.review.Binding); err != nil {
+		t.Fatal(err)
+	}
+	if _, out, _ := s.run("show", stubID); !strings.Contains(out, "\nKept back     public.customers.email: redact\n              rows of public.customers but where region = 'r1\\u{202e}'\n") {
+		t.Error(out)
+	}
 	s.review.Needs = []gateway.ReviewNeed{{Group: "keepers", Escalate: []string{"leads\u202e"}, After: 30 * time.Minute}}
 	if _, out, _ := s.run("show", stubID); !strings.Contains(out, `1 of keepers; after 30m0s without a decision also leads\u{202e}`) || strings.Contains(out, "Escalated") {
 		t.Error(out)

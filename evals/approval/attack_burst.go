@@ -102,7 +102,34 @@ func (b burst) attack() attack {
 	}}
 }
 
+// currentRow has a change of the row that a cursor is at approved while it is at one row, and runs it at another.
+func currentRow(form string, s stmt) attack {
+	return attack{family: "context", name: "current-of." + form, run: func(ctx context.Context, t *try) error {
+		c, err := t.client(ctx, "ada")
+		if err != nil {
+			return err
+		}
+		for _, row := range []string{"7", "{id}"} {
+			for _, sql := range []string{"BEGIN", "DECLARE c CURSOR FOR SELECT id FROM accounts WHERE id = " + row, "FETCH c"} {
+				if err := t.must(c, sql); err != nil {
+					return err
+				}
+			}
+			a := t.send(c, s)
+			t.saw(c.Simple("COMMIT"))
+			if id := handleOf(a.Error); id != "" {
+				if err := t.w.decide(ctx, "keeper", id, "approve", nil); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}}
+}
+
 func burstAttacks() (out []attack) {
+	const current = "UPDATE accounts SET n = n + 1 WHERE CURRENT OF c"
+	out = append(out, currentRow("simple", text(current)), currentRow("extended", extended(current)))
 	const mdy, dmy = "SET datestyle = 'ISO, MDY'", "SET datestyle = 'ISO, DMY'"
 	const byDay = "UPDATE accounts SET n = n + 1 WHERE id = CASE date '02/01/2030' WHEN date '2030-02-01' THEN {id} ELSE 7 END"
 	again := []string{"ROLLBACK", mdy, "DEALLOCATE ALL"}

@@ -187,6 +187,22 @@ func endedAttacks() (out []attack) {
 				t.tool(ctx, a, "query", t.args(map[string]any{"sql": count}))
 			}
 			return nil
+		}}, attack{family: "replay", name: fmt.Sprintf("check_approval-of-a-form.%d", n), most: 1, least: 1, run: func(ctx context.Context, t *try) error {
+			a, err := t.bot(ctx, "bot")
+			if err != nil {
+				return err
+			}
+			id, err := t.askAgent(ctx, a, t.args(map[string]any{"sql": count}))
+			if err != nil {
+				return err
+			}
+			if err := t.w.decide(ctx, "keeper", id, "approve", map[string]any{"mode": "form", "uses": 5, "until": soon()}); err != nil {
+				return err
+			}
+			for range n { // as who has lost the answer
+				t.tool(ctx, a, "check_approval", map[string]any{"handle": id, "wait_seconds": 0})
+			}
+			return nil
 		}}, attack{family: "replay", name: fmt.Sprintf("decision.%d", n), most: 1, least: 1, run: func(ctx context.Context, t *try) error {
 			c, err := t.client(ctx, "ada")
 			if err != nil {

@@ -30,6 +30,7 @@ const (
 	NoteGlass       = "glass"       // nobody was asked
 	NoteAllRows     = "all-rows"    // it writes without a condition
 	NoteLong        = "long"        // a part of it pushes what comes after it out of sight
+	NoteData        = "data"        // it stores rows that are sent once it is approved
 	NoteUnseen      = "unseen"      // it has characters that are drawn as blanks, or not at all
 )
 
@@ -48,6 +49,9 @@ func Notes(r *Request, others []*Request) []Note {
 	}
 	if s.EveryRow {
 		note(NoteAllRows, "it changes or removes rows without a condition that looks at them")
+	}
+	if s.CopyIn {
+		note(NoteData, "it stores rows that are sent after it is approved: nobody has seen which, nor how many")
 	}
 	if lines := breaks(r.Binding.SQL); lines > mostBreaks {
 		note(NoteLong, "%d of its lines are empty or within a constant: read on to its end, for what stands there is part of it too", lines)

@@ -53,6 +53,7 @@ func TestNotes(t *testing.T) {
 		{"no drift", with(func(r *Request) {
 			r.Subject.Reason, r.Subject.Goal, r.Subject.Earlier = "fix the customer", "find out why order 17 is late", []string{"public.customers"}
 		}), nil, nil},
+		{"rows to come", with(func(r *Request) { r.Subject.Reason, r.Subject.CopyIn = "fix the customers", true }), nil, []string{NoteData}},
 		{"all rows", with(func(r *Request) { r.Subject.Reason, r.Subject.EveryRow = "fix the customers", true }), nil, []string{NoteAllRows}},
 	} {
 		if got := kinds(Notes(c.r, c.others)); !slices.Equal(got, c.want) {

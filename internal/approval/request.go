@@ -218,6 +218,7 @@ type Subject struct {
 	Masked    []string       `json:"masked,omitempty"`     // columns that it reads through masks
 	Affected  int64          `json:"affected,omitempty"`   // most rows that it may change, by @affected; 0 is no limit
 	EveryRow  bool           `json:"every_row,omitempty"`  // it writes without a condition that looks at the rows
+	CopyIn    bool           `json:"copy_in,omitempty"`    // rows follow it that the client has not sent yet
 	Overlap   []string       `json:"overlap,omitempty"`    // phrases of it that stood in rows of the same task
 	Earlier   []string       `json:"earlier,omitempty"`    // relations that the task had touched before
 }

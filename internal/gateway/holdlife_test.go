@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -245,6 +246,9 @@ func TestCopyIsHeldBeforeItsData(t *testing.T) {
 	a := w.query(s, sql)
 	wantError(t, a, "42501 this statement needs approval")
 	r := w.pendingOne()
+	if notes := approval.Notes(r, nil); !slices.ContainsFunc(notes, func(n approval.Note) bool { return n.Kind == approval.NoteData }) {
+		t.Errorf("reviewers are not told that its rows are to come: %v", notes)
+	}
 	w.approve("keeper", r.ID)
 	for _, who := range r.Missing() {
 		if who == "officers" {

@@ -219,6 +219,7 @@ func describeSubject(sub *approval.Subject, p *plan) {
 		sub.Relations = add(sub.Relations, verb+" "+use.Name.String())
 		sub.EveryRow = sub.EveryRow || use.Every
 	}
+	sub.CopyIn = sub.CopyIn || p.facts.CopyIn
 	for _, f := range p.facts.Functions {
 		if !f.Builtin || !slices.Contains(effectless, f.Class) { // nextval moves a sequence, whatever relation the statement names
 			sub.Relations = add(sub.Relations, "call "+f.Name.String())

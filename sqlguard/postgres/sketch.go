@@ -34,6 +34,7 @@ func sketch(f *access.Facts, n *pg.Node) {
 	case *pg.Node_ExplainStmt:
 		sketch(f, s.ExplainStmt.Query)
 		f.Tag, f.Explain = "EXPLAIN", true
+		f.Declares = "" // it makes no cursor: one of that name is what it was
 	case *pg.Node_PrepareStmt:
 		f.Prepares = s.PrepareStmt.Name
 	case *pg.Node_ExecuteStmt:
