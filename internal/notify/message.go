@@ -48,6 +48,7 @@ type Message struct {
 	URL           string    `json:"url,omitempty"`    // where it is decided
 	Digest        string    `json:"digest,omitempty"` // what an approval is bound to
 	Expires       time.Time `json:"expires,omitzero"`
+	Quiet         time.Time `json:"quiet_until,omitzero"` // what else they ask for is not told before then
 	Principal     string    `json:"principal"`
 	Actor         string    `json:"actor,omitempty"`
 	Door          string    `json:"door,omitempty"`
@@ -159,6 +160,9 @@ func (m *Message) Title() string {
 	}
 	switch m.Event {
 	case Requested:
+		if !m.Quiet.IsZero() {
+			return fmt.Sprintf("%s asks for approval on %s, again and again: what else they ask for is in the inbox alone", who, m.Connection)
+		}
 		return fmt.Sprintf("%s asks for approval on %s", who, m.Connection)
 	case Vote:
 		return fmt.Sprintf("%s approved a request of %s; others are still to", m.Reviewer, who)
@@ -255,13 +259,16 @@ func (m *Message) Facts() []Fact {
 		add("From", m.Client)
 		add("By", m.Method)
 	}
+	if !m.Quiet.IsZero() {
+		add("Told no more before", m.Quiet.Format(time.RFC3339))
+	}
 	add("Request", m.Request)
 	return out
 }
 
 // plain is the message without a word that anybody else wrote: what is sent where the whole is not taken.
 func (m *Message) plain() *Message {
-	return &Message{ID: m.ID, Event: m.Event, Time: m.Time, Request: m.Request, State: m.State, URL: m.URL, Digest: m.Digest, Expires: m.Expires,
+	return &Message{ID: m.ID, Event: m.Event, Time: m.Time, Request: m.Request, State: m.State, URL: m.URL, Digest: m.Digest, Expires: m.Expires, Quiet: m.Quiet,
 		Principal: "somebody", Connection: "a connection", Reviewer: "somebody"}
 }
 

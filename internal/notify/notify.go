@@ -65,6 +65,7 @@ type receiver struct {
 	channel Channel
 	place   string
 	to      sender
+	flood   flood
 }
 
 func newReceiver(c Channel) (*receiver, error) {
@@ -113,7 +114,12 @@ func (r *receiver) Receive(ctx context.Context, log string, rec *access.Record) 
 	if !r.wants(event, step.Asked) {
 		return nil
 	}
+	tell, quiet := r.flood.tells(rec, event)
+	if !tell {
+		return nil
+	}
 	m := newMessage(event, log, rec, step)
+	m.Quiet = quiet
 	if r.channel.URL != "" {
 		m.URL = r.channel.URL + "/reviews/" + m.Request
 	}
