@@ -79,7 +79,7 @@ func TestWhoStandsInDecidesOnceThatIsOnRecord(t *testing.T) {
 	if w.regionOf(7) != "held" {
 		t.Fatal("it did not run")
 	}
-	if len(a.notices) != 2 {
+	if len(a.notices) != 3 || !strings.HasPrefix(a.notices[2], "officer approved request "+r.ID) {
 		t.Errorf("notices %q", a.notices)
 	}
 	recs, steps := w.reviewSteps(r.ID)
