@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -58,12 +59,12 @@ func providerLogIn(_ context.Context, w *world) error {
 	if err := t.wait("location.pathname + location.search === '/reviews?state=all' && " + whoIs("corp-ada")); err != nil {
 		return err
 	}
-	cookies, err := chromedp.Call(t.ctx, network.GetCookies, network.GetCookiesParams{})
+	// The one of the way there and back is gone.
+	cookies, err := t.cookiesOfLogIns()
 	if err != nil {
 		return err
 	}
-	// The one of the way there and back is gone.
-	if n := len(cookies.Cookies); n != 1 || !cookies.Cookies[0].HTTPOnly || cookies.Cookies[0].SameSite != network.CookieSameSiteStrict {
+	if n := len(cookies); n != 1 || !cookies[0].HTTPOnly || cookies[0].SameSite != network.CookieSameSiteStrict {
 		return fmt.Errorf("%d cookies, want one that is HttpOnly and SameSite=Strict", n)
 	}
 	w.found.hear(t, "log-in by the provider")
@@ -362,8 +363,8 @@ func providerLogOut(_ context.Context, w *world) error {
 	if who := w.idp.loggedOut(); !slices.Equal(who, []string{"u-ada"}) {
 		return fmt.Errorf("the provider was told to log out %q", who)
 	}
-	if cookies, err := chromedp.Call(t.ctx, network.GetCookies, network.GetCookiesParams{}); err != nil || len(cookies.Cookies) != 0 {
-		return fmt.Errorf("cookies are left (%v)", err)
+	if cookies, err := t.cookiesOfLogIns(); err != nil || len(cookies) != 0 {
+		return fmt.Errorf("%d cookies are left (%v)", len(cookies), err)
 	}
 	if err := other.wait("location.pathname === '/login'"); err != nil {
 		return err
@@ -392,4 +393,25 @@ func providerLogOut(_ context.Context, w *world) error {
 	b.forgive(401)
 	w.found.hear(b, "log-out there")
 	return nil
+}
+
+// cookiesOfLogIns are the browser's but for the one by which it is known after a log-in by a provider, which has to be there and opens nothing.
+func (t *tab) cookiesOfLogIns() ([]*network.Cookie, error) {
+	got, err := chromedp.Call(t.ctx, network.GetCookies, network.GetCookiesParams{})
+	if err != nil {
+		return nil, err
+	}
+	var others []*network.Cookie
+	known := false
+	for _, c := range got.Cookies {
+		if c.Name != "sallyport-browser" {
+			others = append(others, c)
+			continue
+		}
+		known = c.HTTPOnly && c.SameSite == network.CookieSameSiteLax
+	}
+	if !known {
+		return nil, errors.New("the browser is not known by a cookie that is HttpOnly and SameSite=Lax")
+	}
+	return others, nil
 }
