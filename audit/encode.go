@@ -153,11 +153,12 @@ func appendProof(dst []byte, p *access.Proof) ([]byte, error) {
 	dst = optString(dst, `,"client":`, p.Client)
 	dst = optString(dst, `,"sid":`, p.Session)
 	dst = optString(dst, `,"token":`, p.Token)
+	dst = optString(dst, `,"twin":`, p.Twin)
 	dst = optString(dst, `,"credential":`, p.Credential)
 	for _, t := range []struct {
 		key string
 		at  time.Time
-	}{{`,"issued":`, p.Issued}, {`,"authenticated":`, p.Authenticated}, {`,"expires":`, p.Expires}} {
+	}{{`,"issued":`, p.Issued}, {`,"since":`, p.Since}, {`,"authenticated":`, p.Authenticated}, {`,"expires":`, p.Expires}} {
 		if t.at.IsZero() {
 			continue
 		}
