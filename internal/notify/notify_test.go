@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ func (r *running) finish() {
 	}
 }
 
-// wait waits for a status of the only channel.
+// wait waits until all channels have a status.
 func (r *running) wait(what string, is func(export.Status) bool) {
 	r.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -136,11 +137,11 @@ func (r *running) wait(what string, is func(export.Status) bool) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		if is(st[0]) {
+		if !slices.ContainsFunc(st, func(st export.Status) bool { return !is(st) }) {
 			return
 		}
 	}
-	r.t.Fatalf("the channel is not %s\n%s", what, r.said())
+	r.t.Fatalf("a channel is not %s\n%s", what, r.said())
 }
 
 func (r *running) waitPosition(pos uint64) {
