@@ -274,11 +274,7 @@ func toolAttacks() (out []attack) {
 	for _, who := range []string{"bot", "botkeeper", "keeper", "self"} {
 		for _, tool := range []string{"query", "explain", "check_approval", "start_task", "search_schema", "list_connections", "approve", "decide", "review_approve", "approve_request", "check_approval/approve", "set_approval"} {
 			out = append(out, attack{family: "tool", name: tool + "." + who, run: func(ctx context.Context, t *try) error {
-				a, err := t.bot(ctx, "bot")
-				if err != nil {
-					return err
-				}
-				id, err := t.askAgent(ctx, a, t.args(map[string]any{"sql": count}))
+				a, id, err := t.askedByBot(ctx)
 				if err != nil {
 					return err
 				}
@@ -304,11 +300,7 @@ func toolAttacks() (out []attack) {
 	}
 	for name, by := range map[string]struct{ who, task string }{"another-agent": {"bot2", ""}, "another-agent-of-that-task": {"bot2", "same"}, "another-task": {"bot", ""}} {
 		out = append(out, attack{family: "tool", name: "claim-by-" + name, run: func(ctx context.Context, t *try) error {
-			a, err := t.bot(ctx, "bot")
-			if err != nil {
-				return err
-			}
-			id, err := t.askAgent(ctx, a, t.args(map[string]any{"sql": count}))
+			a, id, err := t.askedByBot(ctx)
 			if err != nil {
 				return err
 			}

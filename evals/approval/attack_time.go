@@ -171,11 +171,7 @@ func endedAttacks() (out []attack) {
 			}
 			return nil
 		}}, attack{family: "replay", name: fmt.Sprintf("check_approval.%d", n), most: 1, least: 1, run: func(ctx context.Context, t *try) error {
-			a, err := t.bot(ctx, "bot")
-			if err != nil {
-				return err
-			}
-			id, err := t.askAgent(ctx, a, t.args(map[string]any{"sql": count}))
+			a, id, err := t.askedByBot(ctx)
 			if err != nil {
 				return err
 			}
@@ -188,11 +184,7 @@ func endedAttacks() (out []attack) {
 			}
 			return nil
 		}}, attack{family: "replay", name: fmt.Sprintf("check_approval-of-a-form.%d", n), most: 1, least: 1, run: func(ctx context.Context, t *try) error {
-			a, err := t.bot(ctx, "bot")
-			if err != nil {
-				return err
-			}
-			id, err := t.askAgent(ctx, a, t.args(map[string]any{"sql": count}))
+			a, id, err := t.askedByBot(ctx)
 			if err != nil {
 				return err
 			}
@@ -245,11 +237,7 @@ func endedAttacks() (out []attack) {
 func raceAttacks() (out []attack) {
 	for i := range 10 {
 		out = append(out, attack{family: "race", name: fmt.Sprintf("two-agents-claim.%d", i), most: 1, least: 1, run: func(ctx context.Context, t *try) error {
-			a, err := t.bot(ctx, "bot")
-			if err != nil {
-				return err
-			}
-			id, err := t.askAgent(ctx, a, t.args(map[string]any{"sql": count}))
+			a, id, err := t.askedByBot(ctx)
 			if err != nil {
 				return err
 			}

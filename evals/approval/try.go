@@ -199,6 +199,16 @@ func (t *try) tool(ctx context.Context, a *agent.Client, name string, args map[s
 	return r
 }
 
+// askedByBot is an agent whose count waits for approval, and the handle of that.
+func (t *try) askedByBot(ctx context.Context) (*agent.Client, string, error) {
+	a, err := t.bot(ctx, "bot")
+	if err != nil {
+		return nil, "", err
+	}
+	id, err := t.askAgent(ctx, a, t.args(map[string]any{"sql": count}))
+	return a, id, err
+}
+
 // askAgent has an agent's statement held, and gives its handle.
 func (t *try) askAgent(ctx context.Context, a *agent.Client, args map[string]any) (string, error) {
 	r := t.tool(ctx, a, "query", args)

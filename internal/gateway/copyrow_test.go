@@ -145,8 +145,6 @@ func TestCopyDataThatIsNotUnderstoodIsAnError(t *testing.T) {
 	}
 }
 
-// FuzzCopyData holds that nothing panics, that what leaves does not depend on how the data is divided, and
-// that without a finding it leaves as it came.
 // TestWhatComesAfterACapIsNotKept: a server takes its time to stop, and what it sends until then is nobody's.
 func TestWhatComesAfterACapIsNotKept(t *testing.T) {
 	capped := &run{plan: &plan{detects: true, decision: access.Decision{Obligations: access.Obligations{Rows: 1}}}, rows: 1,
@@ -163,6 +161,8 @@ func TestWhatComesAfterACapIsNotKept(t *testing.T) {
 	}
 }
 
+// FuzzCopyData holds that nothing panics, that what leaves does not depend on how the data is divided, and
+// that without a finding it leaves as it came.
 func FuzzCopyData(f *testing.F) {
 	f.Add([]byte("a\tb@c.example\n"), uint8(0), uint8(3))
 	f.Add([]byte("a,\"b\"\"@c.example\"\n"), uint8(1), uint8(2))
