@@ -263,7 +263,7 @@ func TestWorkIsBounded(t *testing.T) {
 			}
 			env, start := testEnv(t), processorTime(t)
 			_, err = Analyze(trees[0], env)
-			if d := processorTime(t) - start; d > 20*time.Second {
+			if d := processorTime(t) - start; d > 10*time.Second {
 				t.Errorf("took %v of a processor (%v)", d, err)
 			}
 		})
