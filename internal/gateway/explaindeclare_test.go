@@ -3,7 +3,6 @@ package gateway
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"sallyport/internal/access"
 	"sallyport/internal/approval"
@@ -36,16 +35,7 @@ func TestExplainOpensNothing(t *testing.T) {
 		})
 	}
 	t.Run("reveal", func(t *testing.T) {
-		w := heldWorld(t, func(c *Config) {
-			c.Labels = []access.LabelRule{{Label: "pii.email", Columns: []string{"*.*.email"}}}
-			c.Policies = []PolicyFile{{Name: "held.cedar", Text: revealPolicy}}
-		})
-		s := w.loginAt(access.DoorPGWire, "asker")
-		w.query(s, "set sallyport.reveal = 'customers.email'")
-		r := w.pendingOne()
-		if err := w.decide("keeper", r.ID, ReviewVote{Verdict: approval.Approve, Grant: approval.Grant{Mode: approval.Reveal, Columns: []string{"public.customers.email"}, Until: time.Now().Add(time.Hour)}}); err != nil {
-			t.Fatal(err)
-		}
+		w, s, r := emailRevealed(t)
 		wantNoError(t, w.query(s, "begin"))
 		wantNoError(t, w.query(s, "declare c cursor for select email from customers"))
 		if a := w.query(s, "fetch 1 from c"); len(a.rows) != 1 || !strings.Contains(a.rows[0][0], "@example.com") {

@@ -177,16 +177,7 @@ func TestVotesOverARestart(t *testing.T) {
 
 // Who reveals is judged at each use as well.
 func TestRevealsOfWhoWasWithdrawn(t *testing.T) {
-	w := heldWorld(t, func(c *Config) {
-		c.Labels = []access.LabelRule{{Label: "pii.email", Columns: []string{"*.*.email"}}}
-		c.Policies = []PolicyFile{{Name: "held.cedar", Text: revealPolicy}}
-	})
-	s := w.loginAt(access.DoorPGWire, "asker")
-	w.query(s, "set sallyport.reveal = 'customers.email'")
-	r := w.pendingOne()
-	if err := w.decide("keeper", r.ID, ReviewVote{Verdict: approval.Approve, Grant: approval.Grant{Mode: approval.Reveal, Columns: []string{"public.customers.email"}, Until: time.Now().Add(time.Hour)}}); err != nil {
-		t.Fatal(err)
-	}
+	w, s, _ := emailRevealed(t)
 	const read = "select email from customers where id = 7"
 	if a := w.query(s, read); !strings.Contains(a.rows[0][0], "u7@") {
 		t.Fatalf("not shown: %q", a.rows)

@@ -152,3 +152,19 @@ func TestReveal(t *testing.T) {
 		t.Errorf("seen though a policy forbids it: %s", got)
 	}
 }
+
+// emailRevealed is a gateway at which keeper shows asker, in a session of theirs, the email of customers for an hour.
+func emailRevealed(t *testing.T) (*world, *Session, *ReviewRequest) {
+	t.Helper()
+	w := heldWorld(t, func(c *Config) {
+		c.Labels = []access.LabelRule{{Label: "pii.email", Columns: []string{"*.*.email"}}}
+		c.Policies = []PolicyFile{{Name: "held.cedar", Text: revealPolicy}}
+	})
+	s := w.loginAt(access.DoorPGWire, "asker")
+	w.query(s, "set sallyport.reveal = 'customers.email'")
+	r := w.pendingOne()
+	if err := w.decide("keeper", r.ID, ReviewVote{Verdict: approval.Approve, Grant: approval.Grant{Mode: approval.Reveal, Columns: []string{"public.customers.email"}, Until: time.Now().Add(time.Hour)}}); err != nil {
+		t.Fatal(err)
+	}
+	return w, s, r
+}
